@@ -1,0 +1,1 @@
+//! Holdfast: deferred capture and saved-card charges on the CHIP Collect gateway.
