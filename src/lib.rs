@@ -1,1 +1,12 @@
 //! Holdfast: deferred capture and saved-card charges on the CHIP Collect gateway.
+
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod gateway;
+pub mod payment;
+pub mod queue;
+pub mod store;
+pub mod telemetry;
+pub mod worker;

@@ -1,0 +1,104 @@
+//! The one place that asks the time.
+//!
+//! All workers live by the time of Redis: [`Clock::sync`] takes it in, and between two readings
+//! the monotonic clock of the machine carries it on, so a jump of the machine's wall clock moves
+//! nothing. Tests use a clock that moves only when told to. No clock is part of what keeps
+//! payments safe; it only decides when things are done.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+use crate::payment::Timestamp;
+
+/// A shared clock; clones show the same time.
+#[derive(Debug, Clone)]
+pub struct Clock(Arc<Mutex<Face>>);
+
+#[derive(Debug)]
+enum Face {
+    Running { at: Instant, was: Timestamp },
+    Manual(Timestamp),
+}
+
+impl Clock {
+    /// The machine's clock, until the time of Redis is known.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "this is the place that may ask")]
+    pub fn system() -> Self {
+        Self::with(Face::Running { at: Instant::now(), was: Utc::now() })
+    }
+
+    /// A clock that stands still until it is moved.
+    #[must_use]
+    pub fn manual(now: Timestamp) -> Self {
+        Self::with(Face::Manual(now))
+    }
+
+    fn with(face: Face) -> Self {
+        Self(Arc::new(Mutex::new(face)))
+    }
+
+    fn face(&self) -> MutexGuard<'_, Face> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time, to the millisecond.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let now = match &*self.face() {
+            Face::Manual(now) => *now,
+            Face::Running { at, was } => *was + elapsed(*at),
+        };
+        now.trunc_subsecs(3)
+    }
+
+    /// Sets a running clock to the time of Redis; a manual clock does not follow.
+    #[allow(clippy::disallowed_methods, reason = "this is the place that may ask")]
+    pub fn sync(&self, redis: Timestamp) {
+        if let Face::Running { at, was } = &mut *self.face() {
+            (*at, *was) = (Instant::now(), redis);
+        }
+    }
+
+    /// Moves a manual clock on; a running clock moves by itself.
+    pub fn advance(&self, by: TimeDelta) {
+        if let Face::Manual(now) = &mut *self.face() {
+            *now += by;
+        }
+    }
+}
+
+fn elapsed(since: Instant) -> TimeDelta {
+    TimeDelta::from_std(since.elapsed()).unwrap_or(TimeDelta::MAX)
+}
+
+/// A moment from milliseconds since 1970; `None` when it is out of range.
+#[must_use]
+pub fn from_millis(ms: i64) -> Option<Timestamp> {
+    DateTime::from_timestamp_millis(ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let start = from_millis(1_800_000_000_123).unwrap();
+        let clock = Clock::manual(start);
+        clock.sync(start + TimeDelta::days(1));
+        assert_eq!(clock.now(), start);
+        clock.advance(TimeDelta::milliseconds(5));
+        assert_eq!(clock.now(), start + TimeDelta::milliseconds(5));
+    }
+
+    #[test]
+    fn a_running_clock_follows_redis() {
+        let clock = Clock::system();
+        let redis = from_millis(1_800_000_000_000).unwrap();
+        clock.sync(redis);
+        assert!(clock.now() >= redis && clock.now() < redis + TimeDelta::minutes(1));
+    }
+}

@@ -1,0 +1,3 @@
+//! `holdfast`: arguments in, exit code out.
+
+fn main() {}

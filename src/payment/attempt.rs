@@ -1,0 +1,261 @@
+//! One try at a step, and what the gateway's answer to it means.
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use super::evidence::{Sighting, TryKind};
+use super::money::Amount;
+
+/// One verb at the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Step {
+    /// Make the purchase. Moves no money: a purchase nobody knows of is only a link that expires.
+    Create,
+    /// Charge the saved card.
+    Charge,
+    /// Take held money.
+    Capture {
+        /// How much.
+        amount: Amount,
+    },
+    /// Give held money back.
+    Release,
+    /// Make sure that it can never be paid.
+    Cancel,
+}
+
+impl Step {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Charge => "charge",
+            Self::Capture { .. } => "capture",
+            Self::Release => "release",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    /// Whether the step, carried out twice, could take money twice on a gateway that does not
+    /// guard against it. Such a step is sent again only after the quiet period and by policy.
+    #[must_use]
+    pub const fn takes_money(self) -> bool {
+        matches!(self, Self::Charge | Self::Capture { .. })
+    }
+
+    /// How the gateway lists tries at this step, if the acquirer takes part in it.
+    #[must_use]
+    pub const fn try_kind(self) -> Option<TryKind> {
+        match self {
+            Self::Charge => Some(TryKind::Pay),
+            Self::Capture { .. } => Some(TryKind::Capture),
+            Self::Release => Some(TryKind::Release),
+            Self::Create | Self::Cancel => None,
+        }
+    }
+}
+
+/// One try at a step. While it is open its outcome is not known: the note that was written
+/// before the call is what tells the next worker to look instead of calling again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// 1 for the first of this payment.
+    pub number: u32,
+    /// At what.
+    pub step: Step,
+    /// When it was opened; the call follows.
+    pub opened_at: Timestamp,
+    /// How many tries at this step the gateway listed before.
+    pub tries_before: u32,
+    /// What was answered, if anything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Note>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
+}
+
+/// What was answered to a call, before it is known what it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When.
+    pub at: Timestamp,
+    /// The class of the answer.
+    pub class: AnswerClass,
+    /// The gateway's code, or the reason in our words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// When that was known.
+    pub at: Timestamp,
+    /// What it did.
+    pub verdict: Verdict,
+}
+
+/// What an attempt did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Verdict {
+    /// What was asked.
+    Done,
+    /// Nothing: no byte of it left.
+    NotSent,
+    /// Nothing: the gateway refused it.
+    Refused {
+        /// The gateway's code.
+        code: String,
+    },
+    /// Nothing: the acquirer refused it.
+    Declined {
+        /// The transaction code.
+        code: String,
+    },
+    /// Nothing, as far as look-ups show after the quiet period.
+    DidNotHappen,
+}
+
+impl Verdict {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NotSent => "not_sent",
+            Self::Refused { .. } => "refused",
+            Self::Declined { .. } => "declined",
+            Self::DidNotHappen => "did_not_happen",
+        }
+    }
+}
+
+impl Attempt {
+    /// Whether its outcome is still unknown.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    /// Whether a request may have left for the gateway.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        !matches!(&self.closed, Some(Closed { verdict: Verdict::NotSent, .. }))
+    }
+
+    /// The last moment at which its request can have been on its way, as far as is known.
+    #[must_use]
+    pub fn last_sign(&self) -> Timestamp {
+        self.note.as_ref().map_or(self.opened_at, |note| note.at.max(self.opened_at))
+    }
+
+    /// The class of the answer, if one came.
+    #[must_use]
+    pub fn answer_class(&self) -> Option<AnswerClass> {
+        self.note.as_ref().map(|note| note.class)
+    }
+}
+
+/// The classes of an answer. Classified by the gateway's code first, then by the HTTP number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerClass {
+    /// No byte of the request left.
+    NotSent,
+    /// The gateway refused the request as such.
+    NoEffect,
+    /// The acquirer refused; the reason is read from the purchase.
+    Declined,
+    /// The acquirer's code leaves open whether money moved.
+    InDoubt,
+    /// The purchase was not in the state for it: usually an earlier call of ours won.
+    Conflict,
+    /// Too many requests.
+    RateLimited,
+    /// Nothing readable came back.
+    Unknown,
+    /// Accepted, and under way.
+    Pending,
+    /// Answered with the purchase.
+    Done,
+}
+
+/// What the gateway answered to a call that may change something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A readable purchase with the right id.
+    Shown(Box<Sighting>),
+    /// The request never left: name resolution, connection or TLS failed.
+    NotSent {
+        /// What failed.
+        why: String,
+    },
+    /// Refused as such, with the gateway's code.
+    NoEffect {
+        /// The gateway's code, or one made of the HTTP number.
+        code: String,
+        /// Whether the key or its rights were refused (401, 403).
+        denied: bool,
+    },
+    /// Refused by the acquirer.
+    Declined {
+        /// The gateway's code for the refusal of the call.
+        code: String,
+    },
+    /// Not in the state for it.
+    Conflict {
+        /// The gateway's code.
+        code: String,
+    },
+    /// Too many requests.
+    RateLimited {
+        /// How long the gateway asks to wait, in milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+    /// Time-out, reset, 5xx, 3xx, an unreadable body, another id.
+    Unknown {
+        /// What came instead, in our words.
+        why: String,
+    },
+}
+
+impl Answer {
+    /// The class, and the code or the reason.
+    #[must_use]
+    pub fn note(&self, at: Timestamp) -> Note {
+        use super::evidence::Standing;
+        let (class, code) = match self {
+            Self::Shown(seen) if seen.standing == Standing::Pending => (AnswerClass::Pending, None),
+            Self::Shown(_) => (AnswerClass::Done, None),
+            Self::NotSent { why } => (AnswerClass::NotSent, Some(why.clone())),
+            Self::NoEffect { code, .. } => (AnswerClass::NoEffect, Some(code.clone())),
+            Self::Declined { code } => (AnswerClass::Declined, Some(code.clone())),
+            Self::Conflict { code } => (AnswerClass::Conflict, Some(code.clone())),
+            Self::RateLimited { .. } => (AnswerClass::RateLimited, None),
+            Self::Unknown { why } => (AnswerClass::Unknown, Some(why.clone())),
+        };
+        Note { at, class, code }
+    }
+}
+
+/// What came of a look-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookUp {
+    /// The purchase.
+    Shown(Box<Sighting>),
+    /// The gateway knows no such purchase.
+    NotFound,
+    /// Nothing could be learned this time.
+    Failed {
+        /// Why, in our words or as the gateway's code.
+        why: String,
+        /// Whether the key or its rights were refused (401, 403).
+        denied: bool,
+        /// How long the gateway asks to wait, in milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+}

@@ -1,0 +1,84 @@
+//! What is asked of a payment that exists, and the honest answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+use super::id::IdempotencyKey;
+use super::money::Amount;
+use super::request::offset_time;
+
+/// One command on one payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Take the held money now.
+    Capture {
+        /// How much; the planned amount, or the whole hold, without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<Amount>,
+    },
+    /// Give the held money back now.
+    Release,
+    /// Change when the hold is captured or released. What is not given stays as it is.
+    Reschedule {
+        /// The new capture time.
+        #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+        capture_at: Option<Timestamp>,
+        /// The new amount to capture.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        capture_amount: Option<Amount>,
+        /// The new release time.
+        #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+        release_at: Option<Timestamp>,
+    },
+    /// Never take this money: seal the payment before it is paid or held.
+    Cancel,
+    /// Look again, and go on from what is true. Changes no state by itself.
+    Rerun {
+        /// Why, for the record.
+        reason: String,
+        /// Who asks.
+        actor: String,
+    },
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandAnswer {
+    /// Recorded; the worker carries it out now.
+    Accepted,
+    /// What it asks for is already true.
+    Done,
+    /// A call that decides the matter was sent and its outcome is not known yet.
+    TooLateInDoubt,
+    /// The money was taken.
+    TooLateCaptured,
+    /// The hold was given back.
+    TooLateReleased,
+    /// The payment ended before: failed, or the hold lapsed.
+    Ended,
+    /// The payment is not in a state in which this means anything; nothing was changed.
+    NotApplicable,
+}
+
+impl CommandAnswer {
+    /// Whether the command changed the record.
+    #[must_use]
+    pub const fn is_accepted(self) -> bool {
+        matches!(self, Self::Accepted)
+    }
+}
+
+/// A command as it was answered; repeating its key answers the same again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandEntry {
+    /// The caller's key for this command.
+    pub key: IdempotencyKey,
+    /// What was asked.
+    pub command: Command,
+    /// What was answered.
+    pub answer: CommandAnswer,
+    /// When.
+    pub at: Timestamp,
+}

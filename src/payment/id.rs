@@ -1,0 +1,281 @@
+//! Names of things, each with one fallible constructor.
+//!
+//! What must never be printed (tokens, purchase ids, which are tokens once a card is saved,
+//! and everything about a customer) prints as a mask from `Debug` and has no `Display`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Why a name was refused: what it is, what is wrong, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {problem}; {fix}")]
+pub struct InvalidName {
+    what: &'static str,
+    problem: String,
+    fix: &'static str,
+}
+
+fn checked(
+    what: &'static str,
+    text: String,
+    longest: usize,
+    fix: &'static str,
+    allowed: fn(char) -> bool,
+) -> Result<String, InvalidName> {
+    let problem = if text.is_empty() {
+        "is empty".to_owned()
+    } else if text.len() > longest {
+        format!("is {} bytes long, above {longest}", text.len())
+    } else if let Some(bad) = text.chars().find(|c| !allowed(*c)) {
+        format!("holds the character {bad:?}")
+    } else {
+        return Ok(text);
+    };
+    Err(InvalidName { what, problem, fix })
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $longest:literal, $allowed:expr, $fix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks the text; the error says what is wrong and what to write instead.
+            pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
+                checked($what, text.into(), $longest, $fix, $allowed).map(Self)
+            }
+
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+macro_rules! shown {
+    ($name:ident) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+macro_rules! masked {
+    ($name:ident) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(***)"))
+            }
+        }
+    };
+}
+
+fn word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+fn printable(c: char) -> bool {
+    !c.is_control()
+}
+
+name!(
+    /// Which CHIP key and brand a payment runs under: a name from the configuration.
+    AccountName, "the account name", 64, word,
+    "use 1 to 64 letters, digits, '-' or '_'"
+);
+shown!(AccountName);
+
+name!(
+    /// What the producer calls this request. The same key with the same content is the same payment.
+    IdempotencyKey, "the idempotency key", 255, printable,
+    "use 1 to 255 printable characters, unique for each payment you want"
+);
+shown!(IdempotencyKey);
+
+name!(
+    /// The producer's own name for the payment, such as an order number. Need not be unique.
+    Reference, "the reference", 128, printable,
+    "use 1 to 128 printable characters"
+);
+shown!(Reference);
+
+name!(
+    /// The gateway's name for what a payment became there. It is the idempotency key of every
+    /// call that moves money, and the card token of a saved card: masked in `Debug`.
+    PurchaseId, "the purchase id", 64, word,
+    "use the id as the gateway gave it, a UUID"
+);
+masked!(PurchaseId);
+
+name!(
+    /// A saved card. Whoever holds it and the account's key can take money: masked in `Debug`.
+    CardToken, "the card token", 64, word,
+    "use the token as `saved` reported it, a UUID"
+);
+masked!(CardToken);
+
+impl PurchaseId {
+    /// The token under which the gateway keeps the card that this purchase saved.
+    #[must_use]
+    pub fn as_card_token(&self) -> CardToken {
+        CardToken(self.0.clone())
+    }
+}
+
+name!(
+    /// The name of a payment: `pay_` and 32 hexadecimal digits, derived from the account and the
+    /// idempotency key, so that the record itself is the proof that a request was seen before.
+    PaymentId, "the payment id", 36, word,
+    "use the id as it was answered: pay_ and 32 hexadecimal digits"
+);
+shown!(PaymentId);
+
+impl PaymentId {
+    /// The one payment that `key` names on `account`.
+    #[must_use]
+    pub fn derive(account: &AccountName, key: &IdempotencyKey) -> Self {
+        Self::hashed(&[b"key", account.0.as_bytes(), key.0.as_bytes()])
+    }
+
+    /// The one payment that may adopt `purchase`: however many keys ask, it is the same record.
+    #[must_use]
+    pub fn derive_adopted(account: &AccountName, purchase: &PurchaseId) -> Self {
+        let purchase = purchase.0.to_ascii_lowercase();
+        Self::hashed(&[b"adopt", account.0.as_bytes(), purchase.as_bytes()])
+    }
+
+    fn hashed(parts: &[&[u8]]) -> Self {
+        let digest = digest_of(parts);
+        Self(format!("pay_{}", hex(&digest[..16])))
+    }
+
+    /// A number that spreads payments evenly; the store derives the partition from it.
+    #[must_use]
+    pub fn spread(&self) -> u64 {
+        let digest = digest_of(&[self.0.as_bytes()]);
+        digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    }
+}
+
+/// What a request asked for, as a hash: the same key with another fingerprint is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// The fingerprint of anything that serializes; the JSON form is the canonical one.
+    pub fn of<T: Serialize>(value: &T) -> Result<Self, serde_json::Error> {
+        let bytes = serde_json::to_vec(value)?;
+        Ok(Self(hex(&digest_of(&[&bytes]))))
+    }
+
+    /// The hash as hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A hash of `parts` that keeps their borders apart: ("ab","c") differs from ("a","bc").
+pub(crate) fn digest_of(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Something about a customer or a link that lets its holder pay: kept, sent, never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Private<T>(T);
+
+impl<T> Private<T> {
+    /// Wraps what must not be printed.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Takes the value out, for the one place that needs it.
+    pub const fn reveal(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Private<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_key_on_another_account_is_another_payment() {
+        let key = IdempotencyKey::new("order-1").unwrap();
+        let one = PaymentId::derive(&AccountName::new("a").unwrap(), &key);
+        let two = PaymentId::derive(&AccountName::new("b").unwrap(), &key);
+        assert_ne!(one, two);
+        assert_eq!(one, PaymentId::derive(&AccountName::new("a").unwrap(), &key));
+        assert_eq!(one.as_str().len(), 36);
+    }
+
+    #[test]
+    fn tokens_and_private_things_never_print() {
+        let token = CardToken::new("11111111-2222").unwrap();
+        let purchase = PurchaseId::new("11111111-2222").unwrap();
+        let email = Private::new("a@b.example");
+        let printed = format!("{token:?} {purchase:?} {email:?}");
+        assert!(!printed.contains("1111") && !printed.contains("example"), "{printed}");
+    }
+
+    #[test]
+    fn a_refused_name_says_what_to_write_instead() {
+        let error = AccountName::new("kl hotel").unwrap_err().to_string();
+        assert!(error.contains("' '") && error.contains("letters"), "{error}");
+    }
+}

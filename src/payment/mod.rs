@@ -1,0 +1,59 @@
+//! WHAT may happen to a payment. Pure: no async, no I/O, no clock.
+//!
+//! | file | what |
+//! |---|---|
+//! | `id`, `money` | names and amounts, each with one fallible constructor |
+//! | `request`, `wire`, `command` | what producers and operators ask |
+//! | `state` | what is true of the money, and the one table of transitions |
+//! | `record` | the durable record: a [`Payment`] |
+//! | `attempt` | one try at a step; the classes of an answer |
+//! | `evidence` | what the gateway showed, and the proofs that can be made of it |
+//! | `next` | what is to be done now |
+//! | `learn` | what an answer or a look-up changes |
+//! | `obey` | what a command changes |
+//! | `order` | what exactly is sent |
+//! | `ladder`, `decline`, `policy` | how long to wait, and what the configuration decides |
+
+mod attempt;
+mod command;
+mod decline;
+mod evidence;
+mod id;
+mod ladder;
+mod learn;
+mod money;
+mod next;
+mod obey;
+mod order;
+mod policy;
+mod record;
+mod request;
+mod state;
+mod wire;
+
+pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Note, Step, Verdict};
+pub use command::{Command, CommandAnswer, CommandEntry};
+pub use decline::{Advice, DeclineTable};
+pub use evidence::{
+    HeldProof, Links, PaidProof, Seal, Sighting, Standing, Taken, Try, TryKind,
+};
+pub use id::{
+    AccountName, CardToken, Fingerprint, IdempotencyKey, InvalidName, PaymentId, Private,
+    PurchaseId, Reference,
+};
+pub use ladder::{Ladder, millis};
+pub use money::{Amount, Currency, InvalidMoney, LARGEST_MINOR, Money};
+pub use next::Next;
+pub use order::{CreateOrder, MoneyCall, MoneyOrder};
+pub use policy::{AccountFacts, Policy, UnknownPolicy};
+pub use record::{Change, Decision, HoldOutcome, Payment, Purchase};
+pub use request::{
+    Adopt, Ask, Authorize, BeforeExpiry, Charge, Checkout, Customer, InvalidRequest, Plan, Request,
+    SaveCard, Source, parse_time,
+};
+pub use state::{
+    Active, Event, FailReason, Hold, Illegal, Mismatch, ParkReason, State, StateName,
+};
+
+/// A moment, in UTC, kept to the millisecond.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

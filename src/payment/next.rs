@@ -1,0 +1,235 @@
+//! What is to be done now. Pure: the payment, the time and the policy decide.
+
+use super::attempt::Step;
+use super::evidence::Seal;
+use super::ladder::millis;
+use super::record::{HoldOutcome, Payment};
+use super::request::{Ask, BeforeExpiry, Source};
+use super::state::{Active, Event, FailReason, Hold, ParkReason, State};
+use super::{Policy, Timestamp};
+
+/// What is to be done now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Open an attempt at this step and send it.
+    Send(Step),
+    /// Ask the gateway what is true.
+    LookUp,
+    /// Something can be concluded without asking anybody.
+    Settle(Event),
+    /// Nothing before this time.
+    WaitUntil(Timestamp),
+    /// Nothing any more.
+    Nothing,
+}
+
+impl Payment {
+    /// What is to be done at `now`.
+    #[must_use]
+    pub fn next(&self, now: Timestamp, policy: &Policy) -> Next {
+        let Some(active) = self.state.active() else {
+            return Next::Nothing;
+        };
+        if self.look_wanted && self.purchase.is_some() {
+            return Next::LookUp;
+        }
+        if matches!(self.state, State::Parked { .. }) {
+            return self.next_parked(now, policy);
+        }
+        if self.open_attempt().is_some() {
+            return self.look_or_give_up(now, policy);
+        }
+        match active {
+            Active::Held(hold) => self.next_held(&hold, now, policy),
+            Active::New | Active::AwaitingPayer => match self.why_ending(now) {
+                Some(reason) => self.next_seal(reason, now, policy),
+                None if active == Active::New => self.next_new(now, policy),
+                None => self.look_or_give_up(now, policy),
+            },
+        }
+    }
+
+    /// When the payment next needs a turn; `None` once it is finished.
+    #[must_use]
+    pub fn due(&self, now: Timestamp, policy: &Policy) -> Option<Timestamp> {
+        match self.next(now, policy) {
+            Next::Nothing => None,
+            Next::WaitUntil(time) => Some(time),
+            Next::Send(_) | Next::LookUp | Next::Settle(_) => Some(now),
+        }
+    }
+
+    fn next_parked(&self, now: Timestamp, policy: &Policy) -> Next {
+        if self.rerun_wanted && self.purchase.is_none() {
+            return Next::Settle(Event::Resumed);
+        }
+        let at = self.pace.look_at.unwrap_or(now);
+        if at > now {
+            Next::WaitUntil(at)
+        } else if self.purchase.is_some() {
+            Next::LookUp
+        } else {
+            Next::WaitUntil(now + millis(policy.parked_look_every_ms))
+        }
+    }
+
+    fn look_or_give_up(&self, now: Timestamp, policy: &Policy) -> Next {
+        let since = self.pace.looking_since.unwrap_or(now);
+        let at = self.pace.look_at.unwrap_or(now);
+        if self.pace.looks > 0 && now - since > policy.lookup.give_up_after() {
+            Next::Settle(Event::Stuck(ParkReason::LookUpsExhausted))
+        } else if at <= now {
+            Next::LookUp
+        } else {
+            Next::WaitUntil(at)
+        }
+    }
+
+    fn next_new(&self, now: Timestamp, policy: &Policy) -> Next {
+        let token = match &self.request.ask {
+            Ask::Adopt(_) => return self.look_or_give_up(now, policy),
+            Ask::Charge(ask) => {
+                if let Some(start) = ask.not_before.filter(|start| *start > now) {
+                    return Next::WaitUntil(start);
+                }
+                true
+            }
+            Ask::Authorize(ask) => matches!(ask.source, Source::Token(_)),
+            Ask::SaveCard(_) => false,
+        };
+        if self.purchase.is_none() {
+            self.send(Step::Create, now, policy)
+        } else if token {
+            self.send(Step::Charge, now, policy)
+        } else {
+            self.look_or_give_up(now, policy)
+        }
+    }
+
+    /// Sends `step`, or waits for the technical or business ladder, or gives up on the gateway.
+    fn send(&self, step: Step, now: Timestamp, policy: &Policy) -> Next {
+        let failing = self.pace.technical_since.is_some_and(|since| {
+            self.pace.technical > 0 && now - since > policy.technical.give_up_after()
+        });
+        match self.pace.step_at {
+            _ if failing && !self.pace.one_more => {
+                Next::Settle(Event::Stuck(ParkReason::GatewayUnreachable))
+            }
+            Some(at) if at > now => Next::WaitUntil(at.min(self.charge_ends().unwrap_or(at))),
+            _ => Next::Send(step),
+        }
+    }
+
+    /// Just after the last moment at which a charge may start.
+    fn charge_ends(&self) -> Option<Timestamp> {
+        match &self.request.ask {
+            Ask::Charge(ask) => ask.not_after.map(|end| end + millis(1)),
+            Ask::Authorize(_) | Ask::SaveCard(_) | Ask::Adopt(_) => None,
+        }
+    }
+
+    /// When the payer's last click must have arrived.
+    pub(super) fn link_ends(&self, policy: &Policy) -> Option<Timestamp> {
+        let due = self.purchase.as_ref()?.due?;
+        Some(due + millis(policy.link_grace_ms))
+    }
+
+    /// Towards `Failed`: cancel, look, look again.
+    fn next_seal(&self, reason: FailReason, now: Timestamp, policy: &Policy) -> Next {
+        if let Some(seal) = Seal::nothing_created(self) {
+            return Next::Settle(Event::Sealed(seal, reason));
+        }
+        if self.seal_seen_at.is_some() {
+            return self.look_or_give_up(now, policy);
+        }
+        self.send_seal(now, policy)
+    }
+
+    fn send_seal(&self, now: Timestamp, policy: &Policy) -> Next {
+        match self.send(Step::Cancel, now, policy) {
+            // The end of the charge's time is why it is being sealed; it cannot be waited for.
+            Next::WaitUntil(_) => Next::WaitUntil(self.pace.step_at.unwrap_or(now)),
+            next => next,
+        }
+    }
+
+    fn next_held(&self, hold: &Hold, now: Timestamp, policy: &Policy) -> Next {
+        if let Some(decision) = &self.decision {
+            return self.carry_out(decision.outcome, hold, now);
+        }
+        match self.intent(hold, policy) {
+            Intent::Capture(amount, at) if at <= now => self.late_capture(amount, hold, now),
+            Intent::Release(at) if at <= now => self.carry_out(HoldOutcome::Release, hold, now),
+            Intent::Park(at) if at <= now => {
+                Next::Settle(Event::Stuck(ParkReason::BeforeExpiry))
+            }
+            Intent::Capture(_, at) | Intent::Release(at) | Intent::Park(at) => Next::WaitUntil(at),
+        }
+    }
+
+    /// A capture that is due; released instead if it could not be sent before `release_at`.
+    fn late_capture(
+        &self,
+        amount: super::money::Amount,
+        hold: &Hold,
+        now: Timestamp,
+    ) -> Next {
+        let outcome = match self.plan.release_at {
+            Some(end) if now >= end => HoldOutcome::Release,
+            _ => HoldOutcome::Capture(amount),
+        };
+        self.carry_out(outcome, hold, now)
+    }
+
+    /// What the plan says, as far as the guard lets it.
+    fn intent(&self, hold: &Hold, policy: &Policy) -> Intent {
+        let amount = self.plan.capture_amount.unwrap_or(hold.money.amount);
+        let planned = match (self.plan.capture_at, self.plan.release_at) {
+            (Some(at), _) => Some(Intent::Capture(amount, at)),
+            (None, Some(at)) => Some(Intent::Release(at)),
+            (None, None) => None,
+        };
+        let guard_at = (hold.expires_at - millis(policy.expiry_margin_ms)).max(hold.since);
+        match planned {
+            Some(intent) if intent.at() <= guard_at => intent,
+            _ => match self.plan.before_expiry.unwrap_or(policy.before_expiry) {
+                BeforeExpiry::Release => Intent::Release(guard_at),
+                BeforeExpiry::Capture => Intent::Capture(amount, guard_at),
+                BeforeExpiry::Park => Intent::Park(guard_at),
+            },
+        }
+    }
+
+    fn carry_out(&self, outcome: HoldOutcome, hold: &Hold, now: Timestamp) -> Next {
+        let (end, lost) = match outcome {
+            HoldOutcome::Capture(_) => {
+                let plan_end = self.plan.release_at.unwrap_or(hold.expires_at);
+                (plan_end.min(hold.expires_at), ParkReason::HoldLost)
+            }
+            HoldOutcome::Release => (hold.expires_at, ParkReason::ReleaseRefused),
+        };
+        let tried = self.hold_call_sent() || self.pace.technical > 0;
+        if tried && now >= end && !self.pace.one_more {
+            return Next::Settle(Event::Stuck(lost));
+        }
+        match self.pace.step_at {
+            Some(at) if at > now && now < end => Next::WaitUntil(at.min(end)),
+            Some(at) if at > now => Next::WaitUntil(at),
+            _ => Next::Send(outcome.step()),
+        }
+    }
+}
+
+enum Intent {
+    Capture(super::money::Amount, Timestamp),
+    Release(Timestamp),
+    Park(Timestamp),
+}
+
+impl Intent {
+    const fn at(&self) -> Timestamp {
+        match self {
+            Self::Capture(_, at) | Self::Release(at) | Self::Park(at) => *at,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What a command changes. It never calls anything: it writes down what is wanted, and the next
+//! turn carries it out from what is true.
+
+use super::command::{Command, CommandAnswer, CommandEntry};
+use super::id::IdempotencyKey;
+use super::record::{Decision, HoldOutcome, Payment};
+use super::request::{InvalidRequest, Plan};
+use super::state::{Active, FailReason, Hold, State};
+use super::Timestamp;
+
+/// How many commands one payment takes; a producer that sends more is in a loop.
+const MOST_COMMANDS: usize = 200;
+
+impl Payment {
+    /// Takes a command. The same key answers the same again; what is refused changes nothing.
+    pub fn command(
+        &mut self,
+        key: IdempotencyKey,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<CommandAnswer, InvalidRequest> {
+        if let Some(known) = self.commands.iter().find(|entry| entry.key == key) {
+            return if known.command == command {
+                Ok(known.answer)
+            } else {
+                let problem = "was used for another command on this payment; use a new key";
+                Err(InvalidRequest::new("idempotency_key", problem))
+            };
+        }
+        if self.commands.len() >= MOST_COMMANDS {
+            let problem = format!("this payment has taken {MOST_COMMANDS} commands; it takes no more");
+            return Err(InvalidRequest::new("command", problem));
+        }
+        let answer = self.obey(&command)?;
+        self.commands.push(CommandEntry { key, command, answer, at: now });
+        Ok(answer)
+    }
+
+    fn obey(&mut self, command: &Command) -> Result<CommandAnswer, InvalidRequest> {
+        if let Some(answer) = self.ended(command) {
+            return Ok(answer);
+        }
+        match command {
+            Command::Rerun { reason, actor } => {
+                if reason.trim().is_empty() || actor.trim().is_empty() {
+                    let problem = "must say why and who; neither may be empty";
+                    return Err(InvalidRequest::new("reason", problem));
+                }
+                self.look_again();
+                Ok(CommandAnswer::Accepted)
+            }
+            Command::Cancel => Ok(self.cancel()),
+            Command::Capture { amount } => match self.free_hold() {
+                Ok(hold) => {
+                    let amount = amount.or(self.plan.capture_amount).unwrap_or(hold.money.amount);
+                    let plan = Plan { capture_amount: Some(amount), ..Plan::default() };
+                    plan.check(hold.money.amount)
+                        .map_err(|error| InvalidRequest::new("amount", error.problem))?;
+                    self.decide_now(HoldOutcome::Capture(amount));
+                    Ok(CommandAnswer::Accepted)
+                }
+                Err(answer) => Ok(answer),
+            },
+            Command::Release => match self.free_hold() {
+                Ok(_) => {
+                    self.decide_now(HoldOutcome::Release);
+                    Ok(CommandAnswer::Accepted)
+                }
+                Err(answer) => Ok(answer),
+            },
+            Command::Reschedule { capture_at, capture_amount, release_at } => {
+                let mut plan = self.plan.clone();
+                plan.capture_at = capture_at.or(plan.capture_at);
+                plan.capture_amount = capture_amount.or(plan.capture_amount);
+                plan.release_at = release_at.or(plan.release_at);
+                self.reschedule(plan)
+            }
+        }
+    }
+
+    /// The answer of a payment that has ended, to any command.
+    fn ended(&self, command: &Command) -> Option<CommandAnswer> {
+        Some(match (&self.state, command) {
+            (State::Paid(_), Command::Capture { .. }) if self.decision.is_some() => {
+                CommandAnswer::Done
+            }
+            (State::Paid(_), _) => CommandAnswer::TooLateCaptured,
+            (State::Released, Command::Release) => CommandAnswer::Done,
+            (State::Released, _) => CommandAnswer::TooLateReleased,
+            (State::Failed(FailReason::Cancelled), Command::Cancel) => CommandAnswer::Done,
+            (State::Failed(_) | State::Saved(_), _) => CommandAnswer::Ended,
+            (
+                State::New | State::AwaitingPayer | State::Held(_) | State::Parked { .. },
+                Command::Capture { .. }
+                | Command::Release
+                | Command::Reschedule { .. }
+                | Command::Cancel
+                | Command::Rerun { .. },
+            ) => return None,
+        })
+    }
+
+    /// The hold, if nothing was sent that decides about it.
+    fn free_hold(&self) -> Result<Hold, CommandAnswer> {
+        if self.hold_call_sent() {
+            return Err(CommandAnswer::TooLateInDoubt);
+        }
+        match self.state.active() {
+            Some(Active::Held(hold)) => Ok(hold),
+            _ => Err(CommandAnswer::NotApplicable),
+        }
+    }
+
+    fn decide_now(&mut self, outcome: HoldOutcome) {
+        self.decision = Some(Decision { outcome, by_command: true });
+        self.pace.step_at = None;
+        self.wake_parked();
+    }
+
+    fn reschedule(&mut self, plan: Plan) -> Result<CommandAnswer, InvalidRequest> {
+        let Some(money) = self.request.money().filter(|_| self.takes_plan()) else {
+            return Ok(CommandAnswer::NotApplicable);
+        };
+        if self.hold_call_sent() || self.decision.is_some() {
+            return Ok(CommandAnswer::TooLateInDoubt);
+        }
+        plan.check(money.amount)?;
+        if let Some(Active::Held(hold)) = self.state.active()
+            && [plan.capture_at, plan.release_at].into_iter().flatten().any(|t| t >= hold.expires_at)
+        {
+            let problem = format!(
+                "is not before the hold lapses at {}; choose an earlier time",
+                hold.expires_at.to_rfc3339()
+            );
+            return Err(InvalidRequest::new("plan", problem));
+        }
+        self.plan = plan;
+        Ok(CommandAnswer::Accepted)
+    }
+
+    fn takes_plan(&self) -> bool {
+        use super::request::Ask;
+        matches!(self.request.ask, Ask::Authorize(_) | Ask::Adopt(_))
+    }
+
+    /// Seals the payment, unless money may already be on its way.
+    fn cancel(&mut self) -> CommandAnswer {
+        if matches!(self.state.active(), Some(Active::Held(_))) || self.is_adoption() {
+            return CommandAnswer::NotApplicable;
+        }
+        if matches!(self.state, State::Parked { .. }) {
+            return self.cancel_parked();
+        }
+        match self.open_attempt() {
+            Some(open) if open.step.takes_money() => CommandAnswer::TooLateInDoubt,
+            _ => {
+                self.ending = Some(FailReason::Cancelled);
+                CommandAnswer::Accepted
+            }
+        }
+    }
+
+    /// A person gives up on a payment that is parked: whatever was sent had its quiet period, and
+    /// the seal decides. Nothing is reported before the gateway shows that it can never be paid.
+    fn cancel_parked(&mut self) -> CommandAnswer {
+        self.ending = Some(FailReason::Cancelled);
+        self.look_again();
+        CommandAnswer::Accepted
+    }
+
+    const fn is_adoption(&self) -> bool {
+        matches!(self.request.ask, super::request::Ask::Adopt(_))
+    }
+
+    fn look_again(&mut self) {
+        self.rerun_wanted = matches!(self.state, State::Parked { .. });
+        self.look_wanted = self.purchase.is_some();
+    }
+
+    fn wake_parked(&mut self) {
+        if matches!(self.state, State::Parked { .. }) {
+            self.look_again();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What exactly is to be sent for a step: made from the record alone, so that the call carries
+//! what the durable note says and nothing else.
+
+use super::attempt::Step;
+use super::id::{AccountName, CardToken, PaymentId, Private, PurchaseId, Reference};
+use super::ladder::millis;
+use super::money::{Amount, Currency};
+use super::record::Payment;
+use super::request::{Ask, Checkout, Customer, Source};
+use super::{Policy, Timestamp};
+
+/// The order to create a purchase. Moves no money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateOrder {
+    /// For which payment; becomes the purchase's reference, so that it can be traced.
+    pub payment: PaymentId,
+    /// Under which key and brand.
+    pub account: AccountName,
+    /// How much, in minor units; 0 only verifies a card.
+    pub total_minor: u64,
+    /// In which currency.
+    pub currency: Currency,
+    /// Whether the funds are only reserved.
+    pub reserve: bool,
+    /// Whether the payer's card is to be kept.
+    pub save_card: bool,
+    /// Until when it can be paid; strictly.
+    pub due: Timestamp,
+    /// Who pays.
+    pub customer: Customer,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The producer's own number.
+    pub reference: Option<Reference>,
+    /// Where the payer lands, if there is a payer.
+    pub checkout: Option<Checkout>,
+}
+
+/// The order to move money, or to make sure that it never moves, on one purchase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoneyOrder {
+    /// For which payment.
+    pub payment: PaymentId,
+    /// Under which key.
+    pub account: AccountName,
+    /// On which purchase.
+    pub purchase: PurchaseId,
+    /// The attempt that licenses it.
+    pub attempt: u32,
+    /// What to do.
+    pub call: MoneyCall,
+}
+
+/// What to do on a purchase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoneyCall {
+    /// Charge this saved card.
+    Charge(CardToken),
+    /// Take this much of the hold.
+    Capture(Amount),
+    /// Give the hold back.
+    Release,
+    /// Make sure that it can never be paid.
+    Cancel,
+}
+
+impl MoneyCall {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Charge(_) => "charge",
+            Self::Capture(_) => "capture",
+            Self::Release => "release",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+impl Payment {
+    /// What to send for [`Step::Create`]; `None` where nothing is created (an adopted hold).
+    #[must_use]
+    pub fn create_order(&self, now: Timestamp, policy: &Policy) -> Option<CreateOrder> {
+        let request = &self.request;
+        let base = |customer: &Customer, description: &Option<String>| CreateOrder {
+            payment: self.id.clone(),
+            account: request.account.clone(),
+            total_minor: request.money().map_or(0, |money| money.amount.minor()),
+            currency: request.money().map_or(Currency::MYR, |money| money.currency),
+            reserve: true,
+            save_card: false,
+            due: now + millis(policy.purchase_lifetime_ms),
+            customer: customer.clone(),
+            description: description.clone(),
+            reference: request.reference.clone(),
+            checkout: None,
+        };
+        let link_due = |checkout: &Checkout| {
+            checkout.pay_by.unwrap_or_else(|| now + millis(policy.link_lifetime_ms))
+        };
+        Some(match &request.ask {
+            Ask::Authorize(ask) => match &ask.source {
+                Source::Token(_) => base(&ask.customer, &ask.description),
+                Source::Checkout(checkout) => CreateOrder {
+                    due: link_due(checkout),
+                    checkout: Some(checkout.clone()),
+                    ..base(&ask.customer, &ask.description)
+                },
+            },
+            Ask::SaveCard(ask) => CreateOrder {
+                currency: ask.currency,
+                save_card: true,
+                due: link_due(&ask.checkout),
+                checkout: Some(ask.checkout.clone()),
+                ..base(&ask.customer, &ask.description)
+            },
+            Ask::Charge(ask) => {
+                CreateOrder { reserve: false, ..base(&ask.customer, &ask.description) }
+            }
+            Ask::Adopt(_) => return None,
+        })
+    }
+
+    /// What to send for the open attempt; `None` unless one is open that may be sent.
+    #[must_use]
+    pub fn money_order(&self) -> Option<MoneyOrder> {
+        let open = self.open_attempt()?;
+        let call = match (open.step, &self.request.ask) {
+            (Step::Capture { amount }, _) => MoneyCall::Capture(amount),
+            (Step::Release, _) => MoneyCall::Release,
+            (Step::Cancel, _) => MoneyCall::Cancel,
+            (Step::Charge, Ask::Charge(ask)) => MoneyCall::Charge(ask.token.clone()),
+            (Step::Charge, Ask::Authorize(ask)) => match &ask.source {
+                Source::Token(token) => MoneyCall::Charge(token.clone()),
+                Source::Checkout(_) => return None,
+            },
+            (Step::Charge, Ask::SaveCard(_) | Ask::Adopt(_)) | (Step::Create, _) => return None,
+        };
+        Some(MoneyOrder {
+            payment: self.id.clone(),
+            account: self.request.account.clone(),
+            purchase: self.purchase.as_ref()?.id.clone(),
+            attempt: open.number,
+            call,
+        })
+    }
+
+    /// The link where the payer pays, if there is one.
+    #[must_use]
+    pub fn checkout_url(&self) -> Option<&Private<String>> {
+        self.purchase.as_ref()?.checkout_url.as_ref()
+    }
+}

@@ -1,0 +1,414 @@
+//! The durable record of one payment. Its fields change only through this module's siblings:
+//! what was learned (`learn`), what was commanded (`obey`), what is about to be sent (`open`).
+
+use serde::{Deserialize, Serialize};
+
+use super::attempt::{Attempt, Closed, Step, Verdict};
+use super::command::CommandEntry;
+use super::evidence::{Links, Sighting, TryKind};
+use super::id::{Fingerprint, PaymentId, Private, PurchaseId};
+use super::money::{Amount, Money};
+use super::request::{Ask, InvalidRequest, Plan, Request, Source};
+use super::state::{Active, Event, FailReason, Illegal, ParkReason, State, StateName};
+use super::{Policy, Timestamp};
+
+/// The version of the stored form.
+const BODY_VERSION: u32 = 1;
+
+/// One promise about money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub(super) v: u32,
+    pub(super) id: PaymentId,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) request: Request,
+    pub(super) created_at: Timestamp,
+    pub(super) state: State,
+    pub(super) history: Vec<Change>,
+    /// The plan as it stands now; the request keeps the plan as it was asked.
+    pub(super) plan: Plan,
+    pub(super) purchase: Option<Purchase>,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) commands: Vec<CommandEntry>,
+    pub(super) decision: Option<Decision>,
+    pub(super) ending: Option<FailReason>,
+    pub(super) seal_seen_at: Option<Timestamp>,
+    pub(super) pace: Pace,
+    pub(super) tries_seen: TriesSeen,
+    pub(super) look_wanted: bool,
+    pub(super) rerun_wanted: bool,
+    pub(super) nudges_seen: u64,
+}
+
+/// What the payment became at the gateway. Set once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// The gateway's id.
+    pub id: PurchaseId,
+    /// Until when it can be paid.
+    pub due: Option<Timestamp>,
+    /// The gateway's page for the payer.
+    pub checkout_url: Option<Private<String>>,
+    /// Where a form on the shop's page posts the card.
+    pub direct_post_url: Option<Private<String>>,
+}
+
+/// A change of state, for the timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// When.
+    pub at: Timestamp,
+    /// To what.
+    pub to: StateName,
+}
+
+/// Whether a hold is captured or released. Once its call was sent it never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Which of the two.
+    pub outcome: HoldOutcome,
+    /// Whether a command decided, rather than the plan's time.
+    pub by_command: bool,
+}
+
+/// What becomes of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldOutcome {
+    /// Take this much; the gateway gives the rest back.
+    Capture(Amount),
+    /// Give it all back.
+    Release,
+}
+
+impl HoldOutcome {
+    /// The step that carries it out.
+    #[must_use]
+    pub const fn step(self) -> Step {
+        match self {
+            Self::Capture(amount) => Step::Capture { amount },
+            Self::Release => Step::Release,
+        }
+    }
+}
+
+/// Where the payment stands on its three ladders.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pace {
+    /// When to look next.
+    pub(super) look_at: Option<Timestamp>,
+    /// How often it was looked at without a conclusion.
+    pub(super) looks: u32,
+    /// Since when a conclusion is sought.
+    pub(super) looking_since: Option<Timestamp>,
+    /// The earliest time of the next call.
+    pub(super) step_at: Option<Timestamp>,
+    /// How often in a row a call did not reach the gateway.
+    pub(super) technical: u32,
+    /// Since when.
+    pub(super) technical_since: Option<Timestamp>,
+    /// How often the acquirer refused.
+    pub(super) declines: u32,
+    /// A person asked for one more try after the plan's end.
+    pub(super) one_more: bool,
+}
+
+/// How many tries at the acquirer the gateway has listed so far, by kind: what tells a new
+/// refusal from an old one. Never goes down, however stale a sighting is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TriesSeen {
+    pay: u32,
+    capture: u32,
+    release: u32,
+}
+
+impl TriesSeen {
+    const fn of(&self, kind: TryKind) -> u32 {
+        match kind {
+            TryKind::Pay => self.pay,
+            TryKind::Capture => self.capture,
+            TryKind::Release => self.release,
+            TryKind::Other => 0,
+        }
+    }
+
+    fn note(&mut self, seen: &Sighting) {
+        self.pay = self.pay.max(seen.count(TryKind::Pay));
+        self.capture = self.capture.max(seen.count(TryKind::Capture));
+        self.release = self.release.max(seen.count(TryKind::Release));
+    }
+}
+
+impl Payment {
+    /// A payment as it is first recorded. Checks the request once more.
+    pub fn new(request: Request, now: Timestamp) -> Result<Self, InvalidRequest> {
+        request.check()?;
+        let purchase = match &request.ask {
+            Ask::Adopt(adopt) => Some(Purchase {
+                id: adopt.purchase.clone(),
+                due: None,
+                checkout_url: None,
+                direct_post_url: None,
+            }),
+            Ask::Authorize(_) | Ask::SaveCard(_) | Ask::Charge(_) => None,
+        };
+        let plan = match &request.ask {
+            Ask::Authorize(ask) => ask.plan.clone(),
+            Ask::Adopt(ask) => ask.plan.clone(),
+            Ask::SaveCard(_) | Ask::Charge(_) => Plan::default(),
+        };
+        Ok(Self {
+            v: BODY_VERSION,
+            id: request.payment_id(),
+            fingerprint: request.fingerprint()?,
+            look_wanted: purchase.is_some(),
+            request,
+            created_at: now,
+            state: State::New,
+            history: vec![Change { at: now, to: StateName::New }],
+            plan,
+            purchase,
+            attempts: Vec::new(),
+            commands: Vec::new(),
+            decision: None,
+            ending: None,
+            seal_seen_at: None,
+            pace: Pace::default(),
+            tries_seen: TriesSeen::default(),
+            rerun_wanted: false,
+            nudges_seen: 0,
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> &PaymentId {
+        &self.id
+    }
+    /// The fingerprint of the request that made it.
+    #[must_use]
+    pub const fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+    /// What was asked.
+    #[must_use]
+    pub const fn request(&self) -> &Request {
+        &self.request
+    }
+    /// When it was recorded.
+    #[must_use]
+    pub const fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+    /// What is true of the money.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+    /// The states it went through, the oldest first.
+    #[must_use]
+    pub fn history(&self) -> &[Change] {
+        &self.history
+    }
+    /// What becomes of the hold, as it stands now.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+    /// What was decided about the hold, once something was.
+    #[must_use]
+    pub const fn decision(&self) -> Option<&Decision> {
+        self.decision.as_ref()
+    }
+    /// What it became at the gateway.
+    #[must_use]
+    pub const fn purchase(&self) -> Option<&Purchase> {
+        self.purchase.as_ref()
+    }
+    /// Its attempts, the oldest first.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+    /// The commands it was given, the oldest first.
+    #[must_use]
+    pub fn commands(&self) -> &[CommandEntry] {
+        &self.commands
+    }
+    /// Why it is going to fail once it is sealed.
+    #[must_use]
+    pub const fn ending(&self) -> Option<&FailReason> {
+        self.ending.as_ref()
+    }
+    /// When the purchase was first seen cancelled or expired.
+    #[must_use]
+    pub const fn seal_seen_at(&self) -> Option<Timestamp> {
+        self.seal_seen_at
+    }
+    /// Whether nothing more can happen.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.state.name().is_finished()
+    }
+    /// When it finished.
+    #[must_use]
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        self.history.last().filter(|change| change.to.is_finished()).map(|change| change.at)
+    }
+
+    /// The attempt whose outcome is not known yet. There is never more than one.
+    #[must_use]
+    pub fn open_attempt(&self) -> Option<&Attempt> {
+        self.attempts.last().filter(|attempt| attempt.is_open())
+    }
+
+    /// Whether the payer, rather than a saved card, pays.
+    #[must_use]
+    pub const fn is_checkout(&self) -> bool {
+        match &self.request.ask {
+            Ask::Authorize(ask) => matches!(ask.source, Source::Checkout(_)),
+            Ask::SaveCard(_) => true,
+            Ask::Charge(_) | Ask::Adopt(_) => false,
+        }
+    }
+
+    /// The money that this payment may take in the end: all of a charge, and of a hold what was
+    /// decided or planned.
+    #[must_use]
+    pub fn money_to_take(&self) -> Option<Money> {
+        let amount = match (&self.decision, &self.state.active(), &self.request.ask) {
+            (_, _, Ask::SaveCard(_)) => return None,
+            (_, _, Ask::Charge(ask)) => ask.money.amount,
+            (Some(Decision { outcome: HoldOutcome::Capture(amount), .. }), ..) => *amount,
+            (Some(Decision { outcome: HoldOutcome::Release, .. }), ..) => return None,
+            (None, Some(Active::Held(hold)), _) => {
+                self.plan.capture_amount.unwrap_or(hold.money.amount)
+            }
+            (None, ..) => return None,
+        };
+        let currency = self.request.money()?.currency;
+        Some(Money { amount, currency })
+    }
+
+    /// Takes note that the gateway's webhooks asked for a look, `count` times in all.
+    pub fn nudged(&mut self, count: u64) {
+        if count > self.nudges_seen {
+            self.nudges_seen = count;
+            self.look_wanted = self.purchase.is_some();
+        }
+    }
+
+    /// Opens an attempt at `step`: the note that must be durable before the call is made.
+    /// `None` while another one is open or the payment does not move any more.
+    pub fn open(&mut self, step: Step, now: Timestamp, policy: &Policy) -> Option<u32> {
+        if self.open_attempt().is_some() || self.state.active().is_none() {
+            return None;
+        }
+        let number = u32::try_from(self.attempts.len()).ok()?.checked_add(1)?;
+        match step {
+            Step::Capture { amount } => self.decide(HoldOutcome::Capture(amount)),
+            Step::Release => self.decide(HoldOutcome::Release),
+            Step::Cancel => self.ending = self.why_ending(now),
+            Step::Create | Step::Charge => {}
+        }
+        let tries_before = step.try_kind().map_or(0, |kind| self.tries_seen.of(kind));
+        self.attempts.push(Attempt {
+            number,
+            step,
+            opened_at: now,
+            tries_before,
+            note: None,
+            closed: None,
+        });
+        self.pace.one_more = false;
+        self.look_from(now, self.lookup_delay(policy, 0));
+        Some(number)
+    }
+
+    fn decide(&mut self, outcome: HoldOutcome) {
+        if self.decision.is_none() {
+            self.decision = Some(Decision { outcome, by_command: false });
+        }
+    }
+
+    /// Why this payment is to fail, if it is: decided before, or its time is over.
+    pub(super) fn why_ending(&self, now: Timestamp) -> Option<FailReason> {
+        let too_late = match &self.request.ask {
+            Ask::Charge(ask) => ask.not_after.is_some_and(|end| now > end),
+            Ask::Authorize(_) | Ask::SaveCard(_) | Ask::Adopt(_) => false,
+        };
+        let moving = matches!(self.state, State::New | State::AwaitingPayer);
+        self.ending.clone().or_else(|| (too_late && moving).then_some(FailReason::Expired))
+    }
+
+    /// Whether any call at this hold may have reached the gateway.
+    pub(super) fn hold_call_sent(&self) -> bool {
+        self.attempts.iter().any(|attempt| {
+            matches!(attempt.step, Step::Capture { .. } | Step::Release) && attempt.was_sent()
+        })
+    }
+
+    pub(super) fn lookup_delay(&self, policy: &Policy, rung: u32) -> chrono::TimeDelta {
+        policy.lookup.delay(rung, self.id.as_str())
+    }
+
+    /// Starts looking for a conclusion: first after `delay`.
+    pub(super) fn look_from(&mut self, now: Timestamp, delay: chrono::TimeDelta) {
+        self.pace.looks = 0;
+        self.pace.looking_since = Some(now);
+        self.pace.look_at = Some(now + delay);
+    }
+
+    /// Closes the open attempt.
+    pub(super) fn close(&mut self, verdict: Verdict, now: Timestamp) {
+        if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
+            attempt.closed = Some(Closed { at: now, verdict });
+        }
+        let undecided = !self.hold_call_sent();
+        if undecided && self.decision.as_ref().is_some_and(|decision| !decision.by_command) {
+            self.decision = None;
+        }
+    }
+
+    /// Carries out one event of the table of transitions.
+    pub(super) fn on(&mut self, event: Event, now: Timestamp) -> Result<(), Illegal> {
+        let state = self.state.on(event)?;
+        if state.name() != self.state.name() {
+            self.history.push(Change { at: now, to: state.name() });
+        }
+        self.state = state;
+        self.pace.look_at = None;
+        self.pace.looking_since = None;
+        self.pace.looks = 0;
+        Ok(())
+    }
+
+    /// Stops the machine; a person decides.
+    pub(super) fn park(&mut self, reason: ParkReason, now: Timestamp, policy: &Policy) {
+        if self.on(Event::Stuck(reason), now).is_ok() {
+            self.rest_parked(now, policy);
+        }
+    }
+
+    pub(super) fn rest_parked(&mut self, now: Timestamp, policy: &Policy) {
+        let every = super::ladder::millis(policy.parked_look_every_ms);
+        self.pace.look_at = Some(now + every);
+    }
+
+    /// Keeps what a sighting tells about the payer's way; the id is set once and never changes.
+    pub(super) fn keep_purchase(&mut self, seen: &Sighting) {
+        let Links { checkout, direct_post } = seen.links.clone();
+        let purchase = self.purchase.get_or_insert_with(|| Purchase {
+            id: seen.purchase.clone(),
+            due: None,
+            checkout_url: None,
+            direct_post_url: None,
+        });
+        if purchase.id == seen.purchase {
+            self.tries_seen.note(seen);
+            purchase.due = seen.due.or(purchase.due);
+            purchase.checkout_url = checkout.or_else(|| purchase.checkout_url.take());
+            purchase.direct_post_url = direct_post.or_else(|| purchase.direct_post_url.take());
+        }
+    }
+}

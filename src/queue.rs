@@ -1,0 +1,1 @@
+//! WHO is next: apalis over the due index.

@@ -1,0 +1,126 @@
+//! Claims: who works on a payment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::payment::{Payment, PaymentId, StateName, Timestamp};
+
+/// A random number that makes a claim unlike any other, before and after any failover.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Nonce(String);
+
+impl Nonce {
+    /// A fresh one: 128 random bits.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self(format!("{:032x}", rand::random::<u128>()))
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Which claim on which payment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClaimKey {
+    /// The payment.
+    pub id: PaymentId,
+    /// The claim's nonce.
+    pub nonce: Nonce,
+}
+
+/// A payment as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The payment.
+    pub payment: Payment,
+    /// The version that was read; a write must still find it.
+    pub version: u64,
+    /// How often it was nudged in all.
+    pub nudges: u64,
+    /// The state it is stored under.
+    pub stored: StateName,
+    /// When it is due, or its lease ends if it is claimed; `None` for a finished one.
+    pub due: Option<Timestamp>,
+    /// Whether somebody works on it.
+    pub claimed: bool,
+}
+
+/// A payment that this worker works on.
+pub struct Claim {
+    /// Which claim.
+    pub key: ClaimKey,
+    /// The payment, changed in memory until it is saved.
+    pub payment: Payment,
+    /// How often it was claimed in a row without a save.
+    pub barren: u32,
+    pub(super) version: u64,
+    pub(super) stored: StateName,
+    pub(super) lineage: u64,
+    lost: Arc<AtomicBool>,
+}
+
+impl Claim {
+    pub(super) fn new(key: ClaimKey, loaded: Loaded, barren: u32, lineage: u64) -> Self {
+        let mut claim = Self {
+            key,
+            version: loaded.version,
+            stored: loaded.stored,
+            payment: loaded.payment,
+            barren,
+            lineage,
+            lost: Arc::default(),
+        };
+        claim.payment.nudged(loaded.nudges);
+        claim
+    }
+
+    /// Takes over what was stored meanwhile; what was only in memory is gone.
+    pub fn refresh(&mut self, loaded: Loaded) {
+        self.version = loaded.version;
+        self.stored = loaded.stored;
+        self.payment = loaded.payment;
+        self.payment.nudged(loaded.nudges);
+    }
+
+    /// Whether the lease is known to be lost.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// The mark by which whoever renews the leases tells the turn that its lease is lost.
+    #[must_use]
+    pub fn lost_mark(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.lost)
+    }
+
+    /// Whether the payment's state differs from the stored one.
+    #[must_use]
+    pub fn state_changed(&self) -> bool {
+        self.payment.state().name() != self.stored
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim")
+            .field("id", &self.key.id)
+            .field("version", &self.version)
+            .field("state", &self.payment.state().name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a claim call brought.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// The claimed payments.
+    pub claims: Vec<Claim>,
+    /// When the next payment that was not claimed is due; in the past when there is more to claim.
+    pub next_due: Option<Timestamp>,
+}

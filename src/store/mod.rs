@@ -1,0 +1,226 @@
+//! Where payments live: a small trait, Redis behind it, and a store in memory for simulation.
+//!
+//! A *claim* says which worker works on a payment until its lease runs out. It decides who works,
+//! never what is safe: what is safe follows from the version and the nonce that every write is
+//! checked against, and from the [`Permit`] that only a durable write hands out.
+
+mod claim;
+pub mod memory;
+mod permit;
+pub mod redis;
+
+use std::future::Future;
+
+pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
+pub use permit::Permit;
+
+use crate::payment::{Payment, PaymentId, StateName, Timestamp};
+
+/// What keeps payments. Every method is one atomic step in the store.
+pub trait Store: Send + Sync + 'static {
+    /// Records a new payment that is due at `due`, unless its id is there already.
+    fn create(
+        &self,
+        payment: &Payment,
+        due: Timestamp,
+    ) -> impl Future<Output = Result<Created, StoreError>> + Send;
+
+    /// Reads a payment.
+    fn load(
+        &self,
+        id: &PaymentId,
+    ) -> impl Future<Output = Result<Option<Loaded>, StoreError>> + Send;
+
+    /// Claims up to `slots` payments that are due, each with a fresh random nonce.
+    fn claim(&self, slots: usize) -> impl Future<Output = Result<Claims, StoreError>> + Send;
+
+    /// Extends the leases of `claims` from now; answers those that are held no more.
+    fn renew(
+        &self,
+        claims: &[ClaimKey],
+    ) -> impl Future<Output = Result<Vec<ClaimKey>, StoreError>> + Send;
+
+    /// Writes the claim's payment, its indexes and its event, if version and nonce still match.
+    /// A repeated identical write is answered as if it had just been done.
+    fn save(
+        &self,
+        claim: &mut Claim,
+        then: Then,
+    ) -> impl Future<Output = Result<Saved, SaveError>> + Send;
+
+    /// Writes as [`Store::save`] does, keeps the claim, and once the write is durable hands out
+    /// the permit for the payment's open attempt: one permit for one write.
+    fn license(
+        &self,
+        claim: &mut Claim,
+    ) -> impl Future<Output = Result<Permit, SaveError>> + Send;
+
+    /// Writes what a command changed, if the version still matches. A claim that is held stays
+    /// held; its holder finds the new version at its next save.
+    fn command(
+        &self,
+        loaded: &Loaded,
+        due: Option<Timestamp>,
+    ) -> impl Future<Output = Result<(), SaveError>> + Send;
+
+    /// Gives a claim back without a change; the payment is due at `due`.
+    fn give_back(
+        &self,
+        claim: &ClaimKey,
+        due: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Makes a payment due now, because something may have happened to it at the gateway.
+    fn nudge(&self, id: &PaymentId) -> impl Future<Output = Result<Nudged, StoreError>> + Send;
+
+    /// Payments in `state`, the oldest first, after `cursor`.
+    fn list(
+        &self,
+        state: StateName,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// How many payments there are in each state, and how much is due.
+    fn stats(&self) -> impl Future<Output = Result<Stats, StoreError>> + Send;
+
+    /// Resolves when there may be new work earlier than known. A hint: it can be lost.
+    fn woken(&self) -> impl Future<Output = ()> + Send;
+
+    /// Whether money may move now: what the store lacks, if not.
+    fn durability(&self) -> Result<(), NotDurable>;
+}
+
+/// What became of a create.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Created {
+    /// Recorded.
+    New,
+    /// It was there, from the same request: the payment as it is now.
+    Existing(Box<Loaded>),
+    /// It was there, from another request under the same key.
+    Conflict,
+}
+
+/// What becomes of the claim after a save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Work goes on; the lease starts anew.
+    Keep,
+    /// The claim ends. The payment is due at this time; `None` for a finished one.
+    Rest(Option<Timestamp>),
+}
+
+/// What a save tells besides that it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Saved {
+    /// Whether the payment was nudged since it was claimed or last looked up.
+    pub nudged: bool,
+}
+
+/// What became of a nudge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nudged {
+    /// It is due now.
+    Due,
+    /// Somebody works on it and will see the nudge at the next save.
+    Busy,
+    /// It is finished; there is nothing to look for.
+    Finished,
+    /// There is no such payment.
+    Missing,
+}
+
+/// Where a listing goes on: opaque, valid across restarts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub(crate) String);
+
+impl Cursor {
+    /// A cursor as it was answered before.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The cursor as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The payments.
+    pub payments: Vec<Loaded>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// What the store holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// How many payments there are in each state that has any.
+    pub by_state: Vec<(StateName, u64)>,
+    /// How many are due by now, being worked on not counted.
+    pub due_now: u64,
+    /// How many are in the due index: all that are not finished.
+    pub unfinished: u64,
+    /// When the next one is due; in the past when work is waiting.
+    pub next_due: Option<Timestamp>,
+}
+
+/// The store could not be asked, or answered what it should not.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached now, or did not answer in time. Whether a write was done is unknown;
+    /// repeat the identical call.
+    #[error("Redis cannot be reached ({0}); the worker goes on by itself when it is back")]
+    Unavailable(String),
+    /// A stored record cannot be read by this version.
+    #[error("the record of {id} cannot be read ({problem}); it was left as it is. Run a version that can read it")]
+    Unreadable {
+        /// Which.
+        id: String,
+        /// Why not.
+        problem: String,
+    },
+    /// Redis refused: wrong configuration, wrong rights, out of memory.
+    #[error("Redis refused the call: {0}")]
+    Refused(String),
+}
+
+/// Why a write was not done, or not known to be done.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The claim is held no more: somebody else works on the payment, or Redis' lineage changed.
+    /// Send nothing more.
+    #[error("the claim is held no more")]
+    Lost,
+    /// The record changed meanwhile: load it again, and decide again.
+    #[error("the record has a newer version")]
+    Outdated,
+    /// There is no such record.
+    #[error("there is no such record")]
+    Missing,
+    /// The write may not count as durable, so nothing may be sent.
+    #[error(transparent)]
+    NotDurable(#[from] NotDurable),
+    /// The payment has no open attempt that a permit could stand for.
+    #[error("no attempt is open")]
+    NothingToLicense,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the durability profile demands and Redis lacks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("durability profile {profile}: {problem}. Money steps wait; look-ups go on")]
+pub struct NotDurable {
+    /// The profile.
+    pub profile: &'static str,
+    /// What is missing, and how to set it.
+    pub problem: String,
+}

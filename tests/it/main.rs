@@ -1,0 +1,8 @@
+//! One binary for all tests on real Redis and real HTTP.
+
+mod api;
+mod gateway;
+mod payments;
+mod queue;
+mod settings;
+mod store;
