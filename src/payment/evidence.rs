@@ -235,3 +235,21 @@ impl Seal {
         (payment.seal_seen_at().is_some() && now_sealed).then_some(Self(()))
     }
 }
+
+/// Proofs out of thin air, for the test that walks through the whole table of transitions.
+#[cfg(test)]
+pub(super) mod forged {
+    use super::{HeldProof, Hold, Money, PaidProof, Seal};
+
+    pub(in crate::payment) const fn paid(money: Money) -> PaidProof {
+        PaidProof(money)
+    }
+
+    pub(in crate::payment) const fn held(hold: Hold) -> HeldProof {
+        HeldProof(hold)
+    }
+
+    pub(in crate::payment) const fn seal() -> Seal {
+        Seal(())
+    }
+}

@@ -31,6 +31,15 @@ mod request;
 mod state;
 mod wire;
 
+#[cfg(test)]
+mod flows;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod scenes;
+#[cfg(test)]
+mod table;
+
 pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Note, Step, Verdict};
 pub use command::{Command, CommandAnswer, CommandEntry};
 pub use decline::{Advice, DeclineTable};
@@ -41,6 +50,7 @@ pub use id::{
     AccountName, CardToken, Fingerprint, IdempotencyKey, InvalidName, PaymentId, Private,
     PurchaseId, Reference,
 };
+pub(crate) use id::digest_of;
 pub use ladder::{Ladder, millis};
 pub use money::{Amount, Currency, InvalidMoney, LARGEST_MINOR, Money};
 pub use next::Next;

@@ -1,0 +1,21 @@
+# Two stages: build with cargo, run on a distroless image as a user without rights.
+FROM rust:1-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
+COPY config config
+COPY sandbox sandbox
+COPY src src
+COPY tests/rig tests/rig
+RUN cargo build --release --locked --bin holdfast
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /src/target/release/holdfast /usr/local/bin/holdfast
+USER nonroot:nonroot
+# The listener for webhooks and health; publish it behind TLS.
+ENV HOLDFAST__HTTP__LISTEN=0.0.0.0:8080
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
+    CMD ["/usr/local/bin/holdfast", "health"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/holdfast"]
+CMD ["worker"]

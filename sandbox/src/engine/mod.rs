@@ -1,0 +1,480 @@
+//! The gateway itself, without transport or clock: requests in, answers out.
+//!
+//! Nothing here waits, reads the time or draws true randomness, so a run is a function of its
+//! seed and its calls.
+
+mod body;
+mod clients;
+mod events;
+mod fields;
+mod hooks;
+mod lookup;
+mod money;
+mod outcome;
+mod page;
+mod pay;
+mod product;
+mod purchase;
+mod purchases;
+mod refusal;
+mod request;
+mod route;
+mod status;
+mod timer;
+mod view;
+
+use std::collections::HashMap;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::config::{Account, Behaviour, Config};
+use crate::fault::{Answer, Chosen, Commit, Effect, Facts, Rule, Rules};
+use crate::ledger::{Ledger, RequestRow, Row};
+pub use events::Delivery;
+pub(crate) use page::escape;
+pub use pay::TestCard;
+pub use request::{Manner, Request, Response, Step, Ticket};
+pub use route::Operation;
+pub use status::Status;
+
+use clients::Client;
+use events::Events;
+use hooks::Webhook;
+use money::{Flight, Launch};
+use purchase::{Purchase, Realm};
+use refusal::Refusal;
+use route::Route;
+use timer::{Timer, Timers};
+
+/// The gateway.
+pub struct Engine {
+    base_url: String,
+    accounts: Vec<Account>,
+    realms: HashMap<String, Realm>,
+    behaviour: Behaviour,
+    purchases: HashMap<Uuid, Purchase>,
+    clients: HashMap<Uuid, Client>,
+    clients_by_email: HashMap<(Realm, String), Uuid>,
+    webhooks: Vec<Webhook>,
+    webhooks_made: u32,
+    rules: Rules,
+    ledger: Ledger,
+    timers: Timers,
+    working: HashMap<u64, Working>,
+    tickets: u64,
+    events: Events,
+    dice: StdRng,
+}
+
+/// A request on its way through the engine.
+pub(crate) struct LateCall {
+    route: Route,
+    realm: Option<Realm>,
+    body: Value,
+    form: Vec<u8>,
+    query: String,
+    client_ip: String,
+    row: Row,
+    fate: Option<Effect>,
+    stale: Option<Effect>,
+}
+
+struct Working {
+    flight: Flight,
+    row: Row,
+    chosen: Chosen,
+}
+
+/// What performing a call came to.
+enum Performed {
+    Done {
+        answer: Result<Response, Refusal>,
+        purchase: Option<Uuid>,
+    },
+    Flying(Box<Flight>, u64),
+}
+
+impl Engine {
+    /// A gateway with the accounts, webhooks and faults of a configuration. `base_url` is the
+    /// start of the links it hands out, without a slash at the end; `seed` decides its ids.
+    #[must_use]
+    pub fn new(config: &Config, base_url: &str, seed: u64, now_ms: i64) -> Self {
+        let mut engine = Self {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            accounts: config.accounts.clone(),
+            realms: realms(&config.accounts),
+            behaviour: config.behaviour.clone(),
+            purchases: HashMap::new(),
+            clients: HashMap::new(),
+            clients_by_email: HashMap::new(),
+            webhooks: Vec::new(),
+            webhooks_made: 0,
+            rules: Rules::default(),
+            ledger: Ledger::new(config.keep_requests),
+            timers: Timers::default(),
+            working: HashMap::new(),
+            tickets: 0,
+            events: Events::default(),
+            dice: StdRng::seed_from_u64(seed),
+        };
+        for rule in &config.faults {
+            engine.rules.add(rule.clone());
+        }
+        for webhook in &config.webhooks {
+            engine.register(webhook, now_ms);
+        }
+        engine
+    }
+
+    /// Takes a request. The answer may have to wait for the acquirer: see [`Step`].
+    pub fn handle(&mut self, now_ms: i64, request: Request) -> Step {
+        self.run_timers(now_ms);
+        match self.admit(now_ms, request) {
+            Ok((call, chosen)) => self.dispatch(now_ms, call, chosen),
+            Err((refusal, row)) => {
+                self.ledger.answered(row, Some(refusal.status), None);
+                Step::Answer(Response::json(refusal.status, refusal.body.to_string()))
+            }
+        }
+    }
+
+    /// Ends what [`Step::Working`] began; none if the ticket is unknown or was used.
+    pub fn finish(&mut self, now_ms: i64, ticket: Ticket) -> Option<Response> {
+        self.run_timers(now_ms);
+        let Working {
+            flight,
+            row,
+            chosen,
+        } = self.working.remove(&ticket.0)?;
+        let purchase = Some(flight.purchase);
+        let answer = self.settle(now_ms, flight);
+        self.note_commit(row, answer.is_ok());
+        Some(self.dress(row, &chosen, answer, purchase))
+    }
+
+    /// Does what has come due, and answers the webhooks to send now. Every one of them has to
+    /// be reported with [`delivered`](Self::delivered).
+    pub fn tick(&mut self, now_ms: i64) -> Vec<Delivery> {
+        self.run_timers(now_ms);
+        self.events.take_outbox()
+    }
+
+    /// When [`tick`](Self::tick) next has something to do.
+    #[must_use]
+    pub fn next_wake_ms(&self) -> Option<i64> {
+        if self.events.has_outbox() {
+            Some(i64::MIN)
+        } else {
+            self.timers.next_ms()
+        }
+    }
+
+    /// Every request and movement so far.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// How the gateway behaves; may be changed at any time.
+    pub fn behaviour(&mut self) -> &mut Behaviour {
+        &mut self.behaviour
+    }
+
+    /// Puts a fault rule in force; answers its number.
+    pub fn add_fault(&mut self, rule: Rule) -> u64 {
+        self.rules.add(rule)
+    }
+
+    /// Takes one fault rule out of force.
+    pub fn remove_fault(&mut self, number: u64) {
+        self.rules.remove(number);
+    }
+
+    /// Takes every fault rule out of force.
+    pub fn clear_faults(&mut self) {
+        self.rules.clear();
+    }
+
+    fn admit(
+        &mut self,
+        now_ms: i64,
+        request: Request,
+    ) -> Result<(LateCall, Chosen), (Refusal, Row)> {
+        let route = route::route(&request.method, &request.path);
+        let operation = route
+            .as_ref()
+            .map_or(Operation::Unknown, |route| route.operation);
+        let about = route
+            .as_ref()
+            .ok()
+            .map(|route| route.id)
+            .filter(|id| !id.is_nil());
+        let row = self.ledger.arrived(RequestRow {
+            seq: 0,
+            at_ms: now_ms,
+            method: request.method,
+            path: request.path,
+            operation,
+            purchase_id: about,
+            status: None,
+            faults: Vec::new(),
+            committed: false,
+        });
+        let route = route.map_err(|refusal| (refusal, row))?;
+        let realm = self
+            .realm(operation, request.key.as_deref())
+            .map_err(|r| (r, row))?;
+        let (body, form) = if operation.is_payers() {
+            (Value::Null, request.body)
+        } else {
+            (
+                parse(&request.body).map_err(|refusal| (refusal, row))?,
+                Vec::new(),
+            )
+        };
+        let chosen = self.choose(&route, &body);
+        self.ledger.faulted(row, &chosen.names);
+        let mut chosen = chosen;
+        let call = LateCall {
+            route,
+            realm,
+            body,
+            form,
+            query: request.query,
+            client_ip: request.client_ip,
+            row,
+            fate: chosen.fate.take(),
+            stale: chosen.stale.take(),
+        };
+        Ok((call, chosen))
+    }
+
+    fn realm(&self, operation: Operation, key: Option<&str>) -> Result<Option<Realm>, Refusal> {
+        if operation.is_payers() {
+            return Ok(None);
+        }
+        let realm = key.and_then(|key| self.realms.get(key)).copied();
+        let refusal = || Refusal::all(401, "authentication_failed", "Incorrect secret_key");
+        realm.map(Some).ok_or_else(refusal)
+    }
+
+    fn choose(&mut self, route: &Route, body: &Value) -> Chosen {
+        if self.rules.is_empty() {
+            return Chosen::default();
+        }
+        let purchase = self.purchases.get(&route.id);
+        let asked = body
+            .get("reference")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let facts = Facts {
+            operation: route.operation,
+            purchase_id: purchase.map(|p| p.id),
+            reference: purchase.map_or(asked, |p| &p.terms.reference),
+            metadata: purchase.map_or_else(
+                || body.pointer("/purchase/metadata"),
+                |p| p.terms.metadata.as_ref(),
+            ),
+            event: None,
+        };
+        self.rules.choose(&facts)
+    }
+
+    fn dispatch(&mut self, now_ms: i64, call: LateCall, chosen: Chosen) -> Step {
+        let row = call.row;
+        let about = Some(call.route.id).filter(|id| !id.is_nil());
+        let nothing = Ok(Response::json(200, "{}".to_owned()));
+        match chosen.broken {
+            Some((Commit::Never, _)) => Step::Answer(self.dress(row, &chosen, nothing, about)),
+            Some((Commit::Late(after_ms), _)) => {
+                let at_ms = now_ms.saturating_add_unsigned(after_ms);
+                self.timers.at(at_ms, Timer::Commit(Box::new(call)));
+                Step::Answer(self.dress(row, &chosen, nothing, about))
+            }
+            Some((Commit::Now, _)) | None => match self.perform(now_ms, call) {
+                Performed::Done { answer, purchase } => {
+                    self.note_commit(row, answer.is_ok());
+                    Step::Answer(self.dress(row, &chosen, answer, purchase))
+                }
+                Performed::Flying(flight, for_ms) => {
+                    self.tickets += 1;
+                    let working = Working {
+                        flight: *flight,
+                        row,
+                        chosen,
+                    };
+                    self.working.insert(self.tickets, working);
+                    Step::Working {
+                        ticket: Ticket(self.tickets),
+                        for_ms,
+                    }
+                }
+            },
+        }
+    }
+
+    fn perform(&mut self, now_ms: i64, call: LateCall) -> Performed {
+        let id = call.route.id;
+        match self.launch(now_ms, &call) {
+            Launch::Not => {
+                let (answer, purchase) = self.simple(now_ms, &call);
+                Performed::Done {
+                    answer,
+                    purchase: purchase.or(Some(id).filter(|id| !id.is_nil())),
+                }
+            }
+            Launch::Refused(refusal) => Performed::Done {
+                answer: Err(refusal),
+                purchase: Some(id),
+            },
+            Launch::Answered(response) => Performed::Done {
+                answer: Ok(response),
+                purchase: Some(id),
+            },
+            Launch::Flying(flight, 0) => {
+                let answer = self.settle(now_ms, *flight);
+                Performed::Done {
+                    answer,
+                    purchase: Some(id),
+                }
+            }
+            Launch::Flying(flight, for_ms) => Performed::Flying(flight, for_ms),
+        }
+    }
+
+    fn run_timers(&mut self, now_ms: i64) {
+        while let Some((at_ms, timer)) = self.timers.pop(now_ms) {
+            match timer {
+                Timer::Due(purchase) => self.fall_due(at_ms, purchase),
+                Timer::Settle(flight) => drop(self.settle(at_ms, *flight)),
+                Timer::Deliver(number) => self.events.send(number),
+                Timer::Commit(call) => {
+                    let row = call.row;
+                    let answer = match self.perform(at_ms, *call) {
+                        Performed::Done { answer, .. } => answer,
+                        Performed::Flying(flight, _) => self.settle(at_ms, *flight),
+                    };
+                    self.note_commit(row, answer.is_ok());
+                }
+            }
+        }
+    }
+
+    fn note_commit(&mut self, row: Row, is_good: bool) {
+        if is_good {
+            self.ledger.committed(row);
+        }
+    }
+
+    /// Turns the true answer into the one the client gets, and writes it down.
+    fn dress(
+        &mut self,
+        row: Row,
+        chosen: &Chosen,
+        answer: Result<Response, Refusal>,
+        purchase: Option<Uuid>,
+    ) -> Response {
+        let mut response = answer
+            .unwrap_or_else(|refusal| Response::json(refusal.status, refusal.body.to_string()));
+        response.delay_ms = chosen.latency_ms;
+        if let Some((_, fault)) = &chosen.broken {
+            self.spoil(&mut response, fault, purchase);
+        }
+        let is_answered = matches!(response.manner, Manner::Whole | Manner::Truncated);
+        self.ledger
+            .answered(row, is_answered.then_some(response.status), purchase);
+        response
+    }
+
+    fn spoil(&mut self, response: &mut Response, fault: &Answer, purchase: Option<Uuid>) {
+        match fault {
+            Answer::Silence => response.manner = Manner::Silence,
+            Answer::Reset => response.manner = Manner::Reset,
+            Answer::Truncated => response.manner = Manner::Truncated,
+            Answer::NotJson => {
+                let body = "<!doctype html><title>One moment</title>".to_owned();
+                *response = Response {
+                    delay_ms: response.delay_ms,
+                    ..Response::html(200, body)
+                };
+            }
+            Answer::WrongId => {
+                let other = self.new_id().to_string();
+                if let Some(id) = purchase {
+                    response.body = response.body.replace(&id.to_string(), &other);
+                }
+            }
+            Answer::Status {
+                status,
+                retry_after_s,
+                html,
+            } => {
+                let made = if *html {
+                    html_error(*status)
+                } else {
+                    json_error(*status)
+                };
+                let delay_ms = response.delay_ms;
+                *response = Response {
+                    delay_ms,
+                    retry_after_s: *retry_after_s,
+                    ..made
+                };
+            }
+        }
+    }
+
+    fn new_id(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.dice.random()).into_uuid()
+    }
+}
+
+fn realms(accounts: &[Account]) -> HashMap<String, Realm> {
+    let mut realms = HashMap::new();
+    for (account, company) in accounts.iter().enumerate() {
+        realms.insert(
+            company.test_key.clone(),
+            Realm {
+                account,
+                live: false,
+            },
+        );
+        if let Some(key) = &company.live_key {
+            realms.insert(
+                key.clone(),
+                Realm {
+                    account,
+                    live: true,
+                },
+            );
+        }
+    }
+    realms
+}
+
+fn parse(body: &[u8]) -> Result<Value, Refusal> {
+    if body.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(body)
+        .map_err(|_| Refusal::all(400, "parse_error", "The body is not valid JSON."))
+}
+
+fn json_error(status: u16) -> Response {
+    let (code, message) = match status {
+        429 => ("rate_limited", "Too many requests."),
+        502 => ("bad_gateway", "The upstream did not answer."),
+        _ => ("internal_error", "Something went wrong on our side."),
+    };
+    Response::json(status, Refusal::all(status, code, message).body.to_string())
+}
+
+fn html_error(status: u16) -> Response {
+    Response::html(
+        status,
+        format!("<html><body><h1>{status}</h1></body></html>\n"),
+    )
+}
