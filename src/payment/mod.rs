@@ -41,6 +41,7 @@ pub use id::{
     AccountName, CardToken, Fingerprint, IdempotencyKey, InvalidName, PaymentId, Private,
     PurchaseId, Reference,
 };
+pub(crate) use id::digest_of;
 pub use ladder::{Ladder, millis};
 pub use money::{Amount, Currency, InvalidMoney, LARGEST_MINOR, Money};
 pub use next::Next;

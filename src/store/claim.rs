@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::{SaveError, Saved};
 use crate::payment::{Payment, PaymentId, StateName, Timestamp};
 
 /// A random number that makes a claim unlike any other, before and after any failover.
@@ -14,7 +15,11 @@ impl Nonce {
     /// A fresh one: 128 random bits.
     #[must_use]
     pub fn fresh() -> Self {
-        Self(format!("{:032x}", rand::random::<u128>()))
+        Self::from_bits(rand::random())
+    }
+
+    pub(super) fn from_bits(bits: u128) -> Self {
+        Self(format!("{bits:032x}"))
     }
 
     /// As it is stored.
@@ -61,6 +66,10 @@ pub struct Claim {
     pub(super) version: u64,
     pub(super) stored: StateName,
     pub(super) lineage: u64,
+    /// How often the payment had been nudged when that was last read.
+    pub(super) nudges: u64,
+    /// The attempt that the stored record shows as open. It may have been sent already.
+    recorded_open: Option<u32>,
     lost: Arc<AtomicBool>,
 }
 
@@ -70,6 +79,8 @@ impl Claim {
             key,
             version: loaded.version,
             stored: loaded.stored,
+            nudges: loaded.nudges,
+            recorded_open: open_number(&loaded.payment),
             payment: loaded.payment,
             barren,
             lineage,
@@ -83,8 +94,34 @@ impl Claim {
     pub fn refresh(&mut self, loaded: Loaded) {
         self.version = loaded.version;
         self.stored = loaded.stored;
+        self.nudges = loaded.nudges;
+        self.recorded_open = open_number(&loaded.payment);
         self.payment = loaded.payment;
         self.payment.nudged(loaded.nudges);
+    }
+
+    /// Whether a permit may be made of the next write: the payment has an open attempt at a call
+    /// that the gateway is sent, and the record does not show that attempt yet. One that it shows
+    /// may have been sent by whoever wrote it, so it never gets a permit again.
+    pub(super) fn check_license(&self) -> Result<(), SaveError> {
+        if self.is_lost() {
+            return Err(SaveError::Lost);
+        }
+        match self.payment.money_order() {
+            Some(order) if Some(order.attempt) != self.recorded_open => Ok(()),
+            _ => Err(SaveError::NothingToLicense),
+        }
+    }
+
+    /// Takes note that the payment was written, and had been nudged `nudges` times by then.
+    pub(super) fn written(&mut self, nudges: u64) -> Saved {
+        self.version += 1;
+        self.stored = self.payment.state().name();
+        self.recorded_open = open_number(&self.payment);
+        let more = nudges > self.nudges;
+        self.nudges = nudges;
+        self.payment.nudged(nudges);
+        Saved { nudged: more }
     }
 
     /// Whether the lease is known to be lost.
@@ -104,6 +141,10 @@ impl Claim {
     pub fn state_changed(&self) -> bool {
         self.payment.state().name() != self.stored
     }
+}
+
+fn open_number(payment: &Payment) -> Option<u32> {
+    payment.open_attempt().map(|attempt| attempt.number)
 }
 
 impl fmt::Debug for Claim {

@@ -5,13 +5,16 @@
 //! checked against, and from the [`Permit`] that only a durable write hands out.
 
 mod claim;
+mod event;
 pub mod memory;
 mod permit;
 pub mod redis;
+mod write;
 
 use std::future::Future;
 
 pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
+pub use event::StateEvent;
 pub use permit::Permit;
 
 use crate::payment::{Payment, PaymentId, StateName, Timestamp};
@@ -41,7 +44,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<ClaimKey>, StoreError>> + Send;
 
     /// Writes the claim's payment, its indexes and its event, if version and nonce still match.
-    /// A repeated identical write is answered as if it had just been done.
+    /// A repeated identical write is answered as if it had just been done. A finished payment
+    /// always rests and leaves the due index; an unfinished one never does.
     fn save(
         &self,
         claim: &mut Claim,
@@ -49,11 +53,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Saved, SaveError>> + Send;
 
     /// Writes as [`Store::save`] does, keeps the claim, and once the write is durable hands out
-    /// the permit for the payment's open attempt: one permit for one write.
-    fn license(
-        &self,
-        claim: &mut Claim,
-    ) -> impl Future<Output = Result<Permit, SaveError>> + Send;
+    /// the permit for the payment's open attempt: one permit for one write, and only for the
+    /// write that records the attempt. An attempt that was recorded before is looked up instead.
+    fn license(&self, claim: &mut Claim) -> impl Future<Output = Result<Permit, SaveError>> + Send;
 
     /// Writes what a command changed, if the version still matches. A claim that is held stays
     /// held; its holder finds the new version at its next save.
@@ -63,7 +65,8 @@ pub trait Store: Send + Sync + 'static {
         due: Option<Timestamp>,
     ) -> impl Future<Output = Result<(), SaveError>> + Send;
 
-    /// Gives a claim back without a change; the payment is due at `due`.
+    /// Gives a claim back without a change; the payment is due at `due`, or now if it was
+    /// commanded or nudged meanwhile. A claim that is held no more is no error.
     fn give_back(
         &self,
         claim: &ClaimKey,
@@ -107,14 +110,17 @@ pub enum Created {
 pub enum Then {
     /// Work goes on; the lease starts anew.
     Keep,
-    /// The claim ends. The payment is due at this time; `None` for a finished one.
+    /// The claim ends. The payment is due at this time; `None` for a finished one. Nothing that
+    /// is not finished leaves the due index: without a time it is due now.
     Rest(Option<Timestamp>),
 }
 
 /// What a save tells besides that it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saved {
-    /// Whether the payment was nudged since it was claimed or last looked up.
+    /// Whether the payment was nudged since it was claimed, loaded or last saved. The claim's
+    /// payment in memory knows by now; one that was put to rest is due at once, whatever time the
+    /// save asked for.
     pub nudged: bool,
 }
 
@@ -136,6 +142,15 @@ pub enum Nudged {
 pub struct Cursor(pub(crate) String);
 
 impl Cursor {
+    /// The place of `payment` among those of its state: the oldest comes first.
+    pub(crate) fn of(payment: &Payment) -> Self {
+        Self(format!(
+            "{:013}:{}",
+            payment.created_at().timestamp_millis(),
+            payment.id()
+        ))
+    }
+
     /// A cursor as it was answered before.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
@@ -179,7 +194,9 @@ pub enum StoreError {
     #[error("Redis cannot be reached ({0}); the worker goes on by itself when it is back")]
     Unavailable(String),
     /// A stored record cannot be read by this version.
-    #[error("the record of {id} cannot be read ({problem}); it was left as it is. Run a version that can read it")]
+    #[error(
+        "the record of {id} cannot be read ({problem}); it was left as it is. Run a version that can read it"
+    )]
     Unreadable {
         /// Which.
         id: String,
@@ -207,8 +224,9 @@ pub enum SaveError {
     /// The write may not count as durable, so nothing may be sent.
     #[error(transparent)]
     NotDurable(#[from] NotDurable),
-    /// The payment has no open attempt that a permit could stand for.
-    #[error("no attempt is open")]
+    /// The payment has no open attempt that a permit could stand for, or it was recorded before
+    /// and may have been sent: look it up.
+    #[error("no attempt is open that was not recorded before")]
     NothingToLicense,
     /// The store failed.
     #[error(transparent)]

@@ -1,0 +1,333 @@
+//! What the store in memory holds, and each call on it as one step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::write::{After, whole_ms};
+use super::super::{
+    Claim, ClaimKey, Claims, Created, Cursor, Loaded, Nonce, NotDurable, Nudged, Page, SaveError,
+    StateEvent, Stats, Then,
+};
+use super::Trouble;
+use crate::payment::{Payment, PaymentId, StateName, Timestamp, digest_of, millis};
+
+pub(super) type Disturb = Box<dyn FnMut(&'static str) -> Option<Trouble> + Send>;
+
+#[derive(Default)]
+pub(super) struct Books {
+    pub(super) records: BTreeMap<PaymentId, Record>,
+    due: BTreeSet<(Timestamp, PaymentId)>,
+    pub(super) events: Vec<StateEvent>,
+    seed: Option<u64>,
+    nonces: u64,
+    pub(super) lineage: u64,
+    pub(super) shortfall: Option<String>,
+    pub(super) disturb: Option<Disturb>,
+    lease_ms: u64,
+}
+
+pub(super) struct Record {
+    payment: Payment,
+    version: u64,
+    /// What the last write found and asked for: with the payment, what tells a repeat of it from
+    /// another write.
+    write: (u64, Option<Nonce>, Option<Then>),
+    nonce: Option<Nonce>,
+    nudges: u64,
+    barren: u32,
+    /// Commanded or nudged while it was claimed.
+    stirred: bool,
+    due: Option<Timestamp>,
+}
+
+impl Record {
+    fn is_held(&self, now: Timestamp) -> bool {
+        self.nonce.is_some() && self.due.is_some_and(|due| due > now)
+    }
+
+    fn is_repeat(&self, write: &(u64, Option<Nonce>, Option<Then>), payment: &Payment) -> bool {
+        self.version == write.0 + 1 && self.write == *write && self.payment == *payment
+    }
+
+    pub(super) fn loaded(&self, now: Timestamp) -> Loaded {
+        Loaded {
+            payment: self.payment.clone(),
+            version: self.version,
+            nudges: self.nudges,
+            stored: self.payment.state().name(),
+            due: self.due,
+            claimed: self.is_held(now),
+        }
+    }
+}
+
+impl Books {
+    pub(super) fn new(lease_ms: u64, seed: Option<u64>) -> Self {
+        Self { seed, lease_ms, ..Self::default() }
+    }
+
+    pub(super) fn trouble(&mut self, call: &'static str) -> Option<Trouble> {
+        self.disturb.as_mut().and_then(|disturb| disturb(call))
+    }
+
+    pub(super) fn durability(&self) -> Result<(), NotDurable> {
+        self.shortfall.as_ref().map_or(Ok(()), |problem| {
+            Err(NotDurable {
+                profile: "memory",
+                problem: problem.clone(),
+            })
+        })
+    }
+
+    /// Changes a record and keeps the due index in step with it.
+    fn change<T>(&mut self, id: &PaymentId, f: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        let record = self.records.get_mut(id)?;
+        let before = record.due;
+        let answer = f(record);
+        let after = record.due;
+        if before != after {
+            if let Some(due) = before {
+                self.due.remove(&(due, id.clone()));
+            }
+            if let Some(due) = after {
+                self.due.insert((due, id.clone()));
+            }
+        }
+        Some(answer)
+    }
+
+    fn nonce(&mut self) -> Nonce {
+        self.nonces += 1;
+        self.seed.map_or_else(Nonce::fresh, |seed| {
+            let digest = digest_of(&[&seed.to_be_bytes(), &self.nonces.to_be_bytes()]);
+            let half = digest.iter().take(16);
+            Nonce::from_bits(half.fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
+        })
+    }
+
+    pub(super) fn create(&mut self, payment: &Payment, due: Timestamp, now: Timestamp) -> Created {
+        if let Some(found) = self.records.get(payment.id()) {
+            return if found.payment.fingerprint() == payment.fingerprint() {
+                Created::Existing(Box::new(found.loaded(now)))
+            } else {
+                Created::Conflict
+            };
+        }
+        let due = whole_ms(due);
+        let record = Record {
+            payment: payment.clone(),
+            version: 1,
+            write: (0, None, None),
+            nonce: None,
+            nudges: 0,
+            barren: 0,
+            stirred: false,
+            due: Some(due),
+        };
+        self.due.insert((due, payment.id().clone()));
+        self.records.insert(payment.id().clone(), record);
+        self.events.push(StateEvent::of(payment, 1));
+        Created::New
+    }
+
+    pub(super) fn claim(&mut self, slots: usize, now: Timestamp) -> Claims {
+        let lease_end = now + millis(self.lease_ms);
+        let waiting = self
+            .due
+            .iter()
+            .take_while(|(due, _)| *due <= now)
+            .take(slots);
+        let found: Vec<PaymentId> = waiting.map(|(_, id)| id.clone()).collect();
+        let lineage = self.lineage;
+        let mut claims = Vec::new();
+        for id in found {
+            let nonce = self.nonce();
+            let key = ClaimKey {
+                id: id.clone(),
+                nonce: nonce.clone(),
+            };
+            claims.extend(self.change(&id, |record| {
+                record.nonce = Some(nonce);
+                record.due = Some(lease_end);
+                record.stirred = false;
+                record.barren += 1;
+                Claim::new(key, record.loaded(now), record.barren, lineage)
+            }));
+        }
+        Claims {
+            claims,
+            next_due: self.next_due(),
+        }
+    }
+
+    /// Answers how often the payment was nudged.
+    pub(super) fn save(
+        &mut self,
+        claim: &Claim,
+        then: Then,
+        now: Timestamp,
+    ) -> Result<u64, SaveError> {
+        let after = After::of(&claim.payment, then, now, self.lease_ms);
+        let write = (claim.version, Some(claim.key.nonce.clone()), Some(then));
+        let save = |record: &mut Record| {
+            if record.is_repeat(&write, &claim.payment) {
+                return Ok((record.nudges, false));
+            }
+            if record.nonce.as_ref() != Some(&claim.key.nonce) {
+                return Err(SaveError::Lost);
+            }
+            if record.version != claim.version {
+                return Err(SaveError::Outdated);
+            }
+            let changed = record.payment.state().name() != claim.payment.state().name();
+            record.payment = claim.payment.clone();
+            record.version += 1;
+            record.write = write;
+            record.barren = 0;
+            record.stirred = false;
+            record.due = match after {
+                After::Due(_) if record.nudges > claim.nudges => Some(now),
+                After::Due(time) | After::Leased(time) => Some(time),
+                After::Finished => None,
+            };
+            if !matches!(after, After::Leased(_)) {
+                record.nonce = None;
+            }
+            Ok((record.nudges, changed))
+        };
+        let (nudges, changed) = self
+            .change(&claim.key.id, save)
+            .ok_or(SaveError::Missing)??;
+        if changed {
+            self.events
+                .push(StateEvent::of(&claim.payment, claim.version + 1));
+        }
+        Ok(nudges)
+    }
+
+    pub(super) fn license(&mut self, claim: &Claim, now: Timestamp) -> Result<u64, SaveError> {
+        self.durability()?;
+        if claim.lineage != self.lineage {
+            return Err(SaveError::Lost);
+        }
+        claim.check_license()?;
+        self.save(claim, Then::Keep, now)
+    }
+
+    pub(super) fn command(
+        &mut self,
+        loaded: &Loaded,
+        due: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), SaveError> {
+        let write = (loaded.version, None, None);
+        let obey = |record: &mut Record| {
+            if record.is_repeat(&write, &loaded.payment) {
+                return Ok(());
+            }
+            if record.version != loaded.version {
+                return Err(SaveError::Outdated);
+            }
+            record.payment = loaded.payment.clone();
+            record.version += 1;
+            record.write = write;
+            if record.is_held(now) {
+                record.stirred = true;
+            } else if let (Some(_), Some(due)) = (record.due, due) {
+                record.nonce = None;
+                record.due = Some(whole_ms(due));
+            }
+            Ok(())
+        };
+        self.change(loaded.payment.id(), obey)
+            .ok_or(SaveError::Missing)?
+    }
+
+    pub(super) fn nudge(&mut self, id: &PaymentId, now: Timestamp) -> Nudged {
+        let nudge = |record: &mut Record| {
+            let Some(due) = record.due else {
+                return Nudged::Finished;
+            };
+            record.nudges += 1;
+            if record.is_held(now) {
+                record.stirred = true;
+                return Nudged::Busy;
+            }
+            record.due = Some(due.min(now));
+            Nudged::Due
+        };
+        self.change(id, nudge).unwrap_or(Nudged::Missing)
+    }
+
+    pub(super) fn renew(&mut self, claims: &[ClaimKey], now: Timestamp) -> Vec<ClaimKey> {
+        let lease_end = now + millis(self.lease_ms);
+        let mut lost = Vec::new();
+        for key in claims {
+            let renewed = self.change(&key.id, |record| {
+                let held = record.nonce.as_ref() == Some(&key.nonce);
+                if held {
+                    record.due = Some(lease_end);
+                }
+                held
+            });
+            if renewed != Some(true) {
+                lost.push(key.clone());
+            }
+        }
+        lost
+    }
+
+    pub(super) fn give_back(&mut self, key: &ClaimKey, due: Timestamp, now: Timestamp) {
+        self.change(&key.id, |record| {
+            if record.nonce.as_ref() == Some(&key.nonce) {
+                record.nonce = None;
+                record.due = Some(if record.stirred { now } else { whole_ms(due) });
+                record.stirred = false;
+            }
+        });
+    }
+
+    pub(super) fn list(
+        &self,
+        state: StateName,
+        cursor: Option<&Cursor>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Page {
+        let mut found: Vec<(String, &Record)> = self
+            .records
+            .values()
+            .filter(|record| record.payment.state().name() == state)
+            .map(|record| (Cursor::of(&record.payment).0, record))
+            .filter(|(place, _)| cursor.is_none_or(|cursor| *place > cursor.0))
+            .collect();
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found
+            .last()
+            .filter(|_| more)
+            .map(|(place, _)| Cursor(place.clone()));
+        let payments = found
+            .into_iter()
+            .map(|(_, record)| record.loaded(now))
+            .collect();
+        Page { payments, next }
+    }
+
+    pub(super) fn stats(&self, now: Timestamp) -> Stats {
+        let mut by_state: BTreeMap<StateName, u64> = BTreeMap::new();
+        for record in self.records.values() {
+            *by_state.entry(record.payment.state().name()).or_default() += 1;
+        }
+        Stats {
+            by_state: by_state.into_iter().collect(),
+            due_now: self.due.iter().take_while(|(due, _)| *due <= now).count() as u64,
+            unfinished: self.due.len() as u64,
+            next_due: self.next_due(),
+        }
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+}
