@@ -1,1 +1,56 @@
-//! Logs.
+//! Logs: what happened to which payment, never who paid or with what.
+//!
+//! Every line about a payment carries `payment.id`; `state`, `step`, `attempt` and `duration_ms`
+//! are fields, so that lines can be searched without reading prose. What must not be printed has
+//! types that cannot be (see [`crate::payment::Private`]).
+
+use tracing::Subscriber;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::config::{Log, LogFormat};
+
+/// Logs cannot be written as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error("log.filter: {0}")]
+    Filter(String),
+    /// Something else in this process writes logs.
+    #[error("logs are written already; set them up once in a process")]
+    Twice,
+}
+
+/// Writes logs to standard error from now on.
+pub fn init(log: &Log) -> Result<(), TelemetryError> {
+    let subscriber = subscriber(log, std::io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)
+}
+
+/// What writes logs to `writer`.
+pub fn subscriber<W>(log: &Log, writer: W) -> Result<impl Subscriber + use<W>, TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(&log.filter)
+        .map_err(|_| TelemetryError::Filter(unusable(&log.filter)))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    let lines = match log.format {
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Pretty => lines.boxed(),
+    };
+    Ok(Registry::default().with(filter).with(lines))
+}
+
+/// Whether a filter can be used; the problem says what to write.
+pub fn check_filter(filter: &str) -> Result<(), String> {
+    match EnvFilter::try_new(filter) {
+        Ok(_) if !filter.trim().is_empty() => Ok(()),
+        _ => Err(unusable(filter)),
+    }
+}
+
+fn unusable(filter: &str) -> String {
+    format!("{filter:?} is no filter; write a level such as info, or holdfast=debug,info")
+}

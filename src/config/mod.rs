@@ -1,1 +1,130 @@
 //! Settings: defaults, file, environment; checked once.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config/default.toml` | every setting, its unit, its reason, its default |
+//! | `config/declines.toml` | what the gateway's transaction codes ask for |
+//! | `layers` | defaults, file, environment: one over the other |
+//! | `sections` | the settings as they are written |
+//! | `read` | from a tree of values to types; unknown names, secrets in the wrong place |
+//! | `check` | what no single setting can tell: all problems at once |
+//! | `account`, `wiring` | the accounts, and what the other modules are given |
+//! | `secret`, `problem` | what is never shown; what is wrong |
+
+mod account;
+mod check;
+mod layers;
+mod problem;
+mod read;
+mod secret;
+mod sections;
+mod wiring;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use account::Account;
+pub use layers::{DEFAULTS, Origin};
+pub use problem::{Problem, Problems};
+pub use secret::{MASK, Secret};
+pub use sections::{Durability, Gateway, Http, Log, LogFormat, Mode, PolicySettings, Redis, Worker};
+pub use wiring::declines;
+
+use crate::payment::AccountName;
+use layers::Layers;
+use sections::Written;
+
+/// The settings, checked. There is no other way to make one than [`Config::load`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// How the queue runs.
+    pub worker: Worker,
+    /// Where payments are kept.
+    pub redis: Redis,
+    /// How the gateway is called.
+    pub gateway: Gateway,
+    /// Where HTTP is listened for, if it is.
+    pub listen: Option<SocketAddr>,
+    /// How HTTP is listened for.
+    pub http: Http,
+    /// How payments are decided.
+    pub policy: PolicySettings,
+    /// What is logged.
+    pub log: Log,
+    /// Under which keys and brands.
+    pub accounts: BTreeMap<AccountName, Account>,
+    /// Every setting in effect, for people.
+    pub settings: Vec<Setting>,
+}
+
+/// One setting in effect. Secrets are masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Its path, such as `worker.lease_ms`.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl Config {
+    /// Reads the defaults, the file at `path` and the variables `env`, and checks everything
+    /// together. All problems are reported at once.
+    pub fn load(
+        path: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Problems> {
+        let layers = Layers::read(path, env)?;
+        let mut problems = Problems(Vec::new());
+        let mut tree = layers.merged.clone();
+        read::refuse_names(&mut tree, &mut problems);
+        read::refuse_unknown(&mut tree, &layers.known, &mut problems);
+        read::refuse_secrets_in_file(&mut tree, &layers, &mut problems);
+        let settings = read::shown(&tree, &layers);
+        let written = read::typed(tree, &layers.known, &mut problems)?;
+        let spoiled: Vec<String> = problems.0.iter().map(|p| p.setting.clone()).collect();
+
+        let mut found = Problems(Vec::new());
+        check::check(&written, &mut found);
+        let listen = check::listen(&written.http, &mut found);
+        let accounts = account::accounts(&written, &mut found);
+        // A setting that could not be read was replaced to find the other problems.
+        problems.0.extend(found.0.into_iter().filter(|p| !spoiled.contains(&p.setting)));
+        if !problems.0.is_empty() {
+            return Err(problems);
+        }
+        let Written { worker, redis, gateway, http, policy, log, .. } = written;
+        Ok(Self { worker, redis, gateway, listen, http, policy, log, accounts, settings })
+    }
+
+    /// The account of that name; the refusal names those there are.
+    pub fn account(&self, name: &AccountName) -> Result<&Account, String> {
+        self.accounts.get(name).ok_or_else(|| unknown_account(name, self.accounts.keys()))
+    }
+
+    /// A worker without an account has nothing to do, which is never what was meant.
+    pub fn require_accounts(&self) -> Result<(), Problems> {
+        if self.accounts.is_empty() {
+            let fix = "there is none; add a section such as [accounts.hotel] with mode and \
+                       brand_id, and the key as HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY";
+            return Err(Problems::one("accounts", "", fix));
+        }
+        Ok(())
+    }
+}
+
+/// Why `name` is refused, and which accounts there are.
+pub fn unknown_account<'a>(
+    name: &AccountName,
+    known: impl Iterator<Item = &'a AccountName>,
+) -> String {
+    let known: Vec<&str> = known.map(AccountName::as_str).collect();
+    let known = if known.is_empty() { "none is".to_owned() } else { known.join(", ") };
+    format!("{name} is not configured; use one of: {known}, or add [accounts.{name}]")
+}

@@ -1,1 +1,335 @@
 //! Promises of the settings.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use holdfast::config::{Config, DEFAULTS, Origin, Problems};
+use holdfast::payment::{AccountName, UnknownPolicy};
+use tempfile::TempDir;
+
+const BRAND: &str = "409eb80e-3782-4b1d-afa8-b779759266a5";
+const KEY: &str = "canary-key-f00d";
+
+/// A configuration file and the environment around it.
+struct Given {
+    dir: TempDir,
+    file: Option<String>,
+    env: Vec<(String, String)>,
+}
+
+impl Given {
+    fn nothing() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), file: None, env: Vec::new() }
+    }
+
+    /// A test account, as it is usually given: the brand in the file, the key in the environment.
+    fn account() -> Self {
+        Self::file(&format!("[accounts.hotel]\nmode = \"test\"\nbrand_id = \"{BRAND}\"\n"))
+            .env("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY", KEY)
+    }
+
+    fn file(text: &str) -> Self {
+        Self { file: Some(text.to_owned()), ..Self::nothing() }
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn path(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn load(&self) -> Result<Config, Problems> {
+        let path = self.file.as_ref().map(|text| self.path("holdfast.toml", text));
+        Config::load(path.as_deref(), self.env.clone())
+    }
+
+    fn loaded(&self) -> Config {
+        self.load().unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// Asserts that `setting` is refused for a reason that holds all of `words`.
+    fn refused(&self, setting: &str, words: &[&str]) {
+        let problems = self.load().expect_err("it was taken");
+        let told = problems.to_string();
+        let problem = problems.0.iter().find(|problem| problem.setting == setting);
+        let problem = problem.unwrap_or_else(|| panic!("{setting} is not refused: {told}"));
+        for word in words {
+            assert!(problem.to_string().contains(word), "{word:?} is not in: {problem}");
+        }
+    }
+}
+
+fn hotel() -> AccountName {
+    AccountName::new("hotel").unwrap()
+}
+
+#[test]
+fn the_commented_file_is_the_defaults() {
+    let config = Given::nothing().loaded();
+    assert_eq!(config.worker.lease_ms, 30_000);
+    assert_eq!(config.policy.quiet_ms, 900_000);
+    assert_eq!(config.policy.unknown, UnknownPolicy::Park);
+    assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:8080");
+    assert!(config.settings.iter().all(|setting| setting.origin == Origin::Default));
+}
+
+#[test]
+fn every_setting_has_its_reason_above_it() {
+    let lines: Vec<&str> = DEFAULTS.lines().collect();
+    let plain_deadlines = ["create_ms", "look_up_ms", "capture_ms", "release_ms", "cancel_ms"];
+    let plain_ladder = ["jitter_percent", "give_up_after_ms", "delays_ms", "base_url", "unknown"];
+    for (number, line) in lines.iter().enumerate() {
+        let name = line.trim_start_matches('#').split(" = ").next().unwrap();
+        let setting = line.contains(" = ") && !line.starts_with("# ");
+        let covered = plain_deadlines.contains(&name) || plain_ladder.contains(&name);
+        if setting && !covered {
+            let above = lines[number - 1];
+            let same_comment = above.contains(" = ") && name == "hold_lifetime_ms";
+            assert!(above.starts_with('#') || same_comment, "{name} has no reason");
+        }
+    }
+}
+
+#[test]
+fn the_environment_stands_above_the_file_and_the_file_above_the_defaults() {
+    let given = Given::file("[worker]\nconcurrency = 4\nbatch = 4\n")
+        .env("HOLDFAST__WORKER__CONCURRENCY", "8")
+        .env("HOLDFAST__POLICY__LOOKUP__DELAYS_MS", "1000, 2000,3000")
+        .env("HOLDFAST__POLICY__UNKNOWN", "resend_same")
+        .env("UNRELATED", "x");
+    let config = given.loaded();
+    assert_eq!((config.worker.concurrency, config.worker.batch), (8, 4));
+    assert_eq!(config.policy.lookup.delays_ms, [1_000, 2_000, 3_000]);
+    assert_eq!(config.policy.unknown, UnknownPolicy::ResendSame);
+    let origin = |name: &str| config.settings.iter().find(|s| s.name == name).unwrap().origin;
+    assert_eq!(origin("worker.concurrency"), Origin::Environment);
+    assert_eq!(origin("worker.batch"), Origin::File);
+    assert_eq!(origin("worker.lease_ms"), Origin::Default);
+}
+
+#[test]
+fn an_account_can_come_from_the_environment_alone() {
+    let config = Given::nothing()
+        .env("HOLDFAST__ACCOUNTS__HOTEL__MODE", "test")
+        .env("HOLDFAST__ACCOUNTS__HOTEL__BRAND_ID", BRAND)
+        .env("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY", "123456")
+        .loaded();
+    // A key of digits stays text.
+    assert_eq!(config.accounts[&hotel()].secret_key.reveal(), "123456");
+    assert_eq!(config.accounts[&hotel()].base_url, "https://gate.chip-in.asia/api/v1/");
+}
+
+#[test]
+fn a_variable_finds_an_account_whose_name_it_cannot_spell() {
+    let file = format!("[accounts.KL-hotel]\nmode = \"test\"\nbrand_id = \"{BRAND}\"\n");
+    let given = Given::file(&file).env("HOLDFAST__ACCOUNTS__KL_HOTEL__SECRET_KEY", KEY);
+    let name = AccountName::new("KL-hotel").unwrap();
+    assert_eq!(given.loaded().accounts[&name].secret_key.reveal(), KEY);
+    let two = given.file.clone().unwrap() + &file.replace("KL-hotel", "kl_hotel");
+    let given = Given { file: Some(two), ..given };
+    given.refused("HOLDFAST__ACCOUNTS__KL_HOTEL__SECRET_KEY", &["more than one account"]);
+}
+
+#[test]
+fn a_key_can_come_from_a_file_of_its_own() {
+    let given = Given::nothing();
+    let key = given.path("key", "key-from-a-file\n");
+    let text = format!(
+        "[accounts.hotel]\nmode = \"live\"\nbrand_id = \"{BRAND}\"\nsecret_key_file = {key:?}\n"
+    );
+    let config = Given { file: Some(text), ..given }.loaded();
+    assert_eq!(config.accounts[&hotel()].secret_key.reveal(), "key-from-a-file");
+}
+
+#[test]
+fn a_secret_in_the_configuration_file_is_refused_with_the_variable_to_set() {
+    let file = format!(
+        "[accounts.kl-hotel]\nmode = \"test\"\nbrand_id = \"{BRAND}\"\nsecret_key = \"{KEY}\"\n\
+         [redis]\nurl = \"redis://:canary-password@localhost/\"\n"
+    );
+    let given = Given::file(&file);
+    let words = ["HOLDFAST__ACCOUNTS__KL_HOTEL__SECRET_KEY", "secret_key_file", "***"];
+    given.refused("accounts.kl-hotel.secret_key", &words);
+    given.refused("redis.url", &["HOLDFAST__REDIS__URL", "***"]);
+    let told = given.load().unwrap_err().to_string();
+    assert!(!told.contains("canary"), "{told}");
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let config = Given::account()
+        .env("HOLDFAST__REDIS__URL", "redis://user:canary-password@localhost:6379/0")
+        .env("HOLDFAST__ACCOUNTS__HOTEL__SUCCESS_CALLBACK", "https://canary-callback.example/cb")
+        .loaded();
+    let shown = serde_json::to_string(&config.settings).unwrap();
+    let printed = format!("{config:?} {shown} {}", config.accounts[&hotel()].secret_key);
+    assert!(!printed.contains("canary"), "{printed}");
+    assert!(shown.contains("accounts.hotel.secret_key") && shown.contains("***"));
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_without_quoting_it() {
+    let given = Given::file("[accounts.hotel]\nsecret_key = \"canary-key\n");
+    let told = given.load().unwrap_err().to_string();
+    assert!(told.contains("line 2") && !told.contains("canary"), "{told}");
+}
+
+#[test]
+fn all_problems_are_reported_together() {
+    let given = Given::file(
+        "[worker]\nconcurrency = \"many\"\npoll_ms = 0\nlease = 5\n\
+         [policy]\nunknown = \"hope\"\n[http]\nlisten = \"8080\"\n\
+         [accounts.hotel]\nmode = \"prod\"\nbrand_id = \"mine\"\n",
+    );
+    let problems = given.load().unwrap_err();
+    let settings: BTreeSet<&str> = problems.0.iter().map(|p| p.setting.as_str()).collect();
+    let expected = [
+        "worker.concurrency",
+        "worker.poll_ms",
+        "worker.lease",
+        "policy.unknown",
+        "http.listen",
+        "accounts.hotel.mode",
+        "accounts.hotel.brand_id",
+        "accounts.hotel.secret_key",
+    ];
+    assert_eq!(settings, BTreeSet::from(expected), "{problems}");
+    given.refused("policy.unknown", &["hope", "park", "resend_same"]);
+    given.refused("worker.concurrency", &["many", "32"]);
+    given.refused("http.listen", &["127.0.0.1:8080"]);
+    given.refused("worker.lease", &["is no setting", "config show"]);
+}
+
+#[test]
+fn an_account_that_is_not_whole_is_told_what_is_missing() {
+    let given = Given::file("[accounts.hotel]\nmode = \"test\"\n");
+    given.refused("accounts.hotel.brand_id", &["is missing"]);
+    given.refused("accounts.hotel.secret_key", &["HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY"]);
+    let given = Given::file("[accounts.\"kl hotel\"]\nmode = \"test\"\n");
+    given.refused("accounts.\"kl hotel\"", &["letters, digits"]);
+}
+
+#[test]
+fn a_variable_that_names_no_setting_is_refused() {
+    let given = Given::nothing().env("HOLDFAST__WORKER__CONCURENCY", "8");
+    given.refused("HOLDFAST__WORKER__CONCURENCY", &["names no setting", "worker.concurency"]);
+    let given = Given::nothing().env("HOLDFAST__WORKER", "8");
+    given.refused("HOLDFAST__WORKER", &["names no setting"]);
+}
+
+#[test]
+fn a_quiet_period_that_a_call_can_outlive_is_refused() {
+    let quiet = |ms: &str| {
+        Given::nothing()
+            .env("HOLDFAST__POLICY__QUIET_MS", ms)
+            .env("HOLDFAST__GATEWAY__DEADLINES__CAPTURE_MS", "70000")
+    };
+    quiet("100000").refused("policy.quiet_ms", &["100000", "70000", "30000"]);
+    quiet("100001").loaded();
+}
+
+#[test]
+fn a_live_account_over_a_store_that_may_forget_is_refused() {
+    let live = |mode: &str| {
+        Given::account()
+            .env("HOLDFAST__ACCOUNTS__HOTEL__MODE", mode)
+            .env("HOLDFAST__REDIS__DURABILITY", "dev")
+    };
+    live("live").refused("redis.durability", &["dev", "accounts.hotel", "solo"]);
+    live("test").loaded();
+}
+
+#[test]
+fn a_live_key_never_travels_in_the_clear() {
+    let to = |mode: &str, url: &str| {
+        Given::account()
+            .env("HOLDFAST__ACCOUNTS__HOTEL__MODE", mode)
+            .env("HOLDFAST__ACCOUNTS__HOTEL__BASE_URL", url)
+    };
+    to("live", "http://127.0.0.1:9/api/v1/").refused("accounts.hotel.base_url", &["https"]);
+    to("test", "http://gate.example/api/v1/").refused("accounts.hotel.base_url", &["this machine"]);
+    to("test", "ftp://gate.example/").refused("accounts.hotel.base_url", &["https://"]);
+    to("test", "http://127.0.0.1:9/api/v1/").loaded();
+    to("live", "https://gate.example/api/v1/").loaded();
+}
+
+#[test]
+fn a_value_out_of_its_range_is_refused_with_the_range() {
+    let cases = [
+        ("WORKER__CONCURRENCY", "0", "worker.concurrency", "1 to 1024"),
+        ("WORKER__CONCURRENCY", "1025", "worker.concurrency", "1 to 1024"),
+        ("WORKER__BATCH", "0", "worker.batch", "1 to 1024"),
+        ("WORKER__RENEW_MS", "10001", "worker.lease_ms", "30003"),
+        ("WORKER__POLL_MS", "0", "worker.poll_ms", "above 0"),
+        ("WORKER__SHUTDOWN_MS", "0", "worker.shutdown_ms", "above 0"),
+        ("WORKER__LEASE_MS", "-1", "worker.lease_ms", "-1"),
+        ("REDIS__URL", "localhost", "redis.url", "redis://host:port/db"),
+        ("REDIS__URL", "rediss://localhost/", "redis.url", "TLS"),
+        ("REDIS__PREFIX", "a:b", "redis.prefix", "letters and digits"),
+        ("REDIS__DURABILITY", "maybe", "redis.durability", "replicated"),
+        ("REDIS__RESPONSE_TIMEOUT_MS", "1999", "redis.response_timeout_ms", "2000"),
+        ("REDIS__RETENTION_DAYS", "0", "redis.retention_days", "1 or more"),
+        ("GATEWAY__CONNECT_TIMEOUT_MS", "15000", "gateway.connect_timeout_ms", "15000"),
+        ("GATEWAY__DEADLINES__CHARGE_MS", "0", "gateway.deadlines.charge_ms", "above 0"),
+        ("GATEWAY__CARD_WHITELIST", "visa,fpx", "gateway.card_whitelist", "maestro"),
+        ("HTTP__LISTEN", "localhost:8080", "http.listen", "127.0.0.1:8080"),
+        ("HTTP__LIMITS__REQUEST_TIMEOUT_MS", "5000", "http.limits.request_timeout_ms", "5000"),
+        ("POLICY__LOOKUP__DELAYS_MS", "", "policy.lookup.delays_ms", "one wait at least"),
+        ("POLICY__PAYER__DELAYS_MS", "2000,1000", "policy.payer.delays_ms", "shorter"),
+        ("POLICY__TECHNICAL__DELAYS_MS", "0", "policy.technical.delays_ms", "above 0"),
+        ("POLICY__TECHNICAL__DELAYS_MS", "soon", "policy.technical.delays_ms", "soon"),
+        ("POLICY__BUSINESS__JITTER_PERCENT", "101", "policy.business.jitter_percent", "0 to 100"),
+        ("POLICY__LOOKUP__GIVE_UP_AFTER_MS", "900000", "policy.lookup.give_up_after_ms", "900000"),
+        ("POLICY__HOLD_LIFETIME_MS", "43200000", "policy.hold_lifetime_ms", "43200000"),
+        ("POLICY__PURCHASE_LIFETIME_MS", "86400000", "policy.purchase_lifetime_ms", "ladder"),
+        ("POLICY__BEFORE_EXPIRY", "shrug", "policy.before_expiry", "release"),
+        ("POLICY__POISON_CLAIMS", "0", "policy.poison_claims", "above 0"),
+        ("ACCOUNTS__HOTEL__HOLD_LIFETIME_MS", "1", "accounts.hotel.hold_lifetime_ms", "43200000"),
+        ("ACCOUNTS__HOTEL__BRAND_ID", "brand", "accounts.hotel.brand_id", "UUID"),
+        ("ACCOUNTS__HOTEL__SECRET_KEY", " ", "accounts.hotel.secret_key", "copy it again"),
+        ("ACCOUNTS__HOTEL__SECRET_KEY_FILE", "/k", "accounts.hotel.secret_key", "twice"),
+        ("ACCOUNTS__HOTEL__WEBHOOK_PUBLIC_KEYS", "x", "accounts.hotel.webhook_public_keys", "PEM"),
+        ("ACCOUNTS__HOTEL__SUCCESS_CALLBACK", "x", "accounts.hotel.success_callback", "https"),
+        ("LOG__FORMAT", "xml", "log.format", "pretty"),
+        ("LOG__FILTER", "=loud=", "log.filter", "info"),
+    ];
+    for (variable, value, setting, word) in cases {
+        let mut given = Given::account();
+        given.env.retain(|(name, _)| !name.ends_with(variable));
+        given.env(&format!("HOLDFAST__{variable}"), value).refused(setting, &[word]);
+    }
+}
+
+#[test]
+fn what_an_account_says_stands_above_the_policy() {
+    let config = Given::account()
+        .env("HOLDFAST__ACCOUNTS__HOTEL__UNKNOWN", "resend_same")
+        .env("HOLDFAST__ACCOUNTS__HOTEL__HOLD_LIFETIME_MS", "86400000")
+        .loaded();
+    let policies = config.policies();
+    let policy = &policies[&hotel()];
+    assert_eq!(policy.unknown, UnknownPolicy::ResendSame);
+    assert_eq!(policy.account.hold_lifetime_ms, 86_400_000);
+    assert_eq!(policy.account.brand, BRAND);
+    assert!(policy.account.test);
+}
+
+#[test]
+fn an_unknown_account_is_refused_with_those_there_are() {
+    let config = Given::account().loaded();
+    let told = config.account(&AccountName::new("motel").unwrap()).unwrap_err();
+    assert!(told.contains("motel") && told.contains("hotel"), "{told}");
+}
+
+#[test]
+fn a_worker_without_an_account_is_refused_but_its_settings_can_be_checked() {
+    let config = Given::nothing().loaded();
+    let told = config.require_accounts().unwrap_err().to_string();
+    assert!(told.contains("[accounts.hotel]"), "{told}");
+}
