@@ -1,7 +1,40 @@
 //! The CHIP Collect client: the only code that speaks to the gateway, and the only place where
 //! its words (`purchase`, `recurring_token`, statuses) are translated into ours.
+//!
+//! | file | what |
+//! |---|---|
+//! | `account`, `settings` | keys, brands, deadlines |
+//! | `client` | [`ChipGateway`]: one method a call |
+//! | `transport` | bytes out, bytes in; nothing is ever sent twice |
+//! | `body` | what a create carries |
+//! | `wire` | a purchase as the gateway writes it, read into a [`Sighting`](crate::payment::Sighting) |
+//! | `classify` | what an HTTP answer means; pure |
+//! | `refusal` | the codes in an error body |
+//! | `signature`, `company` | who signed a webhook |
+//! | `notice` | which payment a webhook is about |
+
+mod account;
+mod body;
+mod classify;
+mod client;
+mod company;
+mod notice;
+mod refusal;
+mod settings;
+mod signature;
+mod transport;
+mod wire;
 
 use std::future::Future;
+
+pub use account::{Account, AccountConfig, Accounts, InvalidAccount};
+pub use client::ChipGateway;
+pub use company::SignatureCheck;
+pub use notice::Notice;
+pub use settings::{Deadlines, Settings};
+pub use signature::{InvalidKey, PublicKey, SIGNATURE_HEADER};
+pub use transport::TransportError;
+pub use wire::{Unreadable, read_sighting};
 
 use crate::payment::{AccountName, Answer, CreateOrder, LookUp, PurchaseId};
 use crate::store::Permit;
