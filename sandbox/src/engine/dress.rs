@@ -71,6 +71,8 @@ impl Engine {
 fn json_error(status: u16) -> Response {
     let (code, message) = match status {
         429 => ("rate_limited", "Too many requests."),
+        401 => ("authentication_failed", "Incorrect secret_key"),
+        403 => ("forbidden", "This key may not do that."),
         502 => ("bad_gateway", "The upstream did not answer."),
         _ => ("internal_error", "Something went wrong on our side."),
     };
