@@ -1,1 +1,95 @@
 //! HTTP in: webhooks, callbacks, health.
+//!
+//! | file | what |
+//! |---|---|
+//! | `webhooks` | what the gateway posts: a nudge, never a fact |
+//! | `health` | `/livez`, `/readyz` |
+//! | `serve` | the listener, with limits that slow clients cannot get around |
+//!
+//! [`router`] joins one router for each audience; another audience is another line there.
+
+mod health;
+mod serve;
+mod webhooks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+pub use serve::serve;
+pub use webhooks::{WebhookCounts, WebhookTally};
+
+use crate::gateway::ChipGateway;
+use crate::store::Store;
+
+/// What one client may take up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// How many connections are open at once; further ones wait to be accepted.
+    pub connections: usize,
+    /// How long a request's head may take, and how long a connection may be idle, in milliseconds.
+    pub header_timeout_ms: u64,
+    /// How long a request may take from its head to the answer, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// How long the store may take to answer, in milliseconds; below the request's time.
+    pub store_timeout_ms: u64,
+    /// How long requests in flight may take after the stop, in milliseconds.
+    pub drain_timeout_ms: u64,
+}
+
+/// What the handlers share.
+pub struct Api<S> {
+    store: Arc<S>,
+    gateway: Arc<ChipGateway>,
+    limits: Limits,
+    webhooks: Arc<WebhookCounts>,
+}
+
+impl<S> Api<S> {
+    /// The handlers of `store`, with signatures checked by `gateway`.
+    #[must_use]
+    pub fn new(store: Arc<S>, gateway: Arc<ChipGateway>, limits: Limits) -> Self {
+        Self {
+            store,
+            gateway,
+            limits,
+            webhooks: Arc::default(),
+        }
+    }
+
+    /// How many webhooks came, and what became of them; counts on while the router lives.
+    #[must_use]
+    pub fn webhook_counts(&self) -> Arc<WebhookCounts> {
+        Arc::clone(&self.webhooks)
+    }
+
+    const fn store_timeout(&self) -> Duration {
+        Duration::from_millis(self.limits.store_timeout_ms)
+    }
+}
+
+/// Everything that is listened to.
+pub fn router<S: Store>(api: Api<S>) -> Router {
+    let request_timeout = Duration::from_millis(api.limits.request_timeout_ms);
+    let api = Arc::new(api);
+    Router::new()
+        .merge(webhooks::routes())
+        .merge(health::routes())
+        .with_state(api)
+        .layer(middleware::from_fn_with_state(request_timeout, within))
+}
+
+/// Ends a request whose time is over, reading its body included.
+async fn within(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
+}

@@ -1,0 +1,74 @@
+//! Whether the process lives, and whether it can do its work.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::Api;
+use crate::payment::{AccountName, IdempotencyKey, PaymentId};
+use crate::store::Store;
+
+#[derive(Debug, Serialize)]
+struct Health {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+pub(super) fn routes<S: Store>() -> Router<Arc<Api<S>>> {
+    Router::new()
+        .route("/livez", get(alive))
+        .route("/readyz", get(ready::<S>))
+}
+
+async fn alive() -> Json<Health> {
+    Json(Health {
+        ok: true,
+        reason: None,
+    })
+}
+
+async fn ready<S: Store>(State(api): State<Arc<Api<S>>>) -> (StatusCode, Json<Health>) {
+    match shortfall(&api).await {
+        None => (
+            StatusCode::OK,
+            Json(Health {
+                ok: true,
+                reason: None,
+            }),
+        ),
+        reason => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(Health { ok: false, reason }),
+        ),
+    }
+}
+
+/// Why no payment can be worked on now.
+async fn shortfall<S: Store>(api: &Api<S>) -> Option<String> {
+    if let Some(nobody) = nobody() {
+        match tokio::time::timeout(api.store_timeout(), api.store.load(&nobody)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Some(error.to_string()),
+            Err(_) => {
+                let ms = api.limits.store_timeout_ms;
+                return Some(format!("the store did not answer within {ms} ms"));
+            }
+        }
+    }
+    api.store
+        .durability()
+        .err()
+        .map(|shortfall| shortfall.to_string())
+}
+
+/// The id of no payment: to read it is the cheapest question there is.
+fn nobody() -> Option<PaymentId> {
+    let account = AccountName::new("readyz").ok()?;
+    let key = IdempotencyKey::new("readyz").ok()?;
+    Some(PaymentId::derive(&account, &key))
+}

@@ -1,0 +1,148 @@
+//! What the gateway posts. A signed body is a nudge: the payment is looked up, and what the body
+//! says is not believed. It is answered with 2xx whatever it is about, because anything else holds
+//! back all later events of that purchase for up to 36 hours; only when the nudge could not be
+//! recorded is it asked for again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+
+use super::Api;
+use crate::gateway::{Notice, SIGNATURE_HEADER, SignatureCheck};
+use crate::payment::{AccountName, PaymentId};
+use crate::store::{Nudged, Store, StoreError};
+
+/// The gateway's bodies have some 6 KiB.
+const LARGEST_BODY_BYTES: usize = 256 * 1024;
+
+/// How many webhooks and callbacks came, and what became of them.
+#[derive(Debug, Default)]
+pub struct WebhookCounts {
+    nudged: AtomicU64,
+    unmatched: AtomicU64,
+    unsigned: AtomicU64,
+    deferred: AtomicU64,
+}
+
+/// The counts at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebhookTally {
+    /// Signed, and about a payment that is here.
+    pub nudged: u64,
+    /// Signed, and about none.
+    pub unmatched: u64,
+    /// Refused: no signature, or not the gateway's.
+    pub unsigned: u64,
+    /// Asked for again: the store or the company key could not be reached.
+    pub deferred: u64,
+}
+
+impl WebhookCounts {
+    /// The counts now.
+    #[must_use]
+    pub fn tally(&self) -> WebhookTally {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        WebhookTally {
+            nudged: read(&self.nudged),
+            unmatched: read(&self.unmatched),
+            unsigned: read(&self.unsigned),
+            deferred: read(&self.deferred),
+        }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+pub(super) fn routes<S: Store>() -> Router<Arc<Api<S>>> {
+    Router::new()
+        .route("/webhooks/chip/{account}", post(take::<S>))
+        .route("/callbacks/chip/{account}", post(take::<S>))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY_BYTES))
+}
+
+async fn take<S: Store>(
+    State(api): State<Arc<Api<S>>>,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    let Ok(account) = AccountName::new(account) else {
+        return refuse(&api, "no account has such a name");
+    };
+    let signature = headers
+        .get(SIGNATURE_HEADER)
+        .and_then(|value| value.to_str().ok());
+    let Some(signature) = signature else {
+        return refuse(&api, "there is no signature");
+    };
+    match api
+        .gateway
+        .check_signature(&account, &body, signature)
+        .await
+    {
+        SignatureCheck::Good => accept(&api, &account, &body).await,
+        SignatureCheck::Bad => refuse(&api, "the signature does not fit"),
+        SignatureCheck::UnknownAccount => refuse(&api, "the account is not configured"),
+        SignatureCheck::Undecided => {
+            count(&api.webhooks.deferred);
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+/// Whoever posted it, nothing of it is kept or repeated.
+fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
+    count(&api.webhooks.unsigned);
+    tracing::warn!(why, "a webhook was refused");
+    StatusCode::UNAUTHORIZED
+}
+
+async fn accept<S: Store>(api: &Api<S>, account: &AccountName, body: &[u8]) -> StatusCode {
+    let notice = Notice::read(body);
+    let event = notice.event();
+    let nudge = nudge(&*api.store, notice.payments(account));
+    let outcome = match tokio::time::timeout(api.store_timeout(), nudge).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
+    };
+    match outcome {
+        Ok(Some((payment, nudged))) => {
+            count(&api.webhooks.nudged);
+            tracing::debug!(%account, event, payment.id = %payment, ?nudged, "a webhook nudged");
+            StatusCode::OK
+        }
+        Ok(None) => {
+            count(&api.webhooks.unmatched);
+            tracing::debug!(%account, event, "a webhook is about no payment of ours");
+            StatusCode::OK
+        }
+        Err(error) => {
+            count(&api.webhooks.deferred);
+            tracing::warn!(%account, event, %error, "a webhook could not be recorded");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+/// Nudges the first of `candidates` that is here.
+async fn nudge<S: Store>(
+    store: &S,
+    candidates: Vec<PaymentId>,
+) -> Result<Option<(PaymentId, Nudged)>, StoreError> {
+    for id in candidates {
+        match store.nudge(&id).await? {
+            Nudged::Missing => {}
+            nudged @ (Nudged::Due | Nudged::Busy | Nudged::Finished) => {
+                return Ok(Some((id, nudged)));
+            }
+        }
+    }
+    Ok(None)
+}
