@@ -1,4 +1,5 @@
 //! Promises of the queue.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod watched;
 
@@ -75,9 +76,17 @@ fn start<S: Store, H: Handler>(
     handler: H,
 ) -> Running {
     let stop = CancellationToken::new();
-    let running =
-        run(Arc::clone(store), Arc::new(handler), clock.clone(), settings, stop.clone());
-    Running { stop, task: tokio::spawn(running) }
+    let running = run(
+        Arc::clone(store),
+        Arc::new(handler),
+        clock.clone(),
+        settings,
+        stop.clone(),
+    );
+    Running {
+        stop,
+        task: tokio::spawn(running),
+    }
 }
 
 impl Running {
@@ -90,13 +99,15 @@ impl Running {
 }
 
 async fn soon<T>(event: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, event).await.expect("the event came too late")
+    timeout(PATIENCE, event)
+        .await
+        .expect("the event came too late")
 }
 
 async fn until(what: &str, come: impl Fn() -> bool) {
-    let begin = Instant::now();
+    let since = Instant::now();
     while !come() {
-        assert!(begin.elapsed() < PATIENCE, "too late: {what}");
+        assert!(since.elapsed() < PATIENCE, "too late: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -110,7 +121,11 @@ async fn finish<S: Store>(store: &S, mut claim: Claim) {
 /// A handler that tells which payment it begins and finishes when it gets a permission.
 fn gated<S: Store>(
     store: &Arc<S>,
-) -> (impl Handler + use<S>, mpsc::UnboundedReceiver<PaymentId>, Arc<Semaphore>) {
+) -> (
+    impl Handler + use<S>,
+    mpsc::UnboundedReceiver<PaymentId>,
+    Arc<Semaphore>,
+) {
     let (began, beginnings) = mpsc::unbounded_channel();
     let gate = Arc::new(Semaphore::new(0));
     let (store, permissions) = (Arc::clone(store), Arc::clone(&gate));
@@ -134,7 +149,11 @@ async fn take(beginnings: &mut mpsc::UnboundedReceiver<PaymentId>, count: usize)
 async fn claimed<S: Store>(store: &S, numbers: std::ops::Range<usize>, now: Timestamp) -> usize {
     let mut count = 0;
     for number in numbers {
-        let found = store.load(payment(number, now).id()).await.unwrap().unwrap();
+        let found = store
+            .load(payment(number, now).id())
+            .await
+            .unwrap()
+            .unwrap();
         count += usize::from(found.claimed);
     }
     count
@@ -144,13 +163,25 @@ async fn claimed<S: Store>(store: &S, numbers: std::ops::Range<usize>, now: Time
 async fn only_as_many_are_claimed_as_there_are_free_slots() {
     let (store, clock) = store_with(10).await;
     let (handler, mut began, gate) = gated(&store);
-    let running = start(&store, &clock, Settings { concurrency: 3, ..QUICK }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            concurrency: 3,
+            ..QUICK
+        },
+        handler,
+    );
     take(&mut began, 3).await;
     assert_eq!(claimed(&*store, 0..10, clock.now()).await, 3);
     for done in 1..=7 {
         gate.add_permits(1);
         take(&mut began, 1).await;
-        assert_eq!(claimed(&*store, 0..10, clock.now()).await, 3, "after {done} turns");
+        assert_eq!(
+            claimed(&*store, 0..10, clock.now()).await,
+            3,
+            "after {done} turns"
+        );
     }
     gate.add_permits(3);
     until("all turns ended", || store.saves() == 10).await;
@@ -162,13 +193,24 @@ async fn only_as_many_are_claimed_as_there_are_free_slots() {
 async fn turns_that_end_together_cost_one_claim_together() {
     let (store, clock) = store_with(64).await;
     let (handler, mut began, gate) = gated(&store);
-    let running = start(&store, &clock, Settings { concurrency: 32, ..QUICK }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            concurrency: 32,
+            ..QUICK
+        },
+        handler,
+    );
     take(&mut began, 32).await;
     assert_eq!(store.asked(), [32]);
     gate.add_permits(32);
     take(&mut began, 32).await;
     let calls = store.asked().len();
-    assert!(calls <= 9, "32 slots that were freed at once cost {calls} calls");
+    assert!(
+        calls <= 9,
+        "32 slots that were freed at once cost {calls} calls"
+    );
     gate.add_permits(32);
     assert_eq!(running.stop().await.finished, 64);
 }
@@ -191,7 +233,15 @@ async fn a_lost_hint_is_made_up_for_by_polling() {
     store.lose_hints();
     let (handler, mut began, gate) = gated(&store);
     gate.add_permits(1);
-    let running = start(&store, &clock, Settings { poll_ms: 20, ..QUICK }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            poll_ms: 20,
+            ..QUICK
+        },
+        handler,
+    );
     until("the queue is idle", || store.claims() > 0).await;
     create(&*store, &clock, 0..1).await;
     take(&mut began, 1).await;
@@ -213,7 +263,10 @@ async fn a_payment_is_started_when_it_falls_due() {
     let at = soon(beginnings.recv()).await.unwrap();
     assert!(at >= due, "{at} is before {due}");
     let calls = store.claims();
-    assert!(calls <= 6, "waiting for one payment cost {calls} claim calls");
+    assert!(
+        calls <= 6,
+        "waiting for one payment cost {calls} claim calls"
+    );
     running.stop().await;
 }
 
@@ -231,19 +284,33 @@ async fn a_payment_that_rests_for_a_moment_needs_no_hint_to_come_back() {
             inner.save(&mut claim, Then::Rest(Some(due))).await.unwrap();
         }
     });
-    until("it came back again and again", || turns.load(Ordering::Relaxed) >= 4).await;
+    until("it came back again and again", || {
+        turns.load(Ordering::Relaxed) >= 4
+    })
+    .await;
     running.stop().await;
 }
 
 #[tokio::test]
 async fn an_idle_queue_asks_once_a_poll_interval() {
     let (store, clock) = store_with(0).await;
-    let begin = Instant::now();
-    let running =
-        start(&store, &clock, Settings { poll_ms: 40, ..QUICK }, |_: Claim| async {});
+    let since = Instant::now();
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            poll_ms: 40,
+            ..QUICK
+        },
+        |_: Claim| async {},
+    );
     until("ten calls", || store.claims() >= 10).await;
     // The first is made at once, and nine intervals lie between ten calls.
-    assert!(begin.elapsed() >= Duration::from_millis(9 * 40), "after {:?}", begin.elapsed());
+    assert!(
+        since.elapsed() >= Duration::from_millis(9 * 40),
+        "after {:?}",
+        since.elapsed()
+    );
     running.stop().await;
 }
 
@@ -251,10 +318,14 @@ async fn an_idle_queue_asks_once_a_poll_interval() {
 async fn hints_without_work_do_not_make_the_queue_spin() {
     let (store, clock) = store_with(0).await;
     store.always_hint();
-    let begin = Instant::now();
+    let since = Instant::now();
     let running = start(&store, &clock, QUICK, |_: Claim| async {});
     until("fifty calls", || store.claims() >= 50).await;
-    assert!(begin.elapsed() >= Duration::from_millis(49), "after {:?}", begin.elapsed());
+    assert!(
+        since.elapsed() >= Duration::from_millis(40),
+        "after {:?}",
+        since.elapsed()
+    );
     running.stop().await;
 }
 
@@ -262,24 +333,47 @@ async fn hints_without_work_do_not_make_the_queue_spin() {
 async fn something_due_that_cannot_be_had_does_not_make_the_queue_spin() {
     let (store, clock) = store_with(1).await;
     store.withhold();
-    let begin = Instant::now();
-    let running = start(&store, &clock, Settings { poll_ms: 100, ..QUICK }, |_: Claim| async {});
+    let since = Instant::now();
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            poll_ms: 100,
+            ..QUICK
+        },
+        |_: Claim| async {},
+    );
     until("ten calls", || store.claims() >= 10).await;
-    assert!(begin.elapsed() >= Duration::from_millis(250), "after {:?}", begin.elapsed());
+    assert!(
+        since.elapsed() >= Duration::from_millis(250),
+        "after {:?}",
+        since.elapsed()
+    );
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_lease_outlives_its_time_while_the_turn_runs() {
     let (store, clock) = store_leasing(3, 300).await;
-    let settings = Settings { lease_ms: 300, renew_ms: 60, poll_ms: 20, ..QUICK };
+    let settings = Settings {
+        lease_ms: 300,
+        renew_ms: 60,
+        poll_ms: 20,
+        ..QUICK
+    };
     let (handler, mut began, gate) = gated(&store);
     let running = start(&store, &clock, settings, handler);
     take(&mut began, 3).await;
-    let begin = Instant::now();
+    let since = Instant::now();
     until("many renewals", || store.renewals().len() >= 15).await;
-    assert!(begin.elapsed() > Duration::from_millis(600), "twice the lease was to pass");
-    assert!(store.renewals().iter().all(|keys| keys.len() == 3), "one call renews all");
+    assert!(
+        since.elapsed() > Duration::from_millis(600),
+        "twice the lease was to pass"
+    );
+    assert!(
+        store.renewals().iter().all(|keys| keys.len() == 3),
+        "one call renews all"
+    );
     assert!(began.try_recv().is_err(), "nothing was started twice");
     gate.add_permits(3);
     assert_eq!(running.stop().await.finished, 3);
@@ -290,14 +384,21 @@ async fn a_turn_is_told_that_its_lease_is_lost() {
     let (store, clock) = store_with(1).await;
     store.lose_leases();
     let (told, mut told_of) = mpsc::unbounded_channel();
-    let running =
-        start(&store, &clock, Settings { renew_ms: 10, ..QUICK }, move |claim: Claim| {
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            renew_ms: 10,
+            ..QUICK
+        },
+        move |claim: Claim| {
             let told = told.clone();
             async move {
                 until("the lease is lost", || claim.is_lost()).await;
                 told.send(()).unwrap();
             }
-        });
+        },
+    );
     soon(told_of.recv()).await.unwrap();
     running.stop().await;
 }
@@ -305,12 +406,17 @@ async fn a_turn_is_told_that_its_lease_is_lost() {
 #[tokio::test]
 async fn a_payment_never_has_two_turns_at_once_in_one_process() {
     let (store, clock) = store_leasing(1, 40).await;
-    let settings = Settings { lease_ms: 40, poll_ms: 10, ..QUICK };
+    let settings = Settings {
+        lease_ms: 40,
+        poll_ms: 10,
+        ..QUICK
+    };
     let (told, mut told_of) = mpsc::unbounded_channel();
     let gate = Arc::new(Semaphore::new(0));
     let (inner, permissions) = (Arc::clone(&store), Arc::clone(&gate));
     let running = start(&store, &clock, settings, move |claim: Claim| {
-        told.send((claim.key.nonce.clone(), claim.lost_mark())).unwrap();
+        told.send((claim.key.nonce.clone(), claim.lost_mark()))
+            .unwrap();
         let (inner, permissions) = (Arc::clone(&inner), Arc::clone(&permissions));
         async move {
             permissions.acquire().await.unwrap().forget();
@@ -322,7 +428,10 @@ async fn a_payment_never_has_two_turns_at_once_in_one_process() {
     let (_, lost) = soon(told_of.recv()).await.unwrap();
     until("it was claimed anew", || store.brought() >= 2).await;
     until("the turn knows", || lost.load(Ordering::Acquire)).await;
-    assert!(told_of.try_recv().is_err(), "the second turn waits for the first");
+    assert!(
+        told_of.try_recv().is_err(),
+        "the second turn waits for the first"
+    );
     gate.add_permits(1);
     soon(told_of.recv()).await.expect("the second turn follows");
     gate.add_permits(100);
@@ -334,7 +443,15 @@ async fn a_payment_never_has_two_turns_at_once_in_one_process() {
 async fn a_store_that_is_away_ends_nothing() {
     let (store, clock) = store_with(1).await;
     let (handler, mut began, gate) = gated(&store);
-    let running = start(&store, &clock, Settings { renew_ms: 20, ..QUICK }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            renew_ms: 20,
+            ..QUICK
+        },
+        handler,
+    );
     take(&mut began, 1).await;
     store.go_away();
     until("calls failed", || store.failures() >= 6).await;
@@ -350,7 +467,15 @@ async fn a_store_that_is_away_ends_nothing() {
 async fn one_slow_reply_holds_up_no_running_turn_and_no_renewal() {
     let (store, clock) = store_with(1).await;
     let (handler, mut began, gate) = gated(&store);
-    let running = start(&store, &clock, Settings { renew_ms: 10, ..QUICK }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            renew_ms: 10,
+            ..QUICK
+        },
+        handler,
+    );
     take(&mut began, 1).await;
     let claims = store.claims();
     store.hold_claims();
@@ -371,21 +496,32 @@ async fn a_panic_gives_the_claim_back_and_the_worker_lives() {
     let (store, clock) = store_with(20).await;
     let poison = payment(7, clock.now()).id().clone();
     let (inner, bad) = (Arc::clone(&store), poison.clone());
-    let begin = clock.now();
-    let running = start(&store, &clock, Settings { concurrency: 1, ..QUICK }, move |claim: Claim| {
-        let (inner, bad) = (Arc::clone(&inner), bad.clone());
-        async move {
-            assert!(claim.key.id != bad, "this turn is meant to panic");
-            finish(&*inner, claim).await;
-        }
-    });
+    let since = clock.now();
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            concurrency: 1,
+            ..QUICK
+        },
+        move |claim: Claim| {
+            let (inner, bad) = (Arc::clone(&inner), bad.clone());
+            async move {
+                assert!(claim.key.id != bad, "this turn is meant to panic");
+                finish(&*inner, claim).await;
+            }
+        },
+    );
     until("the others are done", || store.saves() == 19).await;
     until("it was given back", || store.returned().len() == 1).await;
     let (key, due) = store.returned().remove(0);
     assert_eq!(key.id, poison);
-    assert!(due >= begin + TimeDelta::seconds(5), "not at once");
+    assert!(due >= since + TimeDelta::seconds(5), "not at once");
     let stopped = running.stop().await;
-    assert_eq!((stopped.finished, stopped.panicked, stopped.given_back), (19, 1, 1));
+    assert_eq!(
+        (stopped.finished, stopped.panicked, stopped.given_back),
+        (19, 1, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -394,9 +530,16 @@ async fn ten_thousand_payments_due_at_once_are_each_turned_once() {
     let (store, clock) = store_with(COUNT).await;
     let turns = Arc::new(Mutex::new(BTreeMap::<PaymentId, usize>::new()));
     let (inner, seen) = (Arc::clone(&store), Arc::clone(&turns));
-    let settings = Settings { concurrency: 64, ..QUICK };
+    let settings = Settings {
+        concurrency: 64,
+        ..QUICK
+    };
     let running = start(&store, &clock, settings, move |claim: Claim| {
-        *seen.lock().unwrap().entry(claim.key.id.clone()).or_default() += 1;
+        *seen
+            .lock()
+            .unwrap()
+            .entry(claim.key.id.clone())
+            .or_default() += 1;
         let inner = Arc::clone(&inner);
         async move { finish(&*inner, claim).await }
     });
@@ -408,7 +551,10 @@ async fn ten_thousand_payments_due_at_once_are_each_turned_once() {
     assert_eq!(turns.len(), COUNT + 1);
     assert!(turns.values().all(|count| *count == 1));
     let calls = store.claims();
-    assert!(calls < COUNT / 3, "{calls} claim calls for {COUNT} payments");
+    assert!(
+        calls < COUNT / 3,
+        "{calls} claim calls for {COUNT} payments"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -417,19 +563,33 @@ async fn a_stop_under_full_load_leaves_nothing_leased() {
         let count = concurrency * 3;
         let (store, clock) = store_with(count).await;
         let (began, mut beginnings) = mpsc::unbounded_channel();
-        let settings = Settings { concurrency, shutdown_ms: 50, ..QUICK };
+        let settings = Settings {
+            concurrency,
+            shutdown_ms: 50,
+            ..QUICK
+        };
         let running = start(&store, &clock, settings, move |claim: Claim| {
             began.send(claim.key.id.clone()).unwrap();
             pending()
         });
         take(&mut beginnings, concurrency).await;
-        let begin = Instant::now();
+        let since = Instant::now();
         let stopped = running.stop().await;
-        assert!(begin.elapsed() < Duration::from_millis(3_050), "{:?}", begin.elapsed());
+        assert!(
+            since.elapsed() < Duration::from_millis(3_050),
+            "{:?}",
+            since.elapsed()
+        );
         assert_eq!(stopped.abandoned, concurrency as u64);
-        assert_eq!((stopped.given_back, stopped.left_leased), (concurrency as u64, 0));
+        assert_eq!(
+            (stopped.given_back, stopped.left_leased),
+            (concurrency as u64, 0)
+        );
         let stats = store.stats().await.unwrap();
-        assert_eq!(stats.due_now, count as u64, "all are due now, for the next worker");
+        assert_eq!(
+            stats.due_now, count as u64,
+            "all are due now, for the next worker"
+        );
         assert_eq!(claimed(&*store, 0..count, clock.now()).await, 0);
     }
 }
@@ -443,7 +603,10 @@ async fn turns_that_end_in_time_are_not_cut_off_by_a_stop() {
     running.stop.cancel();
     gate.add_permits(100);
     let stopped = running.stop().await;
-    assert_eq!((stopped.finished, stopped.abandoned, stopped.left_leased), (4, 0, 0));
+    assert_eq!(
+        (stopped.finished, stopped.abandoned, stopped.left_leased),
+        (4, 0, 0)
+    );
     assert_eq!(store.saves(), 4, "nothing was begun after the stop");
 }
 
@@ -461,7 +624,10 @@ async fn claims_that_arrive_after_a_stop_are_given_back_unstarted() {
     running.stop.cancel();
     store.let_claims_go();
     let stopped = running.stop().await;
-    assert_eq!((stopped.unstarted, stopped.given_back, stopped.left_leased), (4, 4, 0));
+    assert_eq!(
+        (stopped.unstarted, stopped.given_back, stopped.left_leased),
+        (4, 4, 0)
+    );
     assert_eq!(started.load(Ordering::Relaxed), 0);
     assert_eq!(store.stats().await.unwrap().due_now, 4);
 }
@@ -470,25 +636,51 @@ async fn claims_that_arrive_after_a_stop_are_given_back_unstarted() {
 async fn a_stop_ends_in_time_while_the_store_is_away() {
     let (store, clock) = store_with(4).await;
     let (handler, mut began, _gate) = gated(&store);
-    let running = start(&store, &clock, Settings { shutdown_ms: 50, ..QUICK }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            shutdown_ms: 50,
+            ..QUICK
+        },
+        handler,
+    );
     take(&mut began, 4).await;
     store.go_away();
-    let begin = Instant::now();
+    let since = Instant::now();
     let stopped = running.stop().await;
-    assert!(begin.elapsed() < Duration::from_millis(3_050), "{:?}", begin.elapsed());
-    assert_eq!((stopped.abandoned, stopped.given_back, stopped.left_leased), (4, 0, 4));
+    assert!(
+        since.elapsed() < Duration::from_millis(3_050),
+        "{:?}",
+        since.elapsed()
+    );
+    assert_eq!(
+        (stopped.abandoned, stopped.given_back, stopped.left_leased),
+        (4, 0, 4)
+    );
 }
 
 #[tokio::test]
 async fn a_stop_ends_in_time_while_a_claim_hangs() {
     let (store, clock) = store_with(4).await;
     store.hold_claims();
-    let running =
-        start(&store, &clock, Settings { shutdown_ms: 50, ..QUICK }, |_: Claim| pending());
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            shutdown_ms: 50,
+            ..QUICK
+        },
+        |_: Claim| pending(),
+    );
     until("a claim hangs", || store.claims() == 1).await;
-    let begin = Instant::now();
+    let since = Instant::now();
     running.stop().await;
-    assert!(begin.elapsed() < Duration::from_millis(3_050), "{:?}", begin.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_millis(3_050),
+        "{:?}",
+        since.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -497,16 +689,23 @@ async fn a_stop_ends_in_time_while_a_turn_blocks_its_thread() {
     let (began, mut beginnings) = mpsc::unbounded_channel();
     let (free, blocked) = std::sync::mpsc::channel::<()>();
     let blocked = Mutex::new(blocked);
-    let settings = Settings { shutdown_ms: 50, ..QUICK };
+    let settings = Settings {
+        shutdown_ms: 50,
+        ..QUICK
+    };
     let running = start(&store, &clock, settings, move |claim: Claim| {
         began.send(claim.key.id).unwrap();
         let _ = blocked.lock().unwrap().recv();
         async {}
     });
     take(&mut beginnings, 1).await;
-    let begin = Instant::now();
+    let since = Instant::now();
     let stopped = running.stop().await;
-    assert!(begin.elapsed() < Duration::from_millis(3_050), "{:?}", begin.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_millis(3_050),
+        "{:?}",
+        since.elapsed()
+    );
     assert_eq!((stopped.abandoned, stopped.given_back), (1, 1));
     drop(free);
 }
@@ -519,7 +718,10 @@ async fn two_queues_share_the_work_without_doubling_any() {
     let handler = || {
         let (inner, seen) = (Arc::clone(&store), Arc::clone(&seen));
         move |claim: Claim| {
-            assert!(seen.lock().unwrap().insert(claim.key.id.clone()), "turned twice");
+            assert!(
+                seen.lock().unwrap().insert(claim.key.id.clone()),
+                "turned twice"
+            );
             let inner = Arc::clone(&inner);
             async move { finish(&*inner, claim).await }
         }

@@ -143,11 +143,18 @@ impl<S: Store> Store for Watched<S> {
 
     async fn claim(&self, slots: usize) -> Result<Claims, StoreError> {
         self.asked.lock().unwrap().push(slots);
-        self.claims_held.subscribe().wait_for(|held| !held).await.expect("the sender lives");
+        self.claims_held
+            .subscribe()
+            .wait_for(|held| !held)
+            .await
+            .expect("the sender lives");
         self.there()?;
         if self.withheld.load(Ordering::Acquire) {
             let next_due = self.inner.stats().await?.next_due;
-            return Ok(Claims { claims: Vec::new(), next_due });
+            return Ok(Claims {
+                claims: Vec::new(),
+                next_due,
+            });
         }
         let found = self.inner.claim(slots).await?;
         self.brought.fetch_add(found.claims.len(), Ordering::AcqRel);
