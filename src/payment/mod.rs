@@ -56,6 +56,7 @@ pub use money::{Amount, Currency, InvalidMoney, LARGEST_MINOR, Money};
 pub use next::Next;
 pub use order::{CreateOrder, MoneyCall, MoneyOrder};
 pub use policy::{AccountFacts, Policy, UnknownPolicy};
+pub(crate) use record::BODY_VERSION;
 pub use record::{Change, Decision, HoldOutcome, Payment, Purchase};
 pub use request::{
     Adopt, Ask, Authorize, BeforeExpiry, Charge, Checkout, Customer, InvalidRequest, Plan, Request,

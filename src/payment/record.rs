@@ -13,7 +13,7 @@ use super::state::{Active, Event, FailReason, Illegal, ParkReason, State, StateN
 use super::{Policy, Timestamp};
 
 /// The version of the stored form.
-const BODY_VERSION: u32 = 1;
+pub(crate) const BODY_VERSION: u32 = 1;
 
 /// One promise about money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,4 +5,5 @@ mod gateway;
 mod payments;
 mod queue;
 mod settings;
+mod stage;
 mod store;

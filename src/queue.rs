@@ -1,1 +1,0 @@
-//! WHO is next: apalis over the due index.
