@@ -7,3 +7,4 @@ mod queue;
 mod settings;
 mod stage;
 mod store;
+mod tidy;
