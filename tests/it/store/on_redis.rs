@@ -1,0 +1,1 @@
+//! Promises that only the store on Redis makes.
