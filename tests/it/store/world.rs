@@ -11,21 +11,21 @@ use holdfast::store::redis::{Profile, RedisStore, Settings};
 use holdfast::store::{Claim, Created, StateEvent, Store};
 use holdfast_rig::{Redis, RedisOptions};
 
-pub const LEASE_MS: u64 = 30_000;
+pub(super) const LEASE_MS: u64 = 30_000;
 
-pub fn start() -> Timestamp {
+pub(super) fn start() -> Timestamp {
     from_millis(1_800_000_000_000).unwrap()
 }
 
-pub struct World<S> {
-    pub store: S,
-    pub clock: Clock,
+pub(super) struct World<S> {
+    pub(super) store: S,
+    pub(super) clock: Clock,
     /// What the store runs on, if it runs on anything.
-    pub redis: Option<Redis>,
+    pub(super) redis: Option<Redis>,
 }
 
 /// What the tests see of a store besides its promises.
-pub trait Watched: Store + Clone {
+pub(super) trait Watched: Store + Clone {
     async fn events_so_far(&self) -> Vec<StateEvent>;
 }
 
@@ -42,18 +42,18 @@ impl Watched for RedisStore {
 }
 
 impl World<MemoryStore> {
-    pub async fn in_memory() -> Self {
+    pub(super) async fn in_memory() -> Self {
         let clock = Clock::manual(start());
         Self { store: MemoryStore::new(clock.clone(), LEASE_MS), clock, redis: None }
     }
 }
 
-pub fn settings(url: String) -> Settings {
+pub(super) fn settings(url: String) -> Settings {
     Settings { url, profile: Profile::Solo, lease_ms: LEASE_MS, ..Settings::default() }
 }
 
 impl World<RedisStore> {
-    pub async fn on_redis() -> Self {
+    pub(super) async fn on_redis() -> Self {
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
         let clock = Clock::manual(start());
         let store = RedisStore::connect(settings(redis.url()), clock.clone()).await.unwrap();
@@ -62,20 +62,20 @@ impl World<RedisStore> {
 }
 
 impl<S: Store> World<S> {
-    pub fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    pub fn pass(&self, ms: u64) {
+    pub(super) fn pass(&self, ms: u64) {
         self.clock.advance(TimeDelta::milliseconds(i64::try_from(ms).unwrap()));
     }
 
-    pub fn in_ms(&self, ms: i64) -> Timestamp {
+    pub(super) fn in_ms(&self, ms: i64) -> Timestamp {
         self.now() + TimeDelta::milliseconds(ms)
     }
 
     /// Records a payment that is due now.
-    pub async fn created(&self, key: &str) -> Payment {
+    pub(super) async fn created(&self, key: &str) -> Payment {
         let payment = payment(key, self.now());
         let created = self.store.create(&payment, self.now()).await.unwrap();
         assert_eq!(created, Created::New);
@@ -83,33 +83,33 @@ impl<S: Store> World<S> {
     }
 
     /// Records a payment and claims it.
-    pub async fn claimed(&self, key: &str) -> Claim {
+    pub(super) async fn claimed(&self, key: &str) -> Claim {
         let payment = self.created(key).await;
         let claim = self.claim_one().await;
         assert_eq!(claim.key.id, *payment.id());
         claim
     }
 
-    pub async fn claim_one(&self) -> Claim {
+    pub(super) async fn claim_one(&self) -> Claim {
         let mut claims = self.store.claim(1).await.unwrap().claims;
         assert_eq!(claims.len(), 1);
         claims.remove(0)
     }
 
-    pub async fn claim_none(&self) {
+    pub(super) async fn claim_none(&self) {
         assert!(self.store.claim(10).await.unwrap().claims.is_empty());
     }
 
-    pub fn open(&self, claim: &mut Claim) {
+    pub(super) fn open(&self, claim: &mut Claim) {
         claim.payment.open(Step::Cancel, self.now(), &policy()).expect("nothing is open");
     }
 
-    pub fn park(&self, payment: &mut Payment) {
+    pub(super) fn park(&self, payment: &mut Payment) {
         payment.settled(Event::Stuck(ParkReason::Poison), self.now(), &policy());
         assert_eq!(payment.state().name(), StateName::Parked);
     }
 
-    pub fn fail(&self, payment: &mut Payment) {
+    pub(super) fn fail(&self, payment: &mut Payment) {
         let seal = Seal::nothing_created(payment).expect("nothing was created");
         payment.settled(Event::Sealed(seal, FailReason::Cancelled), self.now(), &policy());
         assert!(payment.is_finished());
@@ -118,18 +118,18 @@ impl<S: Store> World<S> {
 
 /// A hold that is taken over: the simplest payment that has a purchase, so that there is
 /// something to call about.
-pub fn adopted(key: &str, now: Timestamp) -> Payment {
+pub(super) fn adopted(key: &str, now: Timestamp) -> Payment {
     of(&format!(
         r#"{{"v":1,"type":"adopt","account":"main","idempotency_key":"{key}",
         "purchase":"{key}","money":{{"amount":1500,"currency":"MYR"}}}}"#
     ), now)
 }
 
-pub fn payment(key: &str, now: Timestamp) -> Payment {
+pub(super) fn payment(key: &str, now: Timestamp) -> Payment {
     worth(key, 1500, now)
 }
 
-pub fn worth(key: &str, amount: u64, now: Timestamp) -> Payment {
+pub(super) fn worth(key: &str, amount: u64, now: Timestamp) -> Payment {
     of(&format!(
         r#"{{"v":1,"type":"charge","account":"main","idempotency_key":"{key}",
         "money":{{"amount":{amount},"currency":"MYR"}},"token":"a-token",
@@ -141,7 +141,7 @@ fn of(json: &str, now: Timestamp) -> Payment {
     Payment::new(Request::from_json(json.as_bytes()).unwrap(), now).unwrap()
 }
 
-pub fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     let ladder = Ladder { delays_ms: vec![1_000], jitter_percent: 0, give_up_after_ms: 60_000 };
     Policy {
         account: AccountFacts {
