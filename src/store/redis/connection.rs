@@ -134,6 +134,9 @@ impl Link {
 
     /// Sends commands in one go, once, and answers each one's reply, errors included.
     pub(super) async fn send(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        if pipeline.is_empty() {
+            return Ok(Vec::new());
+        }
         let Live {
             mut connection,
             epoch,
