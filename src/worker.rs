@@ -18,6 +18,7 @@ use crate::payment::{
     AccountName, Answer, Event, LookUp, Next, ParkReason, Payment, Policy, StateName, Step,
     Timestamp,
 };
+use crate::queue::Handler;
 use crate::store::{Claim, Permit, SaveError, Saved, Store, StoreError, Then};
 
 /// A turn ends after so many moves at the latest, and goes on in another turn.
@@ -325,6 +326,12 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         } else {
             breakers.remove(account);
         }
+    }
+}
+
+impl<S: Store, G: Gateway> Handler for Worker<S, G> {
+    async fn turn(&self, claim: Claim) {
+        Self::turn(self, claim).await;
     }
 }
 

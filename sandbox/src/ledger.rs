@@ -112,7 +112,7 @@ pub struct Ledger {
 /// Where a request stands in the ledger.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    operation: Operation,
+    pub(crate) operation: Operation,
     index: Option<usize>,
 }
 

@@ -18,10 +18,10 @@ struct Arguments {
     #[arg(long, default_value = "127.0.0.1:8099")]
     listen: SocketAddr,
     /// The secret key of the test data.
-    #[arg(long, default_value = DEFAULT_SECRET_KEY, env = "CHIP_SANDBOX_SECRET_KEY")]
+    #[arg(long, default_value = DEFAULT_SECRET_KEY, env = "CHIP_SANDBOX_SECRET_KEY", hide_env_values = true)]
     secret_key: String,
     /// The secret key of the live data; without it there is none.
-    #[arg(long, env = "CHIP_SANDBOX_LIVE_KEY")]
+    #[arg(long, env = "CHIP_SANDBOX_LIVE_KEY", hide_env_values = true)]
     live_key: Option<String>,
     /// The brand.
     #[arg(long, default_value_t = DEFAULT_BRAND_ID)]

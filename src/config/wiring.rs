@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use config::{File, FileFormat};
 
-use super::{Account, Config, Mode};
+use super::{Account, Config, Durability, Mode};
 use crate::gateway::{self, AccountConfig};
-use crate::payment::{AccountFacts, DeclineTable, Policy, Private};
+use crate::payment::{AccountFacts, AccountName, DeclineTable, Policy, Private};
 use crate::queue;
+use crate::store::redis as store;
 use crate::worker::Policies;
 
 const DECLINES: &str = include_str!("../../config/declines.toml");
@@ -61,7 +62,7 @@ impl Config {
 
     /// The accounts, as the gateway's client wants them.
     #[must_use]
-    pub fn gateway_accounts(&self) -> Vec<(crate::payment::AccountName, AccountConfig)> {
+    pub fn gateway_accounts(&self) -> Vec<(AccountName, AccountConfig)> {
         let cards = &self.gateway.card_whitelist;
         let each = self.accounts.iter().map(|(name, account)| {
             let config = AccountConfig {
@@ -92,6 +93,26 @@ impl Config {
             idle_connections: self.worker.concurrency,
             idle_timeout_ms: self.gateway.idle_timeout_ms,
             company_key_every_ms: self.gateway.company_key_every_ms,
+        }
+    }
+
+    /// How the store is set up.
+    #[must_use]
+    pub fn store_settings(&self) -> store::Settings {
+        store::Settings {
+            url: self.redis.url.reveal().to_owned(),
+            prefix: self.redis.prefix.clone(),
+            lease_ms: self.worker.lease_ms,
+            profile: match self.redis.durability {
+                Durability::Dev => store::Profile::Dev,
+                Durability::Solo => store::Profile::Solo,
+                Durability::Replicated => store::Profile::Replicated,
+            },
+            response_timeout_ms: self.redis.response_timeout_ms,
+            connect_timeout_ms: self.redis.connect_timeout_ms,
+            save_patience_ms: self.redis.save_patience_ms,
+            retention_days: self.redis.retention_days,
+            events_maxlen: self.redis.events_maxlen,
         }
     }
 

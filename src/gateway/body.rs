@@ -145,3 +145,115 @@ fn shortened(text: &str, longest: usize) -> &str {
         .nth(longest)
         .map_or(text, |(end, _)| &text[..end])
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::gateway::AccountConfig;
+    use crate::payment::{AccountName, Currency, PaymentId, Reference};
+
+    fn account(card_whitelist: Option<Vec<String>>) -> Account {
+        Account::new(AccountConfig {
+            secret_key: Private::new("key".to_owned()),
+            brand_id: "brand-1".to_owned(),
+            base_url: "https://gate.example/api/v1/".to_owned(),
+            test: true,
+            success_callback: Some(Private::new("https://us.example/callback".to_owned())),
+            card_whitelist,
+            webhook_keys: Vec::new(),
+        })
+        .unwrap()
+    }
+
+    fn order() -> CreateOrder {
+        CreateOrder {
+            payment: PaymentId::new("pay_0123").unwrap(),
+            account: AccountName::new("hotel").unwrap(),
+            total_minor: 1500,
+            currency: Currency::MYR,
+            reserve: true,
+            save_card: false,
+            due: from_millis(1_800_000_000_999).unwrap(),
+            customer: Customer {
+                email: Private::new("a@b.example".to_owned()),
+                full_name: Some(Private::new("é".repeat(200))),
+                phone: None,
+            },
+            description: Some("Room 12".to_owned()),
+            reference: Some(Reference::new("order-7").unwrap()),
+            checkout: Some(Checkout {
+                success_redirect: Some(Private::new("https://shop.example/ok".to_owned())),
+                ..Checkout::default()
+            }),
+        }
+    }
+
+    fn body(order: &CreateOrder, account: &Account) -> Value {
+        serde_json::to_value(CreateBody::of(order, account)).unwrap()
+    }
+
+    #[test]
+    fn a_hold_is_asked_for_where_the_gateway_looks_for_it() {
+        let name = "é".repeat(128);
+        let expected = json!({
+            "brand_id": "brand-1",
+            "client": {"email": "a@b.example", "full_name": name},
+            "purchase": {
+                "currency": "MYR",
+                "products": [{"name": "Room 12", "price": 1500, "quantity": "1"}],
+                "due_strict": true,
+                "metadata": {"payment": "pay_0123", "reference": "order-7"},
+            },
+            "reference": "pay_0123",
+            "skip_capture": true,
+            "force_recurring": false,
+            "due": 1_800_000_000,
+            "send_receipt": false,
+            "platform": "api",
+            "creator_agent": "holdfast",
+            "success_redirect": "https://shop.example/ok",
+            "success_callback": "https://us.example/callback",
+        });
+        assert_eq!(body(&order(), &account(None)), expected);
+    }
+
+    #[test]
+    fn a_card_is_saved_for_nothing() {
+        let order = CreateOrder {
+            total_minor: 0,
+            save_card: true,
+            description: None,
+            ..order()
+        };
+        let body = body(&order, &account(None));
+        assert_eq!(body["purchase"]["products"][0]["price"], 0);
+        assert_eq!(body["skip_capture"], true);
+        assert_eq!(body["force_recurring"], true);
+        assert_eq!(body["purchase"]["products"][0]["name"], "Card verification");
+    }
+
+    #[test]
+    fn the_whitelist_goes_where_a_payer_chooses_a_card_and_nowhere_else() {
+        let account = account(Some(vec!["visa".to_owned()]));
+        let whitelisted =
+            |order: &CreateOrder| body(order, &account)["payment_method_whitelist"].clone();
+        assert_eq!(whitelisted(&order()), json!(["visa"]));
+        assert_eq!(
+            whitelisted(&CreateOrder {
+                checkout: None,
+                ..order()
+            }),
+            Value::Null
+        );
+        assert_eq!(
+            whitelisted(&CreateOrder {
+                reserve: false,
+                ..order()
+            }),
+            Value::Null
+        );
+    }
+}

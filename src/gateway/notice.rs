@@ -74,3 +74,57 @@ fn ours(reference: &str) -> Option<PaymentId> {
         .then(|| PaymentId::new(reference).ok())
         .flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "5a9e3c1c-0000-4000-8000-000000000002";
+    const OURS: &str = "pay_0123456789abcdef0123456789abcdef";
+
+    fn payments(json: &str) -> Vec<PaymentId> {
+        Notice::read(json.as_bytes()).payments(&AccountName::new("hotel").unwrap())
+    }
+
+    fn adopted() -> PaymentId {
+        let account = AccountName::new("hotel").unwrap();
+        PaymentId::derive_adopted(&account, &PurchaseId::new(ID).unwrap())
+    }
+
+    #[test]
+    fn a_purchase_is_found_by_its_reference_and_by_its_id() {
+        let body = format!(r#"{{"type":"purchase","id":"{ID}","reference":"{OURS}"}}"#);
+        assert_eq!(payments(&body), [PaymentId::new(OURS).unwrap(), adopted()]);
+        let foreign = format!(r#"{{"type":"purchase","id":"{ID}","reference":"order 7"}}"#);
+        assert_eq!(payments(&foreign), [adopted()]);
+    }
+
+    #[test]
+    fn a_refund_is_about_the_purchase_it_is_related_to() {
+        let body = format!(
+            r#"{{"type":"payment","id":"99999999-0000-4000-8000-000000000002",
+                "related_to":{{"type":"purchase","id":"{ID}","reference":"{OURS}"}}}}"#
+        );
+        assert_eq!(payments(&body), [PaymentId::new(OURS).unwrap(), adopted()]);
+    }
+
+    #[test]
+    fn what_says_nothing_is_about_nothing() {
+        for body in [
+            "",
+            "no json",
+            "[]",
+            "7",
+            "null",
+            "{}",
+            r#"{"id":7,"reference":null}"#,
+        ] {
+            assert_eq!(payments(body), [], "{body}");
+        }
+        assert_eq!(payments(r#"{"reference":"pay_short"}"#), []);
+        assert_eq!(
+            payments(r#"{"reference":"pay_0123456789ABCDEF0123456789abcdef"}"#),
+            []
+        );
+    }
+}

@@ -133,3 +133,89 @@ fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
         .then(|| rest.split_at_checked(length))
         .flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Made with openssl: `openssl dgst -sha256 -sign`. The private key was not kept.
+    const PEM: &str = "-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA8NUJymmfkjtbyWg2p+xW
+C2rptQy7NsrDytY9HUG+Wb9eqyBqHWYmfgLZrQux1/k4cRINAiu9QzdxSFNaTxAj
+zEJ85LbWKqECB16eKnxHR50+m2Zs9QH3V2T2XLHNcHzUwbv+vy688kzZ3arbS5dy
+GJJfx6monCkl+0USpRt/jYGE5Ef8lpBdZgh3+5ZXdcmeZtZSjZr+6tD/SXdo3Uhc
+Fz2eIRSrTStwsSSvyrOpk6m6KfBt9QXg3YGDIgBYOJAMNfCI7VtbAA3ZaXRQxF4Z
+URHUuKLcBY9rDmvkhD82eHsYdVdSDXQ2ff9iQVJCNKNoFa+oe4KdAvOAECDDtPOs
+4wIDAQAB
+-----END PUBLIC KEY-----";
+    const BODY: &str = r#"{"event_type": "purchase.hold", "id": "x"}"#;
+    const SIGNATURE: &str = "QqEDvjuHiC/Zqqwz4Hd+3eFyGbCGbLr8icQuWDo4Pl/sp0qe369dxCoZAAsvIwX6CYZBh1lb0iHx9kb/xJi43+yyXyBABy8fPOL+2nwVWcUFlWe6ESzCSuTVi/gNNzvbwWrDSbFxudR83uHO5liQ1DdvhPhkk5+Vcfd9kIQbUBlFiLQV/j8ASil3lOydQnJq3zt1A5q0aUx9O+EgyV1QJ3ZR+i6iLmqusMkdoDdNNF2D1iB3kRsSg6/ax5uuAg3FXX9tYslGMW1nTldqffXl4Vam/adUcG305rhaj6ZR5tb9nyqOR94Wj6vwwo7fkNpNgTEsqrztdtkkIAA8P1b60Q==";
+    const RSA_1024: &str = "-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQC/6a222UR7qj8Z0xocZAe2nGot
+HqXVKic8F97/veiZSVv1u44uAwtVMukq4IJyJgfuxcAzdFeGdnFVilE9LAbdBKkk
+87gL+Ckd2RZ1GLQEuqm+ViwCWWeT3mC4TurY7/2vnY7DCaBI3nyWukNNooqSm33h
+ZIyMJ+cbE3/jpdlObwIDAQAB
+-----END PUBLIC KEY-----";
+    const P_256: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAsyu0bmeohxEUtmB0uddmNHyz+8Y
+K1ZVcKcPGP6qP8eeqebeGf1M3qAJNR11qLD1qquNI5ltXvNLNAQlahGwSw==
+-----END PUBLIC KEY-----";
+
+    #[test]
+    fn a_signature_is_good_for_exactly_the_bytes_that_were_signed() {
+        let key = PublicKey::from_pem(PEM).unwrap();
+        let signature = signature_bytes(SIGNATURE).unwrap();
+        assert!(key.signed(BODY.as_bytes(), &signature));
+        for bit in [0, 7, BODY.len() * 8 - 1] {
+            let mut body = BODY.as_bytes().to_vec();
+            body[bit / 8] ^= 1 << (bit % 8);
+            assert!(!key.signed(&body, &signature), "bit {bit} of the body");
+        }
+        for bit in [0, 1000, 2047] {
+            let mut forged = signature.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                !key.signed(BODY.as_bytes(), &forged),
+                "bit {bit} of the signature"
+            );
+        }
+        assert!(!key.signed(BODY.as_bytes(), &[]));
+        assert_eq!(signature_bytes("no base64!"), None);
+    }
+
+    #[test]
+    fn a_key_may_have_lost_its_line_breaks_on_the_way() {
+        let key = PublicKey::from_pem(PEM).unwrap();
+        for written in [
+            PEM.replace('\n', "\\n"),
+            PEM.replace('\n', "\r\n"),
+            PEM.replace('\n', "\\r\\n"),
+            PEM.replace('\n', " "),
+            format!("  {PEM}\n\n"),
+        ] {
+            assert_eq!(PublicKey::from_pem(&written), Ok(key.clone()), "{written}");
+        }
+        assert_eq!(format!("{key:?}"), "PublicKey(RSA 2048)");
+    }
+
+    #[test]
+    fn what_is_no_rsa_key_of_a_fit_size_is_refused() {
+        let fails = |pem: &str| PublicKey::from_pem(pem).unwrap_err();
+        assert_eq!(fails(RSA_1024), InvalidKey::Size(1024));
+        assert_eq!(fails(P_256), InvalidKey::NotRsa);
+        assert_eq!(fails(""), InvalidKey::NotPem);
+        assert_eq!(fails(&PEM.replace("MIIB", "!!!!")), InvalidKey::NotPem);
+        assert_eq!(fails(&PEM.replace("PUBLIC", "PRIVATE")), InvalidKey::NotPem);
+    }
+
+    #[test]
+    fn a_key_with_any_byte_missing_or_too_many_is_refused() {
+        let inner: String = PEM.lines().filter(|line| !line.starts_with('-')).collect();
+        let spki = STANDARD.decode(inner).unwrap();
+        assert!(rsa_key(&spki).is_some());
+        for end in 0..spki.len() {
+            assert_eq!(rsa_key(&spki[..end]), None, "cut at {end}");
+        }
+        assert_eq!(rsa_key(&[spki.as_slice(), &[0]].concat()), None);
+    }
+}

@@ -188,11 +188,10 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'stat
     std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
+/// An I/O error keeps what it wraps out of its chain of sources, so it is asked as well.
 fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
-    let inner = cause
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    cause.is::<rustls::Error>() || wrapped.is_some_and(|inner| is_tls(inner))
 }
 
 fn is_io(cause: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {

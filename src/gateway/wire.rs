@@ -303,3 +303,236 @@ fn held_since(history: &[Change<'_>]) -> Option<Timestamp> {
 fn link(text: Cow<'_, str>) -> Option<Private<String>> {
     (!text.is_empty()).then(|| Private::new(text.into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn purchase() -> Value {
+        json!({
+            "id": "5a9e3c1c-0000-4000-8000-000000000002", "type": "purchase", "status": "hold",
+            "brand_id": "brand-1", "is_test": true, "reference": "pay_1", "due": 1_800_003_600,
+            "purchase": {"total": 100, "currency": "MYR"}, "payment": null,
+            "currency_conversion": null, "is_recurring_token": false,
+            "checkout_url": "https://gate.example/p/1/", "direct_post_url": null,
+            "status_history": [
+                {"status": "created", "timestamp": 1_800_000_000},
+                {"status": "hold", "timestamp": 1_800_000_010},
+                {"status": "pending_capture", "timestamp": 1_800_000_020},
+                {"status": "hold", "timestamp": 1_800_000_030},
+            ],
+            "transaction_data": {"attempts": [
+                {"type": "capture", "successful": false, "error": {"code": "timeout"}},
+                {"type": "authorize", "successful": true, "error": null},
+            ]},
+        })
+    }
+
+    fn with(pointer: &str, value: Value) -> Result<Sighting, Unreadable> {
+        let mut body = purchase();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        body.pointer_mut(parent).unwrap()[key] = value;
+        read_sighting(body.to_string().as_bytes())
+    }
+
+    fn without(pointer: &str) -> Result<Sighting, Unreadable> {
+        let mut body = purchase();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        body.pointer_mut(parent)
+            .unwrap()
+            .as_object_mut()
+            .unwrap()
+            .remove(key)
+            .unwrap();
+        read_sighting(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn every_status_of_the_gateway_means_one_thing_for_the_money() {
+        let table: &[(&[&str], Standing)] = &[
+            (
+                &["created", "sent", "viewed", "error", "blocked", "overdue"],
+                Standing::Payable,
+            ),
+            (
+                &[
+                    "pending_execute",
+                    "pending_charge",
+                    "pending_capture",
+                    "pending_release",
+                ],
+                Standing::Pending,
+            ),
+            (&["hold"], Standing::Held),
+            (
+                &[
+                    "paid",
+                    "cleared",
+                    "settled",
+                    "pending_refund",
+                    "refunded",
+                    "chargeback",
+                ],
+                Standing::Paid,
+            ),
+            (&["released"], Standing::Released),
+            (&["preauthorized"], Standing::CardSaved),
+            (&["cancelled"], Standing::Cancelled),
+            (&["expired"], Standing::Expired),
+        ];
+        assert_eq!(
+            table
+                .iter()
+                .map(|(statuses, _)| statuses.len())
+                .sum::<usize>(),
+            21
+        );
+        for (statuses, standing) in table {
+            for status in *statuses {
+                assert_eq!(
+                    with("/status", json!(status)).unwrap().standing,
+                    *standing,
+                    "{status}"
+                );
+            }
+        }
+        for unknown in ["paid_authorized", "captured", "PAID", ""] {
+            let seen = with("/status", json!(unknown)).unwrap();
+            assert!(matches!(seen.standing, Standing::Other(_)), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_hold_began_when_it_was_first_held() {
+        let seen = read_sighting(purchase().to_string().as_bytes()).unwrap();
+        assert_eq!(seen.held_since.unwrap().timestamp(), 1_800_000_010);
+        assert_eq!(seen.due.unwrap().timestamp(), 1_800_003_600);
+        assert_eq!(without("/status_history").unwrap().held_since, None);
+    }
+
+    #[test]
+    fn tries_keep_their_order_and_their_codes() {
+        let seen = read_sighting(purchase().to_string().as_bytes()).unwrap();
+        let capture = Try {
+            kind: TryKind::Capture,
+            successful: false,
+            code: Some("timeout".to_owned()),
+        };
+        let pay = Try {
+            kind: TryKind::Pay,
+            successful: true,
+            code: None,
+        };
+        assert_eq!(seen.tries, [capture, pay]);
+        for (kind, expected) in [
+            ("execute", TryKind::Pay),
+            ("recurring_execute", TryKind::Pay),
+            ("release", TryKind::Release),
+            ("refund", TryKind::Other),
+            ("something_new", TryKind::Other),
+        ] {
+            let tries = json!([{"type": kind, "successful": true}]);
+            let seen = with("/transaction_data/attempts", tries).unwrap();
+            assert_eq!(seen.tries[0].kind, expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_try_that_does_not_say_how_it_ended_is_not_guessed_at() {
+        let tries = |tried: Value| with("/transaction_data/attempts", json!([tried]));
+        assert!(tries(json!({"type": "capture"})).is_err());
+        assert!(tries(json!({"type": "capture", "successful": null, "error": null})).is_err());
+        let failed = tries(json!({"type": "capture", "error": {"code": "x"}})).unwrap();
+        assert!(!failed.tries[0].successful);
+    }
+
+    #[test]
+    fn numbers_may_be_strings_and_what_is_empty_may_be_missing() {
+        for total in [json!("100"), json!(100.0), json!("100.00")] {
+            assert_eq!(with("/purchase/total", total).unwrap().total, 100);
+        }
+        for pointer in [
+            "/reference",
+            "/due",
+            "/payment",
+            "/status_history",
+            "/checkout_url",
+        ] {
+            assert!(without(pointer).is_ok(), "{pointer}");
+            assert!(with(pointer, Value::Null).is_ok(), "{pointer}");
+        }
+        let bare = with("/checkout_url", json!("")).unwrap();
+        assert_eq!(bare.links.checkout, None);
+    }
+
+    #[test]
+    fn without_what_decides_about_money_a_body_is_unreadable() {
+        for pointer in [
+            "/id",
+            "/status",
+            "/brand_id",
+            "/is_test",
+            "/purchase/total",
+            "/purchase/currency",
+        ] {
+            let error = without(pointer).unwrap_err();
+            let field = pointer.rsplit_once('/').unwrap().1;
+            assert!(error.field.contains(field), "{pointer}: {error}");
+            assert!(with(pointer, Value::Null).is_err(), "{pointer}");
+        }
+        for total in [
+            json!(-1),
+            json!(1.5),
+            json!("abc"),
+            json!(1e30),
+            json!(u64::MAX),
+        ] {
+            assert!(with("/purchase/total", total.clone()).is_err(), "{total}");
+        }
+        assert!(with("/type", json!("payment")).is_err());
+        assert!(with("/id", json!("")).is_err());
+        assert!(with("/id", json!("a/../b")).is_err());
+    }
+
+    #[test]
+    fn what_was_taken_is_an_amount_and_a_currency_or_nothing() {
+        let taken = |payment: Value| with("/payment", payment).map(|seen| seen.taken);
+        let money = Taken {
+            amount: 40,
+            currency: "MYR".to_owned(),
+        };
+        assert_eq!(
+            taken(json!({"amount": 40, "currency": "MYR"})),
+            Ok(Some(money))
+        );
+        assert_eq!(taken(json!({})), Ok(None));
+        assert!(taken(json!({"amount": 40})).is_err());
+        assert!(taken(json!({"currency": "MYR"})).is_err());
+        assert!(taken(json!({"amount": -40, "currency": "MYR"})).is_err());
+        let refund = json!({"amount": 40, "currency": "MYR", "is_outgoing": true});
+        assert_eq!(taken(refund), Ok(None));
+    }
+
+    #[test]
+    fn a_conversion_is_noticed() {
+        assert!(
+            !read_sighting(purchase().to_string().as_bytes())
+                .unwrap()
+                .converted
+        );
+        let rate = json!({"original_currency": "EUR", "original_amount": 20, "exchange_rate": 5});
+        assert!(with("/currency_conversion", rate).unwrap().converted);
+    }
+
+    #[test]
+    fn an_unreadable_body_is_told_without_its_content() {
+        let error = with("/purchase/total", json!("sk-secret-4444333322221111")).unwrap_err();
+        assert_eq!(error.field, "purchase.total");
+        assert_eq!(
+            read_sighting(b"{\"id\": \"x").unwrap_err().field,
+            "not JSON, or cut short"
+        );
+    }
+}

@@ -9,12 +9,14 @@
 //! | `attempt` | one try at a step; the classes of an answer |
 //! | `evidence` | what the gateway showed, and the proofs that can be made of it |
 //! | `next` | what is to be done now |
-//! | `learn` | what an answer or a look-up changes |
+//! | `change` | the few moves out of which every change of the record is made |
+//! | `learn`, `saw`, `reading` | what an answer, a look-up, a sighting of the purchase changes |
 //! | `obey` | what a command changes |
 //! | `order` | what exactly is sent |
 //! | `ladder`, `decline`, `policy` | how long to wait, and what the configuration decides |
 
 mod attempt;
+mod change;
 mod command;
 mod decline;
 mod evidence;
@@ -26,8 +28,10 @@ mod next;
 mod obey;
 mod order;
 mod policy;
+mod reading;
 mod record;
 mod request;
+mod saw;
 mod state;
 mod wire;
 
@@ -56,6 +60,7 @@ pub use money::{Amount, Currency, InvalidMoney, LARGEST_MINOR, Money};
 pub use next::Next;
 pub use order::{CreateOrder, MoneyCall, MoneyOrder};
 pub use policy::{AccountFacts, Policy, UnknownPolicy};
+pub(crate) use record::BODY_VERSION;
 pub use record::{Change, Decision, HoldOutcome, Payment, Purchase};
 pub use request::{
     Adopt, Ask, Authorize, BeforeExpiry, Charge, Checkout, Customer, InvalidRequest, Plan, Request,

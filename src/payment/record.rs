@@ -3,17 +3,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Attempt, Closed, Step, Verdict};
+use super::attempt::{Attempt, Step};
 use super::command::CommandEntry;
-use super::evidence::{Links, Sighting, TryKind};
+use super::evidence::{Sighting, TryKind};
 use super::id::{Fingerprint, PaymentId, Private, PurchaseId};
 use super::money::{Amount, Money};
 use super::request::{Ask, InvalidRequest, Plan, Request, Source};
-use super::state::{Active, Event, FailReason, Illegal, ParkReason, State, StateName};
-use super::{Policy, Timestamp};
+use super::state::{Active, FailReason, State, StateName};
+use super::Timestamp;
 
 /// The version of the stored form.
-const BODY_VERSION: u32 = 1;
+pub(crate) const BODY_VERSION: u32 = 1;
 
 /// One promise about money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +123,7 @@ pub(super) struct TriesSeen {
 }
 
 impl TriesSeen {
-    const fn of(&self, kind: TryKind) -> u32 {
+    pub(super) const fn of(&self, kind: TryKind) -> u32 {
         match kind {
             TryKind::Pay => self.pay,
             TryKind::Capture => self.capture,
@@ -132,7 +132,7 @@ impl TriesSeen {
         }
     }
 
-    fn note(&mut self, seen: &Sighting) {
+    pub(super) fn note(&mut self, seen: &Sighting) {
         self.pay = self.pay.max(seen.count(TryKind::Pay));
         self.capture = self.capture.max(seen.count(TryKind::Capture));
         self.release = self.release.max(seen.count(TryKind::Release));
@@ -288,127 +288,5 @@ impl Payment {
         };
         let currency = self.request.money()?.currency;
         Some(Money { amount, currency })
-    }
-
-    /// Takes note that the gateway's webhooks asked for a look, `count` times in all.
-    pub fn nudged(&mut self, count: u64) {
-        if count > self.nudges_seen {
-            self.nudges_seen = count;
-            self.look_wanted = self.purchase.is_some();
-        }
-    }
-
-    /// Opens an attempt at `step`: the note that must be durable before the call is made.
-    /// `None` while another one is open or the payment does not move any more.
-    pub fn open(&mut self, step: Step, now: Timestamp, policy: &Policy) -> Option<u32> {
-        if self.open_attempt().is_some() || self.state.active().is_none() {
-            return None;
-        }
-        let number = u32::try_from(self.attempts.len()).ok()?.checked_add(1)?;
-        match step {
-            Step::Capture { amount } => self.decide(HoldOutcome::Capture(amount)),
-            Step::Release => self.decide(HoldOutcome::Release),
-            Step::Cancel => self.ending = self.why_ending(now),
-            Step::Create | Step::Charge => {}
-        }
-        let tries_before = step.try_kind().map_or(0, |kind| self.tries_seen.of(kind));
-        self.attempts.push(Attempt {
-            number,
-            step,
-            opened_at: now,
-            tries_before,
-            note: None,
-            closed: None,
-        });
-        self.pace.one_more = false;
-        self.look_from(now, self.lookup_delay(policy, 0));
-        Some(number)
-    }
-
-    fn decide(&mut self, outcome: HoldOutcome) {
-        if self.decision.is_none() {
-            self.decision = Some(Decision { outcome, by_command: false });
-        }
-    }
-
-    /// Why this payment is to fail, if it is: decided before, or its time is over.
-    pub(super) fn why_ending(&self, now: Timestamp) -> Option<FailReason> {
-        let too_late = match &self.request.ask {
-            Ask::Charge(ask) => ask.not_after.is_some_and(|end| now > end),
-            Ask::Authorize(_) | Ask::SaveCard(_) | Ask::Adopt(_) => false,
-        };
-        let moving = matches!(self.state, State::New | State::AwaitingPayer);
-        self.ending.clone().or_else(|| (too_late && moving).then_some(FailReason::Expired))
-    }
-
-    /// Whether any call at this hold may have reached the gateway.
-    pub(super) fn hold_call_sent(&self) -> bool {
-        self.attempts.iter().any(|attempt| {
-            matches!(attempt.step, Step::Capture { .. } | Step::Release) && attempt.was_sent()
-        })
-    }
-
-    pub(super) fn lookup_delay(&self, policy: &Policy, rung: u32) -> chrono::TimeDelta {
-        policy.lookup.delay(rung, self.id.as_str())
-    }
-
-    /// Starts looking for a conclusion: first after `delay`.
-    pub(super) fn look_from(&mut self, now: Timestamp, delay: chrono::TimeDelta) {
-        self.pace.looks = 0;
-        self.pace.looking_since = Some(now);
-        self.pace.look_at = Some(now + delay);
-    }
-
-    /// Closes the open attempt.
-    pub(super) fn close(&mut self, verdict: Verdict, now: Timestamp) {
-        if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
-            attempt.closed = Some(Closed { at: now, verdict });
-        }
-        let undecided = !self.hold_call_sent();
-        if undecided && self.decision.as_ref().is_some_and(|decision| !decision.by_command) {
-            self.decision = None;
-        }
-    }
-
-    /// Carries out one event of the table of transitions.
-    pub(super) fn on(&mut self, event: Event, now: Timestamp) -> Result<(), Illegal> {
-        let state = self.state.on(event)?;
-        if state.name() != self.state.name() {
-            self.history.push(Change { at: now, to: state.name() });
-        }
-        self.state = state;
-        self.pace.look_at = None;
-        self.pace.looking_since = None;
-        self.pace.looks = 0;
-        Ok(())
-    }
-
-    /// Stops the machine; a person decides.
-    pub(super) fn park(&mut self, reason: ParkReason, now: Timestamp, policy: &Policy) {
-        if self.on(Event::Stuck(reason), now).is_ok() {
-            self.rest_parked(now, policy);
-        }
-    }
-
-    pub(super) fn rest_parked(&mut self, now: Timestamp, policy: &Policy) {
-        let every = super::ladder::millis(policy.parked_look_every_ms);
-        self.pace.look_at = Some(now + every);
-    }
-
-    /// Keeps what a sighting tells about the payer's way; the id is set once and never changes.
-    pub(super) fn keep_purchase(&mut self, seen: &Sighting) {
-        let Links { checkout, direct_post } = seen.links.clone();
-        let purchase = self.purchase.get_or_insert_with(|| Purchase {
-            id: seen.purchase.clone(),
-            due: None,
-            checkout_url: None,
-            direct_post_url: None,
-        });
-        if purchase.id == seen.purchase {
-            self.tries_seen.note(seen);
-            purchase.due = seen.due.or(purchase.due);
-            purchase.checkout_url = checkout.or_else(|| purchase.checkout_url.take());
-            purchase.direct_post_url = direct_post.or_else(|| purchase.direct_post_url.take());
-        }
     }
 }

@@ -7,17 +7,21 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::lease::{Lease, Leases, Trouble};
 use crate::payment::Timestamp;
 use crate::store::{Claim, Claims, Store};
 
-/// After a call that brought nothing, hints that arrive within this time cost one call together.
-const AFTER_NOTHING_MS: u64 = 1;
 /// A turn that ended may have left its payment due soon; turns that end within this time cost one
 /// call together.
 const AFTER_TURN_MS: u64 = 5;
+/// So many hints in a row may lead to nothing, because other workers were quicker or the hints
+/// were late; the next ones are slowed down.
+const VAIN_HINTS: u32 = 8;
+/// How long such a hint has to wait.
+const VAIN_HINT_MS: u64 = 1;
 
 /// A claimed payment on its way to its turn.
 pub(super) struct Job<S: Store> {
@@ -31,9 +35,10 @@ pub(super) struct Job<S: Store> {
 pub(super) async fn fetch<S: Store>(leases: Arc<Leases<S>>, jobs: UnboundedSender<Job<S>>) {
     let mut woken = pin!(leases.store.woken());
     let mut trouble = Trouble::new("claim due payments");
-    let mut alarm = Alarm {
+    let mut pace = Pace {
         poll_ms: leases.settings.poll_ms.max(1),
         early: 0,
+        vain_hints: 0,
     };
     while let Some(slots) = leases.free_slots().await {
         let asked = slots.num_permits();
@@ -44,12 +49,10 @@ pub(super) async fn fetch<S: Store>(leases: Arc<Leases<S>>, jobs: UnboundedSende
                 if !hand_over(&leases, claims, slots, &jobs) {
                     return;
                 }
-                if brought < asked {
-                    let wait_ms = alarm.wait_ms(brought, next_due, leases.clock.now());
-                    let quiet_ms = if brought == 0 { AFTER_NOTHING_MS } else { 0 };
-                    if rest(&leases, woken.as_mut(), quiet_ms, wait_ms).await {
-                        woken.set(leases.store.woken());
-                    }
+                let wait = pace.wait(brought, next_due, leases.clock.now());
+                if brought < asked && rest(&leases, woken.as_mut(), wait).await == Because::Hint {
+                    woken.set(leases.store.woken());
+                    pace.hinted(&leases.stop).await;
                 }
             }
             Err(error) => {
@@ -80,57 +83,77 @@ fn hand_over<S: Store>(
     taken
 }
 
-/// Waits until there is a reason to ask again; answers whether it was the store's hint.
+/// Why a rest is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Because {
+    /// The store said that there may be work.
+    Hint,
+    /// It is time, or the stop has come.
+    Time,
+}
+
+/// Waits until there is a reason to ask again, `wait` at the longest.
 async fn rest<S: Store>(
     leases: &Leases<S>,
-    woken: Pin<&mut impl Future<Output = ()>>,
-    quiet_ms: u64,
-    wait_ms: u64,
-) -> bool {
-    let start = Instant::now();
-    if quiet_ms > 0 {
-        let quiet = sleep(Duration::from_millis(quiet_ms.min(wait_ms)));
-        leases.stop.run_until_cancelled(quiet).await;
-    }
-    let mut alarm = pin!(sleep_until(start + Duration::from_millis(wait_ms)));
-    tokio::select! {
-        biased;
-        () = leases.stop.cancelled() => false,
-        () = woken => true,
-        () = alarm.as_mut() => false,
-        () = leases.turn_ended.notified() => {
-            let soon = Instant::now() + Duration::from_millis(AFTER_TURN_MS);
-            let soon = soon.min(alarm.deadline());
-            leases.stop.run_until_cancelled(sleep_until(soon)).await;
-            false
+    mut woken: Pin<&mut impl Future<Output = ()>>,
+    wait: Duration,
+) -> Because {
+    let mut alarm = pin!(sleep(wait));
+    let mut turn_ended = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = leases.stop.cancelled() => return Because::Time,
+            () = &mut woken => return Because::Hint,
+            () = &mut alarm => return Because::Time,
+            () = leases.turn_ended.notified(), if !turn_ended => {
+                turn_ended = true;
+                let soon = Instant::now() + Duration::from_millis(AFTER_TURN_MS);
+                let soon = soon.min(alarm.deadline());
+                alarm.as_mut().reset(soon);
+            }
         }
     }
 }
 
 /// When to ask again if nothing happens before.
-struct Alarm {
+struct Pace {
     poll_ms: u64,
     /// How often in a row something was due by our clock and yet not to be had.
     early: u32,
+    /// How many hints in a row led to nothing.
+    vain_hints: u32,
 }
 
-impl Alarm {
-    fn wait_ms(&mut self, brought: usize, next_due: Option<Timestamp>, now: Timestamp) -> u64 {
+impl Pace {
+    fn wait(&mut self, brought: usize, next_due: Option<Timestamp>, now: Timestamp) -> Duration {
+        if brought > 0 {
+            self.vain_hints = 0;
+        }
         let left_ms = next_due.map(|due| (due - now).num_milliseconds());
-        match left_ms {
+        let wait_ms = match left_ms {
             Some(..=0) if brought == 0 => {
-                let wait_ms = 1 << self.early.min(16);
                 self.early = self.early.saturating_add(1);
-                self.poll_ms.min(wait_ms)
+                1 << self.early.min(16)
             }
             Some(left_ms) => {
                 self.early = 0;
-                self.poll_ms.min(u64::try_from(left_ms).unwrap_or(0))
+                u64::try_from(left_ms).unwrap_or(0)
             }
             None => {
                 self.early = 0;
                 self.poll_ms
             }
+        };
+        Duration::from_millis(wait_ms.min(self.poll_ms))
+    }
+
+    /// Lets hints through at once, unless they have proved to be of no use.
+    async fn hinted(&mut self, stop: &CancellationToken) {
+        self.vain_hints = self.vain_hints.saturating_add(1);
+        if self.vain_hints > VAIN_HINTS {
+            stop.run_until_cancelled(sleep(Duration::from_millis(VAIN_HINT_MS)))
+                .await;
         }
     }
 }

@@ -21,7 +21,6 @@ use apalis_core::worker::context::WorkerContext;
 use apalis_core::worker::ext::parallelize::ParallelizeExt;
 use futures_util::FutureExt;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tracing::Instrument;
 
 use super::fetch::Job;
 use super::lease::{Ending, Leases};
@@ -70,15 +69,15 @@ async fn turn<S: Store, H: Handler>(
     if claim.is_lost() {
         return Ok(Ending::Lost);
     }
-    let span = tracing::info_span!("turn", payment.id = %claim.key.id);
+    let id = claim.key.id.clone();
     let began = leases.clock.now();
     let ending = tokio::select! {
         biased;
-        () = handler.turn(claim).instrument(span.clone()) => Ending::Finished,
+        () = handler.turn(claim) => Ending::Finished,
         () = leases.deadline.cancelled() => Ending::Abandoned,
     };
     let duration_ms = (leases.clock.now() - began).num_milliseconds();
-    tracing::debug!(parent: &span, duration_ms, ?ending, "turn ended");
+    tracing::debug!(payment.id = %id, duration_ms, ?ending, "the turn ended");
     Ok(ending)
 }
 

@@ -5,4 +5,6 @@ mod gateway;
 mod payments;
 mod queue;
 mod settings;
+mod stage;
 mod store;
+mod tidy;

@@ -97,7 +97,7 @@ pub(crate) fn read(body: &Value, now_s: i64, due_default_s: i64) -> Result<Creat
         force_recurring: fields.flag("force_recurring"),
         single_attempt: details.single_attempt,
         send_receipt: fields.flag("send_receipt"),
-        asks_client_details: details.asks_client_details,
+        asks_payer: details.asks_payer,
         issued: if issued.is_empty() {
             date(now_s)
         } else {
@@ -216,7 +216,7 @@ struct Details {
     currency: String,
     due_strict: bool,
     single_attempt: bool,
-    asks_client_details: bool,
+    asks_payer: bool,
     metadata: Option<Value>,
     shown: Box<RawValue>,
 }
@@ -248,7 +248,7 @@ fn details(outer: &mut Fields<'_>) -> Details {
         .get("request_client_details")
         .cloned()
         .unwrap_or_else(|| json!([]));
-    let asks_client_details = asked.as_array().is_some_and(|list| !list.is_empty());
+    let asks_payer = asked.as_array().is_some_and(|list| !list.is_empty());
     let metadata = fields.get("metadata").cloned();
     let single_attempt = fields.flag("single_attempt");
     let mut shown = json!({
@@ -283,7 +283,7 @@ fn details(outer: &mut Fields<'_>) -> Details {
         currency,
         due_strict,
         single_attempt,
-        asks_client_details,
+        asks_payer,
         metadata,
         shown,
     }

@@ -30,10 +30,10 @@ impl Engine {
         realm: Realm,
     ) -> Result<Response, Refusal> {
         let (id, token) = (call.route.id, call.route.second);
-        let now_s = now_ms.div_euclid(1000);
+        let at_s = now_ms.div_euclid(1000);
         if call.route.operation == Operation::ClientCreate {
             let details = details_of(&call.body)?;
-            let id = self.add_client(now_s, realm, details);
+            let id = self.add_client(at_s, realm, details);
             return self
                 .client(realm, id)
                 .map(|client| object(201, &client_view(id, client)));
@@ -47,7 +47,7 @@ impl Engine {
                 let details = self.merged(id, &call.body)?;
                 if let Some(client) = self.clients.get_mut(&id) {
                     client.details = details;
-                    client.updated_s = now_s;
+                    client.updated_s = at_s;
                 }
             }
             Operation::ClientDelete => {

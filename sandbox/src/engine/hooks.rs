@@ -89,12 +89,12 @@ impl Engine {
     }
 
     fn add_webhook(&mut self, now_ms: i64, realm: Realm, wish: Wish) -> usize {
-        let now_s = now_ms.div_euclid(1000);
+        let at_s = now_ms.div_euclid(1000);
         let key = FIRST_KEY + self.webhooks_made;
         self.webhooks_made += 1;
         let Wish { title, url, events } = wish;
         let id = self.new_id();
-        let (created_s, updated_s) = (now_s, now_s);
+        let (created_s, updated_s) = (at_s, at_s);
         self.webhooks.push(Webhook {
             id,
             realm,

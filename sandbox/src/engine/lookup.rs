@@ -94,7 +94,7 @@ impl Engine {
         }
     }
 
-    pub(crate) fn payment_methods(&self, query: &str) -> Response {
+    pub(crate) fn payment_methods(query: &str) -> Response {
         let asked = |name: &str| {
             form_urlencoded::parse(query.as_bytes()).any(|(n, v)| n == name && v == "true")
         };

@@ -3,8 +3,10 @@
 //! Nothing here waits, reads the time or draws true randomness, so a run is a function of its
 //! seed and its calls.
 
+mod admission;
 mod body;
 mod clients;
+mod dress;
 mod events;
 mod fields;
 mod hooks;
@@ -31,8 +33,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::config::{Account, Behaviour, Config};
-use crate::fault::{Answer, Chosen, Commit, Effect, Facts, Rule, Rules};
-use crate::ledger::{Ledger, RequestRow, Row};
+use crate::fault::{Chosen, Commit, Effect, Rule, Rules};
+use crate::ledger::{Ledger, Row};
 pub use events::Delivery;
 pub(crate) use page::escape;
 pub use pay::TestCard;
@@ -198,91 +200,6 @@ impl Engine {
         self.rules.clear();
     }
 
-    fn admit(
-        &mut self,
-        now_ms: i64,
-        request: Request,
-    ) -> Result<(LateCall, Chosen), (Refusal, Row)> {
-        let route = route::route(&request.method, &request.path);
-        let operation = route
-            .as_ref()
-            .map_or(Operation::Unknown, |route| route.operation);
-        let about = route
-            .as_ref()
-            .ok()
-            .map(|route| route.id)
-            .filter(|id| !id.is_nil());
-        let row = self.ledger.arrived(RequestRow {
-            seq: 0,
-            at_ms: now_ms,
-            method: request.method,
-            path: request.path,
-            operation,
-            purchase_id: about,
-            status: None,
-            faults: Vec::new(),
-            committed: false,
-        });
-        let route = route.map_err(|refusal| (refusal, row))?;
-        let realm = self
-            .realm(operation, request.key.as_deref())
-            .map_err(|r| (r, row))?;
-        let (body, form) = if operation.is_payers() {
-            (Value::Null, request.body)
-        } else {
-            (
-                parse(&request.body).map_err(|refusal| (refusal, row))?,
-                Vec::new(),
-            )
-        };
-        let chosen = self.choose(&route, &body);
-        self.ledger.faulted(row, &chosen.names);
-        let mut chosen = chosen;
-        let call = LateCall {
-            route,
-            realm,
-            body,
-            form,
-            query: request.query,
-            client_ip: request.client_ip,
-            row,
-            fate: chosen.fate.take(),
-            stale: chosen.stale.take(),
-        };
-        Ok((call, chosen))
-    }
-
-    fn realm(&self, operation: Operation, key: Option<&str>) -> Result<Option<Realm>, Refusal> {
-        if operation.is_payers() {
-            return Ok(None);
-        }
-        let realm = key.and_then(|key| self.realms.get(key)).copied();
-        let refusal = || Refusal::all(401, "authentication_failed", "Incorrect secret_key");
-        realm.map(Some).ok_or_else(refusal)
-    }
-
-    fn choose(&mut self, route: &Route, body: &Value) -> Chosen {
-        if self.rules.is_empty() {
-            return Chosen::default();
-        }
-        let purchase = self.purchases.get(&route.id);
-        let asked = body
-            .get("reference")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let facts = Facts {
-            operation: route.operation,
-            purchase_id: purchase.map(|p| p.id),
-            reference: purchase.map_or(asked, |p| &p.terms.reference),
-            metadata: purchase.map_or_else(
-                || body.pointer("/purchase/metadata"),
-                |p| p.terms.metadata.as_ref(),
-            ),
-            event: None,
-        };
-        self.rules.choose(&facts)
-    }
-
     fn dispatch(&mut self, now_ms: i64, call: LateCall, chosen: Chosen) -> Step {
         let row = call.row;
         let about = Some(call.route.id).filter(|id| !id.is_nil());
@@ -294,7 +211,7 @@ impl Engine {
                 self.timers.at(at_ms, Timer::Commit(Box::new(call)));
                 Step::Answer(self.dress(row, &chosen, nothing, about))
             }
-            Some((Commit::Now, _)) | None => match self.perform(now_ms, call) {
+            Some((Commit::Now, _)) | None => match self.perform(now_ms, &call) {
                 Performed::Done { answer, purchase } => {
                     self.note_commit(row, answer.is_ok());
                     Step::Answer(self.dress(row, &chosen, answer, purchase))
@@ -316,11 +233,11 @@ impl Engine {
         }
     }
 
-    fn perform(&mut self, now_ms: i64, call: LateCall) -> Performed {
+    fn perform(&mut self, now_ms: i64, call: &LateCall) -> Performed {
         let id = call.route.id;
-        match self.launch(now_ms, &call) {
+        match self.launch(now_ms, call) {
             Launch::Not => {
-                let (answer, purchase) = self.simple(now_ms, &call);
+                let (answer, purchase) = self.simple(now_ms, call);
                 Performed::Done {
                     answer,
                     purchase: purchase.or(Some(id).filter(|id| !id.is_nil())),
@@ -353,7 +270,7 @@ impl Engine {
                 Timer::Deliver(number) => self.events.send(number),
                 Timer::Commit(call) => {
                     let row = call.row;
-                    let answer = match self.perform(at_ms, *call) {
+                    let answer = match self.perform(at_ms, &call) {
                         Performed::Done { answer, .. } => answer,
                         Performed::Flying(flight, _) => self.settle(at_ms, *flight),
                     };
@@ -364,66 +281,8 @@ impl Engine {
     }
 
     fn note_commit(&mut self, row: Row, is_good: bool) {
-        if is_good {
+        if is_good && row.operation.is_write() {
             self.ledger.committed(row);
-        }
-    }
-
-    /// Turns the true answer into the one the client gets, and writes it down.
-    fn dress(
-        &mut self,
-        row: Row,
-        chosen: &Chosen,
-        answer: Result<Response, Refusal>,
-        purchase: Option<Uuid>,
-    ) -> Response {
-        let mut response = answer
-            .unwrap_or_else(|refusal| Response::json(refusal.status, refusal.body.to_string()));
-        response.delay_ms = chosen.latency_ms;
-        if let Some((_, fault)) = &chosen.broken {
-            self.spoil(&mut response, fault, purchase);
-        }
-        let is_answered = matches!(response.manner, Manner::Whole | Manner::Truncated);
-        self.ledger
-            .answered(row, is_answered.then_some(response.status), purchase);
-        response
-    }
-
-    fn spoil(&mut self, response: &mut Response, fault: &Answer, purchase: Option<Uuid>) {
-        match fault {
-            Answer::Silence => response.manner = Manner::Silence,
-            Answer::Reset => response.manner = Manner::Reset,
-            Answer::Truncated => response.manner = Manner::Truncated,
-            Answer::NotJson => {
-                let body = "<!doctype html><title>One moment</title>".to_owned();
-                *response = Response {
-                    delay_ms: response.delay_ms,
-                    ..Response::html(200, body)
-                };
-            }
-            Answer::WrongId => {
-                let other = self.new_id().to_string();
-                if let Some(id) = purchase {
-                    response.body = response.body.replace(&id.to_string(), &other);
-                }
-            }
-            Answer::Status {
-                status,
-                retry_after_s,
-                html,
-            } => {
-                let made = if *html {
-                    html_error(*status)
-                } else {
-                    json_error(*status)
-                };
-                let delay_ms = response.delay_ms;
-                *response = Response {
-                    delay_ms,
-                    retry_after_s: *retry_after_s,
-                    ..made
-                };
-            }
         }
     }
 
@@ -453,28 +312,4 @@ fn realms(accounts: &[Account]) -> HashMap<String, Realm> {
         }
     }
     realms
-}
-
-fn parse(body: &[u8]) -> Result<Value, Refusal> {
-    if body.is_empty() {
-        return Ok(Value::Null);
-    }
-    serde_json::from_slice(body)
-        .map_err(|_| Refusal::all(400, "parse_error", "The body is not valid JSON."))
-}
-
-fn json_error(status: u16) -> Response {
-    let (code, message) = match status {
-        429 => ("rate_limited", "Too many requests."),
-        502 => ("bad_gateway", "The upstream did not answer."),
-        _ => ("internal_error", "Something went wrong on our side."),
-    };
-    Response::json(status, Refusal::all(status, code, message).body.to_string())
-}
-
-fn html_error(status: u16) -> Response {
-    Response::html(
-        status,
-        format!("<html><body><h1>{status}</h1></body></html>\n"),
-    )
 }

@@ -60,24 +60,24 @@ fn line_total(net: i128, tax: i128) -> i64 {
 mod tests {
     use super::*;
 
-    fn total(raw: Value) -> i64 {
-        line(&raw).unwrap().1
+    fn total(raw: &Value) -> i64 {
+        line(raw).unwrap().1
     }
 
     #[test]
     fn a_line_rounds_half_up_after_discount_and_tax() {
-        assert_eq!(total(json!({"name": "a", "price": 100})), 100);
+        assert_eq!(total(&json!({"name": "a", "price": 100})), 100);
         assert_eq!(
-            total(json!({"name": "a", "price": 33, "quantity": "1.5"})),
+            total(&json!({"name": "a", "price": 33, "quantity": "1.5"})),
             50
         );
         assert_eq!(
-            total(json!({"name": "a", "price": 100, "discount": 10, "tax_percent": "6"})),
+            total(&json!({"name": "a", "price": 100, "discount": 10, "tax_percent": "6"})),
             95
         );
-        assert_eq!(total(json!({"name": "a", "price": 1, "quantity": 0.5})), 1);
+        assert_eq!(total(&json!({"name": "a", "price": 1, "quantity": 0.5})), 1);
         assert_eq!(
-            total(json!({"name": "a", "price": 100, "total_price_override": 7})),
+            total(&json!({"name": "a", "price": 100, "total_price_override": 7})),
             7
         );
     }

@@ -64,6 +64,7 @@ pub(crate) struct Held {
 
 /// What the merchant asked for; none of it changes after creation.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // The gateway's own fields.
 pub(crate) struct Terms {
     pub(crate) brand_id: Uuid,
     pub(crate) total: i64,
@@ -75,7 +76,7 @@ pub(crate) struct Terms {
     pub(crate) force_recurring: bool,
     pub(crate) single_attempt: bool,
     pub(crate) send_receipt: bool,
-    pub(crate) asks_client_details: bool,
+    pub(crate) asks_payer: bool,
     pub(crate) issued: String,
     pub(crate) platform: String,
     pub(crate) creator_agent: String,

@@ -27,7 +27,7 @@ impl Engine {
             Operation::Retrieve => self.retrieve(now_ms, call, realm),
             Operation::Cancel => self.cancel(now_ms, id, realm),
             Operation::PublicKey => Ok(public_key(realm)),
-            Operation::PaymentMethods => Ok(self.payment_methods(&call.query)),
+            Operation::PaymentMethods => Ok(Self::payment_methods(&call.query)),
             Operation::WebhookCreate
             | Operation::WebhookList
             | Operation::WebhookRead
@@ -39,8 +39,8 @@ impl Engine {
     }
 
     fn create(&mut self, now_ms: i64, call: &LateCall, realm: Realm) -> (Answer, Option<Uuid>) {
-        let now_s = now_ms.div_euclid(1000);
-        let read = body::read(&call.body, now_s, self.behaviour.due_default_s);
+        let at_s = now_ms.div_euclid(1000);
+        let read = body::read(&call.body, at_s, self.behaviour.due_default_s);
         let made = read.and_then(|created| {
             let mut terms = created.terms;
             if !self.accounts[realm.account]
@@ -50,7 +50,7 @@ impl Engine {
                 let text = "Brand does not exist.";
                 return Err(Refusal::field("brand_id", "does_not_exist", text));
             }
-            let (client_id, details) = self.payer(now_s, realm, created.client)?;
+            let (client_id, details) = self.payer(at_s, realm, created.client)?;
             terms.client = details;
             Ok((terms, client_id))
         });
@@ -66,15 +66,15 @@ impl Engine {
                 id,
                 realm,
                 client_id,
-                created_s: now_s,
+                created_s: at_s,
                 created_from_ip: call.client_ip.clone(),
                 number: self.purchases.len() as u64 + 1,
                 terms,
-                history: vec![(Status::Created, now_s)],
+                history: vec![(Status::Created, at_s)],
                 attempts: Vec::new(),
                 face: Face {
                     status: Status::Created,
-                    updated_s: now_s,
+                    updated_s: at_s,
                     viewed_s: None,
                     taken: None,
                     refunded: 0,

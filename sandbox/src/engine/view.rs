@@ -164,7 +164,7 @@ struct BankView {
 }
 
 #[derive(Serialize)]
-#[allow(clippy::struct_excessive_bools)]
+#[allow(clippy::struct_excessive_bools)] // The gateway's own fields.
 struct PurchaseView<'a> {
     id: Uuid,
     due: i64,
@@ -379,6 +379,6 @@ fn checkout_url(id: Uuid, status: Status, base_url: &str) -> String {
 fn direct_post_url(p: &Purchase, status: Status, base_url: &str) -> Option<String> {
     let terms = &p.terms;
     let has_redirects = !terms.success_redirect.is_empty() && !terms.failure_redirect.is_empty();
-    let open = status.is_payable() && has_redirects && !terms.asks_client_details;
+    let open = status.is_payable() && has_redirects && !terms.asks_payer;
     open.then(|| format!("{base_url}/p/{}/", p.id))
 }

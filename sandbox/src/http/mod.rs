@@ -86,7 +86,9 @@ impl Shared {
         for delivery in due {
             deliver::spawn(self, delivery);
         }
-        if next_ms.is_some_and(|next_ms| next_ms < self.planned_ms.load(Ordering::SeqCst)) {
+        // A clock that stands still wakes nobody: whoever moves it does what has come due.
+        let planned_ms = self.planned_ms.load(Ordering::SeqCst);
+        if self.clock.is_running() && next_ms.is_some_and(|next_ms| next_ms < planned_ms) {
             self.earlier.notify_one();
         }
         done

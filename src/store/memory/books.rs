@@ -62,7 +62,11 @@ impl Record {
 
 impl Books {
     pub(super) fn new(lease_ms: u64, seed: Option<u64>) -> Self {
-        Self { seed, lease_ms, ..Self::default() }
+        Self {
+            seed,
+            lease_ms,
+            ..Self::default()
+        }
     }
 
     pub(super) fn trouble(&mut self, call: &'static str) -> Option<Trouble> {
@@ -169,10 +173,13 @@ impl Books {
         let after = After::of(&claim.payment, then, now, self.lease_ms);
         let write = (claim.version, Some(claim.key.nonce.clone()), Some(then));
         let save = |record: &mut Record| {
-            if record.is_repeat(&write, &claim.payment) {
+            let held = record.nonce.as_ref() == Some(&claim.key.nonce);
+            let goes_on = matches!(after, After::Leased(_));
+            // Applied before, but a claim that was to go on may have lapsed since.
+            if record.is_repeat(&write, &claim.payment) && (held || !goes_on) {
                 return Ok((record.nudges, false));
             }
-            if record.nonce.as_ref() != Some(&claim.key.nonce) {
+            if !held {
                 return Err(SaveError::Lost);
             }
             if record.version != claim.version {
@@ -189,7 +196,7 @@ impl Books {
                 After::Due(time) | After::Leased(time) => Some(time),
                 After::Finished => None,
             };
-            if !matches!(after, After::Leased(_)) {
+            if !goes_on {
                 record.nonce = None;
             }
             Ok((record.nudges, changed))

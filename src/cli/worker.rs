@@ -1,0 +1,123 @@
+//! `holdfast worker`: everything that runs in one worker process, wired together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{self, Api};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::{Account, Accounts, ChipGateway};
+use crate::queue::{self, Cause};
+use crate::store::redis::RedisStore;
+use crate::worker::Worker;
+
+/// How often entries of finished payments that have expired are taken out of the state index.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// Works until SIGTERM or SIGINT, then ends within the configured time.
+pub async fn run(config: &Config) -> anyhow::Result<()> {
+    config.require_accounts()?;
+    let stop = stop_on_signals()?;
+    let clock = Clock::system();
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let store = Arc::new(store);
+    let gateway = Arc::new(gateway(config, &clock)?);
+    let worker = Worker::new(
+        Arc::clone(&store),
+        Arc::clone(&gateway),
+        clock.clone(),
+        config.policies(),
+    );
+    let background = TaskTracker::new();
+    listen(config, &store, gateway, &background, &stop).await?;
+    keep_house(&store, &background, &stop);
+
+    tracing::info!(
+        concurrency = config.worker.concurrency,
+        accounts = config.accounts.len(),
+        durability = config.redis.durability.as_str(),
+        "working"
+    );
+    let settings = config.queue_settings();
+    let stopped = queue::run(store, Arc::new(worker), clock, settings, stop.clone()).await;
+    stop.cancel();
+    background.close();
+    background.wait().await;
+    tracing::info!(?stopped, "stopped");
+    anyhow::ensure!(stopped.cause == Cause::Asked, "the worker ended by itself; start it again");
+    Ok(())
+}
+
+fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<ChipGateway> {
+    let accounts = config
+        .gateway_accounts()
+        .into_iter()
+        .map(|(name, account)| {
+            let account = Account::new(account).with_context(|| format!("accounts.{name}"))?;
+            Ok((name, account))
+        })
+        .collect::<anyhow::Result<Accounts>>()?;
+    Ok(ChipGateway::new(accounts, config.gateway_settings(), clock.clone())?)
+}
+
+/// Listens for webhooks, callbacks and questions about health, if an address is configured.
+async fn listen(
+    config: &Config,
+    store: &Arc<RedisStore>,
+    gateway: Arc<ChipGateway>,
+    background: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(address) = config.listen else {
+        tracing::info!("http.listen is empty: no webhooks, look-ups find everything");
+        return Ok(());
+    };
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("http.listen = {address} cannot be listened to"))?;
+    let limits = config.http.limits;
+    let router = api::router(Api::new(Arc::clone(store), gateway, limits));
+    background.spawn(api::serve(listener, router, limits, stop.clone()));
+    tracing::info!(%address, "listening for webhooks, callbacks and health");
+    Ok(())
+}
+
+/// Watches over Redis' durability, and sweeps the state index.
+fn keep_house(store: &Arc<RedisStore>, background: &TaskTracker, stop: &CancellationToken) {
+    let (watching, watched_until) = (Arc::clone(store), stop.clone());
+    background.spawn(async move { watching.watch(watched_until).await });
+    let (sweeping, stop) = (Arc::clone(store), stop.clone());
+    background.spawn(async move {
+        let sweep = async {
+            loop {
+                tokio::time::sleep(SWEEP_EVERY).await;
+                if let Err(error) = sweeping.sweep().await {
+                    tracing::warn!(%error, "the state index was not swept; it is tried again");
+                }
+            }
+        };
+        stop.run_until_cancelled(sweep).await;
+    });
+}
+
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop: finishing what is in flight");
+        asked.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,45 @@
+//! What a sighting says about the call that is open.
+
+use super::attempt::{AnswerClass, Attempt};
+use super::decline::Advice;
+use super::evidence::Sighting;
+use super::ladder::millis;
+use super::{Policy, Timestamp};
+
+/// What a sighting says about the call that is open, where it shows no success of it.
+pub(super) enum Reading {
+    /// The gateway had refused the call, and there is no trace of it.
+    Refused(String),
+    /// A new failed try is listed.
+    Declined(String, Advice),
+    /// There were too many requests, and there is no trace of this one.
+    RateLimited,
+    /// There is no trace of it, after the quiet period or before.
+    NoTrace { quiet: bool },
+}
+
+/// Reads what `seen` says about `open`.
+pub(super) fn reading(open: &Attempt, seen: &Sighting, now: Timestamp, policy: &Policy) -> Reading {
+    let newest = open.step.try_kind().and_then(|kind| {
+        seen.newest(kind).filter(|_| seen.count(kind) > open.tries_before)
+    });
+    if let Some(failed) = newest.filter(|newest| !newest.successful) {
+        let code = failed.code.clone().unwrap_or_else(|| "unknown".to_owned());
+        let advice = policy.declines.advice(&code);
+        return Reading::Declined(code, advice);
+    }
+    match (open.answer_class(), open.note.as_ref().and_then(|note| note.code.clone())) {
+        // A refused call can be a decline in substance, such as that of a dead card token.
+        (Some(AnswerClass::NoEffect), Some(code)) => match policy.declines.listed(&code) {
+            Some(advice) => Reading::Declined(code, advice),
+            None => Reading::Refused(code),
+        },
+        (Some(AnswerClass::RateLimited), _) => Reading::RateLimited,
+        _ => Reading::NoTrace { quiet: is_quiet(open, now, policy) },
+    }
+}
+
+/// Whether the quiet period since the last sign of the call is over.
+pub(super) fn is_quiet(open: &Attempt, now: Timestamp, policy: &Policy) -> bool {
+    now - open.last_sign() >= millis(policy.quiet_ms)
+}

@@ -1,0 +1,161 @@
+//! What Redis says about itself, and whether that is enough to move money.
+
+use redis::{Pipeline, Value};
+
+use super::settings::Profile;
+use super::value;
+use crate::store::NotDurable;
+
+/// What tells one life of a Redis from another: after a restart or a failover it differs, and
+/// what was known about claims may be known no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lineage {
+    run_id: String,
+    replication_id: String,
+    role: String,
+}
+
+/// What Redis says about itself.
+#[derive(Debug, Clone)]
+pub(super) struct Inspection {
+    version: String,
+    pub(super) lineage: Lineage,
+    policy: String,
+    append_only: String,
+    append_status: String,
+    /// `None` when CONFIG is forbidden.
+    append_fsync: Option<String>,
+}
+
+/// The question.
+pub(super) fn question() -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(5);
+    for section in ["server", "replication", "memory", "persistence"] {
+        pipeline.cmd("INFO").arg(section);
+    }
+    pipeline.cmd("CONFIG").arg("GET").arg("appendfsync");
+    pipeline
+}
+
+impl Inspection {
+    /// Reads the answers to [`question`].
+    pub(super) fn read(answers: &[Value]) -> Self {
+        let (config, info) = answers
+            .split_last()
+            .map_or((None, answers), |(c, i)| (Some(c), i));
+        let info: String = info
+            .iter()
+            .filter_map(value::text)
+            .collect::<Vec<_>>()
+            .join("\n");
+        let field = |name: &str| {
+            info.lines()
+                .filter_map(|line| line.trim_end().split_once(':'))
+                .find(|(key, _)| *key == name)
+                .map_or(String::new(), |(_, value)| value.to_owned())
+        };
+        let valkey = field("valkey_version");
+        Self {
+            version: if valkey.is_empty() {
+                field("redis_version")
+            } else {
+                valkey
+            },
+            lineage: Lineage {
+                run_id: field("run_id"),
+                replication_id: field("master_replid"),
+                role: field("role"),
+            },
+            policy: field("maxmemory_policy"),
+            append_only: field("aof_enabled"),
+            append_status: field("aof_last_write_status"),
+            append_fsync: config.and_then(|config| match config {
+                Value::Array(pair) => pair.get(1).and_then(value::text).map(ToOwned::to_owned),
+                _ => None,
+            }),
+        }
+    }
+
+    /// Whether it can be worked with at all: what is wrong and how to put it right, if not.
+    pub(super) fn check_usable(&self) -> Result<(), String> {
+        let major: u32 = self
+            .version
+            .split('.')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(0);
+        if major < 7 {
+            return Err(format!(
+                "is version {:?}; Holdfast needs Redis 7.0 or Valkey 7.2, or later",
+                self.version
+            ));
+        }
+        if self.lineage.role != "master" {
+            return Err(format!(
+                "has the role {:?}; set the address of the master",
+                self.lineage.role
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether money may move under `profile`: what is missing, if not.
+    pub(super) fn check_durable(&self, profile: Profile) -> Result<(), NotDurable> {
+        self.shortfall(profile).map_or(Ok(()), |problem| {
+            Err(NotDurable {
+                profile: profile.as_str(),
+                problem,
+            })
+        })
+    }
+
+    fn shortfall(&self, profile: Profile) -> Option<String> {
+        if self.policy != "noeviction" {
+            return Some(format!(
+                "maxmemory-policy is {:?}, so Redis may throw payments away; run CONFIG SET \
+                 maxmemory-policy noeviction and put it into redis.conf",
+                self.policy
+            ));
+        }
+        match profile {
+            Profile::Dev => None,
+            Profile::Replicated => {
+                Some("it is not built yet; use solo on a Redis whose disk you trust".to_owned())
+            }
+            Profile::Solo => self.shortfall_solo(),
+        }
+    }
+
+    fn shortfall_solo(&self) -> Option<String> {
+        if self.append_only != "1" {
+            return Some(
+                "appendonly is \"no\", so a restart loses payments; run CONFIG SET appendonly yes \
+                 and put it into redis.conf"
+                    .to_owned(),
+            );
+        }
+        match self.append_fsync.as_deref() {
+            Some("always") => {}
+            Some(other) => {
+                return Some(format!(
+                    "appendfsync is {other:?}, so a crash loses what was answered already; run \
+                     CONFIG SET appendfsync always and put it into redis.conf"
+                ));
+            }
+            None => {
+                return Some(
+                    "appendfsync cannot be read because CONFIG is refused; allow CONFIG GET \
+                     (+config|get) to this user, or do not rename the command"
+                        .to_owned(),
+                );
+            }
+        }
+        (self.append_status != "ok").then(|| {
+            format!(
+                "aof_last_write_status is {:?}: Redis cannot write to its disk; free space on it \
+                 or mend it",
+                self.append_status
+            )
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! Every name in Redis, in one place.
+//!
+//! | key | type | what |
+//! |---|---|---|
+//! | `{hf:3}:payment:<id>` | hash | a payment: what the scripts compare, and the body |
+//! | `{hf:3}:due` | sorted set | id by the time it is due, or its lease ends, in ms |
+//! | `{hf:3}:states` | sorted set, all scores 0 | `<state>:<created, ms>:<id>`, read by name |
+//! | `{hf:3}:events` | stream | what the outside is told |
+//! | `hf:wake` | channel | there may be something to do |
+//!
+//! The braces keep a partition's keys on one node of a cluster. One index for all states, rather
+//! than one for each, keeps every write to four keys.
+
+use crate::payment::{PaymentId, StateName};
+
+/// How many partitions there are. Payments are found by it, so it never changes.
+pub(super) const PARTITIONS: u64 = 8;
+
+/// Names under one prefix.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// Which partition a payment is in.
+    pub(super) fn partition(id: &PaymentId) -> u64 {
+        id.spread() % PARTITIONS
+    }
+
+    pub(super) fn payment(&self, id: &PaymentId) -> String {
+        self.payment_named(Self::partition(id), id.as_str())
+    }
+
+    /// The same, for an id that was read from an index.
+    pub(super) fn payment_named(&self, partition: u64, id: &str) -> String {
+        format!("{{{}:{partition}}}:payment:{id}", self.prefix)
+    }
+
+    pub(super) fn due(&self, partition: u64) -> String {
+        format!("{{{}:{partition}}}:due", self.prefix)
+    }
+
+    pub(super) fn states(&self, partition: u64) -> String {
+        format!("{{{}:{partition}}}:states", self.prefix)
+    }
+
+    pub(super) fn events(&self, partition: u64) -> String {
+        format!("{{{}:{partition}}}:events", self.prefix)
+    }
+
+    pub(super) fn wake(&self) -> String {
+        format!("{}:wake", self.prefix)
+    }
+
+    /// Payment and due index.
+    pub(super) fn two(&self, id: &PaymentId) -> Vec<String> {
+        vec![self.payment(id), self.due(Self::partition(id))]
+    }
+
+    /// Payment and all that is written with it.
+    pub(super) fn four(&self, id: &PaymentId) -> Vec<String> {
+        let partition = Self::partition(id);
+        let mut keys = self.two(id);
+        keys.extend([self.states(partition), self.events(partition)]);
+        keys
+    }
+}
+
+/// The bounds of `state` in the index, from after `place` on; `place` is `<created>:<id>`.
+pub(super) fn state_range(state: StateName, place: Option<&str>) -> (String, String) {
+    let state = state.as_str();
+    // ';' is the character after ':'.
+    (
+        format!("({state}:{}", place.unwrap_or_default()),
+        format!("({state};"),
+    )
+}

@@ -1,0 +1,113 @@
+//! A payment as it is kept in a hash.
+
+use redis::{Pipeline, Value};
+use serde::Deserialize;
+
+use super::keys::Keys;
+use super::value::{items, number, text};
+use crate::clock::from_millis;
+use crate::payment::{BODY_VERSION, Payment, StateName, Timestamp, digest_of};
+use crate::store::{Loaded, StoreError};
+
+/// Why a record cannot be read, without a word of what it says.
+pub(super) type Problem = String;
+
+#[derive(Deserialize)]
+struct Versioned {
+    v: u32,
+}
+
+/// The stored form.
+pub(super) fn body_of(payment: &Payment) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(payment)
+        .map_err(|error| StoreError::Refused(format!("a payment that is no JSON: {error}")))
+}
+
+/// Reads the stored form. Names the place of a fault, never the text that is there.
+pub(super) fn payment_of(body: &[u8]) -> Result<Payment, Problem> {
+    let Ok(Versioned { v }) = serde_json::from_slice(body) else {
+        return Err("it has no version".to_owned());
+    };
+    if v != BODY_VERSION {
+        return Err(format!(
+            "it has version {v}; this program reads {BODY_VERSION}"
+        ));
+    }
+    let reader = &mut serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(reader)
+        .map_err(|error| format!("its field {} is not as expected", error.path()))
+}
+
+/// What tells one write from another: a hash of all that it was made of.
+pub(super) fn write_id(parts: &[&[u8]]) -> String {
+    use std::fmt::Write;
+    digest_of(parts)
+        .iter()
+        .take(16)
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// The commands that read a record, as one step.
+pub(super) fn ask(pipeline: &mut Pipeline, keys: &Keys, partition: u64, id: &str) {
+    pipeline
+        .cmd("HMGET")
+        .arg(keys.payment_named(partition, id))
+        .arg(&["version", "state", "nudges", "nonce", "body"]);
+    pipeline.cmd("ZSCORE").arg(keys.due(partition)).arg(id);
+}
+
+/// The answer to [`ask`]; `None` when there is no record.
+pub(super) fn read(
+    fields: &Value,
+    score: &Value,
+    now: Timestamp,
+) -> Result<Option<Loaded>, Problem> {
+    let [version, state, nudges, nonce, body] = items(fields) else {
+        return Err("it is no hash".to_owned());
+    };
+    if matches!(version, Value::Nil) {
+        return Ok(None);
+    }
+    let due = millis_of(score).and_then(from_millis);
+    let claimed =
+        text(nonce).is_some_and(|nonce| !nonce.is_empty()) && due.is_some_and(|due| due > now);
+    let loaded = loaded([version, state, nudges, body])?;
+    Ok(Some(Loaded {
+        due,
+        claimed,
+        ..loaded
+    }))
+}
+
+/// From version, state, nudges and body; due and claim are for the caller to say.
+pub(super) fn loaded([version, state, nudges, body]: [&Value; 4]) -> Result<Loaded, Problem> {
+    let field = |name: &str| format!("its field {name} is not as expected");
+    let Value::BulkString(body) = body else {
+        return Err(field("body"));
+    };
+    Ok(Loaded {
+        payment: payment_of(body)?,
+        version: number(version).ok_or_else(|| field("version"))?,
+        nudges: number(nudges).ok_or_else(|| field("nudges"))?,
+        stored: text(state)
+            .and_then(|state| state.parse::<StateName>().ok())
+            .ok_or_else(|| field("state"))?,
+        due: None,
+        claimed: false,
+    })
+}
+
+/// The milliseconds in a score.
+pub(super) fn millis_of(score: &Value) -> Option<i64> {
+    match score {
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "scores are whole milliseconds"
+        )]
+        Value::Double(ms) => Some(*ms as i64),
+        _ => number(score),
+    }
+}

@@ -1,0 +1,165 @@
+//! The writes: each one is made of plain values, so that it can be repeated until it is answered.
+
+use super::call::{self, Call};
+use super::record::{body_of, write_id};
+use super::{RedisStore, value};
+use crate::payment::{Payment, Timestamp};
+use crate::store::write::{After, due_ms};
+use crate::store::{
+    Claim, Created, Cursor, Loaded, SaveError, StateEvent, Store, StoreError, Then,
+};
+
+fn event_of(payment: &Payment, version: u64) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(&StateEvent::of(payment, version))
+        .map_err(|error| StoreError::Refused(format!("an event that is no JSON: {error}")))
+}
+
+impl RedisStore {
+    pub(super) async fn write_new(
+        &self,
+        payment: &Payment,
+        due: Timestamp,
+    ) -> Result<Created, StoreError> {
+        let body = body_of(payment)?;
+        let event = event_of(payment, 1)?;
+        // By chance, two producers may ask for the same at the same time: one of them made it.
+        let write = write_id(&[&rand::random::<u128>().to_be_bytes(), &body]);
+        let make = || {
+            Call::new(&call::CREATE, self.0.keys.four(payment.id()))
+                .arg(payment.id().as_str())
+                .arg(write.as_str())
+                .arg(payment.state().name().as_str())
+                .arg(Cursor::of(payment).0)
+                .number(due_ms(due))
+                .arg(payment.fingerprint().as_str())
+                .arg(body.as_slice())
+                .arg(event.as_slice())
+                .number(self.0.settings.events_maxlen)
+                .arg(self.0.keys.wake())
+        };
+        let reply = self
+            .0
+            .link
+            .insist(self.0.settings.save_patience(), make)
+            .await?;
+        match (
+            value::word(&reply),
+            value::items(&reply).get(1).and_then(value::text),
+        ) {
+            ("created", _) => Ok(Created::New),
+            ("existing", Some(print)) if print == payment.fingerprint().as_str() => {
+                match self.load(payment.id()).await? {
+                    Some(loaded) => Ok(Created::Existing(Box::new(loaded))),
+                    None => Err(StoreError::Unavailable("it expired just now".to_owned())),
+                }
+            }
+            ("existing", _) => Ok(Created::Conflict),
+            _ => Err(value::unexpected("a create")),
+        }
+    }
+
+    /// Whether money may move on this claim at all.
+    pub(super) fn check_license(&self, claim: &Claim) -> Result<(), SaveError> {
+        self.0.link.durability()?;
+        if claim.lineage == self.0.link.lineage() {
+            Ok(())
+        } else {
+            Err(SaveError::Lost)
+        }
+    }
+
+    /// Answers how often the payment was nudged.
+    pub(super) async fn write_claimed(&self, claim: &Claim, then: Then) -> Result<u64, SaveError> {
+        let payment = &claim.payment;
+        let body = body_of(payment)?;
+        let event = event_of(payment, claim.version + 1)?;
+        let nonce = claim.key.nonce.as_str();
+        let asked = match then {
+            Then::Keep => "keep".to_owned(),
+            Then::Rest(due) => format!("rest {:?}", due.map(due_ms)),
+        };
+        let found = claim.version.to_string();
+        let write = write_id(&[
+            found.as_bytes(),
+            nonce.as_bytes(),
+            asked.as_bytes(),
+            body.as_slice(),
+        ]);
+        let make = || {
+            let now = self.0.clock.now();
+            let after = After::of(payment, then, now, self.0.settings.lease_ms);
+            let (goes_on, due, if_nudged, to_live) = match after {
+                After::Leased(end) => (nonce, due_ms(end).to_string(), due_ms(end), String::new()),
+                After::Due(due) => ("", due_ms(due).to_string(), due_ms(now), String::new()),
+                After::Finished => (
+                    "",
+                    String::new(),
+                    0,
+                    self.0.settings.retention_ms().to_string(),
+                ),
+            };
+            Call::new(&call::SAVE, self.0.keys.four(payment.id()))
+                .arg(payment.id().as_str())
+                .arg(found.as_str())
+                .arg(nonce)
+                .arg(write.as_str())
+                .arg(payment.state().name().as_str())
+                .arg(Cursor::of(payment).0)
+                .arg(body.as_slice())
+                .arg(event.as_slice())
+                .number(self.0.settings.events_maxlen)
+                .arg(goes_on)
+                .arg(due)
+                .number(if_nudged)
+                .number(claim.nudges)
+                .arg(to_live)
+        };
+        let reply = self
+            .0
+            .link
+            .insist(self.0.settings.save_patience(), make)
+            .await?;
+        match value::word(&reply) {
+            "written" => value::items(&reply)
+                .get(1)
+                .and_then(value::number)
+                .ok_or_else(|| value::unexpected("a save").into()),
+            "missing" => Err(SaveError::Missing),
+            "lost" => Err(SaveError::Lost),
+            "outdated" => Err(SaveError::Outdated),
+            _ => Err(value::unexpected("a save").into()),
+        }
+    }
+
+    pub(super) async fn write_command(
+        &self,
+        loaded: &Loaded,
+        due: Option<Timestamp>,
+    ) -> Result<(), SaveError> {
+        let payment = &loaded.payment;
+        let body = body_of(payment)?;
+        let found = loaded.version.to_string();
+        let write = write_id(&[found.as_bytes(), b"command", body.as_slice()]);
+        let make = || {
+            Call::new(&call::COMMAND, self.0.keys.two(payment.id()))
+                .arg(payment.id().as_str())
+                .arg(found.as_str())
+                .arg(write.as_str())
+                .arg(body.as_slice())
+                .arg(due.map_or(String::new(), |due| due_ms(due).to_string()))
+                .number(self.0.clock.now().timestamp_millis())
+                .arg(self.0.keys.wake())
+        };
+        let reply = self
+            .0
+            .link
+            .insist(self.0.settings.save_patience(), make)
+            .await?;
+        match value::word(&reply) {
+            "written" => Ok(()),
+            "missing" => Err(SaveError::Missing),
+            "outdated" => Err(SaveError::Outdated),
+            _ => Err(value::unexpected("a command").into()),
+        }
+    }
+}

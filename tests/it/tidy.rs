@@ -1,0 +1,134 @@
+//! What keeps the tree in order, as a test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Code lines a file may have, tests not counted.
+const LONGEST_FILE: usize = 400;
+/// How many entries `src` may have: it is the table of contents.
+const MOST_ENTRIES: usize = 12;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, ending, found);
+        } else if path.extension().is_some_and(|e| e == ending) {
+            found.push(path);
+        }
+    }
+}
+
+/// All Rust files below these folders, as (path from the root, text without test modules).
+fn sources(folders: &[&str]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for folder in folders {
+        files(&root().join(folder), "rs", &mut found);
+    }
+    found
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
+            (path.strip_prefix(root()).unwrap().display().to_string(), code)
+        })
+        .collect()
+}
+
+/// The lines of code, without comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn src_is_a_table_of_contents() {
+    let entries = fs::read_dir(root().join("src")).unwrap().count();
+    assert!(entries <= MOST_ENTRIES, "{entries} entries in src; at most {MOST_ENTRIES}");
+}
+
+#[test]
+fn every_part_of_src_stands_in_the_code_map() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(map.contains(&format!("`{name}")), "{name} is missing in ARCHITECTURE.md");
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    let long: Vec<_> = sources(&["src", "sandbox/src", "tests"])
+        .into_iter()
+        .map(|(path, text)| (text.lines().count(), path))
+        .filter(|(lines, path)| {
+            let tests = path.starts_with("tests/it") || path.contains("/payment/flows.rs");
+            *lines > LONGEST_FILE && !tests
+        })
+        .collect();
+    assert!(long.is_empty(), "split these: {long:?}");
+}
+
+#[test]
+fn each_library_is_named_in_one_place_only() {
+    let borders: [(&str, &[&str]); 6] = [
+        ("apalis", &["src/queue/runtime.rs"]),
+        ("redis::", &["src/store/redis/"]),
+        ("reqwest", &["src/gateway/"]),
+        ("rustls", &["src/gateway/"]),
+        ("Utc::now", &["src/clock.rs"]),
+        ("Instant::now()", &["src/clock.rs", "src/queue/", "src/gateway/", "src/store/redis/"]),
+    ];
+    for (name, homes) in borders {
+        for (path, text) in sources(&["src"]) {
+            let named = code(&text).any(|line| {
+                line.contains(name) && !line.contains("store::redis::") && !line.contains("redis::{")
+            });
+            let at_home = homes.iter().any(|home| path.starts_with(home));
+            assert!(!named || at_home, "{path} names {name}; only {homes:?} may");
+        }
+    }
+}
+
+#[test]
+fn the_payments_core_is_pure() {
+    let impure =
+        ["async ", ".await", "tokio", "std::fs", "std::net", "std::env", "std::time", "tracing"];
+    for (path, text) in sources(&["src/payment"]) {
+        for word in impure {
+            assert!(!code(&text).any(|line| line.contains(word)), "{path} names {word}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_called_util() {
+    for (path, _) in sources(&["src", "sandbox/src", "tests"]) {
+        for word in ["util", "common", "helper", "manager"] {
+            assert!(!path.contains(word), "{path}: say what is in it");
+        }
+    }
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let word = concat!("#[", "ignore");
+    for (path, text) in sources(&["src", "sandbox", "tests"]) {
+        assert!(!text.contains(word), "{path} ignores a test");
+    }
+}
+
+#[test]
+fn no_page_speaks_of_a_file_that_is_not_there() {
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            let here = file.is_empty() || link.starts_with("http") || root().join(file).exists();
+            assert!(here, "{page} links to {link}");
+        }
+    }
+}
