@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `webhooks` | what the gateway posts: a nudge, never a fact |
 //! | `health` | `/livez`, `/readyz` |
+//! | `intake` | requests and commands, from wherever they come |
 //! | `serve` | the listener, with limits that slow clients cannot get around |
 //!
 //! [`router`] joins one router for each audience; another audience is another line there.
 
 mod health;
+pub mod intake;
 mod serve;
 mod webhooks;
 

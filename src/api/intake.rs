@@ -1,0 +1,127 @@
+//! Requests and commands, from wherever they come: HTTP, the command line.
+//!
+//! Nothing here calls the gateway. A request is recorded, a command is written into its record,
+//! and the worker carries both out. Whoever repeats a call with the same key gets the same answer.
+
+use crate::clock::Clock;
+use crate::payment::{
+    Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId, Request,
+};
+use crate::store::{Created, Loaded, SaveError, Store, StoreError};
+use crate::worker::Policies;
+
+/// How often a command is decided anew when the record changes under it.
+const MOST_TRIES: usize = 20;
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Submitted {
+    /// It is recorded now.
+    New(Payment),
+    /// It was recorded before: the payment as it is now.
+    Existing(Payment),
+}
+
+impl Submitted {
+    /// The payment.
+    #[must_use]
+    pub const fn payment(&self) -> &Payment {
+        match self {
+            Self::New(payment) | Self::Existing(payment) => payment,
+        }
+    }
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commanded {
+    /// The answer.
+    pub answer: CommandAnswer,
+    /// The payment after it.
+    pub payment: Payment,
+}
+
+/// Why a request or a command was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The request or the command is wrong in itself.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRequest),
+    /// No policy is known for the account.
+    #[error("account: {0}")]
+    UnknownAccount(String),
+    /// The key names a payment that was asked for with another content.
+    #[error(
+        "idempotency_key: it names {0}, which was asked for with another content; use a new key \
+         for a new payment, or repeat the request exactly as it was"
+    )]
+    Conflict(PaymentId),
+    /// There is no such payment.
+    #[error("there is no payment {0}; check the id, and that this is the right Redis and prefix")]
+    Missing(PaymentId),
+    /// The record kept changing.
+    #[error("{0} changes too quickly; nothing was done, send the command again")]
+    Busy(PaymentId),
+    /// The store failed. Whether the call was done is unknown; repeating it is safe.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Records a request, once for its key.
+pub async fn submit<S: Store>(
+    store: &S,
+    clock: &Clock,
+    policies: &Policies,
+    request: Request,
+) -> Result<Submitted, IntakeError> {
+    let policy = policies.get(&request.account).ok_or_else(|| {
+        let told = crate::config::unknown_account(&request.account, policies.keys());
+        IntakeError::UnknownAccount(told)
+    })?;
+    let now = clock.now();
+    let payment = Payment::new(request, now)?;
+    let due = payment.due(now, policy).unwrap_or(now);
+    match store.create(&payment, due).await? {
+        Created::New => Ok(Submitted::New(payment)),
+        Created::Existing(loaded) => Ok(Submitted::Existing(loaded.payment)),
+        Created::Conflict => Err(IntakeError::Conflict(payment.id().clone())),
+    }
+}
+
+/// Gives a payment a command, once for its key.
+pub async fn command<S: Store>(
+    store: &S,
+    clock: &Clock,
+    policies: &Policies,
+    (id, key, command): (&PaymentId, &IdempotencyKey, &Command),
+) -> Result<Commanded, IntakeError> {
+    for _ in 0..MOST_TRIES {
+        let mut loaded = load(store, id).await?;
+        let now = clock.now();
+        let untouched = loaded.payment.clone();
+        let answer = loaded.payment.command(key.clone(), command.clone(), now)?;
+        // What is refused changes nothing, and neither does the repeat of what was accepted.
+        let repeated = loaded.payment.commands().len() == untouched.commands().len();
+        if repeated || !answer.is_accepted() {
+            return Ok(Commanded { answer, payment: untouched });
+        }
+        let policy = policies.get(&loaded.payment.request().account);
+        // Without the account's policy here the worker finds out at once what is to be done.
+        let due = policy.map_or(Some(now), |policy| loaded.payment.due(now, policy));
+        match store.command(&loaded, due).await {
+            Ok(()) => return Ok(Commanded { answer, payment: loaded.payment }),
+            Err(SaveError::Outdated | SaveError::Lost) => {}
+            Err(SaveError::Missing) => return Err(IntakeError::Missing(id.clone())),
+            Err(SaveError::Store(error)) => return Err(error.into()),
+            Err(error @ (SaveError::NotDurable(_) | SaveError::NothingToLicense)) => {
+                return Err(StoreError::Refused(error.to_string()).into());
+            }
+        }
+    }
+    Err(IntakeError::Busy(id.clone()))
+}
+
+/// The payment of that id.
+pub async fn load<S: Store>(store: &S, id: &PaymentId) -> Result<Loaded, IntakeError> {
+    store.load(id).await?.ok_or_else(|| IntakeError::Missing(id.clone()))
+}
