@@ -1,6 +1,7 @@
 //! Promises of the queue.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod on_redis;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use holdfast::clock::Clock;
 use holdfast::payment::{Payment, PaymentId, Request, Timestamp};
 use holdfast::queue::{Cause, Handler, Settings, Stopped, run};
 use holdfast::store::memory::MemoryStore;
-use holdfast::store::{Claim, Store, Then};
+use holdfast::store::{Claim, SaveError, Store, Then};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
