@@ -74,7 +74,10 @@ fn counting(store: &Arc<Watched<RedisStore>>) -> (impl Handler + use<>, Seen) {
 fn assert_each_once(seen: &Seen, count: usize) {
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), count);
-    assert!(seen.values().all(|times| *times == 1), "something was turned twice");
+    assert!(
+        seen.values().all(|times| *times == 1),
+        "something was turned twice"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,14 +85,25 @@ async fn ten_thousand_payments_due_at_once_in_redis_are_each_turned_once() {
     const COUNT: usize = 10_000;
     let (_redis, store, clock) = redis_with(COUNT).await;
     let (handler, seen) = counting(&store);
-    let running = start(&store, &clock, Settings { concurrency: 128, ..ON_REDIS }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            concurrency: 128,
+            ..ON_REDIS
+        },
+        handler,
+    );
     until("all are turned", || store.saves() == COUNT).await;
     create_all(&store, &clock, COUNT..COUNT + 1).await;
     until("the queue still runs", || store.saves() == COUNT + 1).await;
     running.stop().await;
     assert_each_once(&seen, COUNT + 1);
     let calls = store.claims();
-    assert!(calls < COUNT / 4, "{calls} claim calls for {COUNT} payments");
+    assert!(
+        calls < COUNT / 4,
+        "{calls} claim calls for {COUNT} payments"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,10 +127,21 @@ async fn a_redis_that_is_killed_twice_loses_and_doubles_nothing() {
 async fn a_redis_that_stands_still_ends_nothing() {
     let (redis, store, clock) = redis_with(1).await;
     let (handler, mut began, gate) = gated(&store);
-    let running = start(&store, &clock, Settings { renew_ms: 50, ..ON_REDIS }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            renew_ms: 50,
+            ..ON_REDIS
+        },
+        handler,
+    );
     take(&mut began, 1).await;
     // Longer than the store waits for an answer.
-    redis.freeze_for(Duration::from_millis(2_500)).await.unwrap();
+    redis
+        .freeze_for(Duration::from_millis(2_500))
+        .await
+        .unwrap();
     create_all(&store, &clock, 1..2).await;
     take(&mut began, 1).await;
     gate.add_permits(2);
@@ -129,7 +154,11 @@ async fn a_stop_under_full_load_leaves_nothing_leased_in_redis() {
         let count = concurrency * 3;
         let (_redis, store, clock) = redis_with(count).await;
         let (began, mut beginnings) = mpsc::unbounded_channel();
-        let settings = Settings { concurrency, shutdown_ms: 50, ..ON_REDIS };
+        let settings = Settings {
+            concurrency,
+            shutdown_ms: 50,
+            ..ON_REDIS
+        };
         let running = start(&store, &clock, settings, move |claim: Claim| {
             began.send(claim.key.id.clone()).unwrap();
             pending()
@@ -137,8 +166,15 @@ async fn a_stop_under_full_load_leaves_nothing_leased_in_redis() {
         take(&mut beginnings, concurrency).await;
         let since = Instant::now();
         let stopped = running.stop().await;
-        assert!(since.elapsed() < Duration::from_millis(3_050), "{:?}", since.elapsed());
-        assert_eq!((stopped.given_back, stopped.left_leased), (concurrency as u64, 0));
+        assert!(
+            since.elapsed() < Duration::from_millis(3_050),
+            "{:?}",
+            since.elapsed()
+        );
+        assert_eq!(
+            (stopped.given_back, stopped.left_leased),
+            (concurrency as u64, 0)
+        );
         assert_eq!(claimed(&*store, 0..count, clock.now()).await, 0);
         assert_eq!(store.stats().await.unwrap().due_now, count as u64);
     }
@@ -148,12 +184,24 @@ async fn a_stop_under_full_load_leaves_nothing_leased_in_redis() {
 async fn a_stop_ends_in_time_while_redis_stands_still() {
     let (redis, store, clock) = redis_with(4).await;
     let (handler, mut began, _gate) = gated(&store);
-    let running = start(&store, &clock, Settings { shutdown_ms: 50, ..ON_REDIS }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            shutdown_ms: 50,
+            ..ON_REDIS
+        },
+        handler,
+    );
     take(&mut began, 4).await;
     redis.freeze().unwrap();
     let since = Instant::now();
     let stopped = running.stop().await;
-    assert!(since.elapsed() < Duration::from_millis(3_050), "{:?}", since.elapsed());
+    assert!(
+        since.elapsed() < Duration::from_millis(3_050),
+        "{:?}",
+        since.elapsed()
+    );
     assert_eq!((stopped.abandoned, stopped.left_leased), (4, 4));
     redis.thaw().unwrap();
 }
@@ -163,7 +211,15 @@ async fn a_hint_from_redis_wakes_an_idle_queue() {
     let (_redis, store, clock) = redis_with(0).await;
     let (handler, mut began, gate) = gated(&store);
     gate.add_permits(20);
-    let running = start(&store, &clock, Settings { poll_ms: NEVER_MS, ..ON_REDIS }, handler);
+    let running = start(
+        &store,
+        &clock,
+        Settings {
+            poll_ms: NEVER_MS,
+            ..ON_REDIS
+        },
+        handler,
+    );
     for number in 0..20 {
         create_all(&store, &clock, number..number + 1).await;
         take(&mut began, 1).await;
