@@ -46,7 +46,7 @@ impl RedisStore {
             value::word(&reply),
             value::items(&reply).get(1).and_then(value::text),
         ) {
-            ("new", _) => Ok(Created::New),
+            ("created", _) => Ok(Created::New),
             ("existing", Some(print)) if print == payment.fingerprint().as_str() => {
                 match self.load(payment.id()).await? {
                     Some(loaded) => Ok(Created::Existing(Box::new(loaded))),
@@ -120,7 +120,7 @@ impl RedisStore {
             .insist(self.0.settings.save_patience(), make)
             .await?;
         match value::word(&reply) {
-            "saved" => value::items(&reply)
+            "written" => value::items(&reply)
                 .get(1)
                 .and_then(value::number)
                 .ok_or_else(|| value::unexpected("a save").into()),
@@ -156,7 +156,7 @@ impl RedisStore {
             .insist(self.0.settings.save_patience(), make)
             .await?;
         match value::word(&reply) {
-            "saved" => Ok(()),
+            "written" => Ok(()),
             "missing" => Err(SaveError::Missing),
             "outdated" => Err(SaveError::Outdated),
             _ => Err(value::unexpected("a command").into()),

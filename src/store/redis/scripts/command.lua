@@ -3,11 +3,11 @@
 -- KEYS: 1 payment  2 due
 -- ARGV: 1 id  2 version found  3 write  4 body  5 due (ms; '' leaves it)  6 now (ms)
 --       7 wake-up channel
--- Returns: 'saved' | 'missing' | 'outdated'
+-- Returns: 'written' | 'missing' | 'outdated'
 local found = redis.call('HMGET', KEYS[1], 'version', 'nonce', 'write')
 local version, nonce, write = unpack(found)
 if not version then return 'missing' end
-if write == ARGV[3] and tonumber(version) == tonumber(ARGV[2]) + 1 then return 'saved' end
+if write == ARGV[3] and tonumber(version) == tonumber(ARGV[2]) + 1 then return 'written' end
 if version ~= ARGV[2] then return 'outdated' end
 local score = redis.call('ZSCORE', KEYS[2], ARGV[1])
 local held = nonce ~= '' and score and tonumber(score) > tonumber(ARGV[6])
@@ -21,4 +21,4 @@ elseif score and ARGV[5] ~= '' then
   redis.call('ZADD', KEYS[2], 'XX', ARGV[5], ARGV[1])
 end
 redis.call('PUBLISH', ARGV[7], '')
-return 'saved'
+return 'written'

@@ -4,12 +4,12 @@
 -- ARGV: 1 id  2 version found  3 nonce  4 write  5 state  6 place in the index  7 body  8 event
 --       9 events kept  10 nonce from now on ('' ends the claim)  11 due (ms; '' for never)
 --       12 due if nudged (ms)  13 nudges known  14 time to live (ms; '' for ever)
--- Returns: {'saved', nudges} | {'missing'} | {'lost'} | {'outdated'}
+-- Returns: {'written', nudges} | {'missing'} | {'lost'} | {'outdated'}
 local found = redis.call('HMGET', KEYS[1], 'version', 'nonce', 'write', 'state', 'nudges')
 local version, nonce, write, state, nudges = unpack(found)
 if not version then return {'missing'} end
 local applied = write == ARGV[4] and tonumber(version) == tonumber(ARGV[2]) + 1
-if applied and (ARGV[10] == '' or nonce == ARGV[10]) then return {'saved', nudges} end
+if applied and (ARGV[10] == '' or nonce == ARGV[10]) then return {'written', nudges} end
 if nonce ~= ARGV[3] then return {'lost'} end
 if version ~= ARGV[2] then return {'outdated'} end
 
@@ -29,4 +29,4 @@ if state ~= ARGV[5] then
   redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], '*', 'event', ARGV[8])
 end
 if ARGV[14] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[14]) end
-return {'saved', nudges}
+return {'written', nudges}
