@@ -1,1 +1,3 @@
 //! The same, from a terminal.
+
+pub mod worker;
