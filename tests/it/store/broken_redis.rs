@@ -48,6 +48,49 @@ async fn a_save_whose_reply_was_lost_is_answered_as_done() {
 }
 
 #[tokio::test]
+async fn a_save_that_was_done_unheard_keeps_no_claim_that_another_has_by_now() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let fault = FaultPoint::start(&redis.socket()).unwrap();
+    let clock = Clock::manual(start());
+    let impatient = Settings {
+        save_patience_ms: 100,
+        ..settings(fault.url())
+    };
+    let store = RedisStore::connect(impatient, clock.clone()).await.unwrap();
+    let other = RedisStore::connect(settings(redis.url()), clock.clone())
+        .await
+        .unwrap();
+    let world = World {
+        store,
+        clock,
+        redis: Some(redis),
+    };
+    for (key, then) in [("keep", Then::Keep), ("rest", Then::Rest(None))] {
+        let mut claim = world.claimed(key).await;
+        fault.lose_replies_to(claim.key.id.as_str(), usize::MAX);
+        let unheard = world.store.save(&mut claim, then).await;
+        assert!(matches!(
+            unheard,
+            Err(SaveError::Store(StoreError::Unavailable(_)))
+        ));
+        fault.lose_replies_to("", 0);
+        let stored = other.load(&claim.key.id).await.unwrap().unwrap();
+        assert_eq!(stored.version, 2, "it was done all the same");
+        world.pass(LEASE_MS);
+        let mut taken = other.claim(1).await.unwrap().claims.remove(0);
+        let again = world.store.save(&mut claim, then).await;
+        match then {
+            Then::Keep => assert!(matches!(again, Err(SaveError::Lost))),
+            Then::Rest(_) => assert!(again.is_ok(), "it was done, and nothing more is asked"),
+        }
+        other
+            .save(&mut taken, Then::Rest(Some(world.in_ms(1_000_000))))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_create_whose_reply_was_lost_is_answered_as_new() {
     let (world, fault) = behind_a_fault().await;
     let payment = payment("one", world.now());

@@ -328,6 +328,12 @@ async fn a_nudge_makes_a_resting_payment_due<S: Watched>(world: World<S>) {
         claim.payment, payment,
         "the payment knows that it was nudged"
     );
+    // What has waited for long goes on waiting from then, not from now.
+    let waiting = world.created("waiting").await;
+    let since = world.now();
+    world.pass(20);
+    assert_eq!(world.store.nudge(waiting.id()).await.unwrap(), Nudged::Due);
+    assert_eq!(loaded(&world, waiting.id()).await.due, Some(since));
 }
 
 async fn a_nudge_reaches_whoever_works_on_the_payment<S: Watched>(world: World<S>) {
@@ -611,6 +617,18 @@ async fn what_is_commanded_before_it_is_given_back_is_due_now<S: Watched>(world:
     world
         .store
         .give_back(&claim.key, world.in_ms(60_000))
+        .await
+        .unwrap();
+    world.claim_none().await;
+    // What stirred an earlier claim does not stir a later one, which has seen it.
+    world.pass(60_000);
+    let first = world.claim_one().await;
+    world.store.nudge(&first.key.id).await.unwrap();
+    world.pass(LEASE_MS);
+    let second = world.claim_one().await;
+    world
+        .store
+        .give_back(&second.key, world.in_ms(60_000))
         .await
         .unwrap();
     world.claim_none().await;
