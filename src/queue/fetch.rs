@@ -10,7 +10,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::lease::{Lease, Leases, Trouble};
+use super::lease::{Lease, Leases};
+use super::trouble::Trouble;
 use crate::payment::Timestamp;
 use crate::store::{Claim, Claims, Store, StoreError};
 

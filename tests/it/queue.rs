@@ -466,9 +466,9 @@ async fn a_store_that_is_away_ends_nothing() {
 
 #[tokio::test]
 async fn turns_keep_leases_that_ran_out_while_the_store_was_away() {
-    let (store, clock) = store_leasing(3, 60).await;
+    let (store, clock) = store_leasing(3, 500).await;
     let settings = Settings {
-        lease_ms: 60,
+        lease_ms: 500,
         poll_ms: 10,
         ..QUICK
     };
@@ -476,7 +476,7 @@ async fn turns_keep_leases_that_ran_out_while_the_store_was_away() {
     let running = start(&store, &clock, settings, handler);
     take(&mut began, 3).await;
     store.go_away();
-    let ends = clock.now() + TimeDelta::milliseconds(60);
+    let ends = clock.now() + TimeDelta::milliseconds(500);
     until("the leases ran out", || {
         clock.now() > ends && store.failures() >= 2
     })
