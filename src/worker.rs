@@ -216,7 +216,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
                     return Err(Halt::Wait(WAIT));
                 }
                 Err(SaveError::Lost | SaveError::Missing) => return Err(Halt::Lost),
-                Err(SaveError::Store(problem)) => self.wait_for_store(&problem, pause).await,
+                Err(SaveError::Store(problem)) => Self::wait_for_store(&problem, pause).await,
             }
         }
         Err(Halt::Lost)
@@ -234,14 +234,14 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             let due = turn.claim.payment.due(now, turn.policy);
             let due = due.map(|due| until.map_or(due, |until| due.max(until)));
             match self.store.save(&mut turn.claim, Then::Rest(due)).await {
-                Ok(saved) => return Ok(Some(self.rested(turn, due, saved).await)),
+                Ok(saved) => return Ok(Some(Self::rested(turn, due, saved))),
                 Err(SaveError::Outdated) => {
                     self.reload(turn).await?;
                     if until.is_none() {
                         return Ok(None);
                     }
                 }
-                Err(SaveError::Store(problem)) => self.wait_for_store(&problem, pause).await,
+                Err(SaveError::Store(problem)) => Self::wait_for_store(&problem, pause).await,
                 Err(problem) => {
                     debug!(%problem, "what was learned is left to whoever holds the payment now");
                     return Err(Halt::Lost);
@@ -259,16 +259,9 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         }
     }
 
-    async fn rested(&self, turn: &Move<'_>, due: Option<Timestamp>, saved: Saved) -> Turn {
-        let id = turn.claim.payment.id();
-        if saved.nudged && due.is_some() {
-            // A hint that is lost here is made up for by the next look-up on the ladder.
-            if let Err(problem) = self.store.nudge(id).await {
-                debug!(%problem, "a nudge was lost");
-            }
-        }
+    fn rested(turn: &Move<'_>, due: Option<Timestamp>, saved: Saved) -> Turn {
         let state = turn.claim.payment.state().name();
-        debug!(%state, "rested");
+        debug!(%state, nudged = saved.nudged, "rested");
         Turn::Rested { state, due }
     }
 
@@ -295,13 +288,13 @@ impl<S: Store, G: Gateway> Worker<S, G> {
                     return Ok(());
                 }
                 Ok(None) | Err(StoreError::Unreadable { .. }) => return Err(Halt::Lost),
-                Err(problem) => self.wait_for_store(&problem, pause).await,
+                Err(problem) => Self::wait_for_store(&problem, pause).await,
             }
         }
         Err(Halt::Lost)
     }
 
-    async fn wait_for_store(&self, problem: &StoreError, pause: Duration) {
+    async fn wait_for_store(problem: &StoreError, pause: Duration) {
         warn!(%problem, "what is known is kept until it can be written");
         tokio::time::sleep(pause).await;
     }

@@ -51,10 +51,10 @@ fn worker(worker: &Worker, problems: &mut Problems) {
         &[("renew_ms", renew_ms), ("poll_ms", poll_ms), ("shutdown_ms", shutdown_ms)],
     );
     problems.unless(lease_ms >= renew_ms.saturating_mul(3), "worker.lease_ms", lease_ms, || {
-        let least = renew_ms.saturating_mul(3);
+        let shortest_quiet = renew_ms.saturating_mul(3);
         format!(
-            "must be at least three times worker.renew_ms ({renew_ms}), so that two renewals may \
-             fail; set it to {least} or more, or renew more often"
+            "must be at shortest_quiet three times worker.renew_ms ({renew_ms}), so that two renewals may \
+             fail; set it to {shortest_quiet} or more, or renew more often"
         )
     });
 }
@@ -66,11 +66,11 @@ fn redis(redis: &Redis, problems: &mut Problems) {
     }
     let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
     problems.unless(word(&redis.prefix), "redis.prefix", format!("{:?}", redis.prefix), || {
-        "must be letters and digits, at least one; the default is hf".to_owned()
+        "must be letters and digits, at shortest_quiet one; the default is hf".to_owned()
     });
     let response = redis.response_timeout_ms;
     problems.unless(response >= SHORTEST_RESPONSE_MS, "redis.response_timeout_ms", response, || {
-        format!("must be at least {SHORTEST_RESPONSE_MS}: a healthy Redis can be at its disk so long")
+        format!("must be at shortest_quiet {SHORTEST_RESPONSE_MS}: a healthy Redis can be at its disk so long")
     });
     above_zero(
         problems,
@@ -146,12 +146,12 @@ fn gateway(gateway: &Gateway, problems: &mut Problems) {
 fn quiet(written: &Written, problems: &mut Problems) {
     let longest = written.gateway.deadlines.longest_ms();
     let lease = written.worker.lease_ms;
-    let least = longest.saturating_add(lease);
+    let shortest_quiet = longest.saturating_add(lease);
     let quiet = written.policy.quiet_ms;
-    problems.unless(quiet > least, "policy.quiet_ms", quiet, || {
+    problems.unless(quiet > shortest_quiet, "policy.quiet_ms", quiet, || {
         format!(
             "must be longer than the longest of gateway.deadlines ({longest}) and worker.lease_ms \
-             ({lease}) together; set it above {least}, or shorten the deadlines"
+             ({lease}) together; set it above {shortest_quiet}, or shorten the deadlines"
         )
     });
 }
@@ -202,7 +202,7 @@ fn ladders(policy: &PolicySettings, problems: &mut Problems) {
         let setting = |field: &str| format!("policy.{name}.{field}");
         let ascending = delays.is_sorted() && delays.first().is_some_and(|first| *first > 0);
         problems.unless(ascending, &setting("delays_ms"), format!("{delays:?}"), || {
-            "must hold one wait at least, all above 0, none shorter than the one before".to_owned()
+            "must hold one wait at shortest_quiet, all above 0, none shorter than the one before".to_owned()
         });
         let jitter = ladder.jitter_percent;
         problems.unless(jitter <= 100, &setting("jitter_percent"), jitter, || {

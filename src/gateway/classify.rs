@@ -236,6 +236,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "one table")]
     fn a_refusal_is_classified_by_its_code_and_then_by_its_number() {
         let html = "<html><body>Forbidden</body></html>";
         let table: &[(u16, &str, &str)] = &[

@@ -220,7 +220,8 @@ fn another_amount_than_asked_is_never_reported_paid() {
 
 #[test]
 fn nothing_is_charged_on_a_purchase_that_is_not_what_was_asked_for() {
-    let twists: [(fn(&mut Sighting), Mismatch); 6] = [
+    type Twist = fn(&mut Sighting);
+    let twists: [(Twist, Mismatch); 6] = [
         (|s| s.total = 1, Mismatch::Amount),
         (|s| s.currency = "SGD".into(), Mismatch::Currency),
         (|s| s.converted = true, Mismatch::Currency),

@@ -84,10 +84,10 @@ impl Payment {
             (State::Paid(_), Command::Capture { .. }) if self.decision.is_some() => {
                 CommandAnswer::Done
             }
+            (State::Released, Command::Release)
+            | (State::Failed(FailReason::Cancelled), Command::Cancel) => CommandAnswer::Done,
             (State::Paid(_), _) => CommandAnswer::TooLateCaptured,
-            (State::Released, Command::Release) => CommandAnswer::Done,
             (State::Released, _) => CommandAnswer::TooLateReleased,
-            (State::Failed(FailReason::Cancelled), Command::Cancel) => CommandAnswer::Done,
             (State::Failed(_) | State::Saved(_), _) => CommandAnswer::Ended,
             (
                 State::New | State::AwaitingPayer | State::Held(_) | State::Parked { .. },

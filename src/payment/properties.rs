@@ -155,13 +155,17 @@ struct World {
     shown: Vec<Standing>,
     sent: Vec<(Step, Timestamp)>,
     commands: usize,
+    nudges: u64,
 }
 
 impl World {
     fn act(&mut self, scene: &mut Scene, act: &Act) {
         match act {
             Act::Pass(ms) => scene.pass(TimeDelta::milliseconds(i64::from(*ms))),
-            Act::Nudge => scene.payment.nudged(u64::MAX.min(self.commands as u64 + 1)),
+            Act::Nudge => {
+                self.nudges += 1;
+                scene.payment.nudged(self.nudges);
+            }
             Act::Command(kind, amount) => {
                 self.commands += 1;
                 let key = IdempotencyKey::new(format!("c{}", self.commands)).unwrap();

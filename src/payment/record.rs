@@ -280,11 +280,10 @@ impl Payment {
             (_, _, Ask::SaveCard(_)) => return None,
             (_, _, Ask::Charge(ask)) => ask.money.amount,
             (Some(Decision { outcome: HoldOutcome::Capture(amount), .. }), ..) => *amount,
-            (Some(Decision { outcome: HoldOutcome::Release, .. }), ..) => return None,
             (None, Some(Active::Held(hold)), _) => {
                 self.plan.capture_amount.unwrap_or(hold.money.amount)
             }
-            (None, ..) => return None,
+            (Some(Decision { outcome: HoldOutcome::Release, .. }) | None, ..) => return None,
         };
         let currency = self.request.money()?.currency;
         Some(Money { amount, currency })

@@ -339,6 +339,7 @@ pub(crate) mod offset_time {
 
         use super::{Deserialize, Deserializer, Timestamp, parse_time};
 
+        #[allow(clippy::ref_option, reason = "serde calls it so")]
         pub(crate) fn serialize<S: Serializer>(
             time: &Option<Timestamp>,
             serializer: S,

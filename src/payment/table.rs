@@ -41,21 +41,22 @@ fn events() -> Vec<(&'static str, Event)> {
     ]
 }
 
+#[allow(clippy::format_push_string, reason = "a test that is read more than it is run")]
 fn rendered() -> String {
     let mut table = String::from("| from |");
     for (name, _) in events() {
-        table.push_str(&format!(" {name} |"));
+        table += &format!(" {name} |");
     }
     table.push_str("\n|---|");
     table.push_str(&"---|".repeat(events().len()));
     for (name, state) in states() {
-        table.push_str(&format!("\n| {name} |"));
+        table += &format!("\n| {name} |");
         for (_, event) in events() {
             let to = match state.on(event) {
                 Ok(to) => format!("{:?}", to.name()),
                 Err(_) => "–".to_owned(),
             };
-            table.push_str(&format!(" {to} |"));
+            table += &format!(" {to} |");
         }
     }
     table

@@ -543,7 +543,7 @@ async fn record(
     stub.answer.lock().unwrap().clone()
 }
 
-async fn charged(payment: Payment) -> Payment {
+fn charged(payment: Payment) -> Payment {
     // The worker's way to a purchase: create, and keep the id that the answer shows.
     let mut payment = payment;
     let policy = policy(UnknownPolicy::Park);
@@ -566,7 +566,7 @@ async fn charged(payment: Payment) -> Payment {
 async fn each_call_goes_to_its_address_with_exactly_what_the_permit_says() {
     let stub = Stub::start().await;
     let gateway = Setup::at(&stub.base_url).gateway();
-    let charge = charged(payment(&stage::charge_of(TOKEN, 1500))).await;
+    let charge = charged(payment(&stage::charge_of(TOKEN, 1500)));
     let charge_id = charge.id().clone();
     let adopt_id = adopted().id().clone();
     let cases = [

@@ -1,5 +1,7 @@
 //! One binary for all tests on real Redis and real HTTP.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
 mod api;
 mod gateway;
 mod payments;

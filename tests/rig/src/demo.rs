@@ -146,7 +146,8 @@ impl Demo {
     /// Prints every payment beside the ledger; `false` when they differ.
     pub async fn show_books(&self) -> anyhow::Result<bool> {
         let ledger = self.works.sandbox.ledger();
-        println!("\n{:<10} {:<46} {:<22} {:>10}  {}", "payment", "what was asked", "reported", "ledger", "");
+        let (payment, asked) = ("payment", "what was asked");
+        println!("\n{payment:<10} {asked:<50} {:<20} {:>8}", "reported", "ledger");
         let (mut moved, mut twice, mut sound) = (0, 0, true);
         for (id, what) in &self.told {
             let line = compare(self.works.load(id).await?.payment, &ledger, true);
@@ -272,7 +273,7 @@ fn row(what: &str, line: &Line) -> String {
     };
     let ledger = format!("{}.{:02}", line.ledger.taken_minor / 100, line.ledger.taken_minor % 100);
     let verdict = if line.problems.is_empty() { "ok".to_owned() } else { line.problems.join("; ") };
-    format!("{:<10} {what:<46} {reported:<22} {ledger:>10}  {verdict}", short(line.payment.id()))
+    format!("{:<10} {what:<50} {reported:<20} {ledger:>8}  {verdict}", short(line.payment.id()))
 }
 
 fn direct_post_url(payment: &Payment) -> anyhow::Result<String> {
