@@ -15,7 +15,10 @@ fn main() -> ExitCode {
         .build()
         .map_err(|error| Failure::Other(format!("the process cannot start: {error}")))
         .and_then(|runtime| {
-            let around = Around { env: &env, input: &mut io::stdin() };
+            let around = Around {
+                env: &env,
+                input: &mut io::stdin(),
+            };
             runtime.block_on(run(cli, around, &mut io::stdout()))
         });
     match done {
@@ -30,7 +33,10 @@ fn main() -> ExitCode {
 }
 
 /// The environment, as far as it is text: a setting that is not could not be one.
-#[allow(clippy::disallowed_methods, reason = "this is the edge that reads it for everybody")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the edge that reads it for everybody"
+)]
 fn environment() -> Vec<(String, String)> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -46,13 +46,22 @@ impl<S: Store> Desk<'_, S> {
                 self.enqueue(request, request::waiting(&args), out).await
             }
             Verb::Capture { on, amount } => {
-                let amount = amount.map(|text| request::amount("--amount", &text)).transpose()?;
-                self.command(&on, &json!({"command": "capture", "amount": amount}), out).await
+                let amount = amount
+                    .map(|text| request::amount("--amount", &text))
+                    .transpose()?;
+                self.command(&on, &json!({"command": "capture", "amount": amount}), out)
+                    .await
             }
             Verb::Release { on } => self.command(&on, &json!({"command": "release"}), out).await,
-            Verb::Reschedule { on, capture_at, capture_amount, release_at } => {
-                let amount =
-                    capture_amount.map(|text| request::amount("--capture-amount", &text)).transpose()?;
+            Verb::Reschedule {
+                on,
+                capture_at,
+                capture_amount,
+                release_at,
+            } => {
+                let amount = capture_amount
+                    .map(|text| request::amount("--capture-amount", &text))
+                    .transpose()?;
                 let command = json!({
                     "command": "reschedule", "capture_at": capture_at, "capture_amount": amount,
                     "release_at": release_at,
@@ -69,7 +78,11 @@ impl<S: Store> Desk<'_, S> {
                 let loaded = intake::load(self.store, &payment_id(&id)?).await?;
                 self.show(&loaded, reveal, out)
             }
-            Verb::List { state, limit, after } => self.list(state, limit, after, out).await,
+            Verb::List {
+                state,
+                limit,
+                after,
+            } => self.list(state, limit, after, out).await,
             Verb::Stats => self.stats(out).await,
             Verb::Worker | Verb::Config(_) | Verb::Health => {
                 Err(Failure::Other("this is not done at the desk".to_owned()))
@@ -103,7 +116,11 @@ impl<S: Store> Desk<'_, S> {
             return Ok(writeln!(out, "{told}")?);
         }
         let state = loaded.payment.state().name();
-        writeln!(out, "{id} {state}{}", if new { "" } else { " (recorded before)" })?;
+        writeln!(
+            out,
+            "{id} {state}{}",
+            if new { "" } else { " (recorded before)" }
+        )?;
         let links = view.json();
         for link in ["checkout_url", "direct_post_url"] {
             if let Some(url) = links[link].as_str() {
@@ -152,13 +169,21 @@ impl<S: Store> Desk<'_, S> {
         }
         match done.answer {
             CommandAnswer::Accepted | CommandAnswer::Done => Ok(()),
-            answer => Err(Failure::Refused(format!("{id} is {state}: {}", meaning(answer)))),
+            answer => Err(Failure::Refused(format!(
+                "{id} is {state}: {}",
+                meaning(answer)
+            ))),
         }
     }
 
     fn view<'v>(&'v self, loaded: &'v Loaded, reveal: bool) -> View<'v> {
         let policy = self.policies.get(&loaded.payment.request().account);
-        View { loaded, policy, now: self.clock.now(), reveal }
+        View {
+            loaded,
+            policy,
+            now: self.clock.now(),
+            reveal,
+        }
     }
 
     fn show(&self, loaded: &Loaded, reveal: bool, out: &mut dyn Write) -> Result<(), Failure> {
@@ -179,21 +204,36 @@ impl<S: Store> Desk<'_, S> {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let cursor = after.as_deref().map(Cursor::from_text);
-        let page = self.store.list(state, cursor.as_ref(), usize::from(limit)).await?;
+        let page = self
+            .store
+            .list(state, cursor.as_ref(), usize::from(limit))
+            .await?;
         let next = page.next.as_ref().map(Cursor::as_str);
         if self.as_json {
-            let payments: Vec<Value> =
-                page.payments.iter().map(|loaded| self.view(loaded, false).json()).collect();
-            return Ok(writeln!(out, "{}", json!({"payments": payments, "next": next}))?);
+            let payments: Vec<Value> = page
+                .payments
+                .iter()
+                .map(|loaded| self.view(loaded, false).json())
+                .collect();
+            return Ok(writeln!(
+                out,
+                "{}",
+                json!({"payments": payments, "next": next})
+            )?);
         }
         for loaded in &page.payments {
             let payment = &loaded.payment;
             let request = payment.request();
-            let money = request.money().map_or("-".to_owned(), |money| money.to_string());
+            let money = request
+                .money()
+                .map_or("-".to_owned(), |money| money.to_string());
             let reference = request.reference.as_ref().map_or("-", |r| r.as_str());
             let due = loaded.due.map_or("-".to_owned(), time);
             let (id, account, since) = (payment.id(), &request.account, time(payment.created_at()));
-            writeln!(out, "{id}  {account}  {money}  made {since}  due {due}  {reference}")?;
+            writeln!(
+                out,
+                "{id}  {account}  {money}  made {since}  due {due}  {reference}"
+            )?;
         }
         if let Some(next) = next {
             writeln!(out, "more: --after {next}")?;
@@ -207,7 +247,10 @@ impl<S: Store> Desk<'_, S> {
             .into_iter()
             .map(|state| {
                 let found = stats.by_state.iter().find(|(name, _)| *name == state);
-                (state.to_string(), json!(found.map_or(0, |(_, count)| *count)))
+                (
+                    state.to_string(),
+                    json!(found.map_or(0, |(_, count)| *count)),
+                )
             })
             .collect();
         if self.as_json {
@@ -237,10 +280,17 @@ fn payment_id(text: &str) -> Result<PaymentId, Failure> {
 }
 
 fn user(env: &[(String, String)]) -> Result<String, Failure> {
-    let named = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, user)| user);
+    let named = |name: &str| {
+        env.iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, user)| user)
+    };
     let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(named);
-    let wrong = || Failure::Wrong("--actor: nobody is named in USER or LOGNAME; say who asks".into());
-    user.filter(|user| !user.is_empty()).cloned().ok_or_else(wrong)
+    let wrong =
+        || Failure::Wrong("--actor: nobody is named in USER or LOGNAME; say who asks".into());
+    user.filter(|user| !user.is_empty())
+        .cloned()
+        .ok_or_else(wrong)
 }
 
 const fn meaning(answer: CommandAnswer) -> &'static str {

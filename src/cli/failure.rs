@@ -77,9 +77,9 @@ impl From<IntakeError> for Failure {
     fn from(error: IntakeError) -> Self {
         match error {
             IntakeError::Store(error) => error.into(),
-            IntakeError::Invalid(_)
-            | IntakeError::UnknownAccount(_)
-            | IntakeError::Missing(_) => Self::Wrong(error.to_string()),
+            IntakeError::Invalid(_) | IntakeError::UnknownAccount(_) | IntakeError::Missing(_) => {
+                Self::Wrong(error.to_string())
+            }
             IntakeError::Conflict(_) | IntakeError::Busy(_) => Self::Refused(error.to_string()),
         }
     }

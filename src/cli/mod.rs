@@ -39,7 +39,10 @@ use crate::telemetry;
 /// Does what was typed. Results go to `out`.
 pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let path = cli.config.clone().or_else(|| {
-        let named = around.env.iter().find(|(name, _)| name == "HOLDFAST_CONFIG");
+        let named = around
+            .env
+            .iter()
+            .find(|(name, _)| name == "HOLDFAST_CONFIG");
         named.map(|(_, path)| PathBuf::from(path))
     });
     let loaded = load(path.as_deref(), around.env);
@@ -58,7 +61,12 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             let clock = Clock::system();
             let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
             let policies = config.policies();
-            let desk = Desk { store: &store, clock: &clock, policies: &policies, as_json: cli.json };
+            let desk = Desk {
+                store: &store,
+                clock: &clock,
+                policies: &policies,
+                as_json: cli.json,
+            };
             desk.serve(verb, &mut around, out).await
         }
     }
@@ -88,7 +96,10 @@ fn check(
             _ => format!("accounts: {}", names.join(", ")),
         };
         let durability = config.redis.durability.as_str();
-        writeln!(out, "the settings are fine; {accounts}; durability {durability}")?;
+        writeln!(
+            out,
+            "the settings are fine; {accounts}; durability {durability}"
+        )?;
     }
     Ok(())
 }

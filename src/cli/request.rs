@@ -62,7 +62,10 @@ pub(super) const fn waiting(args: &EnqueueArgs) -> Option<std::time::Duration> {
 /// `enqueue charge --request` with an authorize in it is a slip that would move money otherwise.
 fn same_kind(text: &str, kind: Option<&str>) -> Result<(), Failure> {
     let value: Option<Value> = serde_json::from_str(text).ok();
-    let told = value.as_ref().and_then(|value| value.get("type")).and_then(Value::as_str);
+    let told = value
+        .as_ref()
+        .and_then(|value| value.get("type"))
+        .and_then(Value::as_str);
     match (kind, told) {
         (Some(kind), Some(told)) if kind != told => Err(Failure::Wrong(format!(
             "type: the request is {told:?} and the command line says {kind}; make them agree"
@@ -78,7 +81,12 @@ fn flags(ask: &AskArgs, around: &mut Around<'_>) -> Result<Value, Failure> {
         AskArgs::Charge(ask) => (&ask.common, charge(ask, around)?),
         AskArgs::Adopt(ask) => (&ask.common, adopt(ask, around)?),
     };
-    let CommonArgs { account, idempotency_key, reference, .. } = common;
+    let CommonArgs {
+        account,
+        idempotency_key,
+        reference,
+        ..
+    } = common;
     fields.insert("v".to_owned(), json!(1));
     put(&mut fields, "account", account.as_ref());
     put(&mut fields, "idempotency_key", idempotency_key.as_ref());
@@ -86,10 +94,7 @@ fn flags(ask: &AskArgs, around: &mut Around<'_>) -> Result<Value, Failure> {
     Ok(Value::Object(fields))
 }
 
-fn authorize(
-    ask: &AuthorizeArgs,
-    around: &mut Around<'_>,
-) -> Result<Map<String, Value>, Failure> {
+fn authorize(ask: &AuthorizeArgs, around: &mut Around<'_>) -> Result<Map<String, Value>, Failure> {
     let source = match token(&ask.token, around)? {
         Some(token) => json!({ "token": token }),
         None => json!({ "checkout": checkout(&ask.payer) }),
@@ -143,7 +148,11 @@ fn put(fields: &mut Map<String, Value>, name: &str, value: Option<&String>) {
 }
 
 fn money(args: &MoneyArgs) -> Result<Value, Failure> {
-    let amount = args.amount.as_deref().map(|text| amount("--amount", text)).transpose()?;
+    let amount = args
+        .amount
+        .as_deref()
+        .map(|text| amount("--amount", text))
+        .transpose()?;
     Ok(json!({"amount": amount, "currency": args.currency}))
 }
 
@@ -164,9 +173,21 @@ fn customer(fields: &mut Map<String, Value>, args: &CustomerArgs) {
 
 fn checkout(args: &CheckoutArgs) -> Value {
     let mut checkout = Map::new();
-    put(&mut checkout, "success_redirect", args.success_redirect.as_ref());
-    put(&mut checkout, "failure_redirect", args.failure_redirect.as_ref());
-    put(&mut checkout, "cancel_redirect", args.cancel_redirect.as_ref());
+    put(
+        &mut checkout,
+        "success_redirect",
+        args.success_redirect.as_ref(),
+    );
+    put(
+        &mut checkout,
+        "failure_redirect",
+        args.failure_redirect.as_ref(),
+    );
+    put(
+        &mut checkout,
+        "cancel_redirect",
+        args.cancel_redirect.as_ref(),
+    );
     put(&mut checkout, "pay_by", args.pay_by.as_ref());
     Value::Object(checkout)
 }
@@ -178,7 +199,10 @@ fn plan(args: &PlanArgs) -> Result<Value, Failure> {
     put(&mut plan, "expires_at", args.expires_at.as_ref());
     put(&mut plan, "before_expiry", args.before_expiry.as_ref());
     if let Some(text) = &args.capture_amount {
-        plan.insert("capture_amount".to_owned(), amount("--capture-amount", text)?.into());
+        plan.insert(
+            "capture_amount".to_owned(),
+            amount("--capture-amount", text)?.into(),
+        );
     }
     Ok(Value::Object(plan))
 }
@@ -187,10 +211,14 @@ fn token(args: &TokenArgs, around: &mut Around<'_>) -> Result<Option<String>, Fa
     if let Some(file) = &args.token_file {
         return Ok(Some(read(file, "--token-file", around)?.trim().to_owned()));
     }
-    let Some(name) = &args.token_env else { return Ok(args.token.clone()) };
+    let Some(name) = &args.token_env else {
+        return Ok(args.token.clone());
+    };
     let found = around.env.iter().find(|(known, _)| known == name);
     let wrong = || Failure::Wrong(format!("--token-env: the variable {name} is not set"));
-    found.map(|(_, value)| Some(value.trim().to_owned())).ok_or_else(wrong)
+    found
+        .map(|(_, value)| Some(value.trim().to_owned()))
+        .ok_or_else(wrong)
 }
 
 fn read(file: &Path, flag: &str, around: &mut Around<'_>) -> Result<String, Failure> {
@@ -202,7 +230,9 @@ fn read(file: &Path, flag: &str, around: &mut Around<'_>) -> Result<String, Fail
     };
     let wrong = |error| {
         let file = file.display();
-        Failure::Wrong(format!("{flag}: {file} cannot be read ({error}); name a file, or - for standard input"))
+        Failure::Wrong(format!(
+            "{flag}: {file} cannot be read ({error}); name a file, or - for standard input"
+        ))
     };
     done.map(|()| text).map_err(wrong)
 }

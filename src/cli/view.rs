@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::config::MASK;
 use crate::payment::{
-    Active, Ask, Attempt, FailReason, Next, ParkReason, Payment, Plan, Policy, Private, Source,
-    State, Step, Timestamp, Verdict,
+    Active, Ask, Attempt, Change, FailReason, Next, ParkReason, Payment, Plan, Policy, Private,
+    Source, State, Step, Timestamp, Verdict,
 };
 use crate::store::Loaded;
 
@@ -33,8 +33,13 @@ fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         Ok(Value::Object(fields)) => {
-            let parts = ["why", "name", "code", "what"].into_iter().filter_map(|key| fields.get(key));
-            parts.filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+            let parts = ["why", "name", "code", "what"]
+                .into_iter()
+                .filter_map(|key| fields.get(key));
+            parts
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(" ")
         }
         _ => "unknown".to_owned(),
     }
@@ -46,7 +51,11 @@ impl View<'_> {
     }
 
     fn masked(&self, text: &str) -> String {
-        if self.reveal { text.to_owned() } else { MASK.to_owned() }
+        if self.reveal {
+            text.to_owned()
+        } else {
+            MASK.to_owned()
+        }
     }
 
     fn link(&self, link: Option<&Private<String>>) -> Option<String> {
@@ -56,7 +65,10 @@ impl View<'_> {
     /// What is done next, and when.
     fn next(&self) -> (String, Option<Timestamp>) {
         let Some(policy) = self.policy else {
-            return ("unknown: the account is not configured here".to_owned(), self.loaded.due);
+            return (
+                "unknown: the account is not configured here".to_owned(),
+                self.loaded.due,
+            );
         };
         let payment = self.payment();
         let what = |next: &Next| match next {
@@ -127,16 +139,19 @@ impl View<'_> {
         line("next", &self.next_text())?;
         if let Some(purchase) = payment.purchase() {
             line("purchase", &self.masked(purchase.id.as_str()))?;
-            for (name, link) in
-                [("checkout", &purchase.checkout_url), ("direct", &purchase.direct_post_url)]
-            {
+            for (name, link) in [
+                ("checkout", &purchase.checkout_url),
+                ("direct", &purchase.direct_post_url),
+            ] {
                 if let Some(link) = self.link(link.as_ref()) {
                     line(name, &link)?;
                 }
             }
         }
         writeln!(out, "timeline")?;
-        timeline(payment).into_iter().try_for_each(|(at, text)| writeln!(out, "  {}  {text}", time(at)))
+        timeline(payment)
+            .into_iter()
+            .try_for_each(|(at, text)| writeln!(out, "  {}  {text}", time(at)))
     }
 
     fn state(&self) -> String {
@@ -154,16 +169,28 @@ impl View<'_> {
             State::Saved(token) => format!("{name}: token {}", self.masked(token.as_str())),
             State::Failed(reason) => format!("{name}: {}; no money moved", word(reason)),
             State::Parked { reason, from } => {
-                format!("{name}: {}; before that {}", word(reason), State::from(from.clone()).name())
+                format!(
+                    "{name}: {}; before that {}",
+                    word(reason),
+                    State::from(from.clone()).name()
+                )
             }
         }
     }
 
     fn next_text(&self) -> String {
         let (what, at) = self.next();
-        let busy = if self.loaded.claimed { " (a worker is on it now)" } else { "" };
+        let busy = if self.loaded.claimed {
+            " (a worker is on it now)"
+        } else {
+            ""
+        };
         let parked = matches!(self.payment().state(), State::Parked { .. });
-        let person = if parked { "; a person decides: rerun or cancel" } else { "" };
+        let person = if parked {
+            "; a person decides: rerun or cancel"
+        } else {
+            ""
+        };
         match at {
             None => format!("{what}{person}"),
             Some(at) if at <= self.now => format!("{what} now{busy}{person}"),
@@ -193,9 +220,13 @@ fn asked(ask: &Ask) -> String {
         Ask::SaveCard(_) => "save a card".to_owned(),
         Ask::Charge(ask) => {
             let between = |name: &str, at: Option<Timestamp>| {
-                at.map(|at| format!(", {name} {}", time(at))).unwrap_or_default()
+                at.map(|at| format!(", {name} {}", time(at)))
+                    .unwrap_or_default()
             };
-            let (from, to) = (between("not before", ask.not_before), between("not after", ask.not_after));
+            let (from, to) = (
+                between("not before", ask.not_before),
+                between("not after", ask.not_after),
+            );
             format!("charge {} on a saved card{from}{to}", ask.money)
         }
         Ask::Adopt(ask) => format!("adopt a hold of {}", ask.money),
@@ -216,7 +247,11 @@ fn plan(plan: &Plan) -> String {
     if let Some(what) = plan.before_expiry {
         parts.push(format!("{} before the hold lapses", word(&what)));
     }
-    if parts.is_empty() { "waits for a command".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "waits for a command".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 fn reason(state: &State) -> Option<Value> {
@@ -236,9 +271,11 @@ fn hold(state: &State) -> Option<Value> {
     }
 }
 
-/// All that happened, in order.
+/// All that happened, in order. Of what happened at the same moment the cause comes first.
 fn timeline(payment: &Payment) -> Vec<(Timestamp, String)> {
-    let mut lines: Vec<(Timestamp, String)> = Vec::new();
+    let state = |change: &Change| (change.at, format!("state {}", change.to));
+    let (made, changes) = payment.history().split_at(1.min(payment.history().len()));
+    let mut lines: Vec<(Timestamp, String)> = made.iter().map(state).collect();
     for command in payment.commands() {
         let what = serde_json::to_value(&command.command).unwrap_or_default();
         let field = |name: &str| what.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -247,12 +284,15 @@ fn timeline(payment: &Payment) -> Vec<(Timestamp, String)> {
             (actor, why) => format!(" by {actor} ({why})"),
         };
         let (name, answer) = (field("command"), word(&command.answer));
-        lines.push((command.at, format!("command {name}{said}: {answer} [key {}]", command.key)));
+        lines.push((
+            command.at,
+            format!("command {name}{said}: {answer} [key {}]", command.key),
+        ));
     }
     for attempt in payment.attempts() {
         lines.extend(attempt_lines(attempt));
     }
-    lines.extend(payment.history().iter().map(|change| (change.at, format!("state {}", change.to))));
+    lines.extend(changes.iter().map(state));
     lines.sort_by_key(|(at, _)| *at);
     lines
 }
@@ -265,15 +305,25 @@ fn attempt_lines(attempt: &Attempt) -> Vec<(Timestamp, String)> {
     let name = format!("attempt {} {}", attempt.number, attempt.step.as_str());
     let mut lines = vec![(attempt.opened_at, format!("{name}{amount}: opened"))];
     if let Some(note) = &attempt.note {
-        let code = note.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
-        lines.push((note.at, format!("{name}: answered {}{code}", word(&note.class))));
+        let code = note
+            .code
+            .as_ref()
+            .map(|code| format!(" ({code})"))
+            .unwrap_or_default();
+        lines.push((
+            note.at,
+            format!("{name}: answered {}{code}", word(&note.class)),
+        ));
     }
     if let Some(closed) = &attempt.closed {
         let code = match &closed.verdict {
             Verdict::Refused { code } | Verdict::Declined { code } => format!(" ({code})"),
             Verdict::Done | Verdict::NotSent | Verdict::DidNotHappen => String::new(),
         };
-        lines.push((closed.at, format!("{name}: {}{code}", closed.verdict.as_str())));
+        lines.push((
+            closed.at,
+            format!("{name}: {}{code}", closed.verdict.as_str()),
+        ));
     }
     lines
 }
