@@ -16,7 +16,7 @@ logs to standard error; with --json both are JSON.";
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub struct Cli {
-    /// The configuration file; HOLDFAST_CONFIG without it.
+    /// The configuration file; `HOLDFAST_CONFIG` without it.
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
     /// Write results and errors as JSON.
@@ -34,7 +34,7 @@ pub enum Verb {
     Worker,
     /// Ask for a payment.
     #[command(after_help = ENQUEUE_EXAMPLES)]
-    Enqueue(EnqueueArgs),
+    Enqueue(Box<EnqueueArgs>),
     /// Take held money now: all of it, or --amount; the rest is given back.
     Capture {
         /// Which payment, and the command's key.
@@ -97,7 +97,7 @@ pub enum Verb {
     /// List the payments in a state, the oldest first.
     #[command(after_help = "Example: holdfast list --state parked")]
     List {
-        /// new, awaiting_payer, held, paid, released, saved, failed or parked.
+        /// One of new, `awaiting_payer`, held, paid, released, saved, failed or parked.
         #[arg(long)]
         state: StateName,
         /// How many at most.

@@ -243,7 +243,7 @@ impl<S: Store> Desk<'_, S> {
 
     async fn stats(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let stats = self.store.stats().await?;
-        let states: serde_json::Map<String, Value> = StateName::ALL
+        let counts: serde_json::Map<String, Value> = StateName::ALL
             .into_iter()
             .map(|state| {
                 let found = stats.by_state.iter().find(|(name, _)| *name == state);
@@ -255,13 +255,13 @@ impl<S: Store> Desk<'_, S> {
             .collect();
         if self.as_json {
             let told = json!({
-                "by_state": states, "due_now": stats.due_now, "unfinished": stats.unfinished,
+                "by_state": counts, "due_now": stats.due_now, "unfinished": stats.unfinished,
                 "next_due": stats.next_due,
             });
             return Ok(writeln!(out, "{told}")?);
         }
         for state in StateName::ALL {
-            writeln!(out, "{:<15} {}", state.as_str(), states[state.as_str()])?;
+            writeln!(out, "{:<15} {}", state.as_str(), counts[state.as_str()])?;
         }
         writeln!(out, "{:<15} {}", "due now", stats.due_now)?;
         writeln!(out, "{:<15} {}", "unfinished", stats.unfinished)?;

@@ -33,6 +33,7 @@ pub use request::Around;
 
 use crate::clock::Clock;
 use crate::config::{Config, Problems};
+use crate::payment::AccountName;
 use crate::store::redis::{OpenError, RedisStore};
 use crate::telemetry;
 
@@ -90,7 +91,7 @@ fn check(
     }
     let config = loaded?;
     if !as_json {
-        let names: Vec<&str> = config.accounts.keys().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = config.accounts.keys().map(AccountName::as_str).collect();
         let accounts = match names[..] {
             [] => "no account yet: a worker needs one".to_owned(),
             _ => format!("accounts: {}", names.join(", ")),

@@ -179,12 +179,12 @@ fn gateway(gateway: &Gateway, problems: &mut Problems) {
 fn quiet(written: &Written, problems: &mut Problems) {
     let longest = written.gateway.deadlines.longest_ms();
     let lease = written.worker.lease_ms;
-    let least = longest.saturating_add(lease);
+    let floor = longest.saturating_add(lease);
     let quiet = written.policy.quiet_ms;
-    problems.unless(quiet > least, "policy.quiet_ms", quiet, || {
+    problems.unless(quiet > floor, "policy.quiet_ms", quiet, || {
         format!(
             "must be longer than the longest of gateway.deadlines ({longest}) and worker.lease_ms \
-             ({lease}) together; set it above {least}, or shorten the deadlines"
+             ({lease}) together; set it above {floor}, or shorten the deadlines"
         )
     });
 }

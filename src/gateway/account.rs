@@ -124,11 +124,11 @@ impl Account {
     }
 }
 
-fn base_url(text: &str, test: bool) -> Result<Url, InvalidAccount> {
-    let mut url = Url::parse(text.trim()).map_err(|_| InvalidAccount::BaseUrl)?;
+fn base_url(written: &str, test: bool) -> Result<Url, InvalidAccount> {
+    let mut url = Url::parse(written.trim()).map_err(|_| InvalidAccount::BaseUrl)?;
     let extra = url.query().is_some() || url.fragment().is_some();
-    let user = !url.username().is_empty() || url.password().is_some();
-    if url.host_str().is_none() || extra || user {
+    let credentials = !url.username().is_empty() || url.password().is_some();
+    if url.host_str().is_none() || extra || credentials {
         return Err(InvalidAccount::BaseUrl);
     }
     match url.scheme() {

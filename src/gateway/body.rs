@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::account::Account;
-use crate::payment::{Checkout, CreateOrder, Customer, Private};
+use crate::payment::{Checkout, CreateOrder, Customer, Private, Reference};
 
 /// The longest texts that the gateway takes, in characters.
 const LONGEST_PRODUCT_NAME: usize = 256;
@@ -91,7 +91,7 @@ impl<'a> CreateBody<'a> {
                 due_strict: true,
                 metadata: Metadata {
                     payment: order.payment.as_str(),
-                    reference: order.reference.as_ref().map(|reference| reference.as_str()),
+                    reference: order.reference.as_ref().map(Reference::as_str),
                 },
             },
             reference: order.payment.as_str(),
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
     use crate::gateway::AccountConfig;
-    use crate::payment::{AccountName, Currency, PaymentId, Reference};
+    use crate::payment::{AccountName, Currency, PaymentId};
 
     fn account(card_whitelist: Option<Vec<String>>) -> Account {
         Account::new(AccountConfig {

@@ -3,11 +3,11 @@
 //! it the body is unreadable.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{IgnoredAny, Visitor};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use super::refusal::code_word;
 use crate::payment::{
@@ -45,8 +45,8 @@ struct Body<'a> {
     reference: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     payment: Option<Money<'a>>,
-    #[serde(borrow, default)]
-    currency_conversion: Option<HashMap<Cow<'a, str>, IgnoredAny>>,
+    #[serde(default)]
+    currency_conversion: Option<Map<String, Value>>,
     #[serde(default)]
     due: Option<Whole>,
     #[serde(borrow, default)]
@@ -306,7 +306,7 @@ fn link(text: Cow<'_, str>) -> Option<Private<String>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -10,9 +10,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::lease::{Lease, Leases, Trouble};
+use super::lease::{Lease, Leases};
+use super::trouble::Trouble;
 use crate::payment::Timestamp;
-use crate::store::{Claim, Claims, Store};
+use crate::store::{Claim, Claims, Store, StoreError};
 
 /// A turn that ended may have left its payment due soon; turns that end within this time cost one
 /// call together.
@@ -57,12 +58,27 @@ pub(super) async fn fetch<S: Store>(leases: Arc<Leases<S>>, jobs: UnboundedSende
             }
             Err(error) => {
                 drop(slots);
-                let pause = sleep(trouble.met(&error));
-                leases.stop.run_until_cancelled(pause).await;
-                // Leases that ran out while the store was away are renewed before they are
-                // claimed anew, or running turns would lose them to this very process.
-                leases.stop.run_until_cancelled(leases.renew()).await;
+                wait_for_the_store(&leases, &mut trouble, error).await;
             }
+        }
+    }
+}
+
+/// Waits until the store answers again, or the stop. Leases that ran out meanwhile are renewed
+/// before anything is claimed: running turns would lose them to this very process.
+async fn wait_for_the_store<S: Store>(
+    leases: &Leases<S>,
+    trouble: &mut Trouble,
+    mut error: StoreError,
+) {
+    let stop = &leases.stop;
+    loop {
+        let pause = sleep(trouble.met(&error));
+        stop.run_until_cancelled(pause).await;
+        match stop.run_until_cancelled(leases.renew()).await {
+            Some(Err(again @ StoreError::Unavailable(_))) => error = again,
+            // Refused or unreadable is one record's trouble, and no reason to claim nothing.
+            None | Some(Ok(()) | Err(_)) => return,
         }
     }
 }

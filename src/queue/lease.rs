@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::trouble::Trouble;
 use super::{Cause, Settings, Stopped};
 use crate::clock::Clock;
 use crate::payment::{PaymentId, millis};
@@ -93,15 +94,14 @@ impl<S: Store> Leases<S> {
         })
     }
 
-    /// Waits for a free slot and takes all that are free, a batch at most. `None` at the stop.
+    /// Waits for a free slot and takes all that are free, a batch at most, so that turns that end
+    /// together cost one call together. `None` at the stop.
     pub(super) async fn free_slots(&self) -> Option<OwnedSemaphorePermit> {
         let mut slots = tokio::select! {
             biased;
             () = self.stop.cancelled() => return None,
             slot = Arc::clone(&self.slots).acquire_owned() => slot.ok()?,
         };
-        // Turns that end together shall cost one call together.
-        tokio::task::yield_now().await;
         let more = self
             .slots
             .available_permits()
@@ -266,48 +266,6 @@ impl<S> Drop for Working<'_, S> {
     fn drop(&mut self) {
         lock(&self.leases.working).remove(&self.id);
         self.leases.left_work.notify_waiters();
-    }
-}
-
-/// What to do while the store does not answer: wait, a little longer each time, and try again.
-pub(super) struct Trouble {
-    cannot: &'static str,
-    failures: u32,
-}
-
-impl Trouble {
-    const FIRST_MS: u64 = 50;
-    const LONGEST_MS: u64 = 1_000;
-
-    pub(super) fn new(cannot: &'static str) -> Self {
-        Self {
-            cannot,
-            failures: 0,
-        }
-    }
-
-    /// Notes a failure and answers how long to wait. Only the first one of a row is loud.
-    pub(super) fn met(&mut self, error: &StoreError) -> Duration {
-        if self.failures == 0 {
-            tracing::warn!(%error, "the queue cannot {} now; it goes on trying", self.cannot);
-        } else {
-            tracing::debug!(%error, failures = self.failures, "still cannot {}", self.cannot);
-        }
-        let full_ms = (Self::FIRST_MS << self.failures.min(10)).min(Self::LONGEST_MS);
-        self.failures = self.failures.saturating_add(1);
-        Duration::from_millis(rand::random_range(full_ms / 2..=full_ms))
-    }
-
-    /// Notes that the store answered.
-    pub(super) fn over(&mut self) {
-        if self.failures > 0 {
-            tracing::info!(
-                failures = self.failures,
-                "the queue can {} again",
-                self.cannot
-            );
-            self.failures = 0;
-        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! WHO is next: an apalis worker over the due index.
 //!
 //! The record is the truth and a job is a claim on it, so nothing is kept here that a crash could
-//! lose. Three things run side by side and never wait for each other:
+//! lose. Claiming, renewing, giving back and the turns run side by side and never wait for each
+//! other:
 //!
 //! | file | what |
 //! |---|---|
 //! | `fetch` | claims what is due, for free slots only |
 //! | `lease` | what this process holds: slots, leases that are renewed, claims that are given back |
 //! | `runtime` | the apalis worker that runs the turns; the only file that names apalis |
+//! | `trouble` | how long to wait while the store does not answer |
 //!
 //! No error of the store reaches the worker: whatever talks to the store tries again until it is
 //! answered. A claim whose turn did not finish is given back, whichever way it ended.
@@ -15,6 +17,7 @@
 mod fetch;
 mod lease;
 mod runtime;
+mod trouble;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -57,14 +57,26 @@ impl Listener {
         let setup = Setup::at(url);
         let clock = setup.clock.clone();
         let webhook_keys = webhook_keys.iter().map(|&key| key.to_owned()).collect();
-        let gateway = Arc::new(Setup { webhook_keys, ..setup }.gateway());
+        let gateway = Arc::new(
+            Setup {
+                webhook_keys,
+                ..setup
+            }
+            .gateway(),
+        );
         let store = MemoryStore::new(clock.clone(), 30_000);
         let api = Api::new(Arc::new(store.clone()), gateway, limits);
         let counts = api.webhook_counts();
         let stop = CancellationToken::new();
-        let served =
-            tokio::spawn(api::serve(listener, api::router(api), limits, stop.clone()));
-        Self { address, store, clock, counts, stop, served }
+        let served = tokio::spawn(api::serve(listener, api::router(api), limits, stop.clone()));
+        Self {
+            address,
+            store,
+            clock,
+            counts,
+            stop,
+            served,
+        }
     }
 
     /// Records a payment that is due only in a day.
@@ -78,7 +90,11 @@ impl Listener {
     }
 
     async fn ours(&self) -> PaymentId {
-        self.payment(&stage::charge_of("5a9e3c1c-0000-4000-8000-000000000001", 1500)).await
+        self.payment(&stage::charge_of(
+            "5a9e3c1c-0000-4000-8000-000000000001",
+            1500,
+        ))
+        .await
     }
 
     async fn is_due(&self, id: &PaymentId) -> bool {
@@ -93,11 +109,18 @@ impl Listener {
              content-length: {}\r\n\r\n",
             body.len()
         );
-        exchange(self.address, &[head.as_bytes(), body].concat()).await.0
+        exchange(self.address, &[head.as_bytes(), body].concat())
+            .await
+            .0
     }
 
     async fn hook(&self, body: &[u8]) -> u16 {
-        self.post("/webhooks/chip/hotel", Some(&Signer::shared().sign(body)), body).await
+        self.post(
+            "/webhooks/chip/hotel",
+            Some(&Signer::shared().sign(body)),
+            body,
+        )
+        .await
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
@@ -118,7 +141,10 @@ async fn answer_on(socket: &mut TcpStream) -> (u16, String) {
     let mut bytes = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(20), socket.read_to_end(&mut bytes)).await;
     let text = String::from_utf8(bytes).unwrap();
-    let status = text.get(9..12).and_then(|number| number.parse().ok()).unwrap_or(0);
+    let status = text
+        .get(9..12)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0);
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     (status, body.to_owned())
 }
@@ -164,7 +190,10 @@ async fn an_adopted_hold_is_found_by_the_id_of_its_purchase() {
             r#""type":"adopt","purchase":"{PURCHASE}","money":{{"amount":1500,"currency":"MYR"}}"#
         ))
         .await;
-    assert_eq!(listener.hook(&event("order 7 of another service")).await, 200);
+    assert_eq!(
+        listener.hook(&event("order 7 of another service")).await,
+        200
+    );
     assert!(listener.is_due(&id).await);
 }
 
@@ -178,17 +207,45 @@ async fn what_the_gateway_did_not_sign_is_refused_and_does_nothing() {
     *other.last_mut().unwrap() = b' ';
     // No company key was ever seen here, so what fits no webhook key stays undecided: 503.
     let cases = [
-        (listener.post("/webhooks/chip/hotel", None, &body).await, 401),
-        (listener.post("/webhooks/chip/hotel", Some("not base64!"), &body).await, 401),
-        (listener.post("/webhooks/chip/stranger", Some(&good), &body).await, 401),
-        (listener.post("/webhooks/chip/no%20name", Some(&good), &body).await, 401),
-        (listener.post("/webhooks/chip/hotel", Some(&good), &other).await, 503),
+        (
+            listener.post("/webhooks/chip/hotel", None, &body).await,
+            401,
+        ),
+        (
+            listener
+                .post("/webhooks/chip/hotel", Some("not base64!"), &body)
+                .await,
+            401,
+        ),
+        (
+            listener
+                .post("/webhooks/chip/stranger", Some(&good), &body)
+                .await,
+            401,
+        ),
+        (
+            listener
+                .post("/webhooks/chip/no%20name", Some(&good), &body)
+                .await,
+            401,
+        ),
+        (
+            listener
+                .post("/webhooks/chip/hotel", Some(&good), &other)
+                .await,
+            503,
+        ),
     ];
     for (case, (status, expected)) in cases.into_iter().enumerate() {
         assert_eq!(status, expected, "case {case}");
     }
     assert!(!listener.is_due(&id).await);
-    let tally = WebhookTally { nudged: 0, unmatched: 0, unsigned: 4, deferred: 1 };
+    let tally = WebhookTally {
+        nudged: 0,
+        unmatched: 0,
+        unsigned: 4,
+        deferred: 1,
+    };
     assert_eq!(listener.counts.tally(), tally);
 }
 
@@ -209,7 +266,10 @@ async fn a_forged_signature_is_refused_once_the_company_key_is_known() {
         assert_eq!(listener.hook(&event(id.as_str())).await, 401);
     }
     assert!(!listener.is_due(&id).await);
-    let asked = sandbox.ledger().counts(chip_sandbox::Operation::PublicKey).arrived;
+    let asked = sandbox
+        .ledger()
+        .counts(chip_sandbox::Operation::PublicKey)
+        .arrived;
     assert_eq!(asked, 1, "rubbish does not make us knock at the gateway");
 }
 
@@ -224,13 +284,20 @@ async fn whatever_a_signed_body_is_about_it_does_not_hold_back_later_events() {
         event(""),
         event("pay_"),
         refund.to_string().into_bytes(),
-        json!({"event_type": "something.new", "type": "thing"}).to_string().into_bytes(),
+        json!({"event_type": "something.new", "type": "thing"})
+            .to_string()
+            .into_bytes(),
         b"not JSON".to_vec(),
         b"[1]".to_vec(),
         Vec::new(),
     ];
     for body in &bodies {
-        assert_eq!(listener.hook(body).await, 200, "{}", String::from_utf8_lossy(body));
+        assert_eq!(
+            listener.hook(body).await,
+            200,
+            "{}",
+            String::from_utf8_lossy(body)
+        );
     }
     assert_eq!(listener.counts.tally().unmatched, 8);
 }
@@ -239,7 +306,9 @@ async fn whatever_a_signed_body_is_about_it_does_not_hold_back_later_events() {
 async fn a_nudge_that_could_not_be_recorded_is_asked_for_again() {
     let listener = Listener::start().await;
     let id = listener.ours().await;
-    listener.store.disturb(|call| (call == "nudge").then_some(Trouble::Unreached));
+    listener
+        .store
+        .disturb(|call| (call == "nudge").then_some(Trouble::Unreached));
     assert_eq!(listener.hook(&event(id.as_str())).await, 503);
     listener.store.disturb(|_| None);
     assert_eq!(listener.hook(&event(id.as_str())).await, 200);
@@ -262,12 +331,24 @@ async fn readiness_tells_what_is_missing_and_life_does_not_depend_on_it() {
     listener.store.fall_short(Some("appendfsync is everysec"));
     let (status, body) = listener.get("/readyz").await;
     assert_eq!((status, &body["ok"]), (503, &json!(false)));
-    assert!(body["reason"].as_str().unwrap().contains("appendfsync is everysec"), "{body}");
+    assert!(
+        body["reason"]
+            .as_str()
+            .unwrap()
+            .contains("appendfsync is everysec"),
+        "{body}"
+    );
     listener.store.fall_short(None);
     listener.store.disturb(|_| Some(Trouble::Unreached));
     let (status, body) = listener.get("/readyz").await;
     assert_eq!(status, 503);
-    assert!(body["reason"].as_str().unwrap().contains("cannot be reached"), "{body}");
+    assert!(
+        body["reason"]
+            .as_str()
+            .unwrap()
+            .contains("cannot be reached"),
+        "{body}"
+    );
     assert_eq!(listener.get("/livez").await.0, 200);
 }
 
@@ -281,7 +362,10 @@ async fn slow_clients_are_let_go_and_their_places_are_free_again() {
     };
     let listener = Listener::with(limits, NOWHERE, &[]).await;
     let mut slow_head = TcpStream::connect(listener.address).await.unwrap();
-    slow_head.write_all(b"POST /webhooks/chip/hotel HT").await.unwrap();
+    slow_head
+        .write_all(b"POST /webhooks/chip/hotel HT")
+        .await
+        .unwrap();
     let mut slow_body = TcpStream::connect(listener.address).await.unwrap();
     let head = b"POST /webhooks/chip/hotel HTTP/1.1\r\nhost: us\r\ncontent-length: 10\r\n\r\n{";
     slow_body.write_all(head).await.unwrap();
@@ -289,7 +373,10 @@ async fn slow_clients_are_let_go_and_their_places_are_free_again() {
     assert_eq!(listener.get("/livez").await.0, 200);
     assert_eq!(answer_on(&mut slow_body).await.0, 408);
     let (status, _) = answer_on(&mut slow_head).await;
-    assert!(matches!(status, 0 | 408), "closed, with an answer or without: {status}");
+    assert!(
+        matches!(status, 0 | 408),
+        "closed, with an answer or without: {status}"
+    );
 }
 
 #[tokio::test]
@@ -318,7 +405,10 @@ async fn a_stop_lets_the_request_in_flight_end_and_takes_no_more() {
 #[tokio::test]
 async fn the_sandboxs_own_webhook_reaches_its_payment() {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/webhooks/chip/hotel", socket.local_addr().unwrap());
+    let url = format!(
+        "http://{}/webhooks/chip/hotel",
+        socket.local_addr().unwrap()
+    );
     let mut hook = chip_sandbox::WebhookConfig::all(&url);
     hook.events = vec!["purchase.hold".to_owned()];
     let sandbox = Sandbox::start(chip_sandbox::Config {
@@ -333,15 +423,23 @@ async fn the_sandboxs_own_webhook_reaches_its_payment() {
     let sandbox = sandbox.await.unwrap();
     let key = webhook_key(&sandbox).await;
     let listener = Listener::on(socket, LIMITS, &sandbox.base_url(), &[&key]);
-    let id = listener.payment(&stage::authorize_of(r#"{"checkout":{}}"#, 1500, "{}")).await;
+    let id = listener
+        .payment(&stage::authorize_of(r#"{"checkout":{}}"#, 1500, "{}"))
+        .await;
     let payment = listener.store.load(&id).await.unwrap().unwrap().payment;
     let policy = stage::policy(UnknownPolicy::Park);
     // The sandbox tells the real time; a link that is due in 2027 is payable all the same.
     let order = payment.create_order(start_time(), &policy).unwrap();
     let gateway = Setup::at(&sandbox.base_url()).gateway();
     let answer = holdfast::gateway::Gateway::create(&gateway, &order).await;
-    let Answer::Shown(seen) = answer else { panic!("{answer:?}") };
-    sandbox.pay(seen.purchase.as_str().parse().unwrap(), TestCard::Plain, false);
+    let Answer::Shown(seen) = answer else {
+        panic!("{answer:?}")
+    };
+    sandbox.pay(
+        seen.purchase.as_str().parse().unwrap(),
+        TestCard::Plain,
+        false,
+    );
     sandbox.deliveries_settled().await;
     assert!(listener.is_due(&id).await);
     assert_eq!(listener.counts.tally().nudged, 1);
@@ -353,5 +451,8 @@ async fn webhook_key(sandbox: &Sandbox) -> String {
                 authorization: Bearer sk-very-secret\r\n\r\n";
     let (status, body) = exchange(sandbox.address(), head.as_bytes()).await;
     let body: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status} {body}"));
-    body["results"][0]["public_key"].as_str().unwrap().to_owned()
+    body["results"][0]["public_key"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }

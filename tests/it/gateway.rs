@@ -1,6 +1,7 @@
 //! The gateway's client: against hand-made servers for what goes wrong on the way, against stubs
 //! for what is sent, and against the sandbox for what comes of it.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -52,8 +53,13 @@ impl Signer {
     pub(crate) fn from_seed(seed: u64) -> Self {
         let mut dice = rand::rngs::StdRng::seed_from_u64(seed);
         let private = rsa::PrivateKey::new(&mut dice, 2048).unwrap();
-        let public_pem = rsa::PublicKey::from(&private).to_public_key_pem(LineEnding::LF).unwrap();
-        Self { signing: SigningKey::new(private), public_pem }
+        let public_pem = rsa::PublicKey::from(&private)
+            .to_public_key_pem(LineEnding::LF)
+            .unwrap();
+        Self {
+            signing: SigningKey::new(private),
+            public_pem,
+        }
     }
 
     pub(crate) fn sign(&self, body: &[u8]) -> String {
@@ -131,16 +137,23 @@ async fn permit_for(payment: Payment, step: Step) -> Permit {
     let store = MemoryStore::new(clock.clone(), 30_000);
     store.create(&payment, clock.now()).await.unwrap();
     let mut claim = store.claim(1).await.unwrap().claims.pop().unwrap();
-    claim.payment.open(step, clock.now(), &policy(UnknownPolicy::Park)).unwrap();
+    claim
+        .payment
+        .open(step, clock.now(), &policy(UnknownPolicy::Park))
+        .unwrap();
     store.license(&mut claim).await.unwrap()
 }
 
 fn order(payment: &Payment) -> CreateOrder {
-    payment.create_order(start_time(), &policy(UnknownPolicy::Park)).unwrap()
+    payment
+        .create_order(start_time(), &policy(UnknownPolicy::Park))
+        .unwrap()
 }
 
 fn capture(minor: u64) -> Step {
-    Step::Capture { amount: Amount::new(minor).unwrap() }
+    Step::Capture {
+        amount: Amount::new(minor).unwrap(),
+    }
 }
 
 // ---- on the way ----------------------------------------------------------------------------
@@ -231,7 +244,11 @@ async fn read_request(socket: &mut TcpStream) -> bool {
 }
 
 fn http(head: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!(
+        "HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 fn shown(status: &str) -> String {
@@ -247,7 +264,9 @@ async fn all_answers(gateway: &ChipGateway) -> [Answer; 2] {
     let charge = payment(&stage::charge_of(TOKEN, 1500));
     [
         gateway.create(&order(&charge)).await,
-        gateway.send(permit_for(adopted(), Step::Release).await).await,
+        gateway
+            .send(permit_for(adopted(), Step::Release).await)
+            .await,
     ]
 }
 
@@ -266,17 +285,35 @@ async fn what_fails_before_a_connection_stands_was_not_sent() {
     });
     for (base_url, why) in [
         (refused, "the gateway refused the connection"),
-        ("http://gateway.invalid/".to_owned(), "the gateway's name could not be resolved"),
+        (
+            "http://gateway.invalid/".to_owned(),
+            "the gateway's name could not be resolved",
+        ),
         (garbled, "TLS with the gateway failed"),
-        (no_tls.base_url.replace("http:", "https:"), "connecting to the gateway took too long"),
+        (
+            no_tls.base_url.replace("http:", "https:"),
+            "connecting to the gateway took too long",
+        ),
     ] {
-        let setup = Setup { connect_timeout_ms: 500, ..Setup::at(&base_url) };
+        let setup = Setup {
+            connect_timeout_ms: 500,
+            ..Setup::at(&base_url)
+        };
         let gateway = setup.gateway();
         for answer in all_answers(&gateway).await {
-            assert_eq!(answer, Answer::NotSent { why: why.to_owned() }, "{base_url}");
+            assert_eq!(
+                answer,
+                Answer::NotSent {
+                    why: why.to_owned()
+                },
+                "{base_url}"
+            );
         }
         let look = gateway.look_up(&account(), &purchase_id()).await;
-        assert!(matches!(look, LookUp::Failed { denied: false, .. }), "{look:?}");
+        assert!(
+            matches!(look, LookUp::Failed { denied: false, .. }),
+            "{look:?}"
+        );
     }
     assert_eq!(no_tls.requests.load(Ordering::SeqCst), 0);
 }
@@ -290,15 +327,33 @@ async fn what_breaks_after_a_connection_stood_is_unknown_and_is_not_sent_again()
     let cases = [
         ("closed without an answer", After::Write(Vec::new())),
         ("reset without an answer", After::WriteAndReset(Vec::new())),
-        ("cut in the head", After::Write(b"HTTP/1.1 200 OK\r\nconte".to_vec())),
+        (
+            "cut in the head",
+            After::Write(b"HTTP/1.1 200 OK\r\nconte".to_vec()),
+        ),
         ("cut in the body", After::Write(half.clone())),
         ("reset in the body", After::WriteAndReset(half)),
-        ("cut between chunks", After::Write(chunked.as_bytes().to_vec())),
+        (
+            "cut between chunks",
+            After::Write(chunked.as_bytes().to_vec()),
+        ),
         ("too large", After::Write(large)),
-        ("not HTTP", After::Write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec())),
-        ("a redirect", After::Write(http("302 Found\r\nlocation: /elsewhere/", ""))),
-        ("a redirect that keeps the method", After::Write(http("307 X\r\nlocation: /e/", ""))),
-        ("an error page", After::Write(http("502 Bad Gateway", "<html>"))),
+        (
+            "not HTTP",
+            After::Write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec()),
+        ),
+        (
+            "a redirect",
+            After::Write(http("302 Found\r\nlocation: /elsewhere/", "")),
+        ),
+        (
+            "a redirect that keeps the method",
+            After::Write(http("307 X\r\nlocation: /e/", "")),
+        ),
+        (
+            "an error page",
+            After::Write(http("502 Bad Gateway", "<html>")),
+        ),
         ("not JSON", After::Write(http("200 OK", "welcome"))),
         ("no body", After::Write(http("204 No Content", ""))),
     ];
@@ -306,14 +361,27 @@ async fn what_breaks_after_a_connection_stood_is_unknown_and_is_not_sent_again()
         let server = raw_server(after).await;
         let gateway = Setup::at(&server.base_url).gateway();
         for answer in all_answers(&gateway).await {
-            assert!(matches!(answer, Answer::Unknown { .. }), "{case}: {answer:?}");
+            assert!(
+                matches!(answer, Answer::Unknown { .. }),
+                "{case}: {answer:?}"
+            );
             let printed = format!("{answer:?}");
             let secret = [PURCHASE, TOKEN, SECRET, "127.0.0.1", "payer@"];
-            assert!(!secret.iter().any(|secret| printed.contains(secret)), "{printed}");
+            assert!(
+                !secret.iter().any(|secret| printed.contains(secret)),
+                "{printed}"
+            );
         }
-        assert_eq!(server.requests.load(Ordering::SeqCst), 2, "{case}: each sent once");
+        assert_eq!(
+            server.requests.load(Ordering::SeqCst),
+            2,
+            "{case}: each sent once"
+        );
         let look = gateway.look_up(&account(), &purchase_id()).await;
-        assert!(matches!(look, LookUp::Failed { denied: false, .. }), "{case}: {look:?}");
+        assert!(
+            matches!(look, LookUp::Failed { denied: false, .. }),
+            "{case}: {look:?}"
+        );
     }
 }
 
@@ -322,7 +390,11 @@ async fn the_deadline_covers_the_answer_to_its_last_byte() {
     let whole = http("200 OK", &shown("released"));
     for cut in [0, 20, whole.len() - 1] {
         let server = raw_server(After::WriteAndHang(whole[..cut].to_vec())).await;
-        let gateway = Setup { deadline_ms: 300, ..Setup::at(&server.base_url) }.gateway();
+        let gateway = Setup {
+            deadline_ms: 300,
+            ..Setup::at(&server.base_url)
+        }
+        .gateway();
         for answer in all_answers(&gateway).await {
             let why = "no whole answer within 300 ms".to_owned();
             assert_eq!(answer, Answer::Unknown { why }, "{cut} bytes came");
@@ -336,7 +408,9 @@ async fn a_call_that_changes_something_has_a_connection_of_its_own() {
     let server = raw_server(After::WriteAndStay(http("200 OK", &shown("released")))).await;
     let gateway = Setup::at(&server.base_url).gateway();
     for calls in 1..=3 {
-        let answer = gateway.send(permit_for(adopted(), Step::Release).await).await;
+        let answer = gateway
+            .send(permit_for(adopted(), Step::Release).await)
+            .await;
         assert!(matches!(answer, Answer::Shown(_)), "{answer:?}");
         assert_eq!(server.connections.load(Ordering::SeqCst), calls);
     }
@@ -344,8 +418,73 @@ async fn a_call_that_changes_something_has_a_connection_of_its_own() {
         let look = gateway.look_up(&account(), &purchase_id()).await;
         assert!(matches!(look, LookUp::Shown(_)), "{look:?}");
     }
-    assert_eq!(server.connections.load(Ordering::SeqCst), 4, "look-ups share one");
+    assert_eq!(
+        server.connections.load(Ordering::SeqCst),
+        4,
+        "look-ups share one"
+    );
     assert_eq!(server.requests.load(Ordering::SeqCst), 6);
+}
+
+thread_local! {
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what is logged on a thread with that thread; a test runs on one of its own.
+struct Log;
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOGGED.with_borrow_mut(|logged| logged.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_logged_once_and_nothing_secret_with_it() {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(|| Log)
+        .init();
+    let refused = json!({"__all__": [{"code": "purchase_release_error", "message": PURCHASE}]});
+    for after in [
+        After::Write(http("200 OK", &shown("released"))),
+        After::Write(http("400 Bad Request", &refused.to_string())),
+        After::Write(Vec::new()),
+    ] {
+        let server = raw_server(after).await;
+        let gateway = Setup::at(&server.base_url).gateway();
+        all_answers(&gateway).await;
+        gateway.look_up(&account(), &purchase_id()).await;
+    }
+    let logged = String::from_utf8(LOGGED.take()).unwrap();
+    let count = |text: &str| logged.matches(text).count();
+    assert_eq!(
+        (
+            count("operation=\"create\""),
+            count("operation=\"release\"")
+        ),
+        (3, 3),
+        "{logged}"
+    );
+    assert_eq!(count("operation=\"look_up\""), 3, "{logged}");
+    assert_eq!(
+        count(&format!("payment.id=\"{}\"", adopted().id())),
+        3,
+        "{logged}"
+    );
+    assert!(
+        logged.contains("class=\"declined\"") && logged.contains("duration_ms="),
+        "{logged}"
+    );
+    for secret in [SECRET, PURCHASE, TOKEN, "payer@"] {
+        assert!(!logged.contains(secret), "{secret}: {logged}");
+    }
 }
 
 // ---- what is sent --------------------------------------------------------------------------
@@ -395,7 +534,12 @@ async fn record(
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, String) {
-    stub.sent.lock().unwrap().push(Sent { method, uri, headers, body });
+    stub.sent.lock().unwrap().push(Sent {
+        method,
+        uri,
+        headers,
+        body,
+    });
     stub.answer.lock().unwrap().clone()
 }
 
@@ -409,7 +553,12 @@ async fn charged(payment: Payment) -> Payment {
         &format!(r#""reference":"{}""#, payment.id().as_str()),
     );
     let seen = read_sighting(body.as_bytes()).unwrap();
-    payment.answered(number, &Answer::Shown(Box::new(seen)), start_time(), &policy);
+    payment.answered(
+        number,
+        &Answer::Shown(Box::new(seen)),
+        start_time(),
+        &policy,
+    );
     payment
 }
 
@@ -421,10 +570,34 @@ async fn each_call_goes_to_its_address_with_exactly_what_the_permit_says() {
     let charge_id = charge.id().clone();
     let adopt_id = adopted().id().clone();
     let cases = [
-        (charge, Step::Charge, "charge", json!({"recurring_token": TOKEN}), format!("{charge_id}-2")),
-        (adopted(), capture(700), "capture", json!({"amount": 700}), format!("{adopt_id}-1")),
-        (adopted(), Step::Release, "release", Value::Null, format!("{adopt_id}-1")),
-        (adopted(), Step::Cancel, "cancel", Value::Null, format!("{adopt_id}-1")),
+        (
+            charge,
+            Step::Charge,
+            "charge",
+            json!({"recurring_token": TOKEN}),
+            format!("{charge_id}-2"),
+        ),
+        (
+            adopted(),
+            capture(700),
+            "capture",
+            json!({"amount": 700}),
+            format!("{adopt_id}-1"),
+        ),
+        (
+            adopted(),
+            Step::Release,
+            "release",
+            Value::Null,
+            format!("{adopt_id}-1"),
+        ),
+        (
+            adopted(),
+            Step::Cancel,
+            "cancel",
+            Value::Null,
+            format!("{adopt_id}-1"),
+        ),
     ];
     for (payment, step, verb, body, key) in cases {
         gateway.send(permit_for(payment, step).await).await;
@@ -432,7 +605,10 @@ async fn each_call_goes_to_its_address_with_exactly_what_the_permit_says() {
         assert_eq!(sent.len(), 1, "{verb}");
         let call = &sent[0];
         assert_eq!(call.method, Method::POST);
-        assert_eq!(call.uri.to_string(), format!("/api/v1/purchases/{PURCHASE}/{verb}/"));
+        assert_eq!(
+            call.uri.to_string(),
+            format!("/api/v1/purchases/{PURCHASE}/{verb}/")
+        );
         assert_eq!(call.headers["authorization"], format!("Bearer {SECRET}"));
         assert_eq!(call.headers["idempotency-key"], key);
         let received = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
@@ -465,7 +641,11 @@ async fn no_two_look_ups_have_the_same_address_for_a_cache() {
     gateway.look_up(&account(), &purchase_id()).await;
     clock.advance(TimeDelta::milliseconds(1));
     gateway.look_up(&account(), &purchase_id()).await;
-    let addresses: Vec<_> = stub.sent().iter().map(|sent| sent.uri.to_string()).collect();
+    let addresses: Vec<_> = stub
+        .sent()
+        .iter()
+        .map(|sent| sent.uri.to_string())
+        .collect();
     let time = start_time().timestamp_millis();
     let expected =
         [time, time + 1].map(|time| format!("/api/v1/purchases/{PURCHASE}/?time={time}"));
@@ -478,11 +658,17 @@ async fn an_account_that_is_not_configured_calls_nobody() {
     let gateway = Setup::at(&stub.base_url).gateway();
     let stranger = AccountName::new("stranger").unwrap();
     let look = gateway.look_up(&stranger, &purchase_id()).await;
-    assert!(matches!(look, LookUp::Failed { denied: true, .. }), "{look:?}");
+    assert!(
+        matches!(look, LookUp::Failed { denied: true, .. }),
+        "{look:?}"
+    );
     let mut order = order(&payment(&stage::charge_of(TOKEN, 1500)));
     order.account = stranger;
     let code = "account_not_configured".to_owned();
-    assert_eq!(gateway.create(&order).await, Answer::NoEffect { code, denied: true });
+    assert_eq!(
+        gateway.create(&order).await,
+        Answer::NoEffect { code, denied: true }
+    );
     assert!(stub.sent().is_empty());
 }
 
@@ -504,7 +690,11 @@ async fn the_company_key_is_asked_for_once_and_again_only_when_a_signature_does_
 
     stub.answers(StatusCode::OK, json!(new.public_pem).to_string());
     for _ in 0..3 {
-        assert_eq!(check(&new.sign(body)).await, SignatureCheck::Bad, "not asked again so soon");
+        assert_eq!(
+            check(&new.sign(body)).await,
+            SignatureCheck::Bad,
+            "not asked again so soon"
+        );
     }
     assert!(stub.sent().is_empty());
     clock.advance(TimeDelta::minutes(1));
@@ -552,8 +742,14 @@ impl Played {
         let policy = policy(UnknownPolicy::Park);
         let number = payment.open(Step::Create, start_time(), &policy).unwrap();
         let answer = self.gateway.create(&order(&payment)).await;
-        let Answer::Shown(seen) = &answer else { panic!("{answer:?}") };
-        assert_eq!(seen.check(&payment, &policy), Ok(()), "it shows what was asked");
+        let Answer::Shown(seen) = &answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(
+            seen.check(&payment, &policy),
+            Ok(()),
+            "it shows what was asked"
+        );
         payment.answered(number, &answer, start_time(), &policy);
         payment
     }
@@ -566,12 +762,17 @@ impl Played {
     }
 
     async fn held(&self) -> Payment {
-        let payment =
-            self.created(&stage::authorize_of(r#"{"checkout":{}}"#, 1500, "{}")).await;
+        let payment = self
+            .created(&stage::authorize_of(r#"{"checkout":{}}"#, 1500, "{}"))
+            .await;
         let id = payment.purchase().unwrap().id.clone();
-        self.sandbox.pay(id.as_str().parse().unwrap(), TestCard::Plain, false);
+        self.sandbox
+            .pay(id.as_str().parse().unwrap(), TestCard::Plain, false);
         let seen = self.seen(&payment).await;
-        assert_eq!((seen.standing, seen.held_since), (Standing::Held, Some(start_time())));
+        assert_eq!(
+            (seen.standing, seen.held_since),
+            (Standing::Held, Some(start_time()))
+        );
         payment
     }
 
@@ -584,7 +785,9 @@ impl Played {
     }
 
     async fn send(&self, payment: &Payment, step: Step) -> Answer {
-        self.gateway.send(permit_for(payment.clone(), step).await).await
+        self.gateway
+            .send(permit_for(payment.clone(), step).await)
+            .await
     }
 }
 
@@ -602,16 +805,28 @@ async fn a_charge_of_a_saved_card_shows_the_money_taken() {
     let (payment, answer) = play.charge(&token).await;
     assert_eq!(standing(&answer), &Standing::Paid);
     let seen = play.seen(&payment).await;
-    assert_eq!(seen.taken, Some(Taken { amount: 1500, currency: "MYR".to_owned() }));
+    assert_eq!(
+        seen.taken,
+        Some(Taken {
+            amount: 1500,
+            currency: "MYR".to_owned()
+        })
+    );
     assert_eq!(seen.count(TryKind::Pay), 1);
-    assert_eq!(play.sandbox.taken_for_reference(payment.id().as_str()), 1500);
+    assert_eq!(
+        play.sandbox.taken_for_reference(payment.id().as_str()),
+        1500
+    );
 }
 
 #[tokio::test]
 async fn a_part_of_a_hold_is_captured_and_a_second_capture_conflicts() {
     let play = Played::start().await;
     let payment = play.held().await;
-    assert_eq!(standing(&play.send(&payment, capture(700)).await), &Standing::Paid);
+    assert_eq!(
+        standing(&play.send(&payment, capture(700)).await),
+        &Standing::Paid
+    );
     let seen = play.seen(&payment).await;
     assert_eq!(seen.taken.map(|taken| taken.amount), Some(700));
     assert_eq!(seen.total, 1500);
@@ -625,45 +840,72 @@ async fn a_part_of_a_hold_is_captured_and_a_second_capture_conflicts() {
 async fn a_hold_is_released_and_a_link_is_cancelled() {
     let play = Played::start().await;
     let payment = play.held().await;
-    assert_eq!(standing(&play.send(&payment, Step::Release).await), &Standing::Released);
+    assert_eq!(
+        standing(&play.send(&payment, Step::Release).await),
+        &Standing::Released
+    );
     let again = play.send(&payment, Step::Release).await;
     assert!(matches!(again, Answer::Conflict { .. }), "{again:?}");
 
-    let link = play.created(&stage::authorize_of(r#"{"checkout":{}}"#, 900, "{}")).await;
-    assert_eq!(standing(&play.send(&link, Step::Cancel).await), &Standing::Cancelled);
+    let link = play
+        .created(&stage::authorize_of(r#"{"checkout":{}}"#, 900, "{}"))
+        .await;
+    assert_eq!(
+        standing(&play.send(&link, Step::Cancel).await),
+        &Standing::Cancelled
+    );
 }
 
 #[tokio::test]
 async fn a_card_is_saved_without_money() {
     let play = Played::start().await;
-    let payment = play.created(r#""type":"save_card","customer":{"email":"p@t.example"}"#).await;
+    let payment = play
+        .created(r#""type":"save_card","customer":{"email":"p@t.example"}"#)
+        .await;
     let id = payment.purchase().unwrap().id.clone();
-    play.sandbox.pay(id.as_str().parse().unwrap(), TestCard::Plain, false);
+    play.sandbox
+        .pay(id.as_str().parse().unwrap(), TestCard::Plain, false);
     let seen = play.seen(&payment).await;
-    assert_eq!((seen.standing, seen.total, seen.card_saved), (Standing::CardSaved, 0, true));
+    assert_eq!(
+        (seen.standing, seen.total, seen.card_saved),
+        (Standing::CardSaved, 0, true)
+    );
 }
 
 #[tokio::test]
 async fn a_dead_card_a_decline_and_a_key_that_is_refused_are_told_apart() {
     let play = Played::start().await;
     let token = play.sandbox.save_card("payer@test.example");
-    play.sandbox.add_fault(Rule::on(Operation::Charge, Effect::decline("insufficient_funds")).times(1));
+    play.sandbox
+        .add_fault(Rule::on(Operation::Charge, Effect::decline("insufficient_funds")).times(1));
     let (payment, answer) = play.charge(&token.to_string()).await;
     let code = "purchase_charge_error".to_owned();
     assert_eq!(answer, Answer::Declined { code });
     let seen = play.seen(&payment).await;
     assert_eq!(seen.standing, Standing::Payable);
     let newest = seen.newest(TryKind::Pay).unwrap();
-    assert_eq!((newest.successful, newest.code.as_deref()), (false, Some("insufficient_funds")));
+    assert_eq!(
+        (newest.successful, newest.code.as_deref()),
+        (false, Some("insufficient_funds"))
+    );
 
     play.sandbox.kill_token(token);
     let (_, answer) = play.charge(&token.to_string()).await;
     let code = "invalid_recurring_token".to_owned();
-    assert_eq!(answer, Answer::NoEffect { code, denied: false });
+    assert_eq!(
+        answer,
+        Answer::NoEffect {
+            code,
+            denied: false
+        }
+    );
 
     let stranger = stage::gateway(&play.sandbox.base_url(), &Clock::manual(start_time()));
     let code = "authentication_failed".to_owned();
-    assert_eq!(stranger.create(&order(&payment)).await, Answer::NoEffect { code, denied: true });
+    assert_eq!(
+        stranger.create(&order(&payment)).await,
+        Answer::NoEffect { code, denied: true }
+    );
     let missing = play.gateway.look_up(&account(), &purchase_id()).await;
     assert_eq!(missing, LookUp::NotFound);
 }
@@ -672,14 +914,30 @@ async fn a_dead_card_a_decline_and_a_key_that_is_refused_are_told_apart() {
 async fn an_answer_that_broke_says_nothing_of_the_charge_that_went_through() {
     let play = Played::start().await;
     let token = play.sandbox.save_card("payer@test.example").to_string();
-    let broken = [Effect::reset_after_commit(), Effect::truncated(), Effect::status_after_commit(500)];
+    let broken = [
+        Effect::reset_after_commit(),
+        Effect::truncated(),
+        Effect::status_after_commit(500),
+    ];
     for effect in broken {
-        play.sandbox.add_fault(Rule::on(Operation::Charge, effect.clone()).times(1));
+        play.sandbox
+            .add_fault(Rule::on(Operation::Charge, effect.clone()).times(1));
         let (payment, answer) = play.charge(&token).await;
-        assert!(matches!(answer, Answer::Unknown { .. }), "{effect:?}: {answer:?}");
-        assert_eq!(play.seen(&payment).await.standing, Standing::Paid, "{effect:?}");
+        assert!(
+            matches!(answer, Answer::Unknown { .. }),
+            "{effect:?}: {answer:?}"
+        );
+        assert_eq!(
+            play.seen(&payment).await.standing,
+            Standing::Paid,
+            "{effect:?}"
+        );
     }
-    assert_eq!(play.sandbox.ledger().counts(Operation::Charge).arrived, 3, "each sent once");
+    assert_eq!(
+        play.sandbox.ledger().counts(Operation::Charge).arrived,
+        3,
+        "each sent once"
+    );
 }
 
 // ---- real payloads, where they are at hand ---------------------------------------------------
@@ -687,25 +945,71 @@ async fn an_answer_that_broke_says_nothing_of_the_charge_that_went_through() {
 fn sample(name: &str) -> Option<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/chip/samples");
     let near = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/chip/samples");
-    std::fs::read(folder.join(name)).or_else(|_| std::fs::read(near.join(name))).ok()
+    std::fs::read(folder.join(name))
+        .or_else(|_| std::fs::read(near.join(name)))
+        .ok()
 }
 
 #[test]
 fn the_gateways_own_samples_mean_what_they_say() {
-    let taken = |amount| Some(Taken { amount, currency: "MYR".to_owned() });
+    let taken = |amount| {
+        Some(Taken {
+            amount,
+            currency: "MYR".to_owned(),
+        })
+    };
     let table = [
-        ("webhook-01-event-Purchase-paid.json", Standing::Paid, 200, taken(200)),
-        ("webhook-04-event-Purchase-failed.json", Standing::Payable, 200, None),
-        ("webhook-06-event-Purchase-preauthorized.json", Standing::CardSaved, 0, None),
-        ("webhook-08-event-Purchase-hold.json", Standing::Held, 100, None),
-        ("webhook-10-event-Purchase-captured.json", Standing::Paid, 100, taken(100)),
-        ("webhook-16-event-Purchase-released.json", Standing::Released, 100, None),
-        ("webhook-17-event-Purchase-cancelled.json", Standing::Cancelled, 100, None),
+        (
+            "webhook-01-event-Purchase-paid.json",
+            Standing::Paid,
+            200,
+            taken(200),
+        ),
+        (
+            "webhook-04-event-Purchase-failed.json",
+            Standing::Payable,
+            200,
+            None,
+        ),
+        (
+            "webhook-06-event-Purchase-preauthorized.json",
+            Standing::CardSaved,
+            0,
+            None,
+        ),
+        (
+            "webhook-08-event-Purchase-hold.json",
+            Standing::Held,
+            100,
+            None,
+        ),
+        (
+            "webhook-10-event-Purchase-captured.json",
+            Standing::Paid,
+            100,
+            taken(100),
+        ),
+        (
+            "webhook-16-event-Purchase-released.json",
+            Standing::Released,
+            100,
+            None,
+        ),
+        (
+            "webhook-17-event-Purchase-cancelled.json",
+            Standing::Cancelled,
+            100,
+            None,
+        ),
     ];
     for (name, standing, total, taken) in table {
         let Some(body) = sample(name) else { return };
         let seen = read_sighting(&body).unwrap();
-        assert_eq!((seen.standing, seen.total, seen.taken), (standing, total, taken), "{name}");
+        assert_eq!(
+            (seen.standing, seen.total, seen.taken),
+            (standing, total, taken),
+            "{name}"
+        );
         assert!(seen.test && seen.due.is_some(), "{name}");
     }
     let captured = read_sighting(&sample("webhook-10-event-Purchase-captured.json").unwrap());
@@ -722,10 +1026,19 @@ fn the_gateways_own_samples_mean_what_they_say() {
 async fn the_gateways_own_error_bodies_are_classified() {
     let stub = Stub::start().await;
     let gateway = Setup::at(&stub.base_url).gateway();
-    let refused = |code: &str, denied| Answer::NoEffect { code: code.to_owned(), denied };
-    let conflict = |code: &str| Answer::Conflict { code: code.to_owned() };
+    let refused = |code: &str, denied| Answer::NoEffect {
+        code: code.to_owned(),
+        denied,
+    };
+    let conflict = |code: &str| Answer::Conflict {
+        code: code.to_owned(),
+    };
     let table = [
-        ("error-400-capture-amount-too-large.json", 400, refused("max_value", false)),
+        (
+            "error-400-capture-amount-too-large.json",
+            400,
+            refused("max_value", false),
+        ),
         (
             "error-400-capture-wrong-status.json",
             400,
@@ -736,20 +1049,35 @@ async fn the_gateways_own_error_bodies_are_classified() {
             400,
             refused("invalid_recurring_token", false),
         ),
-        ("error-400-generic-object-form-docs.json", 400, refused("error_code", false)),
-        ("error-401-bad-secret-key.json", 401, refused("authentication_failed", true)),
+        (
+            "error-400-generic-object-form-docs.json",
+            400,
+            refused("error_code", false),
+        ),
+        (
+            "error-401-bad-secret-key.json",
+            401,
+            refused("authentication_failed", true),
+        ),
     ];
     for (name, status, expected) in table {
         let Some(body) = sample(name) else { return };
-        stub.answers(StatusCode::from_u16(status).unwrap(), String::from_utf8(body).unwrap());
-        let answer = gateway.send(permit_for(adopted(), capture(700)).await).await;
+        stub.answers(
+            StatusCode::from_u16(status).unwrap(),
+            String::from_utf8(body).unwrap(),
+        );
+        let answer = gateway
+            .send(permit_for(adopted(), capture(700)).await)
+            .await;
         assert_eq!(answer, expected, "{name}");
     }
 }
 
 #[test]
 fn the_gateways_own_signature_verifies_and_one_flipped_bit_does_not() {
-    let Some(vector) = sample("signature-vector-1-purchase-created.json") else { return };
+    let Some(vector) = sample("signature-vector-1-purchase-created.json") else {
+        return;
+    };
     let vector: Value = serde_json::from_slice(&vector).unwrap();
     let text = |field: &str| vector[field].as_str().unwrap().to_owned();
     let key = PublicKey::from_pem(&text("public_key_pem")).unwrap();
@@ -758,6 +1086,10 @@ fn the_gateways_own_signature_verifies_and_one_flipped_bit_does_not() {
     assert!(key.signed(&body, &signature));
     body[100] ^= 1;
     assert!(!key.signed(&body, &signature));
-    let other = serde_json::from_slice::<String>(&sample("public-key-response-example.json").unwrap());
-    assert_eq!(format!("{:?}", PublicKey::from_pem(&other.unwrap()).unwrap()), "PublicKey(RSA 3072)");
+    let other =
+        serde_json::from_slice::<String>(&sample("public-key-response-example.json").unwrap());
+    assert_eq!(
+        format!("{:?}", PublicKey::from_pem(&other.unwrap()).unwrap()),
+        "PublicKey(RSA 3072)"
+    );
 }

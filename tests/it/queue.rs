@@ -1,6 +1,7 @@
 //! Promises of the queue.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod on_redis;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use holdfast::clock::Clock;
 use holdfast::payment::{Payment, PaymentId, Request, Timestamp};
 use holdfast::queue::{Cause, Handler, Settings, Stopped, run};
 use holdfast::store::memory::MemoryStore;
-use holdfast::store::{Claim, Store, Then};
+use holdfast::store::{Claim, SaveError, Store, Then};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -461,6 +462,47 @@ async fn a_store_that_is_away_ends_nothing() {
     take(&mut began, 1).await;
     gate.add_permits(2);
     assert_eq!(running.stop().await.finished, 2);
+}
+
+#[tokio::test]
+async fn turns_keep_leases_that_ran_out_while_the_store_was_away() {
+    let (store, clock) = store_leasing(3, 500).await;
+    let settings = Settings {
+        lease_ms: 500,
+        poll_ms: 10,
+        ..QUICK
+    };
+    let (handler, mut began, gate) = gated(&store);
+    let running = start(&store, &clock, settings, handler);
+    take(&mut began, 3).await;
+    store.go_away();
+    let ends = clock.now() + TimeDelta::milliseconds(500);
+    until("the leases ran out", || {
+        clock.now() > ends && store.failures() >= 2
+    })
+    .await;
+    store.come_back();
+    let claims = store.claims();
+    until("the queue claims again", || store.claims() > claims).await;
+    gate.add_permits(3);
+    until("the turns ended", || store.saves() == 3).await;
+    running.stop().await;
+    assert_eq!(store.brought(), 3, "nothing was claimed twice");
+}
+
+#[tokio::test]
+async fn a_queue_that_breaks_says_so_and_gives_back_what_it_holds() {
+    let (store, clock) = store_with(2).await;
+    store.break_renewals();
+    let settings = Settings {
+        renew_ms: 10,
+        shutdown_ms: 50,
+        ..QUICK
+    };
+    let running = start(&store, &clock, settings, |_: Claim| pending());
+    let stopped = soon(running.task).await.unwrap();
+    assert_eq!((stopped.cause, stopped.given_back), (Cause::Broken, 2));
+    assert_eq!(store.stats().await.unwrap().due_now, 2);
 }
 
 #[tokio::test]

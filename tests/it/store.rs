@@ -1,6 +1,9 @@
 //! Promises of the store.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod broken_redis;
+mod in_memory;
 mod on_redis;
 mod promises;
 mod scripts;

@@ -9,17 +9,15 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, ServerError, Value};
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, Value};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::call::{self, Call};
 use super::durability::{Inspection, Lineage, question};
 use super::settings::{Profile, Settings};
+use super::trouble::{LinkFault, Pause, may_pass, no_answer, refusal, refused, unreachable};
 use crate::store::{NotDurable, StoreError};
-
-const FIRST_PAUSE_MS: u64 = 20;
-const LONGEST_PAUSE_MS: u64 = 1_000;
 
 /// The shared link; clones share it.
 #[derive(Clone)]
@@ -51,24 +49,6 @@ enum State {
 struct Live {
     connection: MultiplexedConnection,
     epoch: u64,
-}
-
-/// Why the link cannot be made.
-pub(super) enum LinkFault {
-    /// The address is none.
-    Address(String),
-    /// Nobody answers there, or not in time.
-    Unreachable(String),
-    /// Whoever answers there will not do.
-    Unusable(String),
-}
-
-impl LinkFault {
-    fn into_text(self) -> String {
-        match self {
-            Self::Address(text) | Self::Unreachable(text) | Self::Unusable(text) => text,
-        }
-    }
 }
 
 impl Link {
@@ -364,63 +344,10 @@ impl Shared {
     }
 }
 
-fn unreachable(error: &redis::RedisError) -> LinkFault {
-    match error.kind() {
-        redis::ErrorKind::AuthenticationFailed => {
-            LinkFault::Unusable("refuses user or password".to_owned())
-        }
-        _ => LinkFault::Unreachable(error.to_string()),
-    }
-}
-
 fn pipeline_of<'a>(calls: impl Iterator<Item = &'a Call>) -> Pipeline {
     let mut pipeline = Pipeline::new();
     for call in calls {
         pipeline.add_command(call.command());
     }
     pipeline
-}
-
-/// Turns a reply that is an error into one.
-fn refused(reply: Value) -> Result<Value, StoreError> {
-    match reply {
-        Value::ServerError(error) => match error.code() {
-            "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" => {
-                Err(StoreError::Unavailable(refusal(&error)))
-            }
-            _ => Err(StoreError::Refused(refusal(&error))),
-        },
-        reply => Ok(reply),
-    }
-}
-
-fn refusal(error: &ServerError) -> String {
-    format!("{} {}", error.code(), error.details().unwrap_or_default())
-}
-
-/// Whether the same call may go through later: the link is down, the disk or the memory is full.
-fn may_pass(error: &StoreError) -> bool {
-    match error {
-        StoreError::Unavailable(_) => true,
-        StoreError::Refused(why) => why.starts_with("OOM ") || why.starts_with("MISCONF "),
-        StoreError::Unreadable { .. } => false,
-    }
-}
-
-fn no_answer(patience: Duration) -> StoreError {
-    StoreError::Unavailable(format!("no answer within {patience:?}"))
-}
-
-/// Pauses that grow, each one a little different so that workers do not move in step.
-#[derive(Default)]
-pub(super) struct Pause {
-    rests: u32,
-}
-
-impl Pause {
-    pub(super) async fn rest(&mut self) {
-        let base = (FIRST_PAUSE_MS << self.rests.min(10)).min(LONGEST_PAUSE_MS);
-        self.rests += 1;
-        sleep(Duration::from_millis(rand::random_range(base / 2..=base))).await;
-    }
 }

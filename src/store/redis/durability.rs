@@ -159,3 +159,67 @@ impl Inspection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOUND: [&str; 4] = [
+        "redis_version:7.0.15\r\nrun_id:aaa\r\n",
+        "role:master\r\nmaster_replid:bbb\r\n",
+        "maxmemory_policy:noeviction\r\n",
+        "aof_enabled:1\r\naof_last_write_status:ok\r\n",
+    ];
+
+    fn seen(from: &str, to: &str) -> Inspection {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let mut answers: Vec<Value> = SOUND
+            .iter()
+            .map(|text| bulk(&text.replace(from, to)))
+            .collect();
+        answers.push(Value::Array(vec![bulk("appendfsync"), bulk("always")]));
+        Inspection::read(&answers)
+    }
+
+    #[test]
+    fn a_sound_redis_is_good_enough() {
+        let seen = seen("", "");
+        seen.check_usable().unwrap();
+        seen.check_durable(Profile::Solo).unwrap();
+    }
+
+    #[test]
+    fn a_redis_that_cannot_write_to_its_disk_moves_no_money() {
+        let lack = seen("status:ok", "status:err")
+            .check_durable(Profile::Solo)
+            .unwrap_err();
+        assert!(lack.problem.contains("aof_last_write_status"), "{lack}");
+    }
+
+    #[test]
+    fn what_is_too_old_or_a_replica_is_not_used() {
+        for (from, to) in [
+            ("7.0.15", "6.2.14"),
+            ("7.0.15", ""),
+            ("role:master", "role:slave"),
+        ] {
+            seen(from, to).check_usable().unwrap_err();
+        }
+        // Valkey calls itself Redis 7.2 for the sake of old clients, and then says who it is.
+        let valkey = seen("7.0.15", "7.2.4\r\nvalkey_version:8.1.0");
+        assert_eq!(valkey.version, "8.1.0");
+        valkey.check_usable().unwrap();
+    }
+
+    #[test]
+    fn a_restart_a_failover_and_a_change_of_role_change_the_lineage() {
+        let sound = seen("", "").lineage;
+        for (from, to) in [
+            ("aaa", "ccc"),
+            ("bbb", "ccc"),
+            ("role:master", "role:slave"),
+        ] {
+            assert_ne!(seen(from, to).lineage, sound);
+        }
+    }
+}

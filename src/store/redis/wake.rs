@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Pause;
+use super::trouble::Pause;
 
 /// After so long without a hint the connection is asked whether it still stands.
 const QUIET: Duration = Duration::from_secs(30);

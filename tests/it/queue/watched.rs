@@ -24,6 +24,7 @@ pub(super) struct Watched<S> {
     hints: Mutex<Hints>,
     withheld: AtomicBool,
     leases_lost: AtomicBool,
+    renewals_broken: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
@@ -48,6 +49,7 @@ impl<S: Store> Watched<S> {
             hints: Mutex::new(Hints::True),
             withheld: AtomicBool::default(),
             leases_lost: AtomicBool::default(),
+            renewals_broken: AtomicBool::default(),
         }
     }
 
@@ -121,6 +123,11 @@ impl<S: Store> Watched<S> {
         self.leases_lost.store(true, Ordering::Release);
     }
 
+    /// From now on, a renewal panics.
+    pub(super) fn break_renewals(&self) {
+        self.renewals_broken.store(true, Ordering::Release);
+    }
+
     fn there(&self) -> Result<(), StoreError> {
         if self.away.load(Ordering::Acquire) {
             self.failures.fetch_add(1, Ordering::AcqRel);
@@ -163,6 +170,10 @@ impl<S: Store> Store for Watched<S> {
 
     async fn renew(&self, claims: &[ClaimKey]) -> Result<Vec<ClaimKey>, StoreError> {
         self.there()?;
+        assert!(
+            !self.renewals_broken.load(Ordering::Acquire),
+            "it is meant to break"
+        );
         self.renewals.lock().unwrap().push(claims.to_vec());
         if self.leases_lost.load(Ordering::Acquire) {
             return Ok(claims.to_vec());

@@ -18,7 +18,13 @@ pub(super) async fn raw(redis: &Redis) -> redis::aio::MultiplexedConnection {
 
 pub(super) async fn configure(redis: &Redis, name: &str, value: &str) {
     let mut config = redis::cmd("CONFIG");
-    config.arg("SET").arg(name).arg(value).exec_async(&mut raw(redis).await).await.unwrap();
+    config
+        .arg("SET")
+        .arg(name)
+        .arg(value)
+        .exec_async(&mut raw(redis).await)
+        .await
+        .unwrap();
 }
 
 fn key(id: &PaymentId) -> String {
@@ -31,7 +37,10 @@ async fn on(world: &World<RedisStore>) -> redis::aio::MultiplexedConnection {
 
 async fn refusal(options: RedisOptions, profile: Profile) -> OpenError {
     let redis = Redis::start(options).await.unwrap();
-    let settings = Settings { profile, ..settings(redis.url()) };
+    let settings = Settings {
+        profile,
+        ..settings(redis.url())
+    };
     let opened = RedisStore::connect(settings, Clock::manual(start())).await;
     opened.err().expect("it must not be opened")
 }
@@ -47,7 +56,10 @@ fn names_the_fix(error: &OpenError, setting: &str, value: &str, fix: &str) {
 #[tokio::test]
 async fn a_redis_that_evicts_is_refused_whatever_the_profile() {
     for profile in [Profile::Dev, Profile::Solo] {
-        let options = RedisOptions { eviction: "allkeys-lru", ..RedisOptions::default() };
+        let options = RedisOptions {
+            eviction: "allkeys-lru",
+            ..RedisOptions::default()
+        };
         let error = refusal(options, profile).await;
         let fix = "CONFIG SET maxmemory-policy noeviction";
         names_the_fix(&error, "maxmemory-policy", "allkeys-lru", fix);
@@ -56,10 +68,21 @@ async fn a_redis_that_evicts_is_refused_whatever_the_profile() {
 
 #[tokio::test]
 async fn solo_refuses_what_is_not_on_disk_before_it_is_answered() {
-    let options = RedisOptions { append_fsync: "everysec", ..RedisOptions::default() };
+    let options = RedisOptions {
+        append_fsync: "everysec",
+        ..RedisOptions::default()
+    };
     let error = refusal(options, Profile::Solo).await;
-    names_the_fix(&error, "appendfsync", "everysec", "CONFIG SET appendfsync always");
-    let options = RedisOptions { append_only: false, ..RedisOptions::default() };
+    names_the_fix(
+        &error,
+        "appendfsync",
+        "everysec",
+        "CONFIG SET appendfsync always",
+    );
+    let options = RedisOptions {
+        append_only: false,
+        ..RedisOptions::default()
+    };
     let error = refusal(options, Profile::Solo).await;
     names_the_fix(&error, "appendonly", "no", "CONFIG SET appendonly yes");
 }
@@ -71,7 +94,12 @@ async fn solo_refuses_when_it_cannot_see_the_settings() {
         ..RedisOptions::default()
     };
     let error = refusal(options, Profile::Solo).await;
-    names_the_fix(&error, "appendfsync", "CONFIG is refused", "allow CONFIG GET");
+    names_the_fix(
+        &error,
+        "appendfsync",
+        "CONFIG is refused",
+        "allow CONFIG GET",
+    );
 }
 
 #[tokio::test]
@@ -82,10 +110,18 @@ async fn replicated_is_refused_until_it_is_built() {
 
 #[tokio::test]
 async fn dev_takes_any_redis_that_does_not_evict() {
-    let options = RedisOptions { append_only: false, ..RedisOptions::default() };
+    let options = RedisOptions {
+        append_only: false,
+        ..RedisOptions::default()
+    };
     let redis = Redis::start(options).await.unwrap();
-    let settings = Settings { profile: Profile::Dev, ..settings(redis.url()) };
-    let store = RedisStore::connect(settings, Clock::system()).await.unwrap();
+    let settings = Settings {
+        profile: Profile::Dev,
+        ..settings(redis.url())
+    };
+    let store = RedisStore::connect(settings, Clock::system())
+        .await
+        .unwrap();
     store.durability().unwrap();
 }
 
@@ -93,14 +129,29 @@ async fn dev_takes_any_redis_that_does_not_evict() {
 async fn a_password_is_never_printed() {
     let url = "redis://worker:opensesame@127.0.0.1:1/0".to_owned();
     let wrong = [
-        Settings { url: url.clone(), ..Settings::default() },
-        Settings { url: url.replace(":1/", ":no-port/"), ..Settings::default() },
-        Settings { url: url.replace("redis://", "rediss://"), ..Settings::default() },
-        Settings { url: url.replace("redis://", "http://"), ..Settings::default() },
+        Settings {
+            url: url.clone(),
+            ..Settings::default()
+        },
+        Settings {
+            url: url.replace(":1/", ":no-port/"),
+            ..Settings::default()
+        },
+        Settings {
+            url: url.replace("redis://", "rediss://"),
+            ..Settings::default()
+        },
+        Settings {
+            url: url.replace("redis://", "http://"),
+            ..Settings::default()
+        },
     ];
     for settings in wrong {
         let printed = format!("{settings:?}");
-        let error = RedisStore::connect(settings, Clock::system()).await.err().unwrap();
+        let error = RedisStore::connect(settings, Clock::system())
+            .await
+            .err()
+            .unwrap();
         let all = format!("{printed} {error} {error:?}");
         assert!(!all.contains("opensesame"), "{all}");
     }
@@ -109,14 +160,44 @@ async fn a_password_is_never_printed() {
 #[tokio::test]
 async fn settings_that_cannot_be_right_are_refused_by_name() {
     let wrong = [
-        ("response_timeout_ms", Settings { response_timeout_ms: 1_999, ..Settings::default() }),
-        ("prefix", Settings { prefix: "a}b".to_owned(), ..Settings::default() }),
-        ("lease_ms", Settings { lease_ms: 0, ..Settings::default() }),
-        ("TLS", Settings { url: "rediss://localhost".to_owned(), ..Settings::default() }),
+        (
+            "response_timeout_ms",
+            Settings {
+                response_timeout_ms: 1_999,
+                ..Settings::default()
+            },
+        ),
+        (
+            "prefix",
+            Settings {
+                prefix: "a}b".to_owned(),
+                ..Settings::default()
+            },
+        ),
+        (
+            "lease_ms",
+            Settings {
+                lease_ms: 0,
+                ..Settings::default()
+            },
+        ),
+        (
+            "TLS",
+            Settings {
+                url: "rediss://localhost".to_owned(),
+                ..Settings::default()
+            },
+        ),
     ];
     for (name, settings) in wrong {
-        let error = RedisStore::connect(settings, Clock::system()).await.err().unwrap();
-        assert!(matches!(&error, OpenError::Setting(text) if text.contains(name)), "{error}");
+        let error = RedisStore::connect(settings, Clock::system())
+            .await
+            .err()
+            .unwrap();
+        assert!(
+            matches!(&error, OpenError::Setting(text) if text.contains(name)),
+            "{error}"
+        );
     }
 }
 
@@ -127,14 +208,24 @@ async fn what_falls_short_later_stops_money_and_nothing_else() {
     let mut claim = claimed_open(&world).await;
     configure(redis, "appendfsync", "everysec").await;
     world.store.inspect().await.unwrap();
-    assert!(world.store.durability().unwrap_err().problem.contains("everysec"));
+    assert!(
+        world
+            .store
+            .durability()
+            .unwrap_err()
+            .problem
+            .contains("everysec")
+    );
     let refused = world.store.license(&mut claim).await;
     assert!(matches!(refused, Err(SaveError::NotDurable(_))));
     let stored = world.store.load(&claim.key.id).await.unwrap().unwrap();
-    assert!(stored.payment.attempts().is_empty(), "nothing was written either");
+    assert!(
+        stored.payment.attempts().is_empty(),
+        "nothing was written either"
+    );
     configure(redis, "appendfsync", "always").await;
     world.store.inspect().await.unwrap();
-    world.store.license(&mut claim).await.unwrap();
+    assert!(world.store.license(&mut claim).await.is_ok());
 }
 
 async fn claimed_open(world: &World<RedisStore>) -> Claim {
@@ -149,7 +240,12 @@ async fn claimed_open(world: &World<RedisStore>) -> Claim {
 async fn a_record_that_cannot_be_read_blocks_no_other() {
     let world = World::on_redis().await;
     let mut raw = on(&world).await;
-    let bodies = ["no json", r#"{"v":2}"#, r#"{"v":1,"id":"secret-looking"}"#, ""];
+    let bodies = [
+        "no json",
+        r#"{"v":2}"#,
+        r#"{"v":1,"id":"secret-looking"}"#,
+        "",
+    ];
     for (number, body) in bodies.iter().enumerate() {
         let bad = world.created(&format!("bad-{number}")).await;
         let mut set = redis::cmd("HSET");
@@ -163,7 +259,11 @@ async fn a_record_that_cannot_be_read_blocks_no_other() {
     let claims = world.store.claim(10).await.unwrap();
     assert_eq!(claims.claims.len(), 1);
     assert_eq!(claims.claims[0].key.id, *good.id());
-    let listed = world.store.list(good.state().name(), None, 10).await.unwrap();
+    let listed = world
+        .store
+        .list(good.state().name(), None, 10)
+        .await
+        .unwrap();
     assert_eq!(listed.payments.len(), 1);
     // They are tried again, but not at once.
     assert_eq!(world.store.stats().await.unwrap().unfinished, 5);
@@ -182,7 +282,11 @@ async fn a_record_that_cannot_be_read_blocks_no_other() {
 async fn a_due_entry_without_a_record_blocks_no_other() {
     let world = World::on_redis().await;
     let gone = world.created("gone").await;
-    redis::cmd("DEL").arg(key(gone.id())).exec_async(&mut on(&world).await).await.unwrap();
+    redis::cmd("DEL")
+        .arg(key(gone.id()))
+        .exec_async(&mut on(&world).await)
+        .await
+        .unwrap();
     let claim = world.claimed("good").await;
     assert_ne!(claim.key.id, *gone.id());
     world.claim_none().await;
@@ -195,7 +299,11 @@ async fn only_what_is_finished_ever_expires() {
     let mut claim = world.claimed("one").await;
     let id = claim.key.id.clone();
     let mut lives = async |after: &str| {
-        let ttl: i64 = redis::cmd("PTTL").arg(key(&id)).query_async(&mut raw).await.unwrap();
+        let ttl: i64 = redis::cmd("PTTL")
+            .arg(key(&id))
+            .query_async(&mut raw)
+            .await
+            .unwrap();
         let due = format!("{{hf:{}}}:due", id.spread() % 8);
         let mut score = redis::cmd("ZSCORE");
         score.arg(due).arg(id.as_str());
@@ -209,21 +317,43 @@ async fn only_what_is_finished_ever_expires() {
     lives("nudge").await;
     let mut asked = world.store.load(&claim.key.id).await.unwrap().unwrap();
     let stop = IdempotencyKey::new("stop").unwrap();
-    asked.payment.command(stop, Command::Cancel, world.now()).unwrap();
+    asked
+        .payment
+        .command(stop, Command::Cancel, world.now())
+        .unwrap();
     world.store.command(&asked, None).await.unwrap();
     lives("command").await;
-    world.store.give_back(&claim.key, world.now()).await.unwrap();
+    world
+        .store
+        .give_back(&claim.key, world.now())
+        .await
+        .unwrap();
     lives("give back").await;
     let mut claim = world.claim_one().await;
     world.park(&mut claim.payment);
-    world.store.save(&mut claim, Then::Rest(None)).await.unwrap();
+    world
+        .store
+        .save(&mut claim, Then::Rest(None))
+        .await
+        .unwrap();
     lives("park and rest").await;
     let mut claim = world.claim_one().await;
     world.fail(&mut claim.payment);
-    world.store.save(&mut claim, Then::Rest(None)).await.unwrap();
-    let ttl: i64 = redis::cmd("PTTL").arg(key(&id)).query_async(&mut raw).await.unwrap();
+    world
+        .store
+        .save(&mut claim, Then::Rest(None))
+        .await
+        .unwrap();
+    let ttl: i64 = redis::cmd("PTTL")
+        .arg(key(&id))
+        .query_async(&mut raw)
+        .await
+        .unwrap();
     let days = i64::from(Settings::default().retention_days);
-    assert!(ttl > (days - 1) * 86_400_000 && ttl <= days * 86_400_000, "{ttl}");
+    assert!(
+        ttl > (days - 1) * 86_400_000 && ttl <= days * 86_400_000,
+        "{ttl}"
+    );
 }
 
 #[tokio::test]
@@ -232,24 +362,43 @@ async fn the_sweep_takes_out_what_expired_and_nothing_else() {
     for name in ["kept", "gone"] {
         let mut claim = world.claimed(name).await;
         world.fail(&mut claim.payment);
-        world.store.save(&mut claim, Then::Rest(None)).await.unwrap();
+        world
+            .store
+            .save(&mut claim, Then::Rest(None))
+            .await
+            .unwrap();
     }
     world.created("waiting").await;
     assert_eq!(world.store.sweep().await.unwrap(), 0);
     let gone = payment("gone", world.now());
-    redis::cmd("DEL").arg(key(gone.id())).exec_async(&mut on(&world).await).await.unwrap();
+    redis::cmd("DEL")
+        .arg(key(gone.id()))
+        .exec_async(&mut on(&world).await)
+        .await
+        .unwrap();
     assert_eq!(world.store.sweep().await.unwrap(), 1);
     let counts = world.store.stats().await.unwrap().by_state;
-    assert_eq!(counts.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(
+        counts.iter().map(|(_, count)| *count).collect::<Vec<_>>(),
+        [1, 1]
+    );
 }
 
 #[tokio::test]
 async fn scripts_that_redis_forgot_are_told_again() {
     let world = World::on_redis().await;
     let mut flush = redis::cmd("SCRIPT");
-    flush.arg("FLUSH").exec_async(&mut on(&world).await).await.unwrap();
+    flush
+        .arg("FLUSH")
+        .exec_async(&mut on(&world).await)
+        .await
+        .unwrap();
     let mut claim = world.claimed("one").await;
-    world.store.save(&mut claim, Then::Rest(None)).await.unwrap();
+    world
+        .store
+        .save(&mut claim, Then::Rest(None))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -257,9 +406,13 @@ async fn the_time_of_redis_is_the_time() {
     let redis = Redis::start(RedisOptions::default()).await.unwrap();
     let clock = Clock::system();
     clock.sync(start());
-    let store = RedisStore::connect(settings(redis.url()), clock.clone()).await.unwrap();
-    let (seconds, _): (i64, i64) =
-        redis::cmd("TIME").query_async(&mut raw(&redis).await).await.unwrap();
+    let store = RedisStore::connect(settings(redis.url()), clock.clone())
+        .await
+        .unwrap();
+    let (seconds, _): (i64, i64) = redis::cmd("TIME")
+        .query_async(&mut raw(&redis).await)
+        .await
+        .unwrap();
     assert!((clock.now().timestamp() - seconds).abs() < 60);
     clock.sync(start());
     store.claim(1).await.unwrap();
@@ -268,12 +421,19 @@ async fn the_time_of_redis_is_the_time() {
 
 #[tokio::test]
 async fn it_works_over_tcp_too() {
-    let options = RedisOptions { tcp: true, ..RedisOptions::default() };
+    let options = RedisOptions {
+        tcp: true,
+        ..RedisOptions::default()
+    };
     let redis = Redis::start(options).await.unwrap();
     let settings = settings(redis.tcp_url().unwrap());
     let clock = Clock::manual(start());
     let store = RedisStore::connect(settings, clock.clone()).await.unwrap();
-    let world = World { store, clock, redis: Some(redis) };
+    let world = World {
+        store,
+        clock,
+        redis: Some(redis),
+    };
     world.claimed("one").await;
 }
 
@@ -281,10 +441,14 @@ async fn it_works_over_tcp_too() {
 async fn workers_wake_each_other() {
     let world = World::on_redis().await;
     let url = world.redis.as_ref().unwrap().url();
-    let other = RedisStore::connect(settings(url), world.clock.clone()).await.unwrap();
+    let other = RedisStore::connect(settings(url), world.clock.clone())
+        .await
+        .unwrap();
     let bound = Duration::from_secs(10);
     // The first wake-up is that of the listener having begun to listen.
-    tokio::time::timeout(bound, other.woken()).await.expect("it listens");
+    tokio::time::timeout(bound, other.woken())
+        .await
+        .expect("it listens");
     tokio::spawn({
         let store = world.store.clone();
         let now = world.now();
@@ -293,5 +457,7 @@ async fn workers_wake_each_other() {
             store.create(&payment, now).await.unwrap();
         }
     });
-    tokio::time::timeout(bound, other.woken()).await.expect("it was woken");
+    tokio::time::timeout(bound, other.woken())
+        .await
+        .expect("it was woken");
 }

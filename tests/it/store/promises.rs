@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 
 use holdfast::payment::{Command, IdempotencyKey, PaymentId, StateName};
-use holdfast::store::{
-    Created, Cursor, Loaded, Nudged, SaveError, Saved, Store, Then,
-};
+use holdfast::store::{Created, Cursor, Loaded, Nudged, SaveError, Saved, Store, Then};
 
 use super::world::{LEASE_MS, Watched, World, adopted, payment, worth};
 
@@ -13,7 +11,7 @@ macro_rules! promises {
     ($($name:ident)*) => {
         mod in_memory {
             use super::World;
-            $(#[tokio::test] async fn $name() { super::$name(World::in_memory().await).await; })*
+            $(#[tokio::test] async fn $name() { super::$name(World::in_memory()).await; })*
         }
         mod on_redis {
             use super::World;
@@ -57,22 +55,36 @@ promises! {
 
 fn command(loaded: &mut Loaded, key: &str, world_now: holdfast::payment::Timestamp) {
     let key = IdempotencyKey::new(key).unwrap();
-    let answer = loaded.payment.command(key, Command::Cancel, world_now).unwrap();
+    let answer = loaded
+        .payment
+        .command(key, Command::Cancel, world_now)
+        .unwrap();
     assert!(answer.is_accepted());
 }
 
 async fn loaded<S: Store>(world: &World<S>, id: &PaymentId) -> Loaded {
-    world.store.load(id).await.unwrap().expect("it was recorded")
+    world
+        .store
+        .load(id)
+        .await
+        .unwrap()
+        .expect("it was recorded")
 }
 
 async fn a_payment_is_recorded_as_it_is<S: Watched>(world: World<S>) {
     let payment = payment("one", world.now());
     assert_eq!(world.store.load(payment.id()).await.unwrap(), None);
     let due = world.in_ms(5_000);
-    assert_eq!(world.store.create(&payment, due).await.unwrap(), Created::New);
+    assert_eq!(
+        world.store.create(&payment, due).await.unwrap(),
+        Created::New
+    );
     let loaded = loaded(&world, payment.id()).await;
     assert_eq!(loaded.payment, payment);
-    assert_eq!((loaded.version, loaded.nudges, loaded.claimed), (1, 0, false));
+    assert_eq!(
+        (loaded.version, loaded.nudges, loaded.claimed),
+        (1, 0, false)
+    );
     assert_eq!((loaded.stored, loaded.due), (StateName::New, Some(due)));
 }
 
@@ -85,7 +97,10 @@ async fn the_same_key_is_the_same_payment<S: Watched>(world: World<S>) {
     };
     assert_eq!(found.payment, first);
     let other = worth("one", 9_900, world.now());
-    assert_eq!(world.store.create(&other, world.now()).await.unwrap(), Created::Conflict);
+    assert_eq!(
+        world.store.create(&other, world.now()).await.unwrap(),
+        Created::Conflict
+    );
     assert_eq!(loaded(&world, first.id()).await.payment, first);
     assert_eq!(world.store.events_so_far().await.len(), 1);
 }
@@ -114,7 +129,10 @@ async fn a_claim_tells_when_the_next_is_due<S: Watched>(world: World<S>) {
     assert_eq!(world.store.claim(2).await.unwrap().claims.len(), 1);
     let soon = payment("soon", world.now());
     world.store.create(&soon, world.in_ms(700)).await.unwrap();
-    assert_eq!(world.store.claim(1).await.unwrap().next_due, Some(world.in_ms(700)));
+    assert_eq!(
+        world.store.claim(1).await.unwrap().next_due,
+        Some(world.in_ms(700))
+    );
 }
 
 async fn a_lapsed_lease_goes_to_another_and_the_first_is_lost<S: Watched>(world: World<S>) {
@@ -128,7 +146,11 @@ async fn a_lapsed_lease_goes_to_another_and_the_first_is_lost<S: Watched>(world:
     assert!(matches!(save, Err(SaveError::Lost)));
     let keys = [first.key.clone(), second.key.clone()];
     assert_eq!(world.store.renew(&keys).await.unwrap(), [first.key.clone()]);
-    world.store.give_back(&first.key, world.now()).await.unwrap();
+    world
+        .store
+        .give_back(&first.key, world.now())
+        .await
+        .unwrap();
     world.claim_none().await;
     world.store.save(&mut second, Then::Keep).await.unwrap();
 }
@@ -137,7 +159,14 @@ async fn a_renewed_lease_does_not_lapse<S: Watched>(world: World<S>) {
     let claim = world.claimed("one").await;
     for _ in 0..5 {
         world.pass(LEASE_MS - 1);
-        assert!(world.store.renew(&[claim.key.clone()]).await.unwrap().is_empty());
+        assert!(
+            world
+                .store
+                .renew(std::slice::from_ref(&claim.key))
+                .await
+                .unwrap()
+                .is_empty()
+        );
         world.claim_none().await;
     }
 }
@@ -150,7 +179,10 @@ async fn a_save_needs_the_version_it_read<S: Watched>(world: World<S>) {
     let stored = loaded(&world, &claim.key.id).await;
     assert_eq!((stored.version, stored.payment), (3, claim.payment.clone()));
     let missing = payment("missing", world.now());
-    let stranger = Loaded { payment: missing, ..loaded(&world, &claim.key.id).await };
+    let stranger = Loaded {
+        payment: missing,
+        ..loaded(&world, &claim.key.id).await
+    };
     let command = world.store.command(&stranger, None).await;
     assert!(matches!(command, Err(SaveError::Missing)));
 }
@@ -159,8 +191,16 @@ async fn an_identical_repeat_is_answered_as_the_first<S: Watched>(world: World<S
     let payment = world.created("one").await;
     let mut before = loaded(&world, payment.id()).await;
     command(&mut before, "stop", world.now());
-    world.store.command(&before, Some(world.now())).await.unwrap();
-    world.store.command(&before, Some(world.now())).await.unwrap();
+    world
+        .store
+        .command(&before, Some(world.now()))
+        .await
+        .unwrap();
+    world
+        .store
+        .command(&before, Some(world.now()))
+        .await
+        .unwrap();
     assert_eq!(loaded(&world, payment.id()).await.version, 2);
     command(&mut before, "stop again", world.now());
     let other = world.store.command(&before, Some(world.now())).await;
@@ -174,7 +214,11 @@ async fn a_keeping_repeat_is_lost_when_the_claim_is<S: Watched>(world: World<S>)
     let mut second = world.claim_one().await;
     let late = world.store.save(&mut claim, Then::Keep).await;
     assert!(matches!(late, Err(SaveError::Lost)));
-    world.store.save(&mut second, Then::Rest(None)).await.unwrap();
+    world
+        .store
+        .save(&mut second, Then::Rest(None))
+        .await
+        .unwrap();
     let later = world.store.save(&mut claim, Then::Keep).await;
     assert!(matches!(later, Err(SaveError::Lost)));
 }
@@ -186,7 +230,11 @@ async fn a_claim_without_a_save_is_barren<S: Watched>(world: World<S>) {
         claim = world.claim_one().await;
         assert_eq!(claim.barren, barren);
     }
-    world.store.save(&mut claim, Then::Rest(Some(world.now()))).await.unwrap();
+    world
+        .store
+        .save(&mut claim, Then::Rest(Some(world.now())))
+        .await
+        .unwrap();
     assert_eq!(world.claim_one().await.barren, 1);
 }
 
@@ -194,10 +242,24 @@ async fn a_command_lets_the_holder_decide_again<S: Watched>(world: World<S>) {
     let mut claim = world.claimed("one").await;
     let mut asked = loaded(&world, &claim.key.id).await;
     command(&mut asked, "stop", world.now());
-    world.store.command(&asked, Some(world.now())).await.unwrap();
+    world
+        .store
+        .command(&asked, Some(world.now()))
+        .await
+        .unwrap();
     world.claim_none().await;
-    assert!(world.store.renew(&[claim.key.clone()]).await.unwrap().is_empty());
-    let outdated = world.store.save(&mut claim, Then::Rest(Some(world.in_ms(99)))).await;
+    assert!(
+        world
+            .store
+            .renew(std::slice::from_ref(&claim.key))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let outdated = world
+        .store
+        .save(&mut claim, Then::Rest(Some(world.in_ms(99))))
+        .await;
     assert!(matches!(outdated, Err(SaveError::Outdated)));
     claim.refresh(loaded(&world, &claim.key.id).await);
     assert_eq!(claim.payment.commands().len(), 1);
@@ -206,18 +268,33 @@ async fn a_command_lets_the_holder_decide_again<S: Watched>(world: World<S>) {
 
 async fn a_command_makes_an_unclaimed_payment_due<S: Watched>(world: World<S>) {
     let payment = payment("one", world.now());
-    world.store.create(&payment, world.in_ms(60_000)).await.unwrap();
+    world
+        .store
+        .create(&payment, world.in_ms(60_000))
+        .await
+        .unwrap();
     let mut asked = loaded(&world, payment.id()).await;
     command(&mut asked, "stop", world.now());
-    world.store.command(&asked, Some(world.now())).await.unwrap();
+    world
+        .store
+        .command(&asked, Some(world.now()))
+        .await
+        .unwrap();
     assert_eq!(world.claim_one().await.payment.commands().len(), 1);
     // A lease that has lapsed holds nothing.
     world.pass(LEASE_MS);
     let mut asked = loaded(&world, payment.id()).await;
     command(&mut asked, "stop again", world.now());
-    world.store.command(&asked, Some(world.in_ms(500))).await.unwrap();
+    world
+        .store
+        .command(&asked, Some(world.in_ms(500)))
+        .await
+        .unwrap();
     let stored = loaded(&world, payment.id()).await;
-    assert_eq!((stored.due, stored.claimed), (Some(world.in_ms(500)), false));
+    assert_eq!(
+        (stored.due, stored.claimed),
+        (Some(world.in_ms(500)), false)
+    );
 }
 
 async fn a_command_on_an_old_version_is_refused<S: Watched>(world: World<S>) {
@@ -227,28 +304,57 @@ async fn a_command_on_an_old_version_is_refused<S: Watched>(world: World<S>) {
     command(&mut asked, "stop", world.now());
     let refused = world.store.command(&asked, None).await;
     assert!(matches!(refused, Err(SaveError::Outdated)));
-    assert!(loaded(&world, &claim.key.id).await.payment.commands().is_empty());
+    assert!(
+        loaded(&world, &claim.key.id)
+            .await
+            .payment
+            .commands()
+            .is_empty()
+    );
 }
 
 async fn a_nudge_makes_a_resting_payment_due<S: Watched>(world: World<S>) {
     let payment = adopted("one", world.now());
-    world.store.create(&payment, world.in_ms(60_000)).await.unwrap();
+    world
+        .store
+        .create(&payment, world.in_ms(60_000))
+        .await
+        .unwrap();
     assert_eq!(world.store.nudge(payment.id()).await.unwrap(), Nudged::Due);
     assert_eq!(loaded(&world, payment.id()).await.nudges, 1);
     let claim = world.claim_one().await;
     assert_eq!(claim.key.id, *payment.id());
-    assert_ne!(claim.payment, payment, "the payment knows that it was nudged");
+    assert_ne!(
+        claim.payment, payment,
+        "the payment knows that it was nudged"
+    );
+    // What has waited for long goes on waiting from then, not from now.
+    let waiting = world.created("waiting").await;
+    let since = world.now();
+    world.pass(20);
+    assert_eq!(world.store.nudge(waiting.id()).await.unwrap(), Nudged::Due);
+    assert_eq!(loaded(&world, waiting.id()).await.due, Some(since));
 }
 
 async fn a_nudge_reaches_whoever_works_on_the_payment<S: Watched>(world: World<S>) {
     let mut claim = world.claimed("one").await;
-    assert_eq!(world.store.nudge(&claim.key.id).await.unwrap(), Nudged::Busy);
+    assert_eq!(
+        world.store.nudge(&claim.key.id).await.unwrap(),
+        Nudged::Busy
+    );
     world.claim_none().await;
     let keep = world.store.save(&mut claim, Then::Keep).await.unwrap();
     assert_eq!(keep, Saved { nudged: true });
-    let rest = world.store.save(&mut claim, Then::Rest(Some(world.in_ms(50)))).await.unwrap();
+    let rest = world
+        .store
+        .save(&mut claim, Then::Rest(Some(world.in_ms(50))))
+        .await
+        .unwrap();
     assert_eq!(rest, Saved { nudged: false });
-    assert_eq!(loaded(&world, &claim.key.id).await.due, Some(world.in_ms(50)));
+    assert_eq!(
+        loaded(&world, &claim.key.id).await.due,
+        Some(world.in_ms(50))
+    );
     // A lapsed lease is due as it is.
     world.pass(50);
     let claim = world.claim_one().await;
@@ -261,7 +367,10 @@ async fn a_nudge_during_the_turn_makes_the_rest_short<S: Watched>(world: World<S
     let mut claim = world.claimed("one").await;
     world.store.nudge(&claim.key.id).await.unwrap();
     world.pass(3);
-    let rest = world.store.save(&mut claim, Then::Rest(Some(world.in_ms(60_000)))).await;
+    let rest = world
+        .store
+        .save(&mut claim, Then::Rest(Some(world.in_ms(60_000))))
+        .await;
     assert_eq!(rest.unwrap(), Saved { nudged: true });
     assert_eq!(world.claim_one().await.key.id, claim.key.id);
 }
@@ -269,10 +378,20 @@ async fn a_nudge_during_the_turn_makes_the_rest_short<S: Watched>(world: World<S
 async fn a_nudge_of_what_is_finished_or_missing_changes_nothing<S: Watched>(world: World<S>) {
     let mut claim = world.claimed("one").await;
     world.fail(&mut claim.payment);
-    world.store.save(&mut claim, Then::Rest(None)).await.unwrap();
-    assert_eq!(world.store.nudge(&claim.key.id).await.unwrap(), Nudged::Finished);
+    world
+        .store
+        .save(&mut claim, Then::Rest(None))
+        .await
+        .unwrap();
+    assert_eq!(
+        world.store.nudge(&claim.key.id).await.unwrap(),
+        Nudged::Finished
+    );
     let missing = payment("missing", world.now());
-    assert_eq!(world.store.nudge(missing.id()).await.unwrap(), Nudged::Missing);
+    assert_eq!(
+        world.store.nudge(missing.id()).await.unwrap(),
+        Nudged::Missing
+    );
     world.claim_none().await;
     assert_eq!(world.store.stats().await.unwrap().unfinished, 0);
 }
@@ -283,7 +402,10 @@ async fn a_permit_is_handed_out_once_for_an_attempt<S: Watched>(world: World<S>)
     let mut claim = world.claim_one().await;
     world.open(&mut claim);
     let permit = world.store.license(&mut claim).await.unwrap();
-    assert_eq!((permit.order().attempt, &permit.order().payment), (1, payment.id()));
+    assert_eq!(
+        (permit.order().attempt, &permit.order().payment),
+        (1, payment.id())
+    );
     let stored = loaded(&world, payment.id()).await;
     assert!(stored.payment.open_attempt().is_some() && stored.claimed);
     let second = world.store.license(&mut claim).await;
@@ -311,13 +433,23 @@ async fn no_permit_for_a_claim_that_is_lost<S: Watched>(world: World<S>) {
     world.pass(LEASE_MS);
     world.claim_one().await;
     world.open(&mut claim);
-    assert!(matches!(world.store.license(&mut claim).await, Err(SaveError::Lost)));
+    assert!(matches!(
+        world.store.license(&mut claim).await,
+        Err(SaveError::Lost)
+    ));
     world.pass(LEASE_MS);
     let mut told = world.claim_one().await;
-    told.lost_mark().store(true, std::sync::atomic::Ordering::Release);
+    told.lost_mark()
+        .store(true, std::sync::atomic::Ordering::Release);
     world.open(&mut told);
-    assert!(matches!(world.store.license(&mut told).await, Err(SaveError::Lost)));
-    assert_eq!(loaded(&world, payment.id()).await.payment.attempts().len(), 0);
+    assert!(matches!(
+        world.store.license(&mut told).await,
+        Err(SaveError::Lost)
+    ));
+    assert_eq!(
+        loaded(&world, payment.id()).await.payment.attempts().len(),
+        0
+    );
 }
 
 async fn what_is_finished_leaves_the_due_index<S: Watched>(world: World<S>) {
@@ -331,8 +463,15 @@ async fn what_is_finished_leaves_the_due_index<S: Watched>(world: World<S>) {
         world.claim_none().await;
         let mut again = loaded(&world, &claim.key.id).await;
         let key = IdempotencyKey::new("stop").unwrap();
-        again.payment.command(key, Command::Cancel, world.now()).unwrap();
-        world.store.command(&again, Some(world.now())).await.unwrap();
+        again
+            .payment
+            .command(key, Command::Cancel, world.now())
+            .unwrap();
+        world
+            .store
+            .command(&again, Some(world.now()))
+            .await
+            .unwrap();
         world.claim_none().await;
     }
 }
@@ -343,36 +482,70 @@ async fn what_is_not_finished_stays_in_the_due_index<S: Watched>(world: World<S>
     let unfinished = async || world.store.stats().await.unwrap().unfinished;
     world.store.save(&mut claim, Then::Keep).await.unwrap();
     assert_eq!(unfinished().await, 1);
-    world.store.save(&mut claim, Then::Rest(None)).await.unwrap();
-    assert_eq!(loaded(&world, &id).await.due, Some(world.now()), "without a time it is due now");
+    world
+        .store
+        .save(&mut claim, Then::Rest(None))
+        .await
+        .unwrap();
+    assert_eq!(
+        loaded(&world, &id).await.due,
+        Some(world.now()),
+        "without a time it is due now"
+    );
     let mut claim = world.claim_one().await;
     world.park(&mut claim.payment);
-    world.store.save(&mut claim, Then::Rest(Some(world.in_ms(10)))).await.unwrap();
+    world
+        .store
+        .save(&mut claim, Then::Rest(Some(world.in_ms(10))))
+        .await
+        .unwrap();
     world.store.nudge(&id).await.unwrap();
     assert_eq!(unfinished().await, 1);
     let claim = world.claim_one().await;
-    world.store.renew(&[claim.key.clone()]).await.unwrap();
-    world.store.give_back(&claim.key, world.in_ms(10)).await.unwrap();
-    world.store.command(&loaded(&world, &id).await, None).await.unwrap();
+    world
+        .store
+        .renew(std::slice::from_ref(&claim.key))
+        .await
+        .unwrap();
+    world
+        .store
+        .give_back(&claim.key, world.in_ms(10))
+        .await
+        .unwrap();
+    world
+        .store
+        .command(&loaded(&world, &id).await, None)
+        .await
+        .unwrap();
     assert_eq!(unfinished().await, 1);
     assert_eq!(loaded(&world, &id).await.due, Some(world.in_ms(10)));
 }
 
 async fn ids<S: Store>(world: &World<S>, state: StateName) -> Vec<PaymentId> {
     let page = world.store.list(state, None, 100).await.unwrap();
-    page.payments.iter().map(|found| found.payment.id().clone()).collect()
+    page.payments
+        .iter()
+        .map(|found| found.payment.id().clone())
+        .collect()
 }
 
 async fn the_state_index_follows<S: Watched>(world: World<S>) {
     let mut claim = world.claimed("one").await;
     let id = claim.key.id.clone();
-    assert_eq!(ids(&world, StateName::New).await, [id.clone()]);
+    assert_eq!(ids(&world, StateName::New).await, std::slice::from_ref(&id));
     world.park(&mut claim.payment);
     world.store.save(&mut claim, Then::Keep).await.unwrap();
     assert!(ids(&world, StateName::New).await.is_empty());
-    assert_eq!(ids(&world, StateName::Parked).await, [id.clone()]);
+    assert_eq!(
+        ids(&world, StateName::Parked).await,
+        std::slice::from_ref(&id)
+    );
     world.fail(&mut claim.payment);
-    world.store.save(&mut claim, Then::Rest(None)).await.unwrap();
+    world
+        .store
+        .save(&mut claim, Then::Rest(None))
+        .await
+        .unwrap();
     assert!(ids(&world, StateName::Parked).await.is_empty());
     assert_eq!(ids(&world, StateName::Failed).await, [id]);
 }
@@ -384,16 +557,38 @@ async fn one_event_for_each_change_of_state<S: Watched>(world: World<S>) {
     world.store.save(&mut claim, Then::Keep).await.unwrap();
     world.store.save(&mut claim, Then::Keep).await.unwrap();
     world.fail(&mut claim.payment);
-    world.store.save(&mut claim, Then::Rest(None)).await.unwrap();
+    world
+        .store
+        .save(&mut claim, Then::Rest(None))
+        .await
+        .unwrap();
     let events = world.store.events_so_far().await;
-    let told: Vec<_> = events.iter().map(|event| (event.state, event.version)).collect();
-    assert_eq!(told, [(StateName::New, 1), (StateName::Parked, 3), (StateName::Failed, 5)]);
-    assert!(events.iter().all(|event| event.payment == claim.key.id && event.at == world.now()));
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event.state, event.version))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (StateName::New, 1),
+            (StateName::Parked, 3),
+            (StateName::Failed, 5)
+        ]
+    );
+    assert!(
+        events
+            .iter()
+            .all(|event| event.payment == claim.key.id && event.at == world.now())
+    );
 }
 
 async fn what_is_given_back_is_due_again<S: Watched>(world: World<S>) {
     let mut claim = world.claimed("one").await;
-    world.store.give_back(&claim.key, world.in_ms(40)).await.unwrap();
+    world
+        .store
+        .give_back(&claim.key, world.in_ms(40))
+        .await
+        .unwrap();
     let stored = loaded(&world, &claim.key.id).await;
     assert_eq!((stored.due, stored.claimed), (Some(world.in_ms(40)), false));
     let save = world.store.save(&mut claim, Then::Keep).await;
@@ -407,11 +602,35 @@ async fn what_is_commanded_before_it_is_given_back_is_due_now<S: Watched>(world:
     let claim = world.claimed("commanded").await;
     let mut asked = loaded(&world, &claim.key.id).await;
     command(&mut asked, "stop", world.now());
-    world.store.command(&asked, Some(world.now())).await.unwrap();
-    world.store.give_back(&claim.key, world.in_ms(60_000)).await.unwrap();
+    world
+        .store
+        .command(&asked, Some(world.now()))
+        .await
+        .unwrap();
+    world
+        .store
+        .give_back(&claim.key, world.in_ms(60_000))
+        .await
+        .unwrap();
     let claim = world.claim_one().await;
     assert_eq!(claim.payment.commands().len(), 1);
-    world.store.give_back(&claim.key, world.in_ms(60_000)).await.unwrap();
+    world
+        .store
+        .give_back(&claim.key, world.in_ms(60_000))
+        .await
+        .unwrap();
+    world.claim_none().await;
+    // What stirred an earlier claim does not stir a later one, which has seen it.
+    world.pass(60_000);
+    let first = world.claim_one().await;
+    world.store.nudge(&first.key.id).await.unwrap();
+    world.pass(LEASE_MS);
+    let second = world.claim_one().await;
+    world
+        .store
+        .give_back(&second.key, world.in_ms(60_000))
+        .await
+        .unwrap();
     world.claim_none().await;
 }
 
@@ -423,8 +642,16 @@ async fn a_listing_goes_page_by_page_from_the_oldest<S: Watched>(world: World<S>
     }
     let (mut found, mut cursor, mut pages) = (Vec::new(), None::<Cursor>, 0);
     loop {
-        let page = world.store.list(StateName::New, cursor.as_ref(), 10).await.unwrap();
-        found.extend(page.payments.iter().map(|loaded| loaded.payment.id().clone()));
+        let page = world
+            .store
+            .list(StateName::New, cursor.as_ref(), 10)
+            .await
+            .unwrap();
+        found.extend(
+            page.payments
+                .iter()
+                .map(|loaded| loaded.payment.id().clone()),
+        );
         pages += 1;
         match page.next {
             Some(next) => cursor = Some(Cursor::from_text(next.as_str())),
@@ -432,22 +659,42 @@ async fn a_listing_goes_page_by_page_from_the_oldest<S: Watched>(world: World<S>
         }
     }
     assert_eq!((found, pages), (expected, 3));
-    assert!(world.store.list(StateName::Held, None, 10).await.unwrap().payments.is_empty());
+    assert!(
+        world
+            .store
+            .list(StateName::Held, None, 10)
+            .await
+            .unwrap()
+            .payments
+            .is_empty()
+    );
 }
 
 async fn the_counts_are_right<S: Watched>(world: World<S>) {
     assert_eq!(world.store.stats().await.unwrap().next_due, None);
     let mut parked = world.claimed("parked").await;
     world.park(&mut parked.payment);
-    world.store.save(&mut parked, Then::Rest(Some(world.in_ms(900)))).await.unwrap();
+    world
+        .store
+        .save(&mut parked, Then::Rest(Some(world.in_ms(900))))
+        .await
+        .unwrap();
     let mut failed = world.claimed("failed").await;
     world.fail(&mut failed.payment);
-    world.store.save(&mut failed, Then::Rest(None)).await.unwrap();
+    world
+        .store
+        .save(&mut failed, Then::Rest(None))
+        .await
+        .unwrap();
     world.claimed("worked on").await;
     world.created("waiting").await;
     world.created("waiting too").await;
     let stats = world.store.stats().await.unwrap();
-    let by_state = [(StateName::New, 3), (StateName::Failed, 1), (StateName::Parked, 1)];
+    let by_state = [
+        (StateName::New, 3),
+        (StateName::Failed, 1),
+        (StateName::Parked, 1),
+    ];
     assert_eq!(stats.by_state, by_state);
     assert_eq!((stats.due_now, stats.unfinished), (2, 4));
     assert_eq!(stats.next_due, Some(world.now()));
@@ -457,9 +704,12 @@ async fn ten_thousand_at_once_are_all_claimed_once<S: Watched>(world: World<S>) 
     const ALL: usize = 10_000;
     const AT_ONCE: usize = 100;
     for first in (0..ALL).step_by(AT_ONCE) {
-        let payments: Vec<_> =
-            (first..first + AT_ONCE).map(|n| payment(&format!("key-{n}"), world.now())).collect();
-        let creates = payments.iter().map(|payment| world.store.create(payment, world.now()));
+        let payments: Vec<_> = (first..first + AT_ONCE)
+            .map(|n| payment(&format!("key-{n}"), world.now()))
+            .collect();
+        let creates = payments
+            .iter()
+            .map(|payment| world.store.create(payment, world.now()));
         for created in futures_util::future::join_all(creates).await {
             assert_eq!(created.unwrap(), Created::New);
         }
@@ -472,19 +722,23 @@ async fn ten_thousand_at_once_are_all_claimed_once<S: Watched>(world: World<S>) 
                 let claims = store.claim(slots).await.unwrap();
                 let nothing = claims.claims.is_empty();
                 mine.extend(claims.claims.into_iter().map(|claim| claim.key.id));
-                if nothing && claims.next_due.is_none_or(|due| due > super::world::start()) {
+                if nothing
+                    && claims
+                        .next_due
+                        .is_none_or(|due| due > super::world::start())
+                {
                     return mine;
                 }
             }
         })
     };
     let claimers = [1, 7, 64, 300].map(claimer);
-    let mut claimed = Vec::new();
+    let mut found = Vec::new();
     for claimer in claimers {
-        claimed.extend(claimer.await.unwrap());
+        found.extend(claimer.await.unwrap());
     }
-    let distinct: HashSet<_> = claimed.iter().collect();
-    assert_eq!((claimed.len(), distinct.len()), (ALL, ALL));
+    let distinct: HashSet<_> = found.iter().collect();
+    assert_eq!((found.len(), distinct.len()), (ALL, ALL));
     assert_eq!(world.store.stats().await.unwrap().due_now, 0);
 }
 
@@ -497,6 +751,9 @@ async fn a_create_wakes_whoever_waits<S: Watched>(world: World<S>) {
             async move { store.woken().await }
         });
         world.created(key).await;
-        tokio::time::timeout(bound, waiting).await.expect("it was woken").unwrap();
+        tokio::time::timeout(bound, waiting)
+            .await
+            .expect("it was woken")
+            .unwrap();
     }
 }

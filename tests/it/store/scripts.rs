@@ -13,7 +13,10 @@ fn scripts() -> Vec<(String, String)> {
         })
         .collect();
     found.sort();
-    assert!(found.len() >= 7, "the scripts moved; this test looks at nothing");
+    assert!(
+        found.len() >= 7,
+        "the scripts moved; this test looks at nothing"
+    );
     found
 }
 
@@ -22,9 +25,15 @@ fn every_script_tells_its_contract_and_is_short() {
     for (name, text) in scripts() {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.len() <= 40, "{name} has {} lines", lines.len());
-        assert_eq!(lines[0], "#!lua", "{name}: without it a full memory is found out half-way");
+        assert_eq!(
+            lines[0], "#!lua",
+            "{name}: without it a full memory is found out half-way"
+        );
         for part in ["-- KEYS: 1 ", "-- ARGV: 1 ", "-- Returns: "] {
-            assert!(lines.iter().any(|line| line.starts_with(part)), "{name} lacks {part:?}");
+            assert!(
+                lines.iter().any(|line| line.starts_with(part)),
+                "{name} lacks {part:?}"
+            );
         }
     }
 }
@@ -33,13 +42,20 @@ fn every_script_tells_its_contract_and_is_short() {
 fn every_script_reaches_keys_only_by_name_and_at_most_four() {
     for (name, text) in scripts() {
         for number in 5..10 {
-            assert!(!text.contains(&format!("KEYS[{number}]")), "{name} has a fifth key");
+            assert!(
+                !text.contains(&format!("KEYS[{number}]")),
+                "{name} has a fifth key"
+            );
         }
         for call in text.split("redis.call(").skip(1) {
             let args: Vec<&str> = call.splitn(3, ',').map(str::trim).collect();
             let reached = args.get(1).copied().unwrap_or_default();
             let publishes = args[0] == "'PUBLISH'" && reached.starts_with("ARGV[");
-            assert!(publishes || reached.starts_with("KEYS["), "{name}: {}", args.join(", "));
+            assert!(
+                publishes || reached.starts_with("KEYS["),
+                "{name}: {}",
+                args.join(", ")
+            );
         }
     }
 }
@@ -48,15 +64,27 @@ fn every_script_reaches_keys_only_by_name_and_at_most_four() {
 fn no_script_knows_a_state_a_delay_or_the_time() {
     use holdfast::payment::StateName;
     for (name, text) in scripts() {
-        let code: String =
-            text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
-        assert!(!code.contains("'TIME'") && !code.contains("os."), "{name} asks the time");
+        let code: String = text
+            .lines()
+            .filter(|line| !line.starts_with("--"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert!(
+            !code.contains("'TIME'") && !code.contains("os."),
+            "{name} asks the time"
+        );
         for state in StateName::ALL {
             let word = format!("'{}'", state.as_str());
             assert!(!code.contains(&word), "{name} knows {word}");
         }
-        let digits = code.split(|c: char| !c.is_ascii_digit()).filter(|part| part.len() > 2);
-        assert_eq!(digits.collect::<Vec<_>>(), Vec::<&str>::new(), "{name} has a limit or a delay");
+        let digits = code
+            .split(|c: char| !c.is_ascii_digit())
+            .filter(|part| part.len() > 2);
+        assert_eq!(
+            digits.collect::<Vec<_>>(),
+            Vec::<&str>::new(),
+            "{name} has a limit or a delay"
+        );
     }
 }
 
@@ -67,10 +95,22 @@ fn no_script_writes_before_it_has_checked() {
         let (checks, writes) = text.split_once("\n\n").unwrap_or_else(|| panic!("{name}"));
         for call in checks.split("redis.call(").skip(1) {
             let verb = call.split(',').next().unwrap_or_default();
-            assert!(READS.contains(&verb), "{name} calls {verb} before the blank line");
+            assert!(
+                READS.contains(&verb),
+                "{name} calls {verb} before the blank line"
+            );
         }
-        for refusal in ["'missing'", "'lost'", "'outdated'", "'existing'", "'finished'"] {
-            assert!(!writes.contains(refusal), "{name} refuses after it has written");
+        for refusal in [
+            "'missing'",
+            "'lost'",
+            "'outdated'",
+            "'existing'",
+            "'finished'",
+        ] {
+            assert!(
+                !writes.contains(refusal),
+                "{name} refuses after it has written"
+            );
         }
     }
 }

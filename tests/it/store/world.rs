@@ -42,22 +42,37 @@ impl Watched for RedisStore {
 }
 
 impl World<MemoryStore> {
-    pub(super) async fn in_memory() -> Self {
+    pub(super) fn in_memory() -> Self {
         let clock = Clock::manual(start());
-        Self { store: MemoryStore::new(clock.clone(), LEASE_MS), clock, redis: None }
+        Self {
+            store: MemoryStore::new(clock.clone(), LEASE_MS),
+            clock,
+            redis: None,
+        }
     }
 }
 
 pub(super) fn settings(url: String) -> Settings {
-    Settings { url, profile: Profile::Solo, lease_ms: LEASE_MS, ..Settings::default() }
+    Settings {
+        url,
+        profile: Profile::Solo,
+        lease_ms: LEASE_MS,
+        ..Settings::default()
+    }
 }
 
 impl World<RedisStore> {
     pub(super) async fn on_redis() -> Self {
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
         let clock = Clock::manual(start());
-        let store = RedisStore::connect(settings(redis.url()), clock.clone()).await.unwrap();
-        Self { store, clock, redis: Some(redis) }
+        let store = RedisStore::connect(settings(redis.url()), clock.clone())
+            .await
+            .unwrap();
+        Self {
+            store,
+            clock,
+            redis: Some(redis),
+        }
     }
 }
 
@@ -67,7 +82,8 @@ impl<S: Store> World<S> {
     }
 
     pub(super) fn pass(&self, ms: u64) {
-        self.clock.advance(TimeDelta::milliseconds(i64::try_from(ms).unwrap()));
+        self.clock
+            .advance(TimeDelta::milliseconds(i64::try_from(ms).unwrap()));
     }
 
     pub(super) fn in_ms(&self, ms: i64) -> Timestamp {
@@ -101,7 +117,10 @@ impl<S: Store> World<S> {
     }
 
     pub(super) fn open(&self, claim: &mut Claim) {
-        claim.payment.open(Step::Cancel, self.now(), &policy()).expect("nothing is open");
+        claim
+            .payment
+            .open(Step::Cancel, self.now(), &policy())
+            .expect("nothing is open");
     }
 
     pub(super) fn park(&self, payment: &mut Payment) {
@@ -111,7 +130,11 @@ impl<S: Store> World<S> {
 
     pub(super) fn fail(&self, payment: &mut Payment) {
         let seal = Seal::nothing_created(payment).expect("nothing was created");
-        payment.settled(Event::Sealed(seal, FailReason::Cancelled), self.now(), &policy());
+        payment.settled(
+            Event::Sealed(seal, FailReason::Cancelled),
+            self.now(),
+            &policy(),
+        );
         assert!(payment.is_finished());
     }
 }
@@ -119,10 +142,13 @@ impl<S: Store> World<S> {
 /// A hold that is taken over: the simplest payment that has a purchase, so that there is
 /// something to call about.
 pub(super) fn adopted(key: &str, now: Timestamp) -> Payment {
-    of(&format!(
-        r#"{{"v":1,"type":"adopt","account":"main","idempotency_key":"{key}",
+    of(
+        &format!(
+            r#"{{"v":1,"type":"adopt","account":"main","idempotency_key":"{key}",
         "purchase":"{key}","money":{{"amount":1500,"currency":"MYR"}}}}"#
-    ), now)
+        ),
+        now,
+    )
 }
 
 pub(super) fn payment(key: &str, now: Timestamp) -> Payment {
@@ -130,11 +156,14 @@ pub(super) fn payment(key: &str, now: Timestamp) -> Payment {
 }
 
 pub(super) fn worth(key: &str, amount: u64, now: Timestamp) -> Payment {
-    of(&format!(
-        r#"{{"v":1,"type":"charge","account":"main","idempotency_key":"{key}",
+    of(
+        &format!(
+            r#"{{"v":1,"type":"charge","account":"main","idempotency_key":"{key}",
         "money":{{"amount":{amount},"currency":"MYR"}},"token":"a-token",
         "customer":{{"email":"payer@mail.example"}}}}"#
-    ), now)
+        ),
+        now,
+    )
 }
 
 fn of(json: &str, now: Timestamp) -> Payment {
@@ -142,7 +171,11 @@ fn of(json: &str, now: Timestamp) -> Payment {
 }
 
 pub(super) fn policy() -> Policy {
-    let ladder = Ladder { delays_ms: vec![1_000], jitter_percent: 0, give_up_after_ms: 60_000 };
+    let ladder = Ladder {
+        delays_ms: vec![1_000],
+        jitter_percent: 0,
+        give_up_after_ms: 60_000,
+    };
     Policy {
         account: AccountFacts {
             brand: "brand".to_owned(),

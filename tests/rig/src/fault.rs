@@ -33,7 +33,9 @@ struct Faults {
 impl FaultPoint {
     /// A point in front of the Redis that listens on `socket`.
     pub fn start(socket: &Path) -> io::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("holdfast-fault-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("holdfast-fault-")
+            .tempdir()?;
         let listener = UnixListener::bind(directory.path().join("fault.sock"))?;
         let faults = Arc::new(Faults {
             cuts: watch::Sender::new(0),
@@ -44,13 +46,20 @@ impl FaultPoint {
             watched: std::sync::Mutex::default(),
         });
         let task = tokio::spawn(accept(listener, socket.to_owned(), Arc::clone(&faults)));
-        Ok(Self { directory, faults, task })
+        Ok(Self {
+            directory,
+            faults,
+            task,
+        })
     }
 
     /// The address to give to the worker.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("unix://{}", self.directory.path().join("fault.sock").display())
+        format!(
+            "unix://{}",
+            self.directory.path().join("fault.sock").display()
+        )
     }
 
     /// Ends all connections now.
@@ -67,7 +76,11 @@ impl FaultPoint {
     /// Lets the next `count` requests that contain `text` be carried out, and ends the connection
     /// instead of passing the reply on.
     pub fn lose_replies_to(&self, text: &str, count: usize) {
-        let mut watched = self.faults.watched.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut watched = self
+            .faults
+            .watched
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         *watched = text.as_bytes().to_vec();
         self.faults.lose_replies.store(count, Ordering::SeqCst);
     }
@@ -164,10 +177,18 @@ impl Faults {
         if self.lose_replies.load(Ordering::SeqCst) == 0 {
             return false;
         }
-        let watched = self.watched.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let named = request.windows(watched.len().max(1)).any(|part| part == watched.as_slice());
+        let watched = self
+            .watched
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let named = request
+            .windows(watched.len().max(1))
+            .any(|part| part == watched.as_slice());
         let less = |left: usize| left.checked_sub(1);
         named
-            && self.lose_replies.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+            && self
+                .lose_replies
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+                .is_ok()
     }
 }

@@ -51,10 +51,15 @@ pub struct Redis {
 impl Redis {
     /// Starts one and waits until it answers.
     pub async fn start(options: RedisOptions) -> io::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("holdfast-redis-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("holdfast-redis-")
+            .tempdir()?;
         // Freed at once; whoever takes it first wins, which among tests is us.
-        let port =
-            if options.tcp { TcpListener::bind("127.0.0.1:0")?.local_addr()?.port() } else { 0 };
+        let port = if options.tcp {
+            TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()
+        } else {
+            0
+        };
         let path = directory.path().display();
         let mut conf = format!(
             "port {port}\nbind 127.0.0.1\nunixsocket {path}/redis.sock\ndir {path}\n\
@@ -69,7 +74,11 @@ impl Redis {
             conf.push('\n');
         }
         std::fs::write(directory.path().join("redis.conf"), conf)?;
-        let mut redis = Self { directory, port, process: None };
+        let mut redis = Self {
+            directory,
+            port,
+            process: None,
+        };
         redis.start_again().await?;
         Ok(redis)
     }
@@ -114,7 +123,9 @@ impl Redis {
             if let Some(status) = process.try_wait()? {
                 let log = std::fs::read_to_string(self.directory.path().join("redis.log"));
                 let log = log.unwrap_or_default();
-                return Err(io::Error::other(format!("redis-server ended ({status}): {log}")));
+                return Err(io::Error::other(format!(
+                    "redis-server ended ({status}): {log}"
+                )));
             }
             sleep(Duration::from_millis(STEP_MS)).await;
         }
@@ -182,8 +193,15 @@ impl Drop for Redis {
 }
 
 fn signal(pid: u32, name: &str) -> io::Result<()> {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status()?;
-    if status.success() { Ok(()) } else { Err(io::Error::other("the process is gone")) }
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other("the process is gone"))
+    }
 }
 
 /// Whether a Redis that has loaded its data answers on the socket.

@@ -1,0 +1,149 @@
+//! Claiming what is due.
+
+use redis::Value;
+
+use super::call::{self, Call};
+use super::finder::{self, Hint};
+use super::{MOST_AT_ONCE, RedisStore, record, value};
+use crate::payment::millis;
+use crate::store::write::due_ms;
+use crate::store::{Claim, ClaimKey, Claims, Loaded, Nonce, Store, StoreError};
+
+/// When a record that cannot be read is tried again, perhaps by a newer version.
+const UNREADABLE_WAITS_MS: u64 = 60 * 60 * 1000;
+/// How often one call looks anew when others were quicker.
+const MOST_LOOKS: usize = 4;
+
+impl RedisStore {
+    /// See [`Store::claim`]. May be dropped at any await: what was claimed meanwhile is found again.
+    pub(super) async fn claim_due(&self, slots: usize) -> Result<Claims, StoreError> {
+        let mut claims = Vec::new();
+        let mut looks = 0;
+        while claims.len() < slots {
+            let wanted = slots - claims.len();
+            let before = claims.len();
+            let tried = match self.try_hints(wanted, &mut claims).await {
+                Err(error) if claims.is_empty() => return Err(error),
+                Err(_) => break,
+                Ok(tried) => tried,
+            };
+            let got = claims.len() - before;
+            if tried > got * 2 {
+                self.0.finder.forget();
+            }
+            if tried > 0 && got > 0 {
+                continue;
+            }
+            if looks == MOST_LOOKS {
+                break;
+            }
+            looks += 1;
+            match self.look(slots).await {
+                Err(error) if claims.is_empty() => return Err(error),
+                Err(_) => break,
+                Ok(()) if self.0.finder.is_empty() => break,
+                Ok(()) => {}
+            }
+        }
+        Ok(Claims {
+            claims,
+            next_due: self.0.finder.next_due(),
+        })
+    }
+
+    /// Looks at what is due in all partitions.
+    async fn look(&self, slots: usize) -> Result<(), StoreError> {
+        let depth = finder::depth_for(slots);
+        let replies = self.0.link.read(&finder::look(&self.0.keys, depth)).await?;
+        let Some((time, partitions)) = replies.split_first() else {
+            return Err(value::unexpected("TIME"));
+        };
+        if let Some(time) = finder::time_of(time) {
+            self.0.clock.sync(time);
+        }
+        self.0
+            .finder
+            .learn(partitions, depth, self.0.clock.now().timestamp_millis());
+        Ok(())
+    }
+
+    /// Tries to claim what the finder hints at, up to `count`. Answers how many were tried.
+    async fn try_hints(&self, count: usize, claims: &mut Vec<Claim>) -> Result<usize, StoreError> {
+        let mut trying = self.0.finder.take(count.min(MOST_AT_ONCE));
+        // Read before the calls: a claim may be thought older than it is, never younger.
+        let lineage = self.0.link.lineage();
+        let now = self.0.clock.now();
+        let lease_end = due_ms(now + millis(self.0.settings.lease_ms));
+        let mut calls = Vec::with_capacity(trying.hints.len());
+        for hint in &mut trying.hints {
+            let nonce = hint.nonce.get_or_insert_with(Nonce::fresh);
+            calls.push(
+                Call::new(&call::CLAIM, self.0.keys.two(&hint.id))
+                    .arg(hint.id.as_str())
+                    .number(now.timestamp_millis())
+                    .number(lease_end)
+                    .arg(nonce.as_str()),
+            );
+        }
+        let replies = self.0.link.call_all(&calls).await?;
+        let hints = trying.done();
+        let tried = hints.len();
+        for (hint, reply) in hints.into_iter().zip(replies) {
+            let Hint {
+                id,
+                nonce: Some(nonce),
+                ..
+            } = hint
+            else {
+                continue;
+            };
+            let key = ClaimKey { id, nonce };
+            match reply.map(|reply| claimed(&reply)) {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some((loaded, barren)))) => {
+                    let loaded = Loaded {
+                        due: crate::clock::from_millis(lease_end),
+                        ..loaded
+                    };
+                    claims.push(Claim::new(key, loaded, barren, lineage));
+                }
+                Ok(Err(problem)) => self.set_aside(&key, &problem).await,
+                Err(error) => {
+                    tracing::error!(payment = %key.id, %error, "a payment cannot be claimed");
+                }
+            }
+        }
+        Ok(tried)
+    }
+
+    /// Leaves a record that cannot be read as it is, and tries again much later.
+    async fn set_aside(&self, key: &ClaimKey, problem: &str) {
+        tracing::error!(payment = %key.id, problem, "a record cannot be read; it is left as it is");
+        let later = self.0.clock.now() + millis(UNREADABLE_WAITS_MS);
+        if let Err(error) = self.give_back(key, later).await {
+            tracing::warn!(payment = %key.id, %error, "it comes up again when its lease ends");
+        }
+    }
+}
+
+/// What a claim brought: the payment and the number of barren claims; `None` when it is not due.
+fn claimed(reply: &Value) -> Result<Option<(Loaded, u32)>, record::Problem> {
+    match reply {
+        Value::Nil => Ok(None),
+        Value::Array(fields) => match fields.as_slice() {
+            [version, state, nudges, barren, body] => {
+                let loaded = record::loaded([version, state, nudges, body])?;
+                let barren = value::number(barren).unwrap_or(u32::MAX);
+                Ok(Some((
+                    Loaded {
+                        claimed: true,
+                        ..loaded
+                    },
+                    barren,
+                )))
+            }
+            _ => Err("it is due, but it is not there".to_owned()),
+        },
+        _ => Err("it was answered in an unknown form".to_owned()),
+    }
+}
