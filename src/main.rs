@@ -1,9 +1,45 @@
-//! x
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args: Vec<String> = std::env::args().collect();
-    let path = args.iter().position(|a| a == "--config").map(|i| std::path::PathBuf::from(&args[i + 1]));
-    let config = holdfast::config::Config::load(path.as_deref(), std::env::vars())?;
-    holdfast::telemetry::init(&config.log)?;
-    holdfast::cli::worker::run(&config).await
+//! `holdfast`: arguments in, exit code out.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use holdfast::cli::{Around, Cli, Failure, run};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let as_json = cli.json;
+    let env = environment();
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(format!("the process cannot start: {error}")))
+        .and_then(|runtime| {
+            let around = Around {
+                env: &env,
+                input: &mut io::stdin(),
+            };
+            runtime.block_on(run(cli, around, &mut io::stdout()))
+        });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell if standard error is gone; the exit code still says it.
+            let _ = failure.tell(as_json, &mut io::stderr());
+            let _ = io::stderr().flush();
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// The environment, as far as it is text: a setting that is not could not be one.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the edge that reads it for everybody"
+)]
+fn environment() -> Vec<(String, String)> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }

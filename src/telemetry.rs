@@ -35,9 +35,15 @@ where
 {
     let filter = EnvFilter::try_new(&log.filter)
         .map_err(|_| TelemetryError::Filter(unusable(&log.filter)))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(false);
     let lines = match log.format {
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .boxed(),
         LogFormat::Pretty => lines.boxed(),
     };
     Ok(Registry::default().with(filter).with(lines))

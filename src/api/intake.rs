@@ -103,13 +103,21 @@ pub async fn command<S: Store>(
         // What is refused changes nothing, and neither does the repeat of what was accepted.
         let repeated = loaded.payment.commands().len() == untouched.commands().len();
         if repeated || !answer.is_accepted() {
-            return Ok(Commanded { answer, payment: untouched });
+            return Ok(Commanded {
+                answer,
+                payment: untouched,
+            });
         }
         let policy = policies.get(&loaded.payment.request().account);
         // Without the account's policy here the worker finds out at once what is to be done.
         let due = policy.map_or(Some(now), |policy| loaded.payment.due(now, policy));
         match store.command(&loaded, due).await {
-            Ok(()) => return Ok(Commanded { answer, payment: loaded.payment }),
+            Ok(()) => {
+                return Ok(Commanded {
+                    answer,
+                    payment: loaded.payment,
+                });
+            }
             Err(SaveError::Outdated | SaveError::Lost) => {}
             Err(SaveError::Missing) => return Err(IntakeError::Missing(id.clone())),
             Err(SaveError::Store(error)) => return Err(error.into()),
@@ -123,5 +131,8 @@ pub async fn command<S: Store>(
 
 /// The payment of that id.
 pub async fn load<S: Store>(store: &S, id: &PaymentId) -> Result<Loaded, IntakeError> {
-    store.load(id).await?.ok_or_else(|| IntakeError::Missing(id.clone()))
+    store
+        .load(id)
+        .await?
+        .ok_or_else(|| IntakeError::Missing(id.clone()))
 }

@@ -1,3 +1,129 @@
 //! The same, from a terminal.
+//!
+//! | file | what |
+//! |---|---|
+//! | `args` | what can be typed |
+//! | `request` | from flags to the JSON that every producer sends |
+//! | `desk` | what producers and operators do, over any store |
+//! | `view` | a payment, for people and for programs |
+//! | `worker` | everything that runs in one worker process |
+//! | `health` | whether the worker of this machine is ready |
+//! | `failure` | what went wrong, as an exit code |
 
-pub mod worker;
+mod args;
+mod desk;
+mod failure;
+mod health;
+mod request;
+mod view;
+mod worker;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+pub use args::{
+    AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, Cli, CommonArgs, ConfigVerb,
+    CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, TokenArgs, Verb,
+};
+pub use desk::Desk;
+pub use failure::Failure;
+pub use request::Around;
+
+use crate::clock::Clock;
+use crate::config::{Config, Problems};
+use crate::payment::AccountName;
+use crate::store::redis::{OpenError, RedisStore};
+use crate::telemetry;
+
+/// Does what was typed. Results go to `out`.
+pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Result<(), Failure> {
+    let path = cli.config.clone().or_else(|| {
+        let named = around
+            .env
+            .iter()
+            .find(|(name, _)| name == "HOLDFAST_CONFIG");
+        named.map(|(_, path)| PathBuf::from(path))
+    });
+    let loaded = load(path.as_deref(), around.env);
+    if let Verb::Config(ConfigVerb::Check) = cli.verb {
+        return check(loaded, cli.json, out);
+    }
+    let config = loaded?;
+    match cli.verb {
+        Verb::Config(_) => show_settings(&config, cli.json, out),
+        Verb::Health => health::ask(config.listen).await,
+        Verb::Worker => {
+            telemetry::init(&config.log).map_err(|error| Failure::Other(error.to_string()))?;
+            worker::run(&config).await.map_err(worker_failure)
+        }
+        verb => {
+            let clock = Clock::system();
+            let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+            let policies = config.policies();
+            let desk = Desk {
+                store: &store,
+                clock: &clock,
+                policies: &policies,
+                as_json: cli.json,
+            };
+            desk.serve(verb, &mut around, out).await
+        }
+    }
+}
+
+fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Config, Problems> {
+    Config::load(path, env.iter().cloned())
+}
+
+fn check(
+    loaded: Result<Config, Problems>,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let problems = match &loaded {
+        Ok(_) => &[][..],
+        Err(problems) => &problems.0,
+    };
+    if as_json {
+        writeln!(out, "{}", json!({ "problems": problems }))?;
+    }
+    let config = loaded?;
+    if !as_json {
+        let names: Vec<&str> = config.accounts.keys().map(AccountName::as_str).collect();
+        let accounts = match names[..] {
+            [] => "no account yet: a worker needs one".to_owned(),
+            _ => format!("accounts: {}", names.join(", ")),
+        };
+        let durability = config.redis.durability.as_str();
+        writeln!(
+            out,
+            "the settings are fine; {accounts}; durability {durability}"
+        )?;
+    }
+    Ok(())
+}
+
+/// Every setting on a line of its own, which together are TOML.
+fn show_settings(config: &Config, as_json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    if as_json {
+        return Ok(writeln!(out, "{}", json!({ "settings": config.settings }))?);
+    }
+    for setting in &config.settings {
+        let origin = json!(setting.origin);
+        let origin = origin.as_str().unwrap_or_default();
+        writeln!(out, "{} = {}  # {origin}", setting.name, setting.value)?;
+    }
+    Ok(())
+}
+
+fn worker_failure(error: anyhow::Error) -> Failure {
+    match error.downcast::<Problems>() {
+        Ok(problems) => problems.into(),
+        Err(error) => match error.downcast::<OpenError>() {
+            Ok(error) => error.into(),
+            Err(error) => Failure::Other(format!("{error:#}")),
+        },
+    }
+}

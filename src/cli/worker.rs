@@ -21,7 +21,7 @@ use crate::worker::Worker;
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Works until SIGTERM or SIGINT, then ends within the configured time.
-pub async fn run(config: &Config) -> anyhow::Result<()> {
+pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     config.require_accounts()?;
     let stop = stop_on_signals()?;
     let clock = Clock::system();

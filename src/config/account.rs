@@ -62,16 +62,28 @@ fn account(
         problems.add(&path("brand_id"), format!("{:?}", settings.brand_id), fix);
     });
     let secret_key = secret_key(name, settings, problems);
-    let base_url = settings.base_url.clone().unwrap_or_else(|| written.gateway.base_url.clone());
+    let base_url = settings
+        .base_url
+        .clone()
+        .unwrap_or_else(|| written.gateway.base_url.clone());
     if let Err(fix) = check::base_url(&base_url, settings.mode) {
         let own = settings.base_url.is_some();
-        let setting = if own { path("base_url") } else { "gateway.base_url".to_owned() };
+        let setting = if own {
+            path("base_url")
+        } else {
+            "gateway.base_url".to_owned()
+        };
         problems.add(&setting, format!("{base_url:?}"), fix);
     }
     let policy = &written.policy;
     let hold_lifetime_ms = settings.hold_lifetime_ms.unwrap_or(policy.hold_lifetime_ms);
     if settings.hold_lifetime_ms.is_some() {
-        check::hold_lifetime(hold_lifetime_ms, &path("hold_lifetime_ms"), policy, problems);
+        check::hold_lifetime(
+            hold_lifetime_ms,
+            &path("hold_lifetime_ms"),
+            policy,
+            problems,
+        );
     }
     callback(&path("success_callback"), settings, problems);
     let webhook_keys = webhook_keys(name, settings, problems);
@@ -97,7 +109,11 @@ fn secret_key(
     let how = format!("set HOLDFAST__ACCOUNTS__{variable}__SECRET_KEY, or secret_key_file");
     let text = match (&settings.secret_key, &settings.secret_key_file) {
         (Some(_), Some(_)) => {
-            problems.add(&setting, "***", "is given twice, as text and as a file; give one of them");
+            problems.add(
+                &setting,
+                "***",
+                "is given twice, as text and as a file; give one of them",
+            );
             return None;
         }
         (None, None) => {
@@ -138,7 +154,11 @@ fn webhook_keys(
 
 fn check_pem(pem: &str, setting: &str, problems: &mut Problems) {
     if let Err(error) = PublicKey::from_pem(pem) {
-        problems.add(setting, "", format!("holds a key that cannot be used: {error}"));
+        problems.add(
+            setting,
+            "",
+            format!("holds a key that cannot be used: {error}"),
+        );
     }
 }
 

@@ -44,11 +44,21 @@ fn worker(worker: &Worker, problems: &mut Problems) {
             format!("must be 1 to {MOST_CONCURRENCY}; start more processes for more")
         });
     }
-    let Worker { lease_ms, renew_ms, poll_ms, shutdown_ms, .. } = *worker;
+    let Worker {
+        lease_ms,
+        renew_ms,
+        poll_ms,
+        shutdown_ms,
+        ..
+    } = *worker;
     above_zero(
         problems,
         "worker",
-        &[("renew_ms", renew_ms), ("poll_ms", poll_ms), ("shutdown_ms", shutdown_ms)],
+        &[
+            ("renew_ms", renew_ms),
+            ("poll_ms", poll_ms),
+            ("shutdown_ms", shutdown_ms),
+        ],
     );
     problems.unless(lease_ms >= renew_ms.saturating_mul(3), "worker.lease_ms", lease_ms, || {
         let shortest_quiet = renew_ms.saturating_mul(3);
@@ -60,14 +70,21 @@ fn worker(worker: &Worker, problems: &mut Problems) {
 }
 
 fn redis(redis: &Redis, problems: &mut Problems) {
-    let shown = if has_credentials(redis.url.reveal()) { "***" } else { redis.url.reveal() };
+    let shown = if has_credentials(redis.url.reveal()) {
+        "***"
+    } else {
+        redis.url.reveal()
+    };
     if let Err(fix) = redis_url(redis.url.reveal()) {
         problems.add("redis.url", shown, fix);
     }
     let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
-    problems.unless(word(&redis.prefix), "redis.prefix", format!("{:?}", redis.prefix), || {
-        "must be letters and digits, at shortest_quiet one; the default is hf".to_owned()
-    });
+    problems.unless(
+        word(&redis.prefix),
+        "redis.prefix",
+        format!("{:?}", redis.prefix),
+        || "must be letters and digits, at shortest_quiet one; the default is hf".to_owned(),
+    );
     let response = redis.response_timeout_ms;
     problems.unless(response >= SHORTEST_RESPONSE_MS, "redis.response_timeout_ms", response, || {
         format!("must be at shortest_quiet {SHORTEST_RESPONSE_MS}: a healthy Redis can be at its disk so long")
@@ -81,9 +98,12 @@ fn redis(redis: &Redis, problems: &mut Problems) {
             ("events_maxlen", redis.events_maxlen),
         ],
     );
-    problems.unless(redis.retention_days >= 1, "redis.retention_days", redis.retention_days, || {
-        "must be 1 or more: a late duplicate of a forgotten payment would run again".to_owned()
-    });
+    problems.unless(
+        redis.retention_days >= 1,
+        "redis.retention_days",
+        redis.retention_days,
+        || "must be 1 or more: a late duplicate of a forgotten payment would run again".to_owned(),
+    );
 }
 
 fn redis_url(text: &str) -> Result<(), &'static str> {
@@ -93,8 +113,10 @@ fn redis_url(text: &str) -> Result<(), &'static str> {
         "redis" if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(()),
         "redis" => Err("has no host; write redis://host:port/db"),
         "unix" | "redis+unix" => Ok(()),
-        "rediss" => Err("asks for TLS, which this version does not speak to Redis; use redis:// \
-                         on a trusted network, or a TLS proxy beside the worker"),
+        "rediss" => Err(
+            "asks for TLS, which this version does not speak to Redis; use redis:// \
+                         on a trusted network, or a TLS proxy beside the worker",
+        ),
         _ => Err("is no address of Redis; write redis://host:port/db or unix:///path"),
     }
 }
@@ -102,7 +124,9 @@ fn redis_url(text: &str) -> Result<(), &'static str> {
 /// Whether an address of Redis holds a user or a password; what cannot be read may.
 pub(super) fn has_credentials(url: &str) -> bool {
     Url::parse(url).map_or(url.contains('@'), |url| {
-        let named = url.query_pairs().any(|(name, _)| matches!(&*name, "user" | "pass"));
+        let named = url
+            .query_pairs()
+            .any(|(name, _)| matches!(&*name, "user" | "pass"));
         !url.username().is_empty() || url.password().is_some() || named
     })
 }
@@ -120,9 +144,12 @@ fn gateway(gateway: &Gateway, problems: &mut Problems) {
     above_zero(problems, "gateway.deadlines", &all);
     let connect = gateway.connect_timeout_ms;
     let shortest = all.into_iter().map(|(_, value)| value).min().unwrap_or(0);
-    problems.unless((1..shortest).contains(&connect), "gateway.connect_timeout_ms", connect, || {
-        format!("must be above 0 and below the shortest of gateway.deadlines ({shortest})")
-    });
+    problems.unless(
+        (1..shortest).contains(&connect),
+        "gateway.connect_timeout_ms",
+        connect,
+        || format!("must be above 0 and below the shortest of gateway.deadlines ({shortest})"),
+    );
     above_zero(
         problems,
         "gateway",
@@ -132,13 +159,19 @@ fn gateway(gateway: &Gateway, problems: &mut Problems) {
         ],
     );
     let largest = gateway.largest_answer_bytes;
-    problems.unless(largest >= 65_536, "gateway.largest_answer_bytes", largest, || {
-        "must be 65536 or more: a purchase with its attempts takes some 20 kB".to_owned()
-    });
+    problems.unless(
+        largest >= 65_536,
+        "gateway.largest_answer_bytes",
+        largest,
+        || "must be 65536 or more: a purchase with its attempts takes some 20 kB".to_owned(),
+    );
     let list = &gateway.card_whitelist;
     let cards = list.iter().all(|card| CARDS.contains(&card.as_str()));
     problems.unless(cards, "gateway.card_whitelist", format!("{list:?}"), || {
-        format!("must be some of {}; only cards can hold money", CARDS.join(", "))
+        format!(
+            "must be some of {}; only cards can hold money",
+            CARDS.join(", ")
+        )
     });
 }
 
@@ -146,12 +179,12 @@ fn gateway(gateway: &Gateway, problems: &mut Problems) {
 fn quiet(written: &Written, problems: &mut Problems) {
     let longest = written.gateway.deadlines.longest_ms();
     let lease = written.worker.lease_ms;
-    let shortest_quiet = longest.saturating_add(lease);
+    let floor = longest.saturating_add(lease);
     let quiet = written.policy.quiet_ms;
-    problems.unless(quiet > shortest_quiet, "policy.quiet_ms", quiet, || {
+    problems.unless(quiet > floor, "policy.quiet_ms", quiet, || {
         format!(
             "must be longer than the longest of gateway.deadlines ({longest}) and worker.lease_ms \
-             ({lease}) together; set it above {shortest_quiet}, or shorten the deadlines"
+             ({lease}) together; set it above {floor}, or shorten the deadlines"
         )
     });
 }
@@ -168,26 +201,41 @@ fn policy(policy: &PolicySettings, problems: &mut Problems) {
             ("expiry_margin_ms", policy.expiry_margin_ms),
         ],
     );
-    hold_lifetime(policy.hold_lifetime_ms, "policy.hold_lifetime_ms", policy, problems);
+    hold_lifetime(
+        policy.hold_lifetime_ms,
+        "policy.hold_lifetime_ms",
+        policy,
+        problems,
+    );
     let stretched = |ladder: &Ladder| {
-        let sum = ladder.delays_ms.iter().fold(0_u64, |sum, delay| sum.saturating_add(*delay));
+        let sum = ladder
+            .delays_ms
+            .iter()
+            .fold(0_u64, |sum, delay| sum.saturating_add(*delay));
         sum.saturating_add(sum / 100 * u64::from(ladder.jitter_percent))
     };
     let (lifetime, span) = (policy.purchase_lifetime_ms, stretched(&policy.business));
-    problems.unless(lifetime > span, "policy.purchase_lifetime_ms", lifetime, || {
-        format!(
-            "must be longer than all of policy.business with its jitter ({span}), or the last \
+    problems.unless(
+        lifetime > span,
+        "policy.purchase_lifetime_ms",
+        lifetime,
+        || {
+            format!(
+                "must be longer than all of policy.business with its jitter ({span}), or the last \
              charges come too late; set it above that, or shorten the ladder"
-        )
-    });
+            )
+        },
+    );
 }
 
 /// The guard must have something left to guard.
 pub(super) fn hold_lifetime(ms: u64, setting: &str, policy: &PolicySettings, to: &mut Problems) {
     let margin = policy.expiry_margin_ms;
     to.unless(ms > margin, setting, ms, || {
-        format!("must be longer than policy.expiry_margin_ms ({margin}), or every hold is released \
-                 as soon as it is there")
+        format!(
+            "must be longer than policy.expiry_margin_ms ({margin}), or every hold is released \
+                 as soon as it is there"
+        )
     });
 }
 
@@ -201,14 +249,24 @@ fn ladders(policy: &PolicySettings, problems: &mut Problems) {
         let delays = &ladder.delays_ms;
         let setting = |field: &str| format!("policy.{name}.{field}");
         let ascending = delays.is_sorted() && delays.first().is_some_and(|first| *first > 0);
-        problems.unless(ascending, &setting("delays_ms"), format!("{delays:?}"), || {
-            "must hold one wait at shortest_quiet, all above 0, none shorter than the one before".to_owned()
-        });
+        problems.unless(
+            ascending,
+            &setting("delays_ms"),
+            format!("{delays:?}"),
+            || {
+                "must hold one wait at shortest_quiet, all above 0, none shorter than the one before"
+                    .to_owned()
+            },
+        );
         let jitter = ladder.jitter_percent;
         problems.unless(jitter <= 100, &setting("jitter_percent"), jitter, || {
             "must be 0 to 100; 20 is usual".to_owned()
         });
-        above_zero(problems, &format!("policy.{name}"), &[("give_up_after_ms", ladder.give_up_after_ms)]);
+        above_zero(
+            problems,
+            &format!("policy.{name}"),
+            &[("give_up_after_ms", ladder.give_up_after_ms)],
+        );
     }
     let (give_up, quiet) = (policy.lookup.give_up_after_ms, policy.quiet_ms);
     problems.unless(give_up > quiet, "policy.lookup.give_up_after_ms", give_up, || {
@@ -218,9 +276,12 @@ fn ladders(policy: &PolicySettings, problems: &mut Problems) {
 
 fn limits(http: &Http, problems: &mut Problems) {
     let limits = &http.limits;
-    problems.unless(limits.connections > 0, "http.limits.connections", limits.connections, || {
-        "must be above 0; to listen to nothing set http.listen to \"\"".to_owned()
-    });
+    problems.unless(
+        limits.connections > 0,
+        "http.limits.connections",
+        limits.connections,
+        || "must be above 0; to listen to nothing set http.listen to \"\"".to_owned(),
+    );
     let (request, store) = (limits.request_timeout_ms, limits.store_timeout_ms);
     above_zero(
         problems,
@@ -231,9 +292,12 @@ fn limits(http: &Http, problems: &mut Problems) {
             ("drain_timeout_ms", limits.drain_timeout_ms),
         ],
     );
-    problems.unless(request > store, "http.limits.request_timeout_ms", request, || {
-        format!("must be longer than http.limits.store_timeout_ms ({store})")
-    });
+    problems.unless(
+        request > store,
+        "http.limits.request_timeout_ms",
+        request,
+        || format!("must be longer than http.limits.store_timeout_ms ({store})"),
+    );
 }
 
 /// Where to listen; an empty text means not at all.
@@ -252,7 +316,10 @@ pub(super) fn listen(http: &Http, problems: &mut Problems) -> Option<SocketAddr>
 
 /// No live key over a store that may forget.
 fn profile(written: &Written, problems: &mut Problems) {
-    let live = written.accounts.iter().find(|(_, account)| account.mode == Mode::Live);
+    let live = written
+        .accounts
+        .iter()
+        .find(|(_, account)| account.mode == Mode::Live);
     if let (Durability::Dev, Some((name, _))) = (written.redis.durability, live) {
         let fix = format!(
             "is for development and accounts.{name} is live; use solo (appendonly yes, appendfsync \
@@ -279,8 +346,12 @@ pub(super) fn base_url(text: &str, mode: Mode) -> Result<(), &'static str> {
     match (url.scheme(), mode) {
         ("https", _) => Ok(()),
         ("http", Mode::Test) if here => Ok(()),
-        ("http", Mode::Live) => Err("must be https for a live account: its key would travel in the clear"),
-        ("http", Mode::Test) => Err("must be https; plain http is only for a simulator on this machine"),
+        ("http", Mode::Live) => {
+            Err("must be https for a live account: its key would travel in the clear")
+        }
+        ("http", Mode::Test) => {
+            Err("must be https; plain http is only for a simulator on this machine")
+        }
         _ => Err("must begin with https://"),
     }
 }

@@ -58,7 +58,12 @@ impl Layers {
             .build()
             .and_then(config::Config::try_deserialize)
             .map_err(|error| Problems::one("settings", "", format!("cannot be read: {error}")))?;
-        Ok(Self { known, merged, file, environment })
+        Ok(Self {
+            known,
+            merged,
+            file,
+            environment,
+        })
     }
 
     /// Where the value at `path` came from.
@@ -98,9 +103,9 @@ fn read_file(path: &Path) -> Result<String, Problems> {
 /// The defaults with every setting that has none: lines that start with # and a name.
 fn with_optional(defaults: &str) -> String {
     let bare = |line: &str| {
-        let rest = line.strip_prefix('#').filter(|rest| {
-            rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase())
-        });
+        let rest = line
+            .strip_prefix('#')
+            .filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()));
         rest.unwrap_or(line).to_owned()
     };
     defaults.lines().map(bare).collect::<Vec<_>>().join("\n")
@@ -109,12 +114,18 @@ fn with_optional(defaults: &str) -> String {
 fn parse(name: &str, text: &str) -> Result<Value, Problems> {
     let source = File::from_str(text, FileFormat::Toml);
     let built = config::Config::builder().add_source(source).build();
-    built.and_then(config::Config::try_deserialize).map_err(|error| {
-        // The parser quotes the line it fails at, which may hold a secret.
-        let text = error.to_string();
-        let told: Vec<&str> = text.lines().filter(|line| !line.contains('|')).collect();
-        Problems::one("--config", name, format!("is not TOML: {}", told.join(" ").trim()))
-    })
+    built
+        .and_then(config::Config::try_deserialize)
+        .map_err(|error| {
+            // The parser quotes the line it fails at, which may hold a secret.
+            let text = error.to_string();
+            let told: Vec<&str> = text.lines().filter(|line| !line.contains('|')).collect();
+            Problems::one(
+                "--config",
+                name,
+                format!("is not TOML: {}", told.join(" ").trim()),
+            )
+        })
 }
 
 /// The value at a path of keys joined by dots.
@@ -140,7 +151,9 @@ fn environment(
     let mut problems = Problems(Vec::new());
     let mut tree = json!({});
     for (name, text) in env {
-        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let Some(rest) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         let mut keys: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
         if let [section, account, ..] = keys.as_mut_slice()
             && section == "accounts"
@@ -164,7 +177,11 @@ fn environment(
             ),
         }
     }
-    if problems.0.is_empty() { Ok(tree) } else { Err(problems) }
+    if problems.0.is_empty() {
+        Ok(tree)
+    } else {
+        Err(problems)
+    }
 }
 
 /// An account's name as an environment variable can hold it.
@@ -175,11 +192,21 @@ fn plain(name: &str) -> String {
 /// Text as the type of the setting; what does not fit stays text and is refused with the rest.
 fn typed(text: &str, example: &Value) -> Value {
     match example {
-        Value::Number(_) => text.trim().parse::<i64>().map_or_else(|_| json!(text), Value::from),
-        Value::Bool(_) => text.trim().parse::<bool>().map_or_else(|_| json!(text), Value::from),
+        Value::Number(_) => text
+            .trim()
+            .parse::<i64>()
+            .map_or_else(|_| json!(text), Value::from),
+        Value::Bool(_) => text
+            .trim()
+            .parse::<bool>()
+            .map_or_else(|_| json!(text), Value::from),
         Value::Array(items) => {
             let item = items.first().cloned().unwrap_or_else(|| json!(""));
-            let words = text.trim().trim_start_matches('[').trim_end_matches(']').split(',');
+            let words = text
+                .trim()
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .split(',');
             let words = words.map(str::trim).filter(|word| !word.is_empty());
             words.map(|word| typed(word, &item)).collect()
         }

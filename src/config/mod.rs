@@ -31,7 +31,9 @@ pub use account::Account;
 pub use layers::{DEFAULTS, Origin};
 pub use problem::{Problem, Problems};
 pub use secret::{MASK, Secret};
-pub use sections::{Durability, Gateway, Http, Log, LogFormat, Mode, PolicySettings, Redis, Worker};
+pub use sections::{
+    Durability, Gateway, Http, Log, LogFormat, Mode, PolicySettings, Redis, Worker,
+};
 pub use wiring::declines;
 
 use crate::payment::AccountName;
@@ -95,17 +97,42 @@ impl Config {
         let listen = check::listen(&written.http, &mut found);
         let accounts = account::accounts(&written, &mut found);
         // A setting that could not be read was replaced to find the other problems.
-        problems.0.extend(found.0.into_iter().filter(|p| !spoiled.contains(&p.setting)));
+        problems.0.extend(
+            found
+                .0
+                .into_iter()
+                .filter(|p| !spoiled.contains(&p.setting)),
+        );
         if !problems.0.is_empty() {
             return Err(problems);
         }
-        let Written { worker, redis, gateway, http, policy, log, .. } = written;
-        Ok(Self { worker, redis, gateway, listen, http, policy, log, accounts, settings })
+        let Written {
+            worker,
+            redis,
+            gateway,
+            http,
+            policy,
+            log,
+            ..
+        } = written;
+        Ok(Self {
+            worker,
+            redis,
+            gateway,
+            listen,
+            http,
+            policy,
+            log,
+            accounts,
+            settings,
+        })
     }
 
     /// The account of that name; the refusal names those there are.
     pub fn account(&self, name: &AccountName) -> Result<&Account, String> {
-        self.accounts.get(name).ok_or_else(|| unknown_account(name, self.accounts.keys()))
+        self.accounts
+            .get(name)
+            .ok_or_else(|| unknown_account(name, self.accounts.keys()))
     }
 
     /// A worker without an account has nothing to do, which is never what was meant.
@@ -125,6 +152,10 @@ pub fn unknown_account<'a>(
     known: impl Iterator<Item = &'a AccountName>,
 ) -> String {
     let known: Vec<&str> = known.map(AccountName::as_str).collect();
-    let known = if known.is_empty() { "none is".to_owned() } else { known.join(", ") };
+    let known = if known.is_empty() {
+        "none is".to_owned()
+    } else {
+        known.join(", ")
+    };
     format!("{name} is not configured; use one of: {known}, or add [accounts.{name}]")
 }

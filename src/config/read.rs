@@ -16,7 +16,11 @@ fn display(path: &str, value: &Value) -> String {
         "redis.url" => value.as_str().is_none_or(has_credentials),
         path => path.ends_with(".secret_key") || path.ends_with(".success_callback"),
     };
-    if secret { MASK.to_owned() } else { value.to_string() }
+    if secret {
+        MASK.to_owned()
+    } else {
+        value.to_string()
+    }
 }
 
 /// Calls `each` with the path and the value of every leaf.
@@ -24,7 +28,11 @@ fn leaves(tree: &Value, path: &str, each: &mut impl FnMut(&str, &Value)) {
     match tree {
         Value::Object(map) => {
             for (key, value) in map {
-                let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let inner = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
                 leaves(value, &inner, each);
             }
         }
@@ -39,7 +47,11 @@ pub(super) fn shown(tree: &Value, layers: &Layers) -> Vec<Setting> {
         let masked = display(path, value) == MASK;
         settings.push(Setting {
             name: path.to_owned(),
-            value: if masked { Value::from(MASK) } else { value.clone() },
+            value: if masked {
+                Value::from(MASK)
+            } else {
+                value.clone()
+            },
             origin: layers.origin(path),
         });
     });
@@ -48,7 +60,9 @@ pub(super) fn shown(tree: &Value, layers: &Layers) -> Vec<Setting> {
 
 /// The names of accounts are part of requests, records and environment variables.
 pub(super) fn refuse_names(tree: &mut Value, problems: &mut Problems) {
-    let Some(Value::Object(accounts)) = tree.get_mut("accounts") else { return };
+    let Some(Value::Object(accounts)) = tree.get_mut("accounts") else {
+        return;
+    };
     accounts.retain(|name, _| match AccountName::new(name) {
         Ok(_) => true,
         Err(error) => {
@@ -67,7 +81,11 @@ pub(super) fn refuse_unknown(tree: &mut Value, known: &Value, problems: &mut Pro
         }
     });
     for (path, value) in unknown {
-        problems.add(&path, value, "is no setting; `holdfast config show` lists all of them");
+        problems.add(
+            &path,
+            value,
+            "is no setting; `holdfast config show` lists all of them",
+        );
         remove(tree, &path);
     }
 }
@@ -84,7 +102,11 @@ pub(super) fn refuse_secrets_in_file(tree: &mut Value, layers: &Layers, problems
     });
     for path in found {
         let variable = path.replace('.', "__").replace('-', "_").to_uppercase();
-        let fix = if path == "redis.url" { "" } else { ", or name a file with it as secret_key_file" };
+        let fix = if path == "redis.url" {
+            ""
+        } else {
+            ", or name a file with it as secret_key_file"
+        };
         let fix = format!(
             "is a secret and stands in the configuration file; remove it there and set \
              HOLDFAST__{variable}{fix}"
@@ -109,7 +131,9 @@ pub(super) fn typed(
         let path = error.path().to_string();
         let place = path.split('[').next().unwrap_or_default();
         let problem = error.inner().to_string();
-        let missing = problem.strip_prefix("missing field `").and_then(|r| r.split('`').next());
+        let missing = problem
+            .strip_prefix("missing field `")
+            .and_then(|r| r.split('`').next());
         let setting = missing.map_or(place.to_owned(), |field| format!("{place}.{field}"));
         let Some(example) = at(known, &schema_path(&setting)).filter(|e| !e.is_object()) else {
             problems.add(&setting, "", problem);
@@ -124,7 +148,11 @@ pub(super) fn typed(
                 None if masked => "must be text".to_owned(),
                 None => problem,
             };
-            problems.add(&setting, value.unwrap_or_default(), format!("{problem}; such as {example}"));
+            problems.add(
+                &setting,
+                value.unwrap_or_default(),
+                format!("{problem}; such as {example}"),
+            );
         }
         let keys = setting.split('.');
         *keys.fold(&mut tree, |value, key| &mut value[key]) = example.clone();
@@ -158,6 +186,9 @@ mod tests {
         let known = Layers::read(None, []).unwrap().known;
         // What the file has and the code has not is refused here; the rest is compared.
         let written: Written = serde_json::from_value(known.clone()).unwrap();
-        assert_eq!(names(&serde_json::to_value(&written).unwrap()), names(&known));
+        assert_eq!(
+            names(&serde_json::to_value(&written).unwrap()),
+            names(&known)
+        );
     }
 }

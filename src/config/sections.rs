@@ -27,7 +27,10 @@ pub(super) struct Written {
 /// How the queue runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "config/default.toml is the documentation of every setting")]
+#[allow(
+    missing_docs,
+    reason = "config/default.toml is the documentation of every setting"
+)]
 pub struct Worker {
     pub concurrency: usize,
     pub batch: usize,
@@ -40,7 +43,10 @@ pub struct Worker {
 /// Where payments are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "config/default.toml is the documentation of every setting")]
+#[allow(
+    missing_docs,
+    reason = "config/default.toml is the documentation of every setting"
+)]
 pub struct Redis {
     pub url: Secret,
     pub prefix: String,
@@ -79,7 +85,10 @@ impl Durability {
 /// How the gateway is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "config/default.toml is the documentation of every setting")]
+#[allow(
+    missing_docs,
+    reason = "config/default.toml is the documentation of every setting"
+)]
 pub struct Gateway {
     pub base_url: String,
     pub connect_timeout_ms: u64,
@@ -93,7 +102,10 @@ pub struct Gateway {
 /// What is listened to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "config/default.toml is the documentation of every setting")]
+#[allow(
+    missing_docs,
+    reason = "config/default.toml is the documentation of every setting"
+)]
 pub struct Http {
     pub listen: String,
     pub limits: Limits,
@@ -102,7 +114,10 @@ pub struct Http {
 /// How payments are decided, for all accounts that do not say otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "config/default.toml is the documentation of every setting")]
+#[allow(
+    missing_docs,
+    reason = "config/default.toml is the documentation of every setting"
+)]
 pub struct PolicySettings {
     pub quiet_ms: u64,
     pub unknown: UnknownPolicy,
@@ -124,7 +139,10 @@ pub struct PolicySettings {
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "config/default.toml is the documentation of every setting")]
+#[allow(
+    missing_docs,
+    reason = "config/default.toml is the documentation of every setting"
+)]
 pub struct Log {
     pub format: LogFormat,
     pub filter: String,

@@ -31,7 +31,8 @@ impl Config {
     #[must_use]
     pub fn policies(&self) -> Policies {
         let each = self.accounts.iter();
-        each.map(|(name, account)| (name.clone(), self.policy_of(account))).collect()
+        each.map(|(name, account)| (name.clone(), self.policy_of(account)))
+            .collect()
     }
 
     fn policy_of(&self, account: &Account) -> Policy {
@@ -142,7 +143,10 @@ mod tests {
 
     #[test]
     fn a_dead_token_is_listed_so_that_it_fails_rather_than_parks() {
-        assert_eq!(declines().listed("invalid_recurring_token"), Some(Advice::Never));
+        assert_eq!(
+            declines().listed("invalid_recurring_token"),
+            Some(Advice::Never)
+        );
     }
 
     #[test]

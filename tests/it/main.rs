@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 mod api;
+mod cli;
 mod gateway;
 mod payments;
 mod queue;

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use holdfast::config::{Config, DEFAULTS, Origin, Problems};
-use holdfast::payment::{AccountName, UnknownPolicy};
+use holdfast::payment::*;
+use holdfast::telemetry;
+use serde_json::Value;
 use tempfile::TempDir;
 
 const BRAND: &str = "409eb80e-3782-4b1d-afa8-b779759266a5";
@@ -20,17 +24,26 @@ struct Given {
 
 impl Given {
     fn nothing() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), file: None, env: Vec::new() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            file: None,
+            env: Vec::new(),
+        }
     }
 
     /// A test account, as it is usually given: the brand in the file, the key in the environment.
     fn account() -> Self {
-        Self::file(&format!("[accounts.hotel]\nmode = \"test\"\nbrand_id = \"{BRAND}\"\n"))
-            .env("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY", KEY)
+        Self::file(&format!(
+            "[accounts.hotel]\nmode = \"test\"\nbrand_id = \"{BRAND}\"\n"
+        ))
+        .env("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY", KEY)
     }
 
     fn file(text: &str) -> Self {
-        Self { file: Some(text.to_owned()), ..Self::nothing() }
+        Self {
+            file: Some(text.to_owned()),
+            ..Self::nothing()
+        }
     }
 
     fn env(mut self, name: &str, value: &str) -> Self {
@@ -45,7 +58,10 @@ impl Given {
     }
 
     fn load(&self) -> Result<Config, Problems> {
-        let path = self.file.as_ref().map(|text| self.path("holdfast.toml", text));
+        let path = self
+            .file
+            .as_ref()
+            .map(|text| self.path("holdfast.toml", text));
         Config::load(path.as_deref(), self.env.clone())
     }
 
@@ -60,7 +76,10 @@ impl Given {
         let problem = problems.0.iter().find(|problem| problem.setting == setting);
         let problem = problem.unwrap_or_else(|| panic!("{setting} is not refused: {told}"));
         for word in words {
-            assert!(problem.to_string().contains(word), "{word:?} is not in: {problem}");
+            assert!(
+                problem.to_string().contains(word),
+                "{word:?} is not in: {problem}"
+            );
         }
     }
 }
@@ -76,14 +95,31 @@ fn the_commented_file_is_the_defaults() {
     assert_eq!(config.policy.quiet_ms, 900_000);
     assert_eq!(config.policy.unknown, UnknownPolicy::Park);
     assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:8080");
-    assert!(config.settings.iter().all(|setting| setting.origin == Origin::Default));
+    assert!(
+        config
+            .settings
+            .iter()
+            .all(|setting| setting.origin == Origin::Default)
+    );
 }
 
 #[test]
 fn every_setting_has_its_reason_above_it() {
     let lines: Vec<&str> = DEFAULTS.lines().collect();
-    let plain_deadlines = ["create_ms", "look_up_ms", "capture_ms", "release_ms", "cancel_ms"];
-    let plain_ladder = ["jitter_percent", "give_up_after_ms", "delays_ms", "base_url", "unknown"];
+    let plain_deadlines = [
+        "create_ms",
+        "look_up_ms",
+        "capture_ms",
+        "release_ms",
+        "cancel_ms",
+    ];
+    let plain_ladder = [
+        "jitter_percent",
+        "give_up_after_ms",
+        "delays_ms",
+        "base_url",
+        "unknown",
+    ];
     for (number, line) in lines.iter().enumerate() {
         let name = line.trim_start_matches('#').split(" = ").next().unwrap();
         let setting = line.contains(" = ") && !line.starts_with("# ");
@@ -91,7 +127,10 @@ fn every_setting_has_its_reason_above_it() {
         if setting && !covered {
             let above = lines[number - 1];
             let same_comment = above.contains(" = ") && name == "hold_lifetime_ms";
-            assert!(above.starts_with('#') || same_comment, "{name} has no reason");
+            assert!(
+                above.starts_with('#') || same_comment,
+                "{name} has no reason"
+            );
         }
     }
 }
@@ -107,7 +146,14 @@ fn the_environment_stands_above_the_file_and_the_file_above_the_defaults() {
     assert_eq!((config.worker.concurrency, config.worker.batch), (8, 4));
     assert_eq!(config.policy.lookup.delays_ms, [1_000, 2_000, 3_000]);
     assert_eq!(config.policy.unknown, UnknownPolicy::ResendSame);
-    let origin = |name: &str| config.settings.iter().find(|s| s.name == name).unwrap().origin;
+    let origin = |name: &str| {
+        config
+            .settings
+            .iter()
+            .find(|s| s.name == name)
+            .unwrap()
+            .origin
+    };
     assert_eq!(origin("worker.concurrency"), Origin::Environment);
     assert_eq!(origin("worker.batch"), Origin::File);
     assert_eq!(origin("worker.lease_ms"), Origin::Default);
@@ -122,7 +168,10 @@ fn an_account_can_come_from_the_environment_alone() {
         .loaded();
     // A key of digits stays text.
     assert_eq!(config.accounts[&hotel()].secret_key.reveal(), "123456");
-    assert_eq!(config.accounts[&hotel()].base_url, "https://gate.chip-in.asia/api/v1/");
+    assert_eq!(
+        config.accounts[&hotel()].base_url,
+        "https://gate.chip-in.asia/api/v1/"
+    );
 }
 
 #[test]
@@ -132,8 +181,14 @@ fn a_variable_finds_an_account_whose_name_it_cannot_spell() {
     let name = AccountName::new("KL-hotel").unwrap();
     assert_eq!(given.loaded().accounts[&name].secret_key.reveal(), KEY);
     let two = given.file.clone().unwrap() + &file.replace("KL-hotel", "kl_hotel");
-    let given = Given { file: Some(two), ..given };
-    given.refused("HOLDFAST__ACCOUNTS__KL_HOTEL__SECRET_KEY", &["more than one account"]);
+    let given = Given {
+        file: Some(two),
+        ..given
+    };
+    given.refused(
+        "HOLDFAST__ACCOUNTS__KL_HOTEL__SECRET_KEY",
+        &["more than one account"],
+    );
 }
 
 #[test]
@@ -143,8 +198,15 @@ fn a_key_can_come_from_a_file_of_its_own() {
     let text = format!(
         "[accounts.hotel]\nmode = \"live\"\nbrand_id = \"{BRAND}\"\nsecret_key_file = {key:?}\n"
     );
-    let config = Given { file: Some(text), ..given }.loaded();
-    assert_eq!(config.accounts[&hotel()].secret_key.reveal(), "key-from-a-file");
+    let config = Given {
+        file: Some(text),
+        ..given
+    }
+    .loaded();
+    assert_eq!(
+        config.accounts[&hotel()].secret_key.reveal(),
+        "key-from-a-file"
+    );
 }
 
 #[test]
@@ -154,7 +216,11 @@ fn a_secret_in_the_configuration_file_is_refused_with_the_variable_to_set() {
          [redis]\nurl = \"redis://:canary-password@localhost/\"\n"
     );
     let given = Given::file(&file);
-    let words = ["HOLDFAST__ACCOUNTS__KL_HOTEL__SECRET_KEY", "secret_key_file", "***"];
+    let words = [
+        "HOLDFAST__ACCOUNTS__KL_HOTEL__SECRET_KEY",
+        "secret_key_file",
+        "***",
+    ];
     given.refused("accounts.kl-hotel.secret_key", &words);
     given.refused("redis.url", &["HOLDFAST__REDIS__URL", "***"]);
     let told = given.load().unwrap_err().to_string();
@@ -164,11 +230,20 @@ fn a_secret_in_the_configuration_file_is_refused_with_the_variable_to_set() {
 #[test]
 fn secrets_are_never_shown() {
     let config = Given::account()
-        .env("HOLDFAST__REDIS__URL", "redis://user:canary-password@localhost:6379/0")
-        .env("HOLDFAST__ACCOUNTS__HOTEL__SUCCESS_CALLBACK", "https://canary-callback.example/cb")
+        .env(
+            "HOLDFAST__REDIS__URL",
+            "redis://user:canary-password@localhost:6379/0",
+        )
+        .env(
+            "HOLDFAST__ACCOUNTS__HOTEL__SUCCESS_CALLBACK",
+            "https://canary-callback.example/cb",
+        )
         .loaded();
     let shown = serde_json::to_string(&config.settings).unwrap();
-    let printed = format!("{config:?} {shown} {}", config.accounts[&hotel()].secret_key);
+    let printed = format!(
+        "{config:?} {shown} {}",
+        config.accounts[&hotel()].secret_key
+    );
     assert!(!printed.contains("canary"), "{printed}");
     assert!(shown.contains("accounts.hotel.secret_key") && shown.contains("***"));
 }
@@ -177,7 +252,10 @@ fn secrets_are_never_shown() {
 fn a_file_that_is_not_toml_is_refused_without_quoting_it() {
     let given = Given::file("[accounts.hotel]\nsecret_key = \"canary-key\n");
     let told = given.load().unwrap_err().to_string();
-    assert!(told.contains("line 2") && !told.contains("canary"), "{told}");
+    assert!(
+        told.contains("line 2") && !told.contains("canary"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -210,7 +288,10 @@ fn all_problems_are_reported_together() {
 fn an_account_that_is_not_whole_is_told_what_is_missing() {
     let given = Given::file("[accounts.hotel]\nmode = \"test\"\n");
     given.refused("accounts.hotel.brand_id", &["is missing"]);
-    given.refused("accounts.hotel.secret_key", &["HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY"]);
+    given.refused(
+        "accounts.hotel.secret_key",
+        &["HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY"],
+    );
     let given = Given::file("[accounts.\"kl hotel\"]\nmode = \"test\"\n");
     given.refused("accounts.\"kl hotel\"", &["letters, digits"]);
 }
@@ -218,7 +299,10 @@ fn an_account_that_is_not_whole_is_told_what_is_missing() {
 #[test]
 fn a_variable_that_names_no_setting_is_refused() {
     let given = Given::nothing().env("HOLDFAST__WORKER__CONCURENCY", "8");
-    given.refused("HOLDFAST__WORKER__CONCURENCY", &["names no setting", "worker.concurency"]);
+    given.refused(
+        "HOLDFAST__WORKER__CONCURENCY",
+        &["names no setting", "worker.concurency"],
+    );
     let given = Given::nothing().env("HOLDFAST__WORKER", "8");
     given.refused("HOLDFAST__WORKER", &["names no setting"]);
 }
@@ -262,47 +346,184 @@ fn a_live_key_never_travels_in_the_clear() {
 #[test]
 fn a_value_out_of_its_range_is_refused_with_the_range() {
     let cases = [
-        ("WORKER__CONCURRENCY", "0", "worker.concurrency", "1 to 1024"),
-        ("WORKER__CONCURRENCY", "1025", "worker.concurrency", "1 to 1024"),
+        (
+            "WORKER__CONCURRENCY",
+            "0",
+            "worker.concurrency",
+            "1 to 1024",
+        ),
+        (
+            "WORKER__CONCURRENCY",
+            "1025",
+            "worker.concurrency",
+            "1 to 1024",
+        ),
         ("WORKER__BATCH", "0", "worker.batch", "1 to 1024"),
         ("WORKER__RENEW_MS", "10001", "worker.lease_ms", "30003"),
         ("WORKER__POLL_MS", "0", "worker.poll_ms", "above 0"),
         ("WORKER__SHUTDOWN_MS", "0", "worker.shutdown_ms", "above 0"),
         ("WORKER__LEASE_MS", "-1", "worker.lease_ms", "-1"),
-        ("REDIS__URL", "localhost", "redis.url", "redis://host:port/db"),
+        (
+            "REDIS__URL",
+            "localhost",
+            "redis.url",
+            "redis://host:port/db",
+        ),
         ("REDIS__URL", "rediss://localhost/", "redis.url", "TLS"),
         ("REDIS__PREFIX", "a:b", "redis.prefix", "letters and digits"),
-        ("REDIS__DURABILITY", "maybe", "redis.durability", "replicated"),
-        ("REDIS__RESPONSE_TIMEOUT_MS", "1999", "redis.response_timeout_ms", "2000"),
-        ("REDIS__RETENTION_DAYS", "0", "redis.retention_days", "1 or more"),
-        ("GATEWAY__CONNECT_TIMEOUT_MS", "15000", "gateway.connect_timeout_ms", "15000"),
-        ("GATEWAY__DEADLINES__CHARGE_MS", "0", "gateway.deadlines.charge_ms", "above 0"),
-        ("GATEWAY__CARD_WHITELIST", "visa,fpx", "gateway.card_whitelist", "maestro"),
-        ("HTTP__LISTEN", "localhost:8080", "http.listen", "127.0.0.1:8080"),
-        ("HTTP__LIMITS__REQUEST_TIMEOUT_MS", "5000", "http.limits.request_timeout_ms", "5000"),
-        ("POLICY__LOOKUP__DELAYS_MS", "", "policy.lookup.delays_ms", "one wait at least"),
-        ("POLICY__PAYER__DELAYS_MS", "2000,1000", "policy.payer.delays_ms", "shorter"),
-        ("POLICY__TECHNICAL__DELAYS_MS", "0", "policy.technical.delays_ms", "above 0"),
-        ("POLICY__TECHNICAL__DELAYS_MS", "soon", "policy.technical.delays_ms", "soon"),
-        ("POLICY__BUSINESS__JITTER_PERCENT", "101", "policy.business.jitter_percent", "0 to 100"),
-        ("POLICY__LOOKUP__GIVE_UP_AFTER_MS", "900000", "policy.lookup.give_up_after_ms", "900000"),
-        ("POLICY__HOLD_LIFETIME_MS", "43200000", "policy.hold_lifetime_ms", "43200000"),
-        ("POLICY__PURCHASE_LIFETIME_MS", "86400000", "policy.purchase_lifetime_ms", "ladder"),
-        ("POLICY__BEFORE_EXPIRY", "shrug", "policy.before_expiry", "release"),
-        ("POLICY__POISON_CLAIMS", "0", "policy.poison_claims", "above 0"),
-        ("ACCOUNTS__HOTEL__HOLD_LIFETIME_MS", "1", "accounts.hotel.hold_lifetime_ms", "43200000"),
-        ("ACCOUNTS__HOTEL__BRAND_ID", "brand", "accounts.hotel.brand_id", "UUID"),
-        ("ACCOUNTS__HOTEL__SECRET_KEY", " ", "accounts.hotel.secret_key", "copy it again"),
-        ("ACCOUNTS__HOTEL__SECRET_KEY_FILE", "/k", "accounts.hotel.secret_key", "twice"),
-        ("ACCOUNTS__HOTEL__WEBHOOK_PUBLIC_KEYS", "x", "accounts.hotel.webhook_public_keys", "PEM"),
-        ("ACCOUNTS__HOTEL__SUCCESS_CALLBACK", "x", "accounts.hotel.success_callback", "https"),
+        (
+            "REDIS__DURABILITY",
+            "maybe",
+            "redis.durability",
+            "replicated",
+        ),
+        (
+            "REDIS__RESPONSE_TIMEOUT_MS",
+            "1999",
+            "redis.response_timeout_ms",
+            "2000",
+        ),
+        (
+            "REDIS__RETENTION_DAYS",
+            "0",
+            "redis.retention_days",
+            "1 or more",
+        ),
+        (
+            "GATEWAY__CONNECT_TIMEOUT_MS",
+            "15000",
+            "gateway.connect_timeout_ms",
+            "15000",
+        ),
+        (
+            "GATEWAY__DEADLINES__CHARGE_MS",
+            "0",
+            "gateway.deadlines.charge_ms",
+            "above 0",
+        ),
+        (
+            "GATEWAY__CARD_WHITELIST",
+            "visa,fpx",
+            "gateway.card_whitelist",
+            "maestro",
+        ),
+        (
+            "HTTP__LISTEN",
+            "localhost:8080",
+            "http.listen",
+            "127.0.0.1:8080",
+        ),
+        (
+            "HTTP__LIMITS__REQUEST_TIMEOUT_MS",
+            "5000",
+            "http.limits.request_timeout_ms",
+            "5000",
+        ),
+        (
+            "POLICY__LOOKUP__DELAYS_MS",
+            "",
+            "policy.lookup.delays_ms",
+            "one wait at least",
+        ),
+        (
+            "POLICY__PAYER__DELAYS_MS",
+            "2000,1000",
+            "policy.payer.delays_ms",
+            "shorter",
+        ),
+        (
+            "POLICY__TECHNICAL__DELAYS_MS",
+            "0",
+            "policy.technical.delays_ms",
+            "above 0",
+        ),
+        (
+            "POLICY__TECHNICAL__DELAYS_MS",
+            "soon",
+            "policy.technical.delays_ms",
+            "soon",
+        ),
+        (
+            "POLICY__BUSINESS__JITTER_PERCENT",
+            "101",
+            "policy.business.jitter_percent",
+            "0 to 100",
+        ),
+        (
+            "POLICY__LOOKUP__GIVE_UP_AFTER_MS",
+            "900000",
+            "policy.lookup.give_up_after_ms",
+            "900000",
+        ),
+        (
+            "POLICY__HOLD_LIFETIME_MS",
+            "43200000",
+            "policy.hold_lifetime_ms",
+            "43200000",
+        ),
+        (
+            "POLICY__PURCHASE_LIFETIME_MS",
+            "86400000",
+            "policy.purchase_lifetime_ms",
+            "ladder",
+        ),
+        (
+            "POLICY__BEFORE_EXPIRY",
+            "shrug",
+            "policy.before_expiry",
+            "release",
+        ),
+        (
+            "POLICY__POISON_CLAIMS",
+            "0",
+            "policy.poison_claims",
+            "above 0",
+        ),
+        (
+            "ACCOUNTS__HOTEL__HOLD_LIFETIME_MS",
+            "1",
+            "accounts.hotel.hold_lifetime_ms",
+            "43200000",
+        ),
+        (
+            "ACCOUNTS__HOTEL__BRAND_ID",
+            "brand",
+            "accounts.hotel.brand_id",
+            "UUID",
+        ),
+        (
+            "ACCOUNTS__HOTEL__SECRET_KEY",
+            " ",
+            "accounts.hotel.secret_key",
+            "copy it again",
+        ),
+        (
+            "ACCOUNTS__HOTEL__SECRET_KEY_FILE",
+            "/k",
+            "accounts.hotel.secret_key",
+            "twice",
+        ),
+        (
+            "ACCOUNTS__HOTEL__WEBHOOK_PUBLIC_KEYS",
+            "x",
+            "accounts.hotel.webhook_public_keys",
+            "PEM",
+        ),
+        (
+            "ACCOUNTS__HOTEL__SUCCESS_CALLBACK",
+            "x",
+            "accounts.hotel.success_callback",
+            "https",
+        ),
         ("LOG__FORMAT", "xml", "log.format", "pretty"),
         ("LOG__FILTER", "=loud=", "log.filter", "info"),
     ];
     for (variable, value, setting, word) in cases {
         let mut given = Given::account();
         given.env.retain(|(name, _)| !name.ends_with(variable));
-        given.env(&format!("HOLDFAST__{variable}"), value).refused(setting, &[word]);
+        given
+            .env(&format!("HOLDFAST__{variable}"), value)
+            .refused(setting, &[word]);
     }
 }
 
@@ -323,7 +544,9 @@ fn what_an_account_says_stands_above_the_policy() {
 #[test]
 fn an_unknown_account_is_refused_with_those_there_are() {
     let config = Given::account().loaded();
-    let told = config.account(&AccountName::new("motel").unwrap()).unwrap_err();
+    let told = config
+        .account(&AccountName::new("motel").unwrap())
+        .unwrap_err();
     assert!(told.contains("motel") && told.contains("hotel"), "{told}");
 }
 
@@ -332,4 +555,160 @@ fn a_worker_without_an_account_is_refused_but_its_settings_can_be_checked() {
     let config = Given::nothing().loaded();
     let told = config.require_accounts().unwrap_err().to_string();
     assert!(told.contains("[accounts.hotel]"), "{told}");
+}
+
+/// A payment, and all that is made of it, full of what must never be printed.
+fn planted() -> (Payment, String) {
+    let config = Given::account()
+        .env(
+            "HOLDFAST__REDIS__URL",
+            "redis://:canary-password@localhost/",
+        )
+        .env(
+            "HOLDFAST__ACCOUNTS__HOTEL__SUCCESS_CALLBACK",
+            "https://canary-callback.example/",
+        )
+        .loaded();
+    let policies = config.policies();
+    let policy = &policies[&hotel()];
+    let request = Request::from_json(
+        br#"{"v":1,"type":"authorize","account":"hotel","idempotency_key":"k1",
+        "money":{"amount":1500,"currency":"MYR"},
+        "source":{"checkout":{"success_redirect":"https://canary-redirect.example/"}},
+        "customer":{"email":"canary@mail.example","full_name":"Canary Name","phone":"60 canary"}}"#,
+    )
+    .unwrap();
+    let charge = Request::from_json(
+        br#"{"v":1,"type":"charge","account":"hotel","idempotency_key":"k2",
+        "money":{"amount":1500,"currency":"MYR"},"token":"canary-token",
+        "customer":{"email":"canary@mail.example"}}"#,
+    )
+    .unwrap();
+    let now: Timestamp = "2027-01-31T06:00:00Z".parse().unwrap();
+    let mut payment = Payment::new(request, now).unwrap();
+    let order = payment.create_order(now, policy).unwrap();
+    let link = |name: &str| Some(Private::new(format!("https://canary-{name}.example/")));
+    let seen = Sighting {
+        purchase: PurchaseId::new("canary-purchase").unwrap(),
+        standing: Standing::Payable,
+        total: 1500,
+        currency: "MYR".into(),
+        converted: false,
+        brand: BRAND.into(),
+        test: true,
+        reference: payment.id().to_string(),
+        taken: None,
+        card_saved: true,
+        tries: Vec::new(),
+        held_since: None,
+        due: None,
+        links: Links {
+            checkout: link("checkout"),
+            direct_post: link("direct"),
+        },
+    };
+    let number = payment.open(Step::Create, now, policy).unwrap();
+    let answer = Answer::Shown(Box::new(seen));
+    payment.answered(number, &answer, now, policy);
+    assert_eq!(
+        payment.checkout_url().unwrap().reveal(),
+        "https://canary-checkout.example/"
+    );
+    let saved = State::Saved(CardToken::new("canary-token").unwrap());
+    let wiring = (
+        config.gateway_accounts(),
+        config.gateway_settings(),
+        config.store_settings(),
+    );
+    let printed = format!(
+        "{payment:?} {order:?} {answer:?} {:?} {charge:?} {saved:?} {config:?} {policies:?} {wiring:?}",
+        LookUp::Failed {
+            why: "x".into(),
+            denied: false,
+            retry_after_ms: None
+        },
+    );
+    (payment, printed)
+}
+
+#[test]
+fn no_debug_form_holds_what_must_not_be_printed() {
+    let (_, printed) = planted();
+    let printed = printed.to_lowercase();
+    let around = printed
+        .find("canary")
+        .map(|at| &printed[at.saturating_sub(80)..at + 20]);
+    assert_eq!(around, None);
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn logged(format: &str, filter: &str) -> String {
+    let config = Given::nothing()
+        .env("HOLDFAST__LOG__FORMAT", format)
+        .env("HOLDFAST__LOG__FILTER", filter)
+        .loaded();
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = telemetry::subscriber(&config.log, move || writer.clone()).unwrap();
+    let (payment, _) = planted();
+    tracing::subscriber::with_default(subscriber, || {
+        let span = tracing::info_span!("turn", payment.id = %payment.id());
+        let _in = span.enter();
+        tracing::info!(
+            step = "charge",
+            attempt = 2,
+            duration_ms = 31,
+            ?payment,
+            "answered"
+        );
+        tracing::debug!("a detail");
+    });
+    let bytes = lines.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_line_of_the_log_says_which_payment_in_fields_and_holds_no_secret() {
+    let text = logged("json", "info");
+    let line: Value = serde_json::from_str(&text).unwrap();
+    assert!(
+        line["span"]["payment.id"]
+            .as_str()
+            .unwrap()
+            .starts_with("pay_"),
+        "{line}"
+    );
+    assert_eq!(
+        (&line["step"], &line["attempt"]),
+        (&"charge".into(), &2.into())
+    );
+    assert_eq!(
+        (&line["duration_ms"], &line["message"]),
+        (&31.into(), &"answered".into())
+    );
+    assert!(!text.to_lowercase().contains("canary"), "{text}");
+}
+
+#[test]
+fn the_filter_and_the_format_of_the_log_are_settings() {
+    assert!(logged("json", "debug").contains("a detail"));
+    assert_eq!(logged("json", "off"), "");
+    let text = logged("pretty", "info");
+    assert!(
+        text.contains("answered") && !text.starts_with('{'),
+        "{text}"
+    );
 }

@@ -1,0 +1,308 @@
+//! What producers and operators do, over any store.
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::{On, Verb};
+use super::failure::Failure;
+use super::request::{self, Around};
+use super::view::{View, time};
+use crate::api::intake::{self, Submitted};
+use crate::clock::Clock;
+use crate::payment::{
+    Command, CommandAnswer, IdempotencyKey, PaymentId, Request, State, StateName,
+};
+use crate::store::{Cursor, Loaded, Store};
+use crate::worker::Policies;
+
+/// How often a payment is looked at while its outcome is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Where producers and operators are served.
+pub struct Desk<'a, S> {
+    /// Where payments are kept.
+    pub store: &'a S,
+    /// What time it is.
+    pub clock: &'a Clock,
+    /// The rules of the configured accounts.
+    pub policies: &'a Policies,
+    /// Whether results are JSON.
+    pub as_json: bool,
+}
+
+impl<S: Store> Desk<'_, S> {
+    /// Does what `verb` says, if it is about payments.
+    pub async fn serve(
+        &self,
+        verb: Verb,
+        around: &mut Around<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        match verb {
+            Verb::Enqueue(args) => {
+                let request = request::request(&args, around)?;
+                self.enqueue(request, request::waiting(&args), out).await
+            }
+            Verb::Capture { on, amount } => {
+                let amount = amount
+                    .map(|text| request::amount("--amount", &text))
+                    .transpose()?;
+                self.command(&on, &json!({"command": "capture", "amount": amount}), out)
+                    .await
+            }
+            Verb::Release { on } => self.command(&on, &json!({"command": "release"}), out).await,
+            Verb::Reschedule {
+                on,
+                capture_at,
+                capture_amount,
+                release_at,
+            } => {
+                let amount = capture_amount
+                    .map(|text| request::amount("--capture-amount", &text))
+                    .transpose()?;
+                let command = json!({
+                    "command": "reschedule", "capture_at": capture_at, "capture_amount": amount,
+                    "release_at": release_at,
+                });
+                self.command(&on, &command, out).await
+            }
+            Verb::Cancel { on } => self.command(&on, &json!({"command": "cancel"}), out).await,
+            Verb::Rerun { on, reason, actor } => {
+                let actor = actor.map_or_else(|| user(around.env), Ok)?;
+                let command = json!({"command": "rerun", "reason": reason, "actor": actor});
+                self.command(&on, &command, out).await
+            }
+            Verb::Show { id, reveal } => {
+                let loaded = intake::load(self.store, &payment_id(&id)?).await?;
+                self.show(&loaded, reveal, out)
+            }
+            Verb::List {
+                state,
+                limit,
+                after,
+            } => self.list(state, limit, after, out).await,
+            Verb::Stats => self.stats(out).await,
+            Verb::Worker | Verb::Config(_) | Verb::Health => {
+                Err(Failure::Other("this is not done at the desk".to_owned()))
+            }
+        }
+    }
+
+    async fn enqueue(
+        &self,
+        request: Request,
+        wait: Option<Duration>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let submitted = intake::submit(self.store, self.clock, self.policies, request).await?;
+        let id = submitted.payment().id().clone();
+        let loaded = match wait {
+            Some(wait) => self.wait(&id, wait).await?,
+            None => intake::load(self.store, &id).await?,
+        };
+        let new = matches!(submitted, Submitted::New(_));
+        // The links are what a producer asks for; the token of a saved card is only shown by
+        // `show --reveal`.
+        let view = self.view(&loaded, true);
+        if self.as_json {
+            let links = view.json();
+            let mut told = self.view(&loaded, false).json();
+            for link in ["checkout_url", "direct_post_url"] {
+                told[link] = links[link].clone();
+            }
+            told["new"] = json!(new);
+            return Ok(writeln!(out, "{told}")?);
+        }
+        let state = loaded.payment.state().name();
+        writeln!(
+            out,
+            "{id} {state}{}",
+            if new { "" } else { " (recorded before)" }
+        )?;
+        let links = view.json();
+        for link in ["checkout_url", "direct_post_url"] {
+            if let Some(url) = links[link].as_str() {
+                writeln!(out, "{link} {url}")?;
+            }
+        }
+        if wait.is_some() && !rests(loaded.payment.state()) {
+            writeln!(out, "not settled yet; holdfast show {id} tells more")?;
+        }
+        Ok(())
+    }
+
+    /// The payment once it rests where a producer can go on, or as it is after `wait`.
+    async fn wait(&self, id: &PaymentId, wait: Duration) -> Result<Loaded, Failure> {
+        let resting = async {
+            loop {
+                let loaded = intake::load(self.store, id).await?;
+                if rests(loaded.payment.state()) {
+                    return Ok(loaded);
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        match tokio::time::timeout(wait, resting).await {
+            Ok(rested) => rested,
+            Err(_) => Ok(intake::load(self.store, id).await?),
+        }
+    }
+
+    async fn command(&self, on: &On, command: &Value, out: &mut dyn Write) -> Result<(), Failure> {
+        let id = payment_id(&on.id)?;
+        let key = match &on.key {
+            Some(key) => key.clone(),
+            None => format!("cli-{}", uuid::Uuid::new_v4()),
+        };
+        let key = IdempotencyKey::new(key).map_err(|error| Failure::Wrong(error.to_string()))?;
+        let command = Command::from_json(command.to_string().as_bytes())?;
+        let given = (&id, &key, &command);
+        let done = intake::command(self.store, self.clock, self.policies, given).await?;
+        let state = done.payment.state().name();
+        if self.as_json {
+            let told = json!({"payment": id, "key": key, "answer": done.answer, "state": state});
+            writeln!(out, "{told}")?;
+        } else {
+            writeln!(out, "{id} {state}: {} [key {key}]", meaning(done.answer))?;
+        }
+        match done.answer {
+            CommandAnswer::Accepted | CommandAnswer::Done => Ok(()),
+            answer => Err(Failure::Refused(format!(
+                "{id} is {state}: {}",
+                meaning(answer)
+            ))),
+        }
+    }
+
+    fn view<'v>(&'v self, loaded: &'v Loaded, reveal: bool) -> View<'v> {
+        let policy = self.policies.get(&loaded.payment.request().account);
+        View {
+            loaded,
+            policy,
+            now: self.clock.now(),
+            reveal,
+        }
+    }
+
+    fn show(&self, loaded: &Loaded, reveal: bool, out: &mut dyn Write) -> Result<(), Failure> {
+        let view = self.view(loaded, reveal);
+        if self.as_json {
+            writeln!(out, "{:#}", view.json())?;
+        } else {
+            view.write(out)?;
+        }
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        state: StateName,
+        limit: u16,
+        after: Option<String>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let cursor = after.as_deref().map(Cursor::from_text);
+        let page = self
+            .store
+            .list(state, cursor.as_ref(), usize::from(limit))
+            .await?;
+        let next = page.next.as_ref().map(Cursor::as_str);
+        if self.as_json {
+            let payments: Vec<Value> = page
+                .payments
+                .iter()
+                .map(|loaded| self.view(loaded, false).json())
+                .collect();
+            return Ok(writeln!(
+                out,
+                "{}",
+                json!({"payments": payments, "next": next})
+            )?);
+        }
+        for loaded in &page.payments {
+            let payment = &loaded.payment;
+            let request = payment.request();
+            let money = request
+                .money()
+                .map_or("-".to_owned(), |money| money.to_string());
+            let reference = request.reference.as_ref().map_or("-", |r| r.as_str());
+            let due = loaded.due.map_or("-".to_owned(), time);
+            let (id, account, since) = (payment.id(), &request.account, time(payment.created_at()));
+            writeln!(
+                out,
+                "{id}  {account}  {money}  made {since}  due {due}  {reference}"
+            )?;
+        }
+        if let Some(next) = next {
+            writeln!(out, "more: --after {next}")?;
+        }
+        Ok(())
+    }
+
+    async fn stats(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let stats = self.store.stats().await?;
+        let counts: serde_json::Map<String, Value> = StateName::ALL
+            .into_iter()
+            .map(|state| {
+                let found = stats.by_state.iter().find(|(name, _)| *name == state);
+                (
+                    state.to_string(),
+                    json!(found.map_or(0, |(_, count)| *count)),
+                )
+            })
+            .collect();
+        if self.as_json {
+            let told = json!({
+                "by_state": counts, "due_now": stats.due_now, "unfinished": stats.unfinished,
+                "next_due": stats.next_due,
+            });
+            return Ok(writeln!(out, "{told}")?);
+        }
+        for state in StateName::ALL {
+            writeln!(out, "{:<15} {}", state.as_str(), counts[state.as_str()])?;
+        }
+        writeln!(out, "{:<15} {}", "due now", stats.due_now)?;
+        writeln!(out, "{:<15} {}", "unfinished", stats.unfinished)?;
+        let next = stats.next_due.map_or("-".to_owned(), time);
+        Ok(writeln!(out, "{:<15} {next}", "next due")?)
+    }
+}
+
+/// Whether a producer can go on from here.
+const fn rests(state: &State) -> bool {
+    !matches!(state.name(), StateName::New)
+}
+
+fn payment_id(text: &str) -> Result<PaymentId, Failure> {
+    PaymentId::new(text).map_err(|error| Failure::Wrong(error.to_string()))
+}
+
+fn user(env: &[(String, String)]) -> Result<String, Failure> {
+    let named = |name: &str| {
+        env.iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, user)| user)
+    };
+    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(named);
+    let wrong =
+        || Failure::Wrong("--actor: nobody is named in USER or LOGNAME; say who asks".into());
+    user.filter(|user| !user.is_empty())
+        .cloned()
+        .ok_or_else(wrong)
+}
+
+const fn meaning(answer: CommandAnswer) -> &'static str {
+    match answer {
+        CommandAnswer::Accepted => "accepted; the worker carries it out",
+        CommandAnswer::Done => "done before",
+        CommandAnswer::TooLateInDoubt => {
+            "too late: a call that decides the matter was sent, and its outcome is not known yet"
+        }
+        CommandAnswer::TooLateCaptured => "too late: the money was taken",
+        CommandAnswer::TooLateReleased => "too late: the hold was given back",
+        CommandAnswer::Ended => "too late: the payment has ended",
+        CommandAnswer::NotApplicable => "not applicable in this state; nothing was changed",
+    }
+}

@@ -1,0 +1,50 @@
+//! `holdfast health`: asks the worker of this machine whether it is ready.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::failure::Failure;
+
+const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_BYTES: u64 = 4_096;
+
+/// Asks `/readyz` at the address that the worker listens to.
+pub(super) async fn ask(listen: Option<SocketAddr>) -> Result<(), Failure> {
+    let Some(listen) = listen else {
+        let told = "http.listen is empty, so nobody can be asked; set it, or check the process";
+        return Err(Failure::Wrong(told.to_owned()));
+    };
+    let here = reachable(listen);
+    let answer = tokio::time::timeout(PATIENCE, readyz(here)).await;
+    match answer {
+        Ok(Ok(text)) if text.starts_with("HTTP/1.1 200") => Ok(()),
+        Ok(Ok(text)) => {
+            let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
+            Err(Failure::Refused(format!("not ready: {body}")))
+        }
+        Ok(Err(error)) => Err(Failure::Other(format!("nobody answers at {here}: {error}"))),
+        Err(_) => Err(Failure::Other(format!("no answer from {here} in time"))),
+    }
+}
+
+/// A worker that listens everywhere is asked here.
+const fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+async fn readyz(at: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(at).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}

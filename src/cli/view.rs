@@ -1,0 +1,329 @@
+//! A payment, for people and for programs. What could let its reader pay or charge is masked
+//! unless it is asked for.
+
+use std::io::{self, Write};
+
+use chrono::SecondsFormat;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::config::MASK;
+use crate::payment::{
+    Active, Ask, Attempt, Change, FailReason, Next, ParkReason, Payment, Plan, Policy, Private,
+    Source, State, Step, Timestamp, Verdict,
+};
+use crate::store::Loaded;
+
+/// A payment as it is shown.
+pub(super) struct View<'a> {
+    pub(super) loaded: &'a Loaded,
+    /// The rules of its account, if the settings here have it.
+    pub(super) policy: Option<&'a Policy>,
+    pub(super) now: Timestamp,
+    pub(super) reveal: bool,
+}
+
+/// Times are UTC everywhere.
+pub(super) fn time(at: Timestamp) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// The word under which a value is stored.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        Ok(Value::Object(fields)) => {
+            let parts = ["why", "name", "code", "what"]
+                .into_iter()
+                .filter_map(|key| fields.get(key));
+            parts
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(" ")
+        }
+        _ => "unknown".to_owned(),
+    }
+}
+
+impl View<'_> {
+    fn payment(&self) -> &Payment {
+        &self.loaded.payment
+    }
+
+    fn masked(&self, text: &str) -> String {
+        if self.reveal {
+            text.to_owned()
+        } else {
+            MASK.to_owned()
+        }
+    }
+
+    fn link(&self, link: Option<&Private<String>>) -> Option<String> {
+        link.map(|link| self.masked(link.reveal()))
+    }
+
+    /// What is done next, and when.
+    fn next(&self) -> (String, Option<Timestamp>) {
+        let Some(policy) = self.policy else {
+            return (
+                "unknown: the account is not configured here".to_owned(),
+                self.loaded.due,
+            );
+        };
+        let payment = self.payment();
+        let what = |next: &Next| match next {
+            Next::Send(step) => step.as_str().to_owned(),
+            Next::LookUp => "look_up".to_owned(),
+            Next::Settle(_) => "settle".to_owned(),
+            Next::WaitUntil(_) => "wait".to_owned(),
+            Next::Nothing => "nothing".to_owned(),
+        };
+        match payment.next(self.now, policy) {
+            Next::WaitUntil(at) => (what(&payment.next(at, policy)), Some(at)),
+            Next::Nothing => (what(&Next::Nothing), None),
+            next => (what(&next), Some(self.now)),
+        }
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        let payment = self.payment();
+        let request = payment.request();
+        let purchase = payment.purchase();
+        let (what, at) = self.next();
+        json!({
+            "payment": payment.id(),
+            "account": request.account,
+            "idempotency_key": request.idempotency_key,
+            "reference": request.reference,
+            "type": kind(&request.ask),
+            "money": request.money(),
+            "state": payment.state().name(),
+            "reason": reason(payment.state()),
+            "hold": hold(payment.state()),
+            "taken": match payment.state() { State::Paid(money) => Some(money), _ => None },
+            "token": match payment.state() {
+                State::Saved(token) => Some(self.masked(token.as_str())),
+                _ => None,
+            },
+            "plan": payment.plan(),
+            "decision": payment.decision(),
+            "created_at": payment.created_at(),
+            "next": {"what": what, "at": at},
+            "claimed": self.loaded.claimed,
+            "purchase": purchase.map(|purchase| self.masked(purchase.id.as_str())),
+            "checkout_url": self.link(purchase.and_then(|p| p.checkout_url.as_ref())),
+            "direct_post_url": self.link(purchase.and_then(|p| p.direct_post_url.as_ref())),
+            "history": payment.history(),
+            "attempts": payment.attempts(),
+            "commands": payment.commands(),
+        })
+    }
+
+    /// For people.
+    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let payment = self.payment();
+        let request = payment.request();
+        let mut line = |name: &str, text: &str| writeln!(out, "{name:<10} {text}");
+        line("payment", payment.id().as_str())?;
+        line("account", request.account.as_str())?;
+        line("key", request.idempotency_key.as_str())?;
+        if let Some(reference) = &request.reference {
+            line("reference", reference.as_str())?;
+        }
+        line("asked", &asked(&request.ask))?;
+        line("state", &self.state())?;
+        if matches!(request.ask, Ask::Authorize(_) | Ask::Adopt(_)) {
+            line("plan", &plan(payment.plan()))?;
+        }
+        line("next", &self.next_text())?;
+        if let Some(purchase) = payment.purchase() {
+            line("purchase", &self.masked(purchase.id.as_str()))?;
+            for (name, link) in [
+                ("checkout", &purchase.checkout_url),
+                ("direct", &purchase.direct_post_url),
+            ] {
+                if let Some(link) = self.link(link.as_ref()) {
+                    line(name, &link)?;
+                }
+            }
+        }
+        writeln!(out, "timeline")?;
+        timeline(payment)
+            .into_iter()
+            .try_for_each(|(at, text)| writeln!(out, "  {}  {text}", time(at)))
+    }
+
+    fn state(&self) -> String {
+        let state = self.payment().state();
+        let name = state.name();
+        match state {
+            State::New | State::AwaitingPayer | State::Released => name.to_string(),
+            State::Held(hold) => format!(
+                "{name}: {} since {}, lapses at {}",
+                hold.money,
+                time(hold.since),
+                time(hold.expires_at)
+            ),
+            State::Paid(money) => format!("{name}: {money} was taken"),
+            State::Saved(token) => format!("{name}: token {}", self.masked(token.as_str())),
+            State::Failed(reason) => format!("{name}: {}; no money moved", word(reason)),
+            State::Parked { reason, from } => {
+                format!(
+                    "{name}: {}; before that {}",
+                    word(reason),
+                    State::from(from.clone()).name()
+                )
+            }
+        }
+    }
+
+    fn next_text(&self) -> String {
+        let (what, at) = self.next();
+        let busy = if self.loaded.claimed {
+            " (a worker is on it now)"
+        } else {
+            ""
+        };
+        let parked = matches!(self.payment().state(), State::Parked { .. });
+        let person = if parked {
+            "; a person decides: rerun or cancel"
+        } else {
+            ""
+        };
+        match at {
+            None => format!("{what}{person}"),
+            Some(at) if at <= self.now => format!("{what} now{busy}{person}"),
+            Some(at) => format!("{what} at {}{busy}{person}", time(at)),
+        }
+    }
+}
+
+const fn kind(ask: &Ask) -> &'static str {
+    match ask {
+        Ask::Authorize(_) => "authorize",
+        Ask::SaveCard(_) => "save_card",
+        Ask::Charge(_) => "charge",
+        Ask::Adopt(_) => "adopt",
+    }
+}
+
+fn asked(ask: &Ask) -> String {
+    match ask {
+        Ask::Authorize(ask) => {
+            let how = match ask.source {
+                Source::Checkout(_) => "by checkout",
+                Source::Token(_) => "on a saved card",
+            };
+            format!("authorize {} {how}", ask.money)
+        }
+        Ask::SaveCard(_) => "save a card".to_owned(),
+        Ask::Charge(ask) => {
+            let between = |name: &str, at: Option<Timestamp>| {
+                at.map(|at| format!(", {name} {}", time(at)))
+                    .unwrap_or_default()
+            };
+            let (from, to) = (
+                between("not before", ask.not_before),
+                between("not after", ask.not_after),
+            );
+            format!("charge {} on a saved card{from}{to}", ask.money)
+        }
+        Ask::Adopt(ask) => format!("adopt a hold of {}", ask.money),
+    }
+}
+
+fn plan(plan: &Plan) -> String {
+    let mut parts = Vec::new();
+    if let Some(at) = plan.capture_at {
+        parts.push(format!("capture at {}", time(at)));
+    }
+    if let Some(amount) = plan.capture_amount {
+        parts.push(format!("capture {} minor units", amount.minor()));
+    }
+    if let Some(at) = plan.release_at {
+        parts.push(format!("release at {}", time(at)));
+    }
+    if let Some(what) = plan.before_expiry {
+        parts.push(format!("{} before the hold lapses", word(&what)));
+    }
+    if parts.is_empty() {
+        "waits for a command".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+fn reason(state: &State) -> Option<Value> {
+    let fail = |reason: &FailReason| serde_json::to_value(reason).ok();
+    let park = |reason: &ParkReason| serde_json::to_value(reason).ok();
+    match state {
+        State::Failed(reason) => fail(reason),
+        State::Parked { reason, .. } => park(reason),
+        _ => None,
+    }
+}
+
+fn hold(state: &State) -> Option<Value> {
+    match state.active() {
+        Some(Active::Held(hold)) => serde_json::to_value(hold).ok(),
+        _ => None,
+    }
+}
+
+/// All that happened, in order. Of what happened at the same moment the cause comes first.
+fn timeline(payment: &Payment) -> Vec<(Timestamp, String)> {
+    let state = |change: &Change| (change.at, format!("state {}", change.to));
+    let (made, changes) = payment.history().split_at(1.min(payment.history().len()));
+    let mut lines: Vec<(Timestamp, String)> = made.iter().map(state).collect();
+    for command in payment.commands() {
+        let what = serde_json::to_value(&command.command).unwrap_or_default();
+        let field = |name: &str| what.get(name).and_then(Value::as_str).unwrap_or_default();
+        let said = match (field("actor"), field("reason")) {
+            ("", _) => String::new(),
+            (actor, why) => format!(" by {actor} ({why})"),
+        };
+        let (name, answer) = (field("command"), word(&command.answer));
+        lines.push((
+            command.at,
+            format!("command {name}{said}: {answer} [key {}]", command.key),
+        ));
+    }
+    for attempt in payment.attempts() {
+        lines.extend(attempt_lines(attempt));
+    }
+    lines.extend(changes.iter().map(state));
+    lines.sort_by_key(|(at, _)| *at);
+    lines
+}
+
+fn attempt_lines(attempt: &Attempt) -> Vec<(Timestamp, String)> {
+    let amount = match attempt.step {
+        Step::Capture { amount } => format!(" {} minor units", amount.minor()),
+        Step::Create | Step::Charge | Step::Release | Step::Cancel => String::new(),
+    };
+    let name = format!("attempt {} {}", attempt.number, attempt.step.as_str());
+    let mut lines = vec![(attempt.opened_at, format!("{name}{amount}: opened"))];
+    if let Some(note) = &attempt.note {
+        let code = note
+            .code
+            .as_ref()
+            .map(|code| format!(" ({code})"))
+            .unwrap_or_default();
+        lines.push((
+            note.at,
+            format!("{name}: answered {}{code}", word(&note.class)),
+        ));
+    }
+    if let Some(closed) = &attempt.closed {
+        let code = match &closed.verdict {
+            Verdict::Refused { code } | Verdict::Declined { code } => format!(" ({code})"),
+            Verdict::Done | Verdict::NotSent | Verdict::DidNotHappen => String::new(),
+        };
+        lines.push((
+            closed.at,
+            format!("{name}: {}{code}", closed.verdict.as_str()),
+        ));
+    }
+    lines
+}

@@ -1,0 +1,744 @@
+//! Promises of the command line, over a store in memory.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use clap::{CommandFactory, Parser};
+use holdfast::api::intake;
+use holdfast::cli::{Around, Cli, Desk, Failure, run};
+use holdfast::clock::Clock;
+use holdfast::config::Config;
+use holdfast::payment::*;
+use holdfast::store::memory::{MemoryStore, Trouble};
+use holdfast::store::{Store, Then};
+use holdfast::worker::Policies;
+use serde_json::Value;
+
+const TOKEN: &str = "5a9e3c1c-0000-4000-8000-00000000cafe";
+const PURCHASE: &str = "5a9e3c1c-0000-4000-8000-00000000beef";
+const BRAND: &str = "409eb80e-3782-4b1d-afa8-b779759266a5";
+
+fn start() -> Timestamp {
+    "2027-01-31T06:00:00Z".parse().unwrap()
+}
+
+/// What came out of a command line: the output, and the failure if there was one.
+struct Done {
+    out: String,
+    failure: Option<Failure>,
+}
+
+impl Done {
+    fn fine(self) -> String {
+        assert!(self.failure.is_none(), "{}: {:?}", self.out, self.failure);
+        self.out
+    }
+
+    fn json(self) -> Value {
+        serde_json::from_str(&self.fine()).unwrap()
+    }
+
+    /// Asserts the exit code and what the message holds.
+    #[track_caller]
+    fn failed(self, code: u8, words: &[&str]) {
+        let failure = self
+            .failure
+            .unwrap_or_else(|| panic!("it was taken: {}", self.out));
+        assert_eq!(failure.exit_code(), code, "{failure}");
+        for word in words {
+            assert!(
+                failure.to_string().contains(word),
+                "{word:?} is not in: {failure}"
+            );
+        }
+    }
+}
+
+struct Shop {
+    store: MemoryStore,
+    clock: Clock,
+    policies: Policies,
+    env: Vec<(String, String)>,
+    input: String,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let clock = Clock::manual(start());
+        let env = [
+            ("HOLDFAST__ACCOUNTS__HOTEL__MODE", "test"),
+            ("HOLDFAST__ACCOUNTS__HOTEL__BRAND_ID", BRAND),
+            ("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY", "key"),
+            ("USER", "aisyah"),
+            ("CARD", TOKEN),
+        ];
+        let env: Vec<_> = env
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let policies = Config::load(None, env.clone()).unwrap().policies();
+        let store = MemoryStore::new(clock.clone(), 30_000);
+        Self {
+            store,
+            clock,
+            policies,
+            env,
+            input: String::new(),
+        }
+    }
+
+    async fn types(&self, line: &[&str]) -> Done {
+        let cli = match Cli::try_parse_from(["holdfast"].iter().chain(line)) {
+            Ok(cli) => cli,
+            Err(error) => {
+                assert_eq!(error.exit_code(), 2);
+                let failure = Some(Failure::Wrong(error.to_string()));
+                return Done {
+                    out: String::new(),
+                    failure,
+                };
+            }
+        };
+        let desk = Desk {
+            store: &self.store,
+            clock: &self.clock,
+            policies: &self.policies,
+            as_json: cli.json,
+        };
+        let mut around = Around {
+            env: &self.env,
+            input: &mut self.input.as_bytes(),
+        };
+        let mut out = Vec::new();
+        let failure = desk.serve(cli.verb, &mut around, &mut out).await.err();
+        Done {
+            out: String::from_utf8(out).unwrap(),
+            failure,
+        }
+    }
+
+    /// `enqueue`, with what every request has, and `more`.
+    async fn asks(&self, kind: &str, key: &str, more: &[&str]) -> Done {
+        let mut line = vec![
+            "enqueue",
+            kind,
+            "--account",
+            "hotel",
+            "--idempotency-key",
+            key,
+        ];
+        line.extend(more);
+        self.types(&line).await
+    }
+
+    async fn charges(&self, more: &[&str]) -> Done {
+        let mut line = vec!["--email", "a@b.example", "--token", TOKEN];
+        line.extend(more);
+        self.asks("charge", "k1", &line).await
+    }
+
+    /// An authorization by checkout that the gateway has put on hold.
+    async fn held(&self, more: &[&str]) -> String {
+        let mut line = vec!["--email", "canary@b.example", "--checkout"];
+        line.extend(["--amount", "1500", "--currency", "MYR", "--json"]);
+        line.extend(more);
+        let asked = self.asks("authorize", "k1", &line).await.json();
+        self.turn(&[Standing::Payable, Standing::Held]).await;
+        asked["payment"].as_str().unwrap().to_owned()
+    }
+
+    /// A worker's turn in which the gateway shows this.
+    async fn turn(&self, shown: &[Standing]) {
+        let mut claim = self.store.claim(1).await.unwrap().claims.remove(0);
+        let policy = &self.policies[&claim.payment.request().account];
+        let now = self.clock.now();
+        for standing in shown {
+            let payment = &mut claim.payment;
+            let seen = sighting(payment, standing.clone());
+            match payment.next(now, policy) {
+                Next::Send(step) => {
+                    let number = payment.open(step, now, policy).unwrap();
+                    payment.answered(number, &Answer::Shown(Box::new(seen)), now, policy);
+                }
+                _ => payment.looked_up(&LookUp::Shown(Box::new(seen)), now, policy),
+            }
+        }
+        let due = claim.payment.due(now, policy);
+        self.store.save(&mut claim, Then::Rest(due)).await.unwrap();
+    }
+}
+
+fn sighting(payment: &Payment, standing: Standing) -> Sighting {
+    let money = payment.request().money();
+    Sighting {
+        purchase: PurchaseId::new(PURCHASE).unwrap(),
+        total: money.map_or(0, |money| money.amount.minor()),
+        currency: "MYR".into(),
+        converted: false,
+        brand: BRAND.into(),
+        test: true,
+        reference: payment.id().to_string(),
+        taken: None,
+        card_saved: standing == Standing::CardSaved,
+        tries: Vec::new(),
+        held_since: Some(start()),
+        due: Some(start() + TimeDelta::hours(1)),
+        links: Links {
+            checkout: Some(Private::new("https://canary-link.example/p/1".into())),
+            direct_post: None,
+        },
+        standing,
+    }
+}
+
+const MONEY: [&str; 4] = ["--amount", "1500", "--currency", "MYR"];
+
+#[test]
+fn the_command_line_is_consistent_in_itself() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn help_tells_the_exit_codes_and_shows_examples() {
+    let mut cli = Cli::command();
+    assert!(cli.render_help().to_string().contains("Exit codes"));
+    let enqueue = cli
+        .find_subcommand_mut("enqueue")
+        .unwrap()
+        .render_help()
+        .to_string();
+    assert!(
+        enqueue.contains("holdfast enqueue authorize --account"),
+        "{enqueue}"
+    );
+}
+
+#[tokio::test]
+async fn the_same_request_twice_is_one_payment_and_another_one_under_its_key_is_refused() {
+    let shop = Shop::open();
+    let mut line = MONEY.to_vec();
+    line.push("--json");
+    let first = shop.charges(&line).await.json();
+    let second = shop.charges(&line).await.json();
+    assert_eq!(
+        (&first["new"], &second["new"]),
+        (&Value::from(true), &Value::from(false))
+    );
+    assert_eq!(first["payment"], second["payment"]);
+    assert_eq!(shop.store.all().len(), 1);
+    let other = shop
+        .charges(&["--amount", "1501", "--currency", "MYR"])
+        .await;
+    other.failed(3, &["idempotency_key", "another content", "new key"]);
+}
+
+#[tokio::test]
+async fn flags_ask_for_the_same_as_json_does() {
+    let mut shop = Shop::open();
+    let plan = [
+        "--capture-at",
+        "2027-02-01T12:00:00+08:00",
+        "--capture-amount",
+        "1000",
+    ];
+    let end = [
+        "--release-at",
+        "2027-02-02T12:00:00+08:00",
+        "--before-expiry",
+        "park",
+    ];
+    let customer = [
+        "--email",
+        "a@b.example",
+        "--full-name",
+        "A B",
+        "--phone",
+        "60 123",
+    ];
+    let payer = [
+        "--success-redirect",
+        "https://s.example/",
+        "--pay-by",
+        "2027-01-31T20:00:00Z",
+    ];
+    let flags = [
+        &MONEY[..],
+        &plan,
+        &end,
+        &customer,
+        &payer,
+        &["--checkout", "--reference", "R1"],
+    ];
+    let flags: Vec<&str> = flags.concat();
+    shop.asks("authorize", "k1", &flags).await.fine();
+    shop.input = r#"{"v":1,"type":"authorize","account":"hotel","idempotency_key":"k1",
+        "reference":"R1","money":{"amount":1500,"currency":"MYR"},
+        "source":{"checkout":{"success_redirect":"https://s.example/",
+            "pay_by":"2027-02-01T04:00:00+08:00"}},
+        "plan":{"capture_at":"2027-02-01T04:00:00Z","capture_amount":1000,
+            "release_at":"2027-02-02T04:00:00Z","before_expiry":"park"},
+        "customer":{"email":"a@b.example","full_name":"A B","phone":"60 123"}}"#
+        .to_owned();
+    for line in [
+        &["enqueue", "--request", "-"][..],
+        &["enqueue", "authorize", "--request", "-"],
+    ] {
+        assert!(
+            shop.types(line).await.fine().contains("recorded before"),
+            "{line:?}"
+        );
+    }
+    shop.types(&["enqueue", "charge", "--request", "-"])
+        .await
+        .failed(2, &["make them agree"]);
+}
+
+#[tokio::test]
+async fn every_kind_of_request_can_be_typed() {
+    let shop = Shop::open();
+    let email = ["--email", "a@b.example"];
+    let save = shop.asks("save-card", "s", &email).await.fine();
+    assert!(save.contains(" new"), "{save}");
+    let hold = [&MONEY[..], &["--purchase", PURCHASE]].concat();
+    shop.asks("adopt", "a", &hold).await.fine();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    let file = file.to_str().unwrap();
+    for (key, token) in [
+        ("1", ["--token-file", file]),
+        ("2", ["--token-env", "CARD"]),
+    ] {
+        let charge = [&MONEY[..], &email, &token].concat();
+        shop.asks("charge", key, &charge).await.fine();
+    }
+    let tokens = shop
+        .store
+        .all()
+        .into_iter()
+        .filter_map(|l| match &l.payment.request().ask {
+            Ask::Charge(ask) => Some(ask.token.as_str().to_owned()),
+            _ => None,
+        });
+    assert_eq!(tokens.collect::<Vec<_>>(), [TOKEN, TOKEN]);
+}
+
+#[tokio::test]
+async fn wrong_input_is_refused_with_the_reason_and_the_fix() {
+    let shop = Shop::open();
+    let amount = |text| ["--amount", text, "--currency", "MYR"];
+    for wrong in ["0", "-5", "15.00", "RM15"] {
+        shop.charges(&amount(wrong))
+            .await
+            .failed(2, &["amount", "minor units", wrong]);
+    }
+    for wrong in ["RM", "myr", "RINGGIT"] {
+        let line = ["--amount", "1500", "--currency", wrong];
+        shop.charges(&line)
+            .await
+            .failed(2, &["currency", "three capital letters", wrong]);
+    }
+    let late = [&MONEY[..], &["--not-after", "2027-01-31T14:00:00"]].concat();
+    shop.charges(&late)
+        .await
+        .failed(2, &["not_after", "offset", "2027-01-31T14:00:00"]);
+
+    let plan = |times: &[&'static str]| {
+        [&MONEY[..], &["--email", "a@b.example", "--checkout"], times].concat()
+    };
+    let backwards = [
+        "--capture-at",
+        "2027-02-02T00:00:00Z",
+        "--release-at",
+        "2027-02-01T00:00:00Z",
+    ];
+    let done = shop.asks("authorize", "p", &plan(&backwards)).await;
+    done.failed(2, &["plan.release_at", "after plan.capture_at"]);
+    let done = shop
+        .asks("authorize", "p", &plan(&["--capture-amount", "1501"]))
+        .await;
+    done.failed(2, &["plan.capture_amount", "1501", "1500"]);
+    let done = shop
+        .asks("authorize", "p", &plan(&["--capture-at", "tomorrow"]))
+        .await;
+    done.failed(2, &["capture_at", "RFC 3339", "tomorrow"]);
+
+    let mut line = vec![
+        "enqueue",
+        "charge",
+        "--account",
+        "motel",
+        "--idempotency-key",
+        "k",
+    ];
+    line.extend(MONEY);
+    line.extend(["--email", "a@b.example", "--token", TOKEN]);
+    shop.types(&line).await.failed(2, &["motel", "hotel"]);
+    assert_eq!(shop.store.all().len(), 0, "something was recorded");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let shop = Shop::open();
+    shop.types(&["enqueue", "charge", "--account", "hotel"])
+        .await
+        .failed(2, &["--amount"]);
+    shop.charges(&[]).await.failed(2, &["--currency"]);
+    let both = [
+        &MONEY[..],
+        &["--checkout", "--token", TOKEN, "--email", "a@b"],
+    ]
+    .concat();
+    shop.asks("authorize", "k", &both)
+        .await
+        .failed(2, &["cannot be used with"]);
+    shop.types(&["capture"]).await.failed(2, &["<ID>"]);
+    shop.types(&["capture", "pay_nobody"])
+        .await
+        .failed(2, &["pay_nobody"]);
+    shop.types(&["reschedule", "pay_nobody"])
+        .await
+        .failed(2, &["--capture-at"]);
+    shop.types(&["list", "--state", "lost"])
+        .await
+        .failed(2, &["awaiting_payer"]);
+}
+
+#[tokio::test]
+async fn a_capture_is_taken_once_and_what_comes_later_is_told_so() {
+    let shop = Shop::open();
+    let id = &shop.held(&[]).await;
+    let capture = ["capture", id, "--amount", "1000", "--key", "c1", "--json"];
+    let first = shop.types(&capture).await.json();
+    assert_eq!(first["answer"], "accepted");
+    assert_eq!(shop.types(&capture).await.json(), first);
+    let loaded = shop
+        .store
+        .load(&PaymentId::new(id.as_str()).unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(loaded.payment.commands().len(), 1);
+    assert_eq!(
+        loaded.due,
+        Some(shop.clock.now()),
+        "the worker is to act at once"
+    );
+    let other = ["capture", id, "--amount", "900", "--key", "c1"];
+    shop.types(&other)
+        .await
+        .failed(2, &["idempotency_key", "new key"]);
+    shop.types(&["cancel", id])
+        .await
+        .failed(3, &["not applicable"]);
+    shop.types(&["capture", id, "--amount", "1501"])
+        .await
+        .failed(2, &["amount", "above the hold"]);
+}
+
+#[tokio::test]
+async fn a_key_is_made_and_printed_where_none_is_given() {
+    let shop = Shop::open();
+    let id = &shop.held(&[]).await;
+    let done = shop.types(&["release", id, "--json"]).await.json();
+    assert!(done["key"].as_str().unwrap().starts_with("cli-"), "{done}");
+}
+
+#[tokio::test]
+async fn a_command_whose_reply_was_lost_is_given_once() {
+    let shop = Shop::open();
+    let id = &shop.held(&[]).await;
+    // The reply of the first write is lost: it is done, and nothing is known of it.
+    let mut lost = Some(Trouble::ReplyLost);
+    shop.store
+        .disturb(move |call| if call == "command" { lost.take() } else { None });
+    let release = ["release", id, "--key", "r1"];
+    shop.types(&release).await.failed(4, &["repeating", "safe"]);
+    shop.types(&release).await.fine();
+    let loaded = shop
+        .store
+        .load(&PaymentId::new(id.as_str()).unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(loaded.payment.commands().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn commands_that_meet_on_one_record_are_all_kept() {
+    let shop = Arc::new(Shop::open());
+    let id = PaymentId::new(shop.held(&[]).await).unwrap();
+    let all = (0..16).map(|number| {
+        let (shop, id) = (Arc::clone(&shop), id.clone());
+        tokio::spawn(async move {
+            let key = IdempotencyKey::new(format!("c{number}")).unwrap();
+            let (store, clock, policies) = (&shop.store, &shop.clock, &shop.policies);
+            let json = br#"{"command":"reschedule","capture_at":"2027-02-01T00:00:00Z"}"#;
+            let command = Command::from_json(json).unwrap();
+            intake::command(store, clock, policies, (&id, &key, &command))
+                .await
+                .unwrap()
+                .answer
+        })
+    });
+    for task in all.collect::<Vec<_>>() {
+        assert_eq!(task.await.unwrap(), CommandAnswer::Accepted);
+    }
+    let loaded = shop.store.load(&id).await.unwrap().unwrap();
+    assert_eq!(loaded.payment.commands().len(), 16);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_told_apart() {
+    let shop = Shop::open();
+    shop.store.disturb(|_| Some(Trouble::Unreached));
+    shop.charges(&MONEY)
+        .await
+        .failed(4, &["Redis cannot be reached", "same key"]);
+    shop.types(&["stats"]).await.failed(4, &["Redis"]);
+}
+
+#[tokio::test]
+async fn a_rerun_says_who_and_why() {
+    let shop = Shop::open();
+    let id = &shop.held(&[]).await;
+    shop.types(&["rerun", id, "--reason", "key replaced"])
+        .await
+        .fine();
+    let told = shop.types(&["show", id]).await.fine();
+    assert!(
+        told.contains("command rerun by aisyah (key replaced): accepted"),
+        "{told}"
+    );
+    shop.types(&["rerun", id]).await.failed(2, &["--reason"]);
+}
+
+#[tokio::test]
+async fn show_tells_what_was_what_is_and_what_comes_next() {
+    let shop = Shop::open();
+    let id = &shop
+        .held(&["--capture-at", "2027-02-01T12:00:00+08:00"])
+        .await;
+    let told = shop.types(&["show", id]).await.fine();
+    for line in [
+        "asked      authorize MYR 15.00 by checkout",
+        "state      held: MYR 15.00 since 2027-01-31T06:00:00.000Z",
+        "plan       capture at 2027-02-01T04:00:00.000Z",
+        "next       capture at 2027-02-01T04:00:00.000Z",
+        "attempt 1 create: opened",
+        "attempt 1 create: answered done",
+        "state awaiting_payer",
+    ] {
+        assert!(told.contains(line), "{line:?} is not in:\n{told}");
+    }
+    let order = [
+        "state new",
+        "attempt 1 create: opened",
+        "state awaiting_payer",
+        "state held",
+    ];
+    let places: Vec<_> = order.iter().map(|line| told.rfind(line).unwrap()).collect();
+    assert!(places.is_sorted(), "{told}");
+}
+
+#[tokio::test]
+async fn what_lets_its_reader_pay_or_charge_is_masked_unless_revealed() {
+    let shop = Shop::open();
+    let id = &shop.held(&[]).await;
+    let secrets = [PURCHASE, "canary-link", "canary@"];
+    for line in [
+        vec!["show", id],
+        vec!["show", id, "--json"],
+        vec!["list", "--state", "held"],
+    ] {
+        let told = shop.types(&line).await.fine();
+        assert!(
+            !secrets.iter().any(|secret| told.contains(secret)),
+            "{told}"
+        );
+    }
+    let told = shop.types(&["show", id, "--reveal"]).await.fine();
+    assert!(
+        told.contains(PURCHASE) && told.contains("canary-link"),
+        "{told}"
+    );
+    assert!(!told.contains("canary@"), "{told}");
+    let email = ["--email", "canary@b.example"];
+    shop.asks("save-card", "s", &email).await.fine();
+    shop.turn(&[Standing::Payable, Standing::CardSaved]).await;
+    let list = shop
+        .types(&["list", "--state", "saved", "--json"])
+        .await
+        .json();
+    assert_eq!(list["payments"][0]["token"], "***");
+    let id = list["payments"][0]["payment"].as_str().unwrap();
+    let told = shop.types(&["show", id, "--reveal", "--json"]).await.json();
+    assert_eq!(told["token"], PURCHASE);
+}
+
+#[tokio::test]
+async fn waiting_ends_with_the_link_or_with_the_time() {
+    let shop = Shop::open();
+    let line = [
+        &MONEY[..],
+        &["--email", "a@b.example", "--checkout", "--wait", "1ms"],
+    ]
+    .concat();
+    let told = shop.asks("authorize", "k", &line).await.fine();
+    assert!(told.contains("not settled yet"), "{told}");
+    let line = [
+        &MONEY[..],
+        &["--email", "a@b.example", "--checkout", "--wait", "30s"],
+    ]
+    .concat();
+    let (told, ()) = tokio::join!(shop.asks("authorize", "k", &line), async {
+        tokio::task::yield_now().await;
+        shop.turn(&[Standing::Payable]).await;
+    });
+    let told = told.fine();
+    assert!(
+        told.contains("awaiting_payer") && told.contains("https://canary-link"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_list_goes_on_where_it_ended() {
+    let shop = Shop::open();
+    for key in ["1", "2", "3"] {
+        let line = [&MONEY[..], &["--email", "a@b.example", "--token", TOKEN]].concat();
+        shop.asks("charge", key, &line).await.fine();
+        shop.clock.advance(TimeDelta::seconds(1));
+    }
+    let page = shop
+        .types(&["list", "--state", "new", "--limit", "2", "--json"])
+        .await
+        .json();
+    assert_eq!(page["payments"].as_array().unwrap().len(), 2);
+    let next = page["next"].as_str().unwrap();
+    let rest = ["list", "--state", "new", "--after", next, "--json"];
+    assert_eq!(
+        shop.types(&rest).await.json()["payments"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    let stats = shop.types(&["stats", "--json"]).await.json();
+    assert_eq!(
+        (&stats["by_state"]["new"], &stats["unfinished"]),
+        (&3.into(), &3.into())
+    );
+}
+
+/// A command line as the process gets it.
+async fn process(line: &[&str], env: &[(String, String)]) -> Done {
+    let cli = Cli::try_parse_from(["holdfast"].iter().chain(line)).unwrap();
+    let mut out = Vec::new();
+    let around = Around {
+        env,
+        input: &mut std::io::empty(),
+    };
+    let failure = run(cli, around, &mut out).await.err();
+    Done {
+        out: String::from_utf8(out).unwrap(),
+        failure,
+    }
+}
+
+#[tokio::test]
+async fn the_settings_can_be_checked_and_shown_without_a_store() {
+    let shop = Shop::open();
+    let told = process(&["config", "check"], &shop.env).await.fine();
+    assert!(told.contains("accounts: hotel"), "{told}");
+    let told = process(&["config", "show"], &shop.env).await.fine();
+    assert!(
+        told.contains("accounts.hotel.secret_key = \"***\"  # environment"),
+        "{told}"
+    );
+    assert!(
+        told.contains("worker.lease_ms = 30000  # default"),
+        "{told}"
+    );
+    let mut env = shop.env.clone();
+    env.push(("HOLDFAST__WORKER__POLL_MS".into(), "0".into()));
+    env.push(("HOLDFAST__WORKER__BATCH".into(), "0".into()));
+    process(&["config", "check"], &env)
+        .await
+        .failed(2, &["worker.poll_ms", "worker.batch"]);
+    let done = process(&["config", "check", "--json"], &env).await;
+    let told: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(told["problems"].as_array().unwrap().len(), 2);
+    done.failed(2, &[]);
+}
+
+#[tokio::test]
+async fn the_file_is_found_by_flag_or_variable() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("holdfast.toml");
+    fs::write(&file, "[worker]\nbatch = 7\n").unwrap();
+    let file = file.to_str().unwrap();
+    let env = [("HOLDFAST_CONFIG".to_owned(), file.to_owned())];
+    for done in [
+        process(&["--config", file, "config", "show"], &[]).await,
+        process(&["config", "show"], &env).await,
+    ] {
+        assert!(done.fine().contains("worker.batch = 7  # file"));
+    }
+    process(&["--config", "/nowhere", "config", "check"], &[])
+        .await
+        .failed(2, &["/nowhere"]);
+}
+
+#[tokio::test]
+async fn a_redis_that_nobody_answers_at_ends_with_its_own_exit_code() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut env = Shop::open().env;
+    env.push((
+        "HOLDFAST__REDIS__URL".into(),
+        format!("redis://127.0.0.1:{port}/"),
+    ));
+    let stats = tokio::time::timeout(Duration::from_secs(20), process(&["stats"], &env));
+    stats.await.unwrap().failed(4, &["Redis"]);
+}
+
+#[tokio::test]
+async fn a_worker_without_an_account_does_not_start() {
+    let env = [("HOLDFAST__LOG__FILTER".to_owned(), "off".to_owned())];
+    process(&["worker"], &env)
+        .await
+        .failed(2, &["[accounts.hotel]"]);
+}
+
+#[tokio::test]
+async fn health_asks_the_worker_of_this_machine() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let listen = |text: String| [("HOLDFAST__HTTP__LISTEN".to_owned(), text)];
+    let nobody = process(&["health"], &listen(format!("0.0.0.0:{port}"))).await;
+    nobody.failed(1, &["nobody answers", "127.0.0.1"]);
+    process(&["health"], &listen(String::new()))
+        .await
+        .failed(2, &["http.listen"]);
+}
+
+#[test]
+fn errors_are_json_where_results_are() {
+    let mut told = Vec::new();
+    Failure::Refused("too late".into())
+        .tell(true, &mut told)
+        .unwrap();
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(
+        (&told["error"]["kind"], &told["error"]["message"]),
+        (&"refused".into(), &"too late".into())
+    );
+}
