@@ -27,7 +27,10 @@ impl Clock {
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the place that may ask")]
     pub fn system() -> Self {
-        Self::with(Face::Running { at: Instant::now(), was: Utc::now() })
+        Self::with(Face::Running {
+            at: Instant::now(),
+            was: Utc::now(),
+        })
     }
 
     /// A clock that stands still until it is moved.

@@ -67,9 +67,20 @@ pub enum Turn {
 
 /// What was learned in this turn and is not written yet.
 enum Learned {
-    Created { opened: Timestamp, answer: Answer, at: Timestamp },
-    Answered { number: u32, answer: Answer, at: Timestamp },
-    LookedUp { outcome: LookUp, at: Timestamp },
+    Created {
+        opened: Timestamp,
+        answer: Answer,
+        at: Timestamp,
+    },
+    Answered {
+        number: u32,
+        answer: Answer,
+        at: Timestamp,
+    },
+    LookedUp {
+        outcome: LookUp,
+        at: Timestamp,
+    },
 }
 
 /// One turn's claim, and what is not written yet.
@@ -88,7 +99,13 @@ enum Halt {
 impl<S: Store, G: Gateway> Worker<S, G> {
     /// A worker over a store and a gateway.
     pub fn new(store: Arc<S>, gateway: Arc<G>, clock: Clock, policies: Policies) -> Self {
-        Self { store, gateway, clock, policies, breakers: Mutex::default() }
+        Self {
+            store,
+            gateway,
+            clock,
+            policies,
+            breakers: Mutex::default(),
+        }
     }
 
     /// Moves the claimed payment as far as it goes now. Does not fail: while the store is away it
@@ -104,10 +121,16 @@ impl<S: Store, G: Gateway> Worker<S, G> {
 
     async fn moves(&self, claim: Claim) -> Turn {
         let Some(policy) = self.policies.get(&claim.payment.request().account) else {
-            error!("the account of this payment is not configured here; add it, or run a worker that has it");
+            error!(
+                "the account of this payment is not configured here; add it, or run a worker that has it"
+            );
             return self.give_back(&claim, WAIT).await;
         };
-        let mut turn = Move { claim, policy, unwritten: Vec::new() };
+        let mut turn = Move {
+            claim,
+            policy,
+            unwritten: Vec::new(),
+        };
         if turn.claim.barren >= policy.poison_claims {
             turn.settle(Event::Stuck(ParkReason::Poison), self.clock.now());
         }
@@ -146,7 +169,10 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         let outcome = self.gateway.look_up(&request.account, &purchase.id).await;
         let denied = matches!(outcome, LookUp::Failed { denied: true, .. });
         self.note_breaker(turn, denied);
-        turn.learn(Learned::LookedUp { outcome, at: self.clock.now() });
+        turn.learn(Learned::LookedUp {
+            outcome,
+            at: self.clock.now(),
+        });
         Ok(())
     }
 
@@ -161,8 +187,15 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             return Err(Halt::Wait(WAIT));
         };
         let answer = self.gateway.create(&order).await;
-        self.note_breaker(turn, matches!(answer, Answer::NoEffect { denied: true, .. }));
-        turn.learn(Learned::Created { opened: now, answer, at: self.clock.now() });
+        self.note_breaker(
+            turn,
+            matches!(answer, Answer::NoEffect { denied: true, .. }),
+        );
+        turn.learn(Learned::Created {
+            opened: now,
+            answer,
+            at: self.clock.now(),
+        });
         Ok(())
     }
 
@@ -176,15 +209,23 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             return Ok(());
         };
         if turn.claim.is_lost() {
-            warn!(attempt = number, "the lease was lost before the call; it is not made");
+            warn!(
+                attempt = number,
+                "the lease was lost before the call; it is not made"
+            );
             return Err(Halt::Lost);
         }
         let answer = if self.clock.now() - now > SEND_WITHIN {
-            Answer::NotSent { why: "too long after the note".to_owned() }
+            Answer::NotSent {
+                why: "too long after the note".to_owned(),
+            }
         } else {
             self.gateway.send(permit).await
         };
-        self.note_breaker(turn, matches!(answer, Answer::NoEffect { denied: true, .. }));
+        self.note_breaker(
+            turn,
+            matches!(answer, Answer::NoEffect { denied: true, .. }),
+        );
         let at = self.clock.now();
         info!(
             step = step.as_str(),
@@ -268,7 +309,10 @@ impl<S: Store, G: Gateway> Worker<S, G> {
     async fn give_back(&self, claim: &Claim, pause: TimeDelta) -> Turn {
         let due = self.clock.now() + pause;
         match self.store.give_back(&claim.key, due).await {
-            Ok(()) => Turn::Rested { state: claim.payment.state().name(), due: Some(due) },
+            Ok(()) => Turn::Rested {
+                state: claim.payment.state().name(),
+                due: Some(due),
+            },
             Err(problem) => {
                 debug!(%problem, "the lease ends by itself");
                 Turn::Lost

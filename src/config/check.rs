@@ -61,10 +61,10 @@ fn worker(worker: &Worker, problems: &mut Problems) {
         ],
     );
     problems.unless(lease_ms >= renew_ms.saturating_mul(3), "worker.lease_ms", lease_ms, || {
-        let shortest_quiet = renew_ms.saturating_mul(3);
+        let least = renew_ms.saturating_mul(3);
         format!(
-            "must be at shortest_quiet three times worker.renew_ms ({renew_ms}), so that two renewals may \
-             fail; set it to {shortest_quiet} or more, or renew more often"
+            "must be at least three times worker.renew_ms ({renew_ms}), so that two renewals may \
+             fail; set it to {least} or more, or renew more often"
         )
     });
 }
@@ -83,11 +83,11 @@ fn redis(redis: &Redis, problems: &mut Problems) {
         word(&redis.prefix),
         "redis.prefix",
         format!("{:?}", redis.prefix),
-        || "must be letters and digits, at shortest_quiet one; the default is hf".to_owned(),
+        || "must be letters and digits, at least one; the default is hf".to_owned(),
     );
     let response = redis.response_timeout_ms;
     problems.unless(response >= SHORTEST_RESPONSE_MS, "redis.response_timeout_ms", response, || {
-        format!("must be at shortest_quiet {SHORTEST_RESPONSE_MS}: a healthy Redis can be at its disk so long")
+        format!("must be at least {SHORTEST_RESPONSE_MS}: a healthy Redis can be at its disk so long")
     });
     above_zero(
         problems,
@@ -254,7 +254,7 @@ fn ladders(policy: &PolicySettings, problems: &mut Problems) {
             &setting("delays_ms"),
             format!("{delays:?}"),
             || {
-                "must hold one wait at shortest_quiet, all above 0, none shorter than the one before"
+                "must hold one wait at least, all above 0, none shorter than the one before"
                     .to_owned()
             },
         );

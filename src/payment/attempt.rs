@@ -144,13 +144,21 @@ impl Attempt {
     /// Whether a request may have left for the gateway.
     #[must_use]
     pub fn was_sent(&self) -> bool {
-        !matches!(&self.closed, Some(Closed { verdict: Verdict::NotSent, .. }))
+        !matches!(
+            &self.closed,
+            Some(Closed {
+                verdict: Verdict::NotSent,
+                ..
+            })
+        )
     }
 
     /// The last moment at which its request can have been on its way, as far as is known.
     #[must_use]
     pub fn last_sign(&self) -> Timestamp {
-        self.note.as_ref().map_or(self.opened_at, |note| note.at.max(self.opened_at))
+        self.note
+            .as_ref()
+            .map_or(self.opened_at, |note| note.at.max(self.opened_at))
     }
 
     /// The class of the answer, if one came.

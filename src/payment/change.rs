@@ -45,7 +45,10 @@ impl Payment {
 
     fn decide(&mut self, outcome: HoldOutcome) {
         if self.decision.is_none() {
-            self.decision = Some(Decision { outcome, by_command: false });
+            self.decision = Some(Decision {
+                outcome,
+                by_command: false,
+            });
         }
     }
 
@@ -56,7 +59,9 @@ impl Payment {
             Ask::Authorize(_) | Ask::SaveCard(_) | Ask::Adopt(_) => false,
         };
         let moving = matches!(self.state, State::New | State::AwaitingPayer);
-        self.ending.clone().or_else(|| (too_late && moving).then_some(FailReason::Expired))
+        self.ending
+            .clone()
+            .or_else(|| (too_late && moving).then_some(FailReason::Expired))
     }
 
     /// Whether any call at this hold may have reached the gateway.
@@ -83,7 +88,12 @@ impl Payment {
             attempt.closed = Some(Closed { at: now, verdict });
         }
         let undecided = !self.hold_call_sent();
-        if undecided && self.decision.as_ref().is_some_and(|decision| !decision.by_command) {
+        if undecided
+            && self
+                .decision
+                .as_ref()
+                .is_some_and(|decision| !decision.by_command)
+        {
             self.decision = None;
         }
     }
@@ -92,7 +102,10 @@ impl Payment {
     pub(super) fn on(&mut self, event: Event, now: Timestamp) -> Result<(), Illegal> {
         let state = self.state.on(event)?;
         if state.name() != self.state.name() {
-            self.history.push(Change { at: now, to: state.name() });
+            self.history.push(Change {
+                at: now,
+                to: state.name(),
+            });
         }
         self.state = state;
         self.pace.look_at = None;
@@ -115,7 +128,10 @@ impl Payment {
 
     /// Keeps what a sighting tells about the payer's way; the id is set once and never changes.
     pub(super) fn keep_purchase(&mut self, seen: &Sighting) {
-        let Links { checkout, direct_post } = seen.links.clone();
+        let Links {
+            checkout,
+            direct_post,
+        } = seen.links.clone();
         let purchase = self.purchase.get_or_insert_with(|| Purchase {
             id: seen.purchase.clone(),
             due: None,

@@ -22,13 +22,21 @@ pub enum Command {
     /// Change when the hold is captured or released. What is not given stays as it is.
     Reschedule {
         /// The new capture time.
-        #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            with = "offset_time::option",
+            skip_serializing_if = "Option::is_none"
+        )]
         capture_at: Option<Timestamp>,
         /// The new amount to capture.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         capture_amount: Option<Amount>,
         /// The new release time.
-        #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            with = "offset_time::option",
+            skip_serializing_if = "Option::is_none"
+        )]
         release_at: Option<Timestamp>,
     },
     /// Never take this money: seal the payment before it is paid or held.

@@ -135,7 +135,9 @@ impl Sighting {
         let ours = self.reference == payment.id().as_str();
         let foreign = !self.reference.starts_with("pay_");
         let adopted = matches!(request.ask, Ask::Adopt(_));
-        if payment.purchase().is_some_and(|known| known.id != self.purchase)
+        if payment
+            .purchase()
+            .is_some_and(|known| known.id != self.purchase)
             || !(ours || (adopted && foreign))
         {
             Err(Mismatch::Identity)
@@ -206,7 +208,11 @@ impl HeldProof {
             .plan()
             .expires_at
             .unwrap_or_else(|| since + super::ladder::millis(policy.account.hold_lifetime_ms));
-        Ok(Self(Hold { money, since, expires_at }))
+        Ok(Self(Hold {
+            money,
+            since,
+            expires_at,
+        }))
     }
 
     /// The hold.

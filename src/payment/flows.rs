@@ -46,7 +46,9 @@ fn an_unknown_charge_is_looked_up_on_the_ladder_and_never_sent_again_under_park(
     let mut scene = charged(UnknownPolicy::Park);
     scene.answer(&Scene::unknown());
     for at_least in [2, 5, 15, 60, 300] {
-        let Next::WaitUntil(at) = scene.next() else { panic!("{:?}", scene.next()) };
+        let Next::WaitUntil(at) = scene.next() else {
+            panic!("{:?}", scene.next())
+        };
         assert!(at - scene.now >= TimeDelta::seconds(at_least));
         assert!(at - scene.now <= TimeDelta::milliseconds(at_least * 1_200));
         scene.until_due();
@@ -79,7 +81,10 @@ fn resend_same_sends_again_only_after_the_quiet_period_and_for_the_same_purchase
 #[test]
 fn a_crash_after_the_note_is_looked_up_and_found_paid() {
     let mut scene = charged(UnknownPolicy::Park);
-    scene.payment.open(Step::Charge, scene.now, &scene.policy).unwrap();
+    scene
+        .payment
+        .open(Step::Charge, scene.now, &scene.policy)
+        .unwrap();
     assert!(matches!(scene.next(), Next::WaitUntil(_)));
     scene.until_due();
     scene.look(Standing::Paid);
@@ -92,8 +97,15 @@ fn a_refusal_after_an_unknown_call_proves_nothing() {
     scene.answer(&Scene::unknown());
     scene.pass(QUIET);
     scene.look(Standing::Payable);
-    scene.answer(&Answer::NoEffect { code: "invalid_recurring_token".into(), denied: false });
-    assert_eq!(scene.state(), StateName::New, "not failed, not parked: looked up first");
+    scene.answer(&Answer::NoEffect {
+        code: "invalid_recurring_token".into(),
+        denied: false,
+    });
+    assert_eq!(
+        scene.state(),
+        StateName::New,
+        "not failed, not parked: looked up first"
+    );
     scene.look(Standing::Paid);
     assert_eq!(scene.state(), StateName::Paid);
 }
@@ -104,33 +116,48 @@ fn a_missing_purchase_after_an_unknown_call_is_looked_up_too() {
     scene.answer(&Scene::unknown());
     scene.pass(QUIET);
     scene.look(Standing::Payable);
-    scene.answer(&Answer::NoEffect { code: "not_found".into(), denied: false });
+    scene.answer(&Answer::NoEffect {
+        code: "not_found".into(),
+        denied: false,
+    });
     assert_eq!(scene.next(), Next::LookUp);
 }
 
 #[test]
 fn a_decline_is_reported_only_when_the_purchase_is_sealed_and_read_twice() {
     let mut scene = charged(UnknownPolicy::Park);
-    scene.answer(&Answer::Declined { code: "purchase_charge_error".into() });
+    scene.answer(&Answer::Declined {
+        code: "purchase_charge_error".into(),
+    });
     let mut seen = sighting(&scene.payment, Standing::Payable);
     seen.tries = vec![failed_try(TryKind::Pay, "stolen_card")];
     scene.look_at(seen);
     assert_eq!(scene.state(), StateName::New);
     assert_eq!(scene.show(Standing::Cancelled), Step::Cancel);
-    assert_eq!(scene.state(), StateName::New, "the answer to the cancel alone is not enough");
+    assert_eq!(
+        scene.state(),
+        StateName::New,
+        "the answer to the cancel alone is not enough"
+    );
     scene.look(Standing::Cancelled);
-    let reason = FailReason::Declined { code: "stolen_card".into() };
+    let reason = FailReason::Declined {
+        code: "stolen_card".into(),
+    };
     assert_eq!(*scene.payment.state(), State::Failed(reason));
 }
 
 #[test]
 fn money_that_moved_after_all_wins_over_a_decline_that_is_being_sealed() {
     let mut scene = charged(UnknownPolicy::Park);
-    scene.answer(&Answer::Declined { code: "purchase_charge_error".into() });
+    scene.answer(&Answer::Declined {
+        code: "purchase_charge_error".into(),
+    });
     let mut seen = sighting(&scene.payment, Standing::Payable);
     seen.tries = vec![failed_try(TryKind::Pay, "stolen_card")];
     scene.look_at(seen);
-    scene.answer(&Answer::Conflict { code: "purchase_cancel_wrong_status".into() });
+    scene.answer(&Answer::Conflict {
+        code: "purchase_cancel_wrong_status".into(),
+    });
     scene.look(Standing::Paid);
     assert_eq!(scene.state(), StateName::Paid);
 }
@@ -140,17 +167,23 @@ fn a_soft_decline_is_charged_again_on_another_day_for_the_same_purchase_until_th
     let mut scene = charged(UnknownPolicy::Park);
     let mut tries = Vec::new();
     for day in [1, 2, 2] {
-        scene.answer(&Answer::Declined { code: "purchase_charge_error".into() });
+        scene.answer(&Answer::Declined {
+            code: "purchase_charge_error".into(),
+        });
         tries.insert(0, failed_try(TryKind::Pay, "insufficient_funds"));
         let mut seen = sighting(&scene.payment, Standing::Payable);
         seen.tries.clone_from(&tries);
         scene.look_at(seen);
-        let Next::WaitUntil(at) = scene.next() else { panic!("{:?}", scene.next()) };
+        let Next::WaitUntil(at) = scene.next() else {
+            panic!("{:?}", scene.next())
+        };
         assert!(at - scene.now >= TimeDelta::days(day));
         scene.until_due();
         assert_eq!(scene.next(), Next::Send(Step::Charge));
     }
-    scene.answer(&Answer::Declined { code: "purchase_charge_error".into() });
+    scene.answer(&Answer::Declined {
+        code: "purchase_charge_error".into(),
+    });
     tries.insert(0, failed_try(TryKind::Pay, "insufficient_funds"));
     let mut seen = sighting(&scene.payment, Standing::Payable);
     seen.tries = tries;
@@ -161,7 +194,9 @@ fn a_soft_decline_is_charged_again_on_another_day_for_the_same_purchase_until_th
 #[test]
 fn an_old_refusal_is_not_taken_for_the_answer_to_a_new_call() {
     let mut scene = charged(UnknownPolicy::Park);
-    scene.answer(&Answer::Declined { code: "purchase_charge_error".into() });
+    scene.answer(&Answer::Declined {
+        code: "purchase_charge_error".into(),
+    });
     let tries = vec![failed_try(TryKind::Pay, "insufficient_funds")];
     let mut seen = sighting(&scene.payment, Standing::Payable);
     seen.tries.clone_from(&tries);
@@ -172,13 +207,18 @@ fn an_old_refusal_is_not_taken_for_the_answer_to_a_new_call() {
     let mut stale = sighting(&scene.payment, Standing::Payable);
     stale.tries = tries;
     scene.look_at(stale);
-    assert!(scene.payment.open_attempt().is_some(), "the new call is still unknown");
+    assert!(
+        scene.payment.open_attempt().is_some(),
+        "the new call is still unknown"
+    );
 }
 
 #[test]
 fn an_acquirer_time_out_is_in_doubt_and_parked_when_looking_brings_nothing() {
     let mut scene = charged(UnknownPolicy::ResendSame);
-    scene.answer(&Answer::Declined { code: "purchase_charge_error".into() });
+    scene.answer(&Answer::Declined {
+        code: "purchase_charge_error".into(),
+    });
     for _ in 0..60 {
         match scene.next() {
             Next::LookUp => {
@@ -213,9 +253,17 @@ fn pending_is_neither_success_nor_failure() {
 fn another_amount_than_asked_is_never_reported_paid() {
     let mut scene = charged(UnknownPolicy::Park);
     let mut seen = sighting(&scene.payment, Standing::Paid);
-    seen.taken = Some(Taken { amount: 1499, currency: "MYR".into() });
+    seen.taken = Some(Taken {
+        amount: 1499,
+        currency: "MYR".into(),
+    });
     scene.answer(&Answer::Shown(Box::new(seen)));
-    assert_eq!(*park_reason(&scene), ParkReason::Contradiction { what: Mismatch::Amount });
+    assert_eq!(
+        *park_reason(&scene),
+        ParkReason::Contradiction {
+            what: Mismatch::Amount
+        }
+    );
 }
 
 #[test]
@@ -235,7 +283,10 @@ fn nothing_is_charged_on_a_purchase_that_is_not_what_was_asked_for() {
         twist(&mut seen);
         scene.answer(&Answer::Shown(Box::new(seen)));
         assert_eq!(*park_reason(&scene), ParkReason::Contradiction { what });
-        assert!(matches!(scene.next(), Next::WaitUntil(_)), "{what:?} goes on");
+        assert!(
+            matches!(scene.next(), Next::WaitUntil(_)),
+            "{what:?} goes on"
+        );
     }
 }
 
@@ -248,7 +299,10 @@ fn a_hold_is_captured_at_its_time_with_the_planned_amount() {
     assert_eq!(scene.show(Standing::Paid), Step::Capture { amount });
     assert_eq!(
         *scene.payment.state(),
-        State::Paid(Money { amount, currency: Currency::MYR })
+        State::Paid(Money {
+            amount,
+            currency: Currency::MYR
+        })
     );
 }
 
@@ -285,7 +339,9 @@ fn a_capture_that_was_sent_is_never_followed_by_a_release() {
     let plan = r#"{"capture_at":"2027-02-01T06:00:00Z","release_at":"2027-02-02T06:00:00Z"}"#;
     let mut scene = held(plan);
     scene.until_due();
-    scene.answer(&Answer::Declined { code: "purchase_capture_error".into() });
+    scene.answer(&Answer::Declined {
+        code: "purchase_capture_error".into(),
+    });
     let mut tries = vec![failed_try(TryKind::Capture, "general_transaction_error")];
     for _ in 0..2_000 {
         match scene.next() {
@@ -296,7 +352,9 @@ fn a_capture_that_was_sent_is_never_followed_by_a_release() {
             }
             Next::Send(step) => {
                 assert!(matches!(step, Step::Capture { .. }), "{step:?}");
-                scene.answer(&Answer::Declined { code: "purchase_capture_error".into() });
+                scene.answer(&Answer::Declined {
+                    code: "purchase_capture_error".into(),
+                });
                 tries.insert(0, failed_try(TryKind::Capture, "general_transaction_error"));
             }
             Next::WaitUntil(_) => scene.until_due(),
@@ -312,38 +370,67 @@ fn a_capture_that_was_sent_is_never_followed_by_a_release() {
 #[test]
 fn once_a_capture_was_sent_commands_answer_too_late() {
     let mut scene = held("{}");
-    assert_eq!(scene.command(Command::Capture { amount: None }), CommandAnswer::Accepted);
+    assert_eq!(
+        scene.command(Command::Capture { amount: None }),
+        CommandAnswer::Accepted
+    );
     scene.answer(&Scene::unknown());
     let reschedule = Command::Reschedule {
         capture_at: None,
         capture_amount: None,
         release_at: Some(start() + TimeDelta::days(2)),
     };
-    assert_eq!(scene.command(Command::Release), CommandAnswer::TooLateInDoubt);
+    assert_eq!(
+        scene.command(Command::Release),
+        CommandAnswer::TooLateInDoubt
+    );
     assert_eq!(scene.command(reschedule), CommandAnswer::TooLateInDoubt);
-    assert_eq!(scene.command(Command::Capture { amount: None }), CommandAnswer::TooLateInDoubt);
+    assert_eq!(
+        scene.command(Command::Capture { amount: None }),
+        CommandAnswer::TooLateInDoubt
+    );
     scene.until_due();
     scene.look(Standing::Paid);
-    assert_eq!(scene.command(Command::Release), CommandAnswer::TooLateCaptured);
-    assert_eq!(scene.command(Command::Capture { amount: None }), CommandAnswer::Done);
+    assert_eq!(
+        scene.command(Command::Release),
+        CommandAnswer::TooLateCaptured
+    );
+    assert_eq!(
+        scene.command(Command::Capture { amount: None }),
+        CommandAnswer::Done
+    );
 }
 
 #[test]
 fn a_command_repeated_under_its_key_answers_the_same_again() {
     let mut scene = held("{}");
     let key = IdempotencyKey::new("again").unwrap();
-    let first = scene.payment.command(key.clone(), Command::Release, scene.now).unwrap();
+    let first = scene
+        .payment
+        .command(key.clone(), Command::Release, scene.now)
+        .unwrap();
     scene.show(Standing::Released);
-    let second = scene.payment.command(key.clone(), Command::Release, scene.now).unwrap();
-    assert_eq!((first, second), (CommandAnswer::Accepted, CommandAnswer::Accepted));
-    let other = scene.payment.command(key, Command::Cancel, scene.now).unwrap_err();
+    let second = scene
+        .payment
+        .command(key.clone(), Command::Release, scene.now)
+        .unwrap();
+    assert_eq!(
+        (first, second),
+        (CommandAnswer::Accepted, CommandAnswer::Accepted)
+    );
+    let other = scene
+        .payment
+        .command(key, Command::Cancel, scene.now)
+        .unwrap_err();
     assert!(other.to_string().contains("new key"), "{other}");
 }
 
 #[test]
 fn a_capture_above_the_hold_is_refused() {
     let mut scene = held("{}");
-    let command = Command::Capture { amount: Amount::new(1501).ok() };
+    let command = Command::Capture {
+        amount: Amount::new(1501).ok(),
+    };
     let key = IdempotencyKey::new("c").unwrap();
     let error = scene.payment.command(key, command, scene.now).unwrap_err();
     assert!(error.to_string().contains("above the hold"), "{error}");
@@ -384,7 +471,9 @@ fn a_link_that_the_gateway_does_not_expire_is_cancelled_after_its_time() {
 fn a_payer_who_is_quicker_than_the_cancel_gets_the_hold_back() {
     let mut scene = linked(by_checkout("{}"));
     assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
-    scene.answer(&Answer::Conflict { code: "purchase_cancel_wrong_status".into() });
+    scene.answer(&Answer::Conflict {
+        code: "purchase_cancel_wrong_status".into(),
+    });
     scene.look(Standing::Held);
     assert_eq!(scene.state(), StateName::Held);
     assert_eq!(scene.show(Standing::Released), Step::Release);
@@ -405,7 +494,10 @@ fn an_adopted_hold_is_looked_up_before_anything_else() {
     seen.reference = "order-77".into();
     scene.look_at(seen);
     assert_eq!(scene.state(), StateName::Held);
-    assert_eq!(scene.command(Command::Capture { amount: None }), CommandAnswer::Accepted);
+    assert_eq!(
+        scene.command(Command::Capture { amount: None }),
+        CommandAnswer::Accepted
+    );
     assert!(matches!(scene.next(), Next::Send(Step::Capture { .. })));
 }
 
@@ -415,7 +507,12 @@ fn a_hold_of_another_payment_cannot_be_adopted() {
     let mut seen = sighting(&scene.payment, Standing::Held);
     seen.reference = "pay_00000000000000000000000000000000".into();
     scene.look_at(seen);
-    assert_eq!(*park_reason(&scene), ParkReason::Contradiction { what: Mismatch::Identity });
+    assert_eq!(
+        *park_reason(&scene),
+        ParkReason::Contradiction {
+            what: Mismatch::Identity
+        }
+    );
 }
 
 #[test]
@@ -431,13 +528,23 @@ fn two_keys_cannot_adopt_one_hold_twice() {
 #[test]
 fn a_rerun_looks_first_and_then_takes_the_legal_next_step() {
     let mut scene = Scene::new(charge(), UnknownPolicy::Park);
-    let refused = Answer::NoEffect { code: "authentication_failed".into(), denied: true };
+    let refused = Answer::NoEffect {
+        code: "authentication_failed".into(),
+        denied: true,
+    };
     scene.show(Standing::Payable);
     scene.answer(&refused);
     assert!(matches!(park_reason(&scene), ParkReason::Refused { .. }));
-    let rerun = Command::Rerun { reason: "key mended".into(), actor: "aina".into() };
+    let rerun = Command::Rerun {
+        reason: "key mended".into(),
+        actor: "aina".into(),
+    };
     assert_eq!(scene.command(rerun), CommandAnswer::Accepted);
-    assert_eq!(scene.state(), StateName::Parked, "a rerun changes no state by itself");
+    assert_eq!(
+        scene.state(),
+        StateName::Parked,
+        "a rerun changes no state by itself"
+    );
     scene.look(Standing::Payable);
     assert_eq!(scene.state(), StateName::New);
     assert_eq!(scene.show(Standing::Paid), Step::Charge);
@@ -450,7 +557,10 @@ fn a_rerun_never_sends_an_unknown_charge_again_under_park() {
     scene.pass(QUIET);
     scene.look(Standing::Payable);
     for _ in 0..5 {
-        let rerun = Command::Rerun { reason: "again".into(), actor: "aina".into() };
+        let rerun = Command::Rerun {
+            reason: "again".into(),
+            actor: "aina".into(),
+        };
         scene.command(rerun);
         scene.look(Standing::Payable);
         assert_eq!(*park_reason(&scene), ParkReason::OutcomeUnknown);
@@ -475,7 +585,10 @@ fn a_person_who_gives_up_on_an_unknown_charge_gets_it_sealed_not_just_written_of
 fn a_cancel_while_a_charge_is_unknown_is_too_late() {
     let mut scene = charged(UnknownPolicy::Park);
     scene.answer(&Scene::unknown());
-    assert_eq!(scene.command(Command::Cancel), CommandAnswer::TooLateInDoubt);
+    assert_eq!(
+        scene.command(Command::Cancel),
+        CommandAnswer::TooLateInDoubt
+    );
 }
 
 #[test]
@@ -497,9 +610,13 @@ fn a_charge_never_starts_after_its_time() {
 #[test]
 fn what_never_left_is_sent_again_on_the_technical_ladder() {
     let mut scene = charged(UnknownPolicy::Park);
-    let not_sent = Answer::NotSent { why: "connection refused".into() };
+    let not_sent = Answer::NotSent {
+        why: "connection refused".into(),
+    };
     scene.answer(&not_sent);
-    let Next::WaitUntil(at) = scene.next() else { panic!("{:?}", scene.next()) };
+    let Next::WaitUntil(at) = scene.next() else {
+        panic!("{:?}", scene.next())
+    };
     assert!(at - scene.now < MINUTE);
     scene.until_due();
     assert_eq!(scene.show(Standing::Paid), Step::Charge);

@@ -186,7 +186,10 @@ impl PaymentId {
     #[must_use]
     pub fn spread(&self) -> u64 {
         let digest = digest_of(&[self.0.as_bytes()]);
-        digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        digest
+            .iter()
+            .take(8)
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 }
 
@@ -221,10 +224,12 @@ pub(crate) fn digest_of(parts: &[&[u8]]) -> [u8; 32] {
 
 fn hex(bytes: &[u8]) -> String {
     use fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Something about a customer or a link that lets its holder pay: kept, sent, never printed.
@@ -260,7 +265,10 @@ mod tests {
         let one = PaymentId::derive(&AccountName::new("a").unwrap(), &key);
         let two = PaymentId::derive(&AccountName::new("b").unwrap(), &key);
         assert_ne!(one, two);
-        assert_eq!(one, PaymentId::derive(&AccountName::new("a").unwrap(), &key));
+        assert_eq!(
+            one,
+            PaymentId::derive(&AccountName::new("a").unwrap(), &key)
+        );
         assert_eq!(one.as_str().len(), 36);
     }
 
@@ -270,12 +278,18 @@ mod tests {
         let purchase = PurchaseId::new("11111111-2222").unwrap();
         let email = Private::new("a@b.example");
         let printed = format!("{token:?} {purchase:?} {email:?}");
-        assert!(!printed.contains("1111") && !printed.contains("example"), "{printed}");
+        assert!(
+            !printed.contains("1111") && !printed.contains("example"),
+            "{printed}"
+        );
     }
 
     #[test]
     fn a_refused_name_says_what_to_write_instead() {
         let error = AccountName::new("kl hotel").unwrap_err().to_string();
-        assert!(error.contains("' '") && error.contains("letters"), "{error}");
+        assert!(
+            error.contains("' '") && error.contains("letters"),
+            "{error}"
+        );
     }
 }

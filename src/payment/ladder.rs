@@ -41,5 +41,8 @@ impl Ladder {
 /// A span of `ms` milliseconds; absurd spans become the longest there is.
 #[must_use]
 pub fn millis(ms: u64) -> TimeDelta {
-    i64::try_from(ms).ok().and_then(TimeDelta::try_milliseconds).unwrap_or(TimeDelta::MAX)
+    i64::try_from(ms)
+        .ok()
+        .and_then(TimeDelta::try_milliseconds)
+        .unwrap_or(TimeDelta::MAX)
 }

@@ -14,7 +14,10 @@ impl Payment {
     /// Takes in the answer to attempt `number`. An answer to an attempt that somebody else has
     /// closed in the meantime counts only as far as it shows the purchase.
     pub fn answered(&mut self, number: u32, answer: &Answer, now: Timestamp, policy: &Policy) {
-        let Some(attempt) = self.attempts.last_mut().filter(|a| a.is_open() && a.number == number)
+        let Some(attempt) = self
+            .attempts
+            .last_mut()
+            .filter(|a| a.is_open() && a.number == number)
         else {
             if let Answer::Shown(seen) = answer {
                 self.saw(seen, now, policy);
@@ -57,7 +60,10 @@ impl Payment {
     fn refused_for_good(&self, code: &str, denied: bool) -> bool {
         let earlier_unknown = self.attempts.iter().any(|attempt| {
             attempt.step.takes_money()
-                && attempt.closed.as_ref().is_some_and(|c| c.verdict == Verdict::DidNotHappen)
+                && attempt
+                    .closed
+                    .as_ref()
+                    .is_some_and(|c| c.verdict == Verdict::DidNotHappen)
         });
         (denied || code == "not_found") && !earlier_unknown
     }
@@ -94,7 +100,12 @@ impl Payment {
     }
 
     /// The technical ladder: the same step again, later.
-    pub(super) fn try_later(&mut self, now: Timestamp, policy: &Policy, retry_after_ms: Option<u64>) {
+    pub(super) fn try_later(
+        &mut self,
+        now: Timestamp,
+        policy: &Policy,
+        retry_after_ms: Option<u64>,
+    ) {
         let rung = self.pace.technical;
         let asked = millis(retry_after_ms.unwrap_or(0).min(policy.retry_after_cap_ms));
         let wait = policy.technical.delay(rung, self.id.as_str()).max(asked);
@@ -124,12 +135,19 @@ impl Payment {
     fn missing_for_good(&self, now: Timestamp, policy: &Policy) -> bool {
         let named = matches!(self.request.ask, Ask::Adopt(_)) && self.state == State::New;
         let quiet = now - self.created_at >= millis(policy.quiet_ms);
-        let call_quiet = self.open_attempt().is_none_or(|open| is_quiet(open, now, policy));
+        let call_quiet = self
+            .open_attempt()
+            .is_none_or(|open| is_quiet(open, now, policy));
         named || (quiet && call_quiet)
     }
 
     /// One more look, a rung further on.
-    pub(super) fn keep_looking(&mut self, now: Timestamp, policy: &Policy, retry_after_ms: Option<u64>) {
+    pub(super) fn keep_looking(
+        &mut self,
+        now: Timestamp,
+        policy: &Policy,
+        retry_after_ms: Option<u64>,
+    ) {
         self.rerun_wanted = false;
         if matches!(self.state, State::Parked { .. }) {
             return self.rest_parked(now, policy);

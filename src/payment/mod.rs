@@ -47,14 +47,12 @@ mod table;
 pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Note, Step, Verdict};
 pub use command::{Command, CommandAnswer, CommandEntry};
 pub use decline::{Advice, DeclineTable};
-pub use evidence::{
-    HeldProof, Links, PaidProof, Seal, Sighting, Standing, Taken, Try, TryKind,
-};
+pub use evidence::{HeldProof, Links, PaidProof, Seal, Sighting, Standing, Taken, Try, TryKind};
+pub(crate) use id::digest_of;
 pub use id::{
     AccountName, CardToken, Fingerprint, IdempotencyKey, InvalidName, PaymentId, Private,
     PurchaseId, Reference,
 };
-pub(crate) use id::digest_of;
 pub use ladder::{Ladder, millis};
 pub use money::{Amount, Currency, InvalidMoney, LARGEST_MINOR, Money};
 pub use next::Next;
@@ -66,9 +64,7 @@ pub use request::{
     Adopt, Ask, Authorize, BeforeExpiry, Charge, Checkout, Customer, InvalidRequest, Plan, Request,
     SaveCard, Source, parse_time,
 };
-pub use state::{
-    Active, Event, FailReason, Hold, Illegal, Mismatch, ParkReason, State, StateName,
-};
+pub use state::{Active, Event, FailReason, Hold, Illegal, Mismatch, ParkReason, State, StateName};
 
 /// A moment, in UTC, kept to the millisecond.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -46,7 +46,9 @@ impl Amount {
 impl TryFrom<serde_json::Number> for Amount {
     type Error = InvalidMoney;
     fn try_from(number: serde_json::Number) -> Result<Self, InvalidMoney> {
-        let minor = number.as_u64().ok_or_else(|| InvalidMoney::Amount(number.to_string()))?;
+        let minor = number
+            .as_u64()
+            .ok_or_else(|| InvalidMoney::Amount(number.to_string()))?;
         Self::new(minor)
     }
 }
@@ -113,7 +115,13 @@ pub struct Money {
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minor = self.amount.minor();
-        write!(f, "{} {}.{:02}", self.currency.as_str(), minor / 100, minor % 100)
+        write!(
+            f,
+            "{} {}.{:02}",
+            self.currency.as_str(),
+            minor / 100,
+            minor % 100
+        )
     }
 }
 

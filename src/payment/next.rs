@@ -160,20 +160,13 @@ impl Payment {
         match self.intent(hold, policy) {
             Intent::Capture(amount, at) if at <= now => self.late_capture(amount, hold, now),
             Intent::Release(at) if at <= now => self.carry_out(HoldOutcome::Release, hold, now),
-            Intent::Park(at) if at <= now => {
-                Next::Settle(Event::Stuck(ParkReason::BeforeExpiry))
-            }
+            Intent::Park(at) if at <= now => Next::Settle(Event::Stuck(ParkReason::BeforeExpiry)),
             Intent::Capture(_, at) | Intent::Release(at) | Intent::Park(at) => Next::WaitUntil(at),
         }
     }
 
     /// A capture that is due; released instead if it could not be sent before `release_at`.
-    fn late_capture(
-        &self,
-        amount: super::money::Amount,
-        hold: &Hold,
-        now: Timestamp,
-    ) -> Next {
+    fn late_capture(&self, amount: super::money::Amount, hold: &Hold, now: Timestamp) -> Next {
         let outcome = match self.plan.release_at {
             Some(end) if now >= end => HoldOutcome::Release,
             _ => HoldOutcome::Capture(amount),

@@ -1,12 +1,12 @@
 //! What a command changes. It never calls anything: it writes down what is wanted, and the next
 //! turn carries it out from what is true.
 
+use super::Timestamp;
 use super::command::{Command, CommandAnswer, CommandEntry};
 use super::id::IdempotencyKey;
 use super::record::{Decision, HoldOutcome, Payment};
 use super::request::{InvalidRequest, Plan};
 use super::state::{Active, FailReason, Hold, State};
-use super::Timestamp;
 
 /// How many commands one payment takes; a producer that sends more is in a loop.
 const MOST_COMMANDS: usize = 200;
@@ -28,11 +28,17 @@ impl Payment {
             };
         }
         if self.commands.len() >= MOST_COMMANDS {
-            let problem = format!("this payment has taken {MOST_COMMANDS} commands; it takes no more");
+            let problem =
+                format!("this payment has taken {MOST_COMMANDS} commands; it takes no more");
             return Err(InvalidRequest::new("command", problem));
         }
         let answer = self.obey(&command)?;
-        self.commands.push(CommandEntry { key, command, answer, at: now });
+        self.commands.push(CommandEntry {
+            key,
+            command,
+            answer,
+            at: now,
+        });
         Ok(answer)
     }
 
@@ -52,8 +58,13 @@ impl Payment {
             Command::Cancel => Ok(self.cancel()),
             Command::Capture { amount } => match self.free_hold() {
                 Ok(hold) => {
-                    let amount = amount.or(self.plan.capture_amount).unwrap_or(hold.money.amount);
-                    let plan = Plan { capture_amount: Some(amount), ..Plan::default() };
+                    let amount = amount
+                        .or(self.plan.capture_amount)
+                        .unwrap_or(hold.money.amount);
+                    let plan = Plan {
+                        capture_amount: Some(amount),
+                        ..Plan::default()
+                    };
                     plan.check(hold.money.amount)
                         .map_err(|error| InvalidRequest::new("amount", error.problem))?;
                     self.decide_now(HoldOutcome::Capture(amount));
@@ -68,7 +79,11 @@ impl Payment {
                 }
                 Err(answer) => Ok(answer),
             },
-            Command::Reschedule { capture_at, capture_amount, release_at } => {
+            Command::Reschedule {
+                capture_at,
+                capture_amount,
+                release_at,
+            } => {
                 let mut plan = self.plan.clone();
                 plan.capture_at = capture_at.or(plan.capture_at);
                 plan.capture_amount = capture_amount.or(plan.capture_amount);
@@ -112,7 +127,10 @@ impl Payment {
     }
 
     fn decide_now(&mut self, outcome: HoldOutcome) {
-        self.decision = Some(Decision { outcome, by_command: true });
+        self.decision = Some(Decision {
+            outcome,
+            by_command: true,
+        });
         self.pace.step_at = None;
         self.wake_parked();
     }
@@ -126,7 +144,10 @@ impl Payment {
         }
         plan.check(money.amount)?;
         if let Some(Active::Held(hold)) = self.state.active()
-            && [plan.capture_at, plan.release_at].into_iter().flatten().any(|t| t >= hold.expires_at)
+            && [plan.capture_at, plan.release_at]
+                .into_iter()
+                .flatten()
+                .any(|t| t >= hold.expires_at)
         {
             let problem = format!(
                 "is not before the hold lapses at {}; choose an earlier time",

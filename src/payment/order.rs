@@ -86,7 +86,9 @@ impl Payment {
             payment: self.id.clone(),
             account: request.account.clone(),
             total_minor: request.money().map_or(0, |money| money.amount.minor()),
-            currency: request.money().map_or(Currency::MYR, |money| money.currency),
+            currency: request
+                .money()
+                .map_or(Currency::MYR, |money| money.currency),
             reserve: true,
             save_card: false,
             due: now + millis(policy.purchase_lifetime_ms),
@@ -96,7 +98,9 @@ impl Payment {
             checkout: None,
         };
         let link_due = |checkout: &Checkout| {
-            checkout.pay_by.unwrap_or_else(|| now + millis(policy.link_lifetime_ms))
+            checkout
+                .pay_by
+                .unwrap_or_else(|| now + millis(policy.link_lifetime_ms))
         };
         Some(match &request.ask {
             Ask::Authorize(ask) => match &ask.source {
@@ -114,9 +118,10 @@ impl Payment {
                 checkout: Some(ask.checkout.clone()),
                 ..base(&ask.customer, &ask.description)
             },
-            Ask::Charge(ask) => {
-                CreateOrder { reserve: false, ..base(&ask.customer, &ask.description) }
-            }
+            Ask::Charge(ask) => CreateOrder {
+                reserve: false,
+                ..base(&ask.customer, &ask.description)
+            },
             Ask::Adopt(_) => return None,
         })
     }

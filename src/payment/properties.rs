@@ -19,7 +19,11 @@ enum Act {
 
 #[derive(Debug, Clone)]
 enum Reply {
-    Shown { standing: u8, tries: Vec<(u8, bool, u8)>, twist: u8 },
+    Shown {
+        standing: u8,
+        tries: Vec<(u8, bool, u8)>,
+        twist: u8,
+    },
     Class(u8),
 }
 
@@ -50,7 +54,9 @@ fn requests() -> impl Strategy<Value = Request> {
             "customer":{{"email":"a@b.example"}},"not_after":"2027-01-31T18:00:00+08:00""#
         ))),
         Just(by_checkout("{}")),
-        Just(by_checkout(r#"{"capture_at":"2027-02-01T00:00:00Z","capture_amount":900}"#)),
+        Just(by_checkout(
+            r#"{"capture_at":"2027-02-01T00:00:00Z","capture_amount":900}"#
+        )),
         Just(by_token(r#"{"release_at":"2027-02-02T00:00:00Z"}"#)),
         Just(by_token(
             r#"{"capture_at":"2027-02-01T00:00:00Z","release_at":"2027-02-02T00:00:00Z"}"#
@@ -84,7 +90,12 @@ fn seen(payment: &Payment, standing: u8, tries: &[(u8, bool, u8)], twist: u8) ->
         Standing::Expired,
         Standing::Other("new_status".into()),
     ];
-    let kinds = [TryKind::Pay, TryKind::Capture, TryKind::Release, TryKind::Other];
+    let kinds = [
+        TryKind::Pay,
+        TryKind::Capture,
+        TryKind::Release,
+        TryKind::Other,
+    ];
     let mut seen = sighting(payment, standings[usize::from(standing) % 9].clone());
     seen.tries = tries
         .iter()
@@ -99,7 +110,12 @@ fn seen(payment: &Payment, standing: u8, tries: &[(u8, bool, u8)], twist: u8) ->
         1 => seen.currency = "SGD".into(),
         2 => seen.test = false,
         3 => seen.brand = "other".into(),
-        4 => seen.taken = Some(Taken { amount: 1, currency: "MYR".into() }),
+        4 => {
+            seen.taken = Some(Taken {
+                amount: 1,
+                currency: "MYR".into(),
+            })
+        }
         5 => seen.converted = true,
         _ => {}
     }
@@ -108,27 +124,50 @@ fn seen(payment: &Payment, standing: u8, tries: &[(u8, bool, u8)], twist: u8) ->
 
 fn answer(payment: &Payment, reply: &Reply) -> Answer {
     match reply {
-        Reply::Shown { standing, tries, twist } => {
-            Answer::Shown(Box::new(seen(payment, *standing, tries, *twist)))
-        }
+        Reply::Shown {
+            standing,
+            tries,
+            twist,
+        } => Answer::Shown(Box::new(seen(payment, *standing, tries, *twist))),
         Reply::Class(class) => match class {
-            0 => Answer::NotSent { why: "refused".into() },
-            1 => Answer::NoEffect { code: "authentication_failed".into(), denied: true },
-            2 => Answer::NoEffect { code: "invalid_recurring_token".into(), denied: false },
-            3 => Answer::NoEffect { code: "not_found".into(), denied: false },
-            4 => Answer::Declined { code: "purchase_charge_error".into() },
-            5 => Answer::Conflict { code: "purchase_charge_wrong_status".into() },
-            6 => Answer::RateLimited { retry_after_ms: Some(1_000_000_000) },
-            _ => Answer::Unknown { why: "time-out".into() },
+            0 => Answer::NotSent {
+                why: "refused".into(),
+            },
+            1 => Answer::NoEffect {
+                code: "authentication_failed".into(),
+                denied: true,
+            },
+            2 => Answer::NoEffect {
+                code: "invalid_recurring_token".into(),
+                denied: false,
+            },
+            3 => Answer::NoEffect {
+                code: "not_found".into(),
+                denied: false,
+            },
+            4 => Answer::Declined {
+                code: "purchase_charge_error".into(),
+            },
+            5 => Answer::Conflict {
+                code: "purchase_charge_wrong_status".into(),
+            },
+            6 => Answer::RateLimited {
+                retry_after_ms: Some(1_000_000_000),
+            },
+            _ => Answer::Unknown {
+                why: "time-out".into(),
+            },
         },
     }
 }
 
 fn look_up(payment: &Payment, reply: &Reply) -> LookUp {
     match reply {
-        Reply::Shown { standing, tries, twist } => {
-            LookUp::Shown(Box::new(seen(payment, *standing, tries, *twist)))
-        }
+        Reply::Shown {
+            standing,
+            tries,
+            twist,
+        } => LookUp::Shown(Box::new(seen(payment, *standing, tries, *twist))),
         Reply::Class(3) => LookUp::NotFound,
         Reply::Class(class) => LookUp::Failed {
             why: "gone".into(),
@@ -141,11 +180,20 @@ fn look_up(payment: &Payment, reply: &Reply) -> LookUp {
 fn command(kind: u8, amount: u16) -> Command {
     let at = Some(start() + TimeDelta::minutes(i64::from(amount)));
     match kind {
-        0 => Command::Capture { amount: Amount::new(u64::from(amount)).ok() },
+        0 => Command::Capture {
+            amount: Amount::new(u64::from(amount)).ok(),
+        },
         1 => Command::Release,
-        2 => Command::Reschedule { capture_at: at, capture_amount: None, release_at: None },
+        2 => Command::Reschedule {
+            capture_at: at,
+            capture_amount: None,
+            release_at: None,
+        },
         3 => Command::Cancel,
-        _ => Command::Rerun { reason: "try again".into(), actor: "ops".into() },
+        _ => Command::Rerun {
+            reason: "try again".into(),
+            actor: "ops".into(),
+        },
     }
 }
 
@@ -169,7 +217,9 @@ impl World {
             Act::Command(kind, amount) => {
                 self.commands += 1;
                 let key = IdempotencyKey::new(format!("c{}", self.commands)).unwrap();
-                let _ = scene.payment.command(key, command(*kind, *amount), scene.now);
+                let _ = scene
+                    .payment
+                    .command(key, command(*kind, *amount), scene.now);
             }
             Act::Crash => {
                 if let Next::Send(step) = scene.next()
@@ -204,7 +254,10 @@ impl World {
             Next::Settle(_) => scene.settle(),
             Next::WaitUntil(time) => {
                 assert!(time > scene.now, "waits for the past");
-                assert!(time - scene.now <= TimeDelta::days(30), "waits too long: {time}");
+                assert!(
+                    time - scene.now <= TimeDelta::days(30),
+                    "waits too long: {time}"
+                );
             }
             Next::Nothing => assert!(scene.payment.is_finished()),
         }
@@ -215,33 +268,62 @@ impl World {
         let sent = |wanted: fn(&Step) -> bool| self.sent.iter().any(|(step, _)| wanted(step));
         match step {
             Step::Capture { amount } => {
-                assert!(!sent(|step| *step == Step::Release), "capture after release");
+                assert!(
+                    !sent(|step| *step == Step::Release),
+                    "capture after release"
+                );
                 assert!(amount.minor() <= 1500, "captures more than is held");
             }
             Step::Release => {
-                assert!(!sent(|s| matches!(s, Step::Capture { .. })), "release after capture");
+                assert!(
+                    !sent(|s| matches!(s, Step::Capture { .. })),
+                    "release after capture"
+                );
             }
             Step::Charge => assert!(!sent(|step| *step == Step::Cancel), "charge after cancel"),
             Step::Create => assert!(scene.payment.purchase().is_none(), "a second purchase"),
             Step::Cancel => {}
         }
-        let unknown = scene.payment.attempts().iter().rev().find(|a| a.step == step);
+        let unknown = scene
+            .payment
+            .attempts()
+            .iter()
+            .rev()
+            .find(|a| a.step == step);
         if let Some(attempt) = unknown
             && step.takes_money()
-            && let Some(Closed { verdict: Verdict::DidNotHappen, .. }) = attempt.closed
+            && let Some(Closed {
+                verdict: Verdict::DidNotHappen,
+                ..
+            }) = attempt.closed
             && attempt.answer_class() != Some(AnswerClass::RateLimited)
         {
-            assert!(scene.now - attempt.opened_at >= QUIET, "sent again too early");
-            assert_eq!(scene.policy.unknown, UnknownPolicy::ResendSame, "sent again under park");
+            assert!(
+                scene.now - attempt.opened_at >= QUIET,
+                "sent again too early"
+            );
+            assert_eq!(
+                scene.policy.unknown,
+                UnknownPolicy::ResendSame,
+                "sent again under park"
+            );
         }
     }
 
     fn check(&self, scene: &Scene, before: &Payment) {
         let payment = &scene.payment;
-        let open = payment.attempts().iter().filter(|attempt| attempt.is_open()).count();
+        let open = payment
+            .attempts()
+            .iter()
+            .filter(|attempt| attempt.is_open())
+            .count();
         assert!(open <= 1, "two open attempts");
         if before.is_finished() {
-            assert_eq!(before.state(), payment.state(), "a finished payment changed");
+            assert_eq!(
+                before.state(),
+                payment.state(),
+                "a finished payment changed"
+            );
         }
         if let (Some(was), Some(is)) = (before.purchase(), payment.purchase()) {
             assert_eq!(was.id, is.id, "the purchase was replaced");
@@ -253,13 +335,19 @@ impl World {
         );
         match payment.state() {
             State::Paid(money) => {
-                assert!(self.shown.contains(&Standing::Paid), "paid without evidence");
+                assert!(
+                    self.shown.contains(&Standing::Paid),
+                    "paid without evidence"
+                );
                 assert!(money.amount.minor() <= 1500);
             }
             State::Failed(_) => {
                 let sealed = |s: &&Standing| matches!(s, Standing::Cancelled | Standing::Expired);
                 let reads = self.shown.iter().filter(sealed).count();
-                assert!(payment.purchase().is_none() || reads >= 2, "failed without a seal");
+                assert!(
+                    payment.purchase().is_none() || reads >= 2,
+                    "failed without a seal"
+                );
             }
             State::Saved(_) => assert!(self.shown.contains(&Standing::CardSaved)),
             State::Released => assert!(self.shown.contains(&Standing::Released)),

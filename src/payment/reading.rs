@@ -21,21 +21,27 @@ pub(super) enum Reading {
 /// Reads what `seen` says about `open`.
 pub(super) fn reading(open: &Attempt, seen: &Sighting, now: Timestamp, policy: &Policy) -> Reading {
     let newest = open.step.try_kind().and_then(|kind| {
-        seen.newest(kind).filter(|_| seen.count(kind) > open.tries_before)
+        seen.newest(kind)
+            .filter(|_| seen.count(kind) > open.tries_before)
     });
     if let Some(failed) = newest.filter(|newest| !newest.successful) {
         let code = failed.code.clone().unwrap_or_else(|| "unknown".to_owned());
         let advice = policy.declines.advice(&code);
         return Reading::Declined(code, advice);
     }
-    match (open.answer_class(), open.note.as_ref().and_then(|note| note.code.clone())) {
+    match (
+        open.answer_class(),
+        open.note.as_ref().and_then(|note| note.code.clone()),
+    ) {
         // A refused call can be a decline in substance, such as that of a dead card token.
         (Some(AnswerClass::NoEffect), Some(code)) => match policy.declines.listed(&code) {
             Some(advice) => Reading::Declined(code, advice),
             None => Reading::Refused(code),
         },
         (Some(AnswerClass::RateLimited), _) => Reading::RateLimited,
-        _ => Reading::NoTrace { quiet: is_quiet(open, now, policy) },
+        _ => Reading::NoTrace {
+            quiet: is_quiet(open, now, policy),
+        },
     }
 }
 

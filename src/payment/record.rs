@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Timestamp;
 use super::attempt::{Attempt, Step};
 use super::command::CommandEntry;
 use super::evidence::{Sighting, TryKind};
@@ -10,7 +11,6 @@ use super::id::{Fingerprint, PaymentId, Private, PurchaseId};
 use super::money::{Amount, Money};
 use super::request::{Ask, InvalidRequest, Plan, Request, Source};
 use super::state::{Active, FailReason, State, StateName};
-use super::Timestamp;
 
 /// The version of the stored form.
 pub(crate) const BODY_VERSION: u32 = 1;
@@ -165,7 +165,10 @@ impl Payment {
             request,
             created_at: now,
             state: State::New,
-            history: vec![Change { at: now, to: StateName::New }],
+            history: vec![Change {
+                at: now,
+                to: StateName::New,
+            }],
             plan,
             purchase,
             attempts: Vec::new(),
@@ -253,7 +256,10 @@ impl Payment {
     /// When it finished.
     #[must_use]
     pub fn finished_at(&self) -> Option<Timestamp> {
-        self.history.last().filter(|change| change.to.is_finished()).map(|change| change.at)
+        self.history
+            .last()
+            .filter(|change| change.to.is_finished())
+            .map(|change| change.at)
     }
 
     /// The attempt whose outcome is not known yet. There is never more than one.
@@ -279,11 +285,24 @@ impl Payment {
         let amount = match (&self.decision, &self.state.active(), &self.request.ask) {
             (_, _, Ask::SaveCard(_)) => return None,
             (_, _, Ask::Charge(ask)) => ask.money.amount,
-            (Some(Decision { outcome: HoldOutcome::Capture(amount), .. }), ..) => *amount,
+            (
+                Some(Decision {
+                    outcome: HoldOutcome::Capture(amount),
+                    ..
+                }),
+                ..,
+            ) => *amount,
             (None, Some(Active::Held(hold)), _) => {
                 self.plan.capture_amount.unwrap_or(hold.money.amount)
             }
-            (Some(Decision { outcome: HoldOutcome::Release, .. }) | None, ..) => return None,
+            (
+                Some(Decision {
+                    outcome: HoldOutcome::Release,
+                    ..
+                })
+                | None,
+                ..,
+            ) => return None,
         };
         let currency = self.request.money()?.currency;
         Some(Money { amount, currency })

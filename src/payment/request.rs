@@ -22,7 +22,10 @@ pub struct InvalidRequest {
 
 impl InvalidRequest {
     pub(crate) fn new(field: &str, problem: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), problem: problem.into() }
+        Self {
+            field: field.to_owned(),
+            problem: problem.into(),
+        }
     }
 }
 
@@ -96,7 +99,11 @@ pub struct Checkout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_redirect: Option<Private<String>>,
     /// Until when the link can be paid; without it the configured link lifetime counts.
-    #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "offset_time::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub pay_by: Option<Timestamp>,
 }
 
@@ -132,10 +139,18 @@ pub struct Charge {
     /// Who pays; the gateway wants an e-mail address even for a saved card.
     pub customer: Customer,
     /// Do not start before this time; at once without it.
-    #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "offset_time::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub not_before: Option<Timestamp>,
     /// Never start a charge later than this.
-    #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "offset_time::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub not_after: Option<Timestamp>,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,17 +189,29 @@ pub struct Customer {
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Capture at this time.
-    #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "offset_time::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub capture_at: Option<Timestamp>,
     /// How much to capture; the whole hold without it. The rest is released by the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture_amount: Option<Amount>,
     /// Release at this time; with `capture_at`, the time after which a capture that was not sent
     /// yet is not sent any more and the hold is released instead.
-    #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "offset_time::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub release_at: Option<Timestamp>,
     /// When the hold lapses; without it the account's hold lifetime counts from the hold.
-    #[serde(default, with = "offset_time::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "offset_time::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expires_at: Option<Timestamp>,
     /// What the guard does shortly before the hold lapses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -322,12 +349,14 @@ fn check_description(text: Option<&str>) -> Result<(), InvalidRequest> {
 
 /// Reads RFC 3339 with an offset; a time without one could be meant anywhere on earth.
 pub fn parse_time(text: &str) -> Result<Timestamp, String> {
-    DateTime::<FixedOffset>::parse_from_rfc3339(text).map(|t| t.with_timezone(&Utc)).map_err(|_| {
-        format!(
-            "must be a time with date and offset (RFC 3339), such as \
+    DateTime::<FixedOffset>::parse_from_rfc3339(text)
+        .map(|t| t.with_timezone(&Utc))
+        .map_err(|_| {
+            format!(
+                "must be a time with date and offset (RFC 3339), such as \
              2027-01-31T14:00:00+08:00; got {text:?}"
-        )
-    })
+            )
+        })
 }
 
 /// Times on the wire: RFC 3339 with an offset.
@@ -351,7 +380,8 @@ pub(crate) mod offset_time {
             deserializer: D,
         ) -> Result<Option<Timestamp>, D::Error> {
             let text = Option::<String>::deserialize(deserializer)?;
-            text.map(|t| parse_time(&t).map_err(serde::de::Error::custom)).transpose()
+            text.map(|t| parse_time(&t).map_err(serde::de::Error::custom))
+                .transpose()
         }
     }
 }

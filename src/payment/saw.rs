@@ -70,8 +70,10 @@ impl Payment {
                 self.seal_seen_at = None;
                 if self.ending.take() == Some(FailReason::Cancelled) {
                     // The payer was quicker than the cancel: give the money back.
-                    self.decision =
-                        Some(Decision { outcome: HoldOutcome::Release, by_command: true });
+                    self.decision = Some(Decision {
+                        outcome: HoldOutcome::Release,
+                        by_command: true,
+                    });
                 }
             }
             Err(what) => self.contradiction(what, now, policy),
@@ -201,13 +203,19 @@ impl Payment {
             return self.resume_if_asked(now);
         }
         let at = open.last_sign();
-        open.note = Some(Note { at, class: AnswerClass::InDoubt, code: Some(code) });
+        open.note = Some(Note {
+            at,
+            class: AnswerClass::InDoubt,
+            code: Some(code),
+        });
         self.saw_nothing_certain(now, policy);
     }
 
     /// No sign of the call that is open.
     fn no_trace(&mut self, reading: &Reading, now: Timestamp, policy: &Policy) {
-        let harmless = self.open_attempt().is_some_and(|open| !open.step.takes_money());
+        let harmless = self
+            .open_attempt()
+            .is_some_and(|open| !open.step.takes_money());
         let given_up = self.ending.is_some();
         match reading {
             Reading::RateLimited => {

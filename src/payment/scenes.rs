@@ -12,7 +12,11 @@ pub(super) fn start() -> Timestamp {
 }
 
 fn ladder(delays_ms: &[u64], give_up_after_ms: u64) -> Ladder {
-    Ladder { delays_ms: delays_ms.to_vec(), jitter_percent: 20, give_up_after_ms }
+    Ladder {
+        delays_ms: delays_ms.to_vec(),
+        jitter_percent: 20,
+        give_up_after_ms,
+    }
 }
 
 const DAY: u64 = 86_400_000;
@@ -28,10 +32,17 @@ pub(super) fn policy(unknown: UnknownPolicy) -> Policy {
         ("timeout", InDoubt),
     ];
     Policy {
-        account: AccountFacts { brand: "brand".into(), test: true, hold_lifetime_ms: 6 * DAY },
+        account: AccountFacts {
+            brand: "brand".into(),
+            test: true,
+            hold_lifetime_ms: 6 * DAY,
+        },
         quiet_ms: 900_000,
         unknown,
-        lookup: ladder(&[2_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000], DAY),
+        lookup: ladder(
+            &[2_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000],
+            DAY,
+        ),
         technical: ladder(&[1_000, 5_000, 30_000, 300_000], DAY),
         business: ladder(&[DAY, 2 * DAY, 2 * DAY], 10 * DAY),
         payer: ladder(&[15_000, 60_000, 300_000], DAY),
@@ -46,7 +57,10 @@ pub(super) fn policy(unknown: UnknownPolicy) -> Policy {
         declines: DeclineTable {
             as_of: "2026-11-23".into(),
             default: Never,
-            codes: codes.into_iter().map(|(code, advice)| (code.to_owned(), advice)).collect(),
+            codes: codes
+                .into_iter()
+                .map(|(code, advice)| (code.to_owned(), advice))
+                .collect(),
         },
     }
 }
@@ -94,10 +108,13 @@ pub(super) fn adopt() -> Request {
 /// The payment's purchase as an honest gateway would show it.
 pub(super) fn sighting(payment: &Payment, standing: Standing) -> Sighting {
     let money = payment.request().money();
-    let taken = payment.money_to_take().filter(|_| standing == Standing::Paid).map(|money| Taken {
-        amount: money.amount.minor(),
-        currency: money.currency.as_str().to_owned(),
-    });
+    let taken = payment
+        .money_to_take()
+        .filter(|_| standing == Standing::Paid)
+        .map(|money| Taken {
+            amount: money.amount.minor(),
+            currency: money.currency.as_str().to_owned(),
+        });
     Sighting {
         purchase: PurchaseId::new(PURCHASE).unwrap(),
         card_saved: standing == Standing::CardSaved,
@@ -117,7 +134,11 @@ pub(super) fn sighting(payment: &Payment, standing: Standing) -> Sighting {
 }
 
 pub(super) fn failed_try(kind: TryKind, code: &str) -> Try {
-    Try { kind, successful: false, code: Some(code.to_owned()) }
+    Try {
+        kind,
+        successful: false,
+        code: Some(code.to_owned()),
+    }
 }
 
 /// A payment being played through: its clock, and the gateway's answers chosen by the test.
@@ -130,7 +151,11 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) fn new(request: Request, unknown: UnknownPolicy) -> Self {
         let now = start();
-        Self { payment: Payment::new(request, now).unwrap(), policy: policy(unknown), now }
+        Self {
+            payment: Payment::new(request, now).unwrap(),
+            policy: policy(unknown),
+            now,
+        }
     }
 
     pub(super) fn next(&self) -> Next {
@@ -158,7 +183,8 @@ impl Scene {
             panic!("nothing to send: {:?}", self.next());
         };
         let number = self.payment.open(step, self.now, &self.policy).unwrap();
-        self.payment.answered(number, answer, self.now, &self.policy);
+        self.payment
+            .answered(number, answer, self.now, &self.policy);
         step
     }
 
@@ -180,7 +206,8 @@ impl Scene {
 
     pub(super) fn look_at(&mut self, seen: Sighting) {
         assert_eq!(self.next(), Next::LookUp, "at {:?}", self.payment);
-        self.payment.looked_up(&LookUp::Shown(Box::new(seen)), self.now, &self.policy);
+        self.payment
+            .looked_up(&LookUp::Shown(Box::new(seen)), self.now, &self.policy);
     }
 
     pub(super) fn settle(&mut self) {
@@ -197,6 +224,8 @@ impl Scene {
     }
 
     pub(super) fn unknown() -> Answer {
-        Answer::Unknown { why: "time-out".into() }
+        Answer::Unknown {
+            why: "time-out".into(),
+        }
     }
 }

@@ -190,7 +190,10 @@ impl StateName {
     /// Whether nothing more can happen.
     #[must_use]
     pub const fn is_finished(self) -> bool {
-        matches!(self, Self::Paid | Self::Released | Self::Saved | Self::Failed)
+        matches!(
+            self,
+            Self::Paid | Self::Released | Self::Saved | Self::Failed
+        )
     }
 }
 
@@ -203,10 +206,13 @@ impl std::fmt::Display for StateName {
 impl std::str::FromStr for StateName {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| {
-            let all = Self::ALL.map(Self::as_str).join(", ");
-            format!("{text:?} is no state; use one of {all}")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|s| s.as_str() == text)
+            .ok_or_else(|| {
+                let all = Self::ALL.map(Self::as_str).join(", ");
+                format!("{text:?} is no state; use one of {all}")
+            })
     }
 }
 
@@ -288,7 +294,10 @@ impl State {
     /// The one table of transitions: what `event` makes of this state.
     pub fn on(&self, event: Event) -> Result<Self, Illegal> {
         use Event as E;
-        let illegal = Illegal { state: self.name(), event: event.name() };
+        let illegal = Illegal {
+            state: self.name(),
+            event: event.name(),
+        };
         match (self, event) {
             (Self::New, E::LinkMade) => Ok(Self::AwaitingPayer),
 
@@ -298,45 +307,78 @@ impl State {
             (Self::New | Self::Held(_) | Self::Parked { .. }, E::Paid(proof)) => {
                 Ok(Self::Paid(proof.into_money()))
             }
-            (Self::Held(_) | Self::Parked { from: Active::Held(_), .. }, E::Released) => {
-                Ok(Self::Released)
-            }
             (
-                Self::AwaitingPayer | Self::Parked { from: Active::AwaitingPayer, .. },
+                Self::Held(_)
+                | Self::Parked {
+                    from: Active::Held(_),
+                    ..
+                },
+                E::Released,
+            ) => Ok(Self::Released),
+            (
+                Self::AwaitingPayer
+                | Self::Parked {
+                    from: Active::AwaitingPayer,
+                    ..
+                },
                 E::Saved(token),
             ) => Ok(Self::Saved(token)),
             (
                 Self::New
                 | Self::AwaitingPayer
-                | Self::Parked { from: Active::New | Active::AwaitingPayer, .. },
+                | Self::Parked {
+                    from: Active::New | Active::AwaitingPayer,
+                    ..
+                },
                 E::Sealed(_, reason),
             ) => Ok(Self::Failed(reason)),
 
-            (Self::New, E::Stuck(reason)) => Ok(Self::Parked { reason, from: Active::New }),
-            (Self::AwaitingPayer, E::Stuck(reason)) => {
-                Ok(Self::Parked { reason, from: Active::AwaitingPayer })
-            }
-            (Self::Held(hold), E::Stuck(reason)) => {
-                Ok(Self::Parked { reason, from: Active::Held(hold.clone()) })
-            }
-            (Self::Parked { from, .. }, E::Stuck(reason)) => {
-                Ok(Self::Parked { reason, from: from.clone() })
-            }
+            (Self::New, E::Stuck(reason)) => Ok(Self::Parked {
+                reason,
+                from: Active::New,
+            }),
+            (Self::AwaitingPayer, E::Stuck(reason)) => Ok(Self::Parked {
+                reason,
+                from: Active::AwaitingPayer,
+            }),
+            (Self::Held(hold), E::Stuck(reason)) => Ok(Self::Parked {
+                reason,
+                from: Active::Held(hold.clone()),
+            }),
+            (Self::Parked { from, .. }, E::Stuck(reason)) => Ok(Self::Parked {
+                reason,
+                from: from.clone(),
+            }),
             (Self::Parked { from, .. }, E::Resumed) => Ok(from.clone().into()),
 
-            (
-                Self::New,
-                E::Released | E::Saved(_) | E::Resumed,
-            )
+            (Self::New, E::Released | E::Saved(_) | E::Resumed)
             | (Self::AwaitingPayer, E::LinkMade | E::Paid(_) | E::Released | E::Resumed)
             | (
                 Self::Held(_),
                 E::LinkMade | E::Held(_) | E::Saved(_) | E::Sealed(..) | E::Resumed,
             )
             | (Self::Parked { .. }, E::LinkMade)
-            | (Self::Parked { from: Active::New | Active::AwaitingPayer, .. }, E::Released)
-            | (Self::Parked { from: Active::New | Active::Held(_), .. }, E::Saved(_))
-            | (Self::Parked { from: Active::Held(_), .. }, E::Sealed(..))
+            | (
+                Self::Parked {
+                    from: Active::New | Active::AwaitingPayer,
+                    ..
+                },
+                E::Released,
+            )
+            | (
+                Self::Parked {
+                    from: Active::New | Active::Held(_),
+                    ..
+                },
+                E::Saved(_),
+            )
+            | (
+                Self::Parked {
+                    from: Active::Held(_),
+                    ..
+                },
+                E::Sealed(..),
+            )
             | (
                 Self::Paid(_) | Self::Released | Self::Saved(_) | Self::Failed(_),
                 E::LinkMade

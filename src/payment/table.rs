@@ -5,15 +5,25 @@ use super::scenes::start;
 use super::*;
 
 fn money() -> Money {
-    Money { amount: Amount::new(1500).unwrap(), currency: Currency::MYR }
+    Money {
+        amount: Amount::new(1500).unwrap(),
+        currency: Currency::MYR,
+    }
 }
 
 fn hold() -> Hold {
-    Hold { money: money(), since: start(), expires_at: start() + chrono::TimeDelta::days(6) }
+    Hold {
+        money: money(),
+        since: start(),
+        expires_at: start() + chrono::TimeDelta::days(6),
+    }
 }
 
 fn states() -> Vec<(&'static str, State)> {
-    let parked = |from| State::Parked { reason: ParkReason::Poison, from };
+    let parked = |from| State::Parked {
+        reason: ParkReason::Poison,
+        from,
+    };
     vec![
         ("New", State::New),
         ("AwaitingPayer", State::AwaitingPayer),
@@ -35,13 +45,19 @@ fn events() -> Vec<(&'static str, Event)> {
         ("Paid", Event::Paid(forged::paid(money()))),
         ("Released", Event::Released),
         ("Saved", Event::Saved(CardToken::new("t").unwrap())),
-        ("Sealed", Event::Sealed(forged::seal(), FailReason::Cancelled)),
+        (
+            "Sealed",
+            Event::Sealed(forged::seal(), FailReason::Cancelled),
+        ),
         ("Stuck", Event::Stuck(ParkReason::Poison)),
         ("Resumed", Event::Resumed),
     ]
 }
 
-#[allow(clippy::format_push_string, reason = "a test that is read more than it is run")]
+#[allow(
+    clippy::format_push_string,
+    reason = "a test that is read more than it is run"
+)]
 fn rendered() -> String {
     let mut table = String::from("| from |");
     for (name, _) in events() {
@@ -64,7 +80,10 @@ fn rendered() -> String {
 
 #[test]
 fn finished_states_accept_no_event() {
-    for (name, state) in states().into_iter().filter(|(_, state)| state.name().is_finished()) {
+    for (name, state) in states()
+        .into_iter()
+        .filter(|(_, state)| state.name().is_finished())
+    {
         for (event_name, event) in events() {
             assert!(state.on(event).is_err(), "{name} accepted {event_name}");
         }
@@ -75,14 +94,27 @@ fn finished_states_accept_no_event() {
 fn only_listed_pairs_are_accepted() {
     let accepted = states()
         .iter()
-        .flat_map(|(_, state)| events().into_iter().map(move |(_, event)| state.on(event).is_ok()))
+        .flat_map(|(_, state)| {
+            events()
+                .into_iter()
+                .map(move |(_, event)| state.on(event).is_ok())
+        })
         .filter(|accepted| *accepted)
         .count();
-    assert_eq!(accepted, 5 + 4 + 3 + 5 + 6 + 5, "a pair was added or taken away: {}", rendered());
+    assert_eq!(
+        accepted,
+        5 + 4 + 3 + 5 + 6 + 5,
+        "a pair was added or taken away: {}",
+        rendered()
+    );
 }
 
 #[test]
 fn the_architecture_page_shows_this_very_table() {
     let page = include_str!("../../ARCHITECTURE.md");
-    assert!(page.contains(&rendered()), "put this into ARCHITECTURE.md:\n{}", rendered());
+    assert!(
+        page.contains(&rendered()),
+        "put this into ARCHITECTURE.md:\n{}",
+        rendered()
+    );
 }

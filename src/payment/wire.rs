@@ -24,12 +24,24 @@ pub(super) fn request(json: &[u8]) -> Result<Request, InvalidRequest> {
     version(&rest)?;
     let kind = match rest.remove("type") {
         Some(Value::String(kind)) => kind,
-        Some(_) => return Err(InvalidRequest::new("type", format!("must be one of {KINDS}"))),
-        None => return Err(InvalidRequest::new("type", format!("is missing; give {KINDS}"))),
+        Some(_) => {
+            return Err(InvalidRequest::new(
+                "type",
+                format!("must be one of {KINDS}"),
+            ));
+        }
+        None => {
+            return Err(InvalidRequest::new(
+                "type",
+                format!("is missing; give {KINDS}"),
+            ));
+        }
     };
     rest.remove("v");
-    let common: Map<String, Value> =
-        COMMON.into_iter().filter_map(|key| Some((key.to_owned(), rest.remove(key)?))).collect();
+    let common: Map<String, Value> = COMMON
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), rest.remove(key)?)))
+        .collect();
     let common: Common = typed(Value::Object(common))?;
     let rest = Value::Object(rest);
     let ask = match kind.as_str() {
@@ -38,7 +50,10 @@ pub(super) fn request(json: &[u8]) -> Result<Request, InvalidRequest> {
         "charge" => Ask::Charge(typed(rest)?),
         "adopt" => Ask::Adopt(typed(rest)?),
         other => {
-            return Err(InvalidRequest::new("type", format!("{other:?} is none of {KINDS}")));
+            return Err(InvalidRequest::new(
+                "type",
+                format!("{other:?} is none of {KINDS}"),
+            ));
         }
     };
     let request = Request {
@@ -62,7 +77,10 @@ fn object(json: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
     match serde_json::from_slice(json) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(InvalidRequest::new("request", "must be a JSON object")),
-        Err(error) => Err(InvalidRequest::new("request", format!("is not JSON: {error}"))),
+        Err(error) => Err(InvalidRequest::new(
+            "request",
+            format!("is not JSON: {error}"),
+        )),
     }
 }
 
@@ -70,7 +88,10 @@ fn version(object: &Map<String, Value>) -> Result<(), InvalidRequest> {
     match object.get("v").map(Value::as_u64) {
         Some(Some(WIRE_VERSION)) => Ok(()),
         Some(_) => Err(InvalidRequest::new("v", format!("must be {WIRE_VERSION}"))),
-        None => Err(InvalidRequest::new("v", format!("is missing; give {WIRE_VERSION}"))),
+        None => Err(InvalidRequest::new(
+            "v",
+            format!("is missing; give {WIRE_VERSION}"),
+        )),
     }
 }
 

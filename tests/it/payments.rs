@@ -53,7 +53,9 @@ async fn a_checkout_is_held_captured_in_part_on_schedule_and_the_rest_given_back
 #[tokio::test]
 async fn a_hold_is_released_on_schedule() {
     let stage = stage(UnknownPolicy::Park).await;
-    let id = stage.authorize_by_token("k", 1500, r#"{"release_at":"2027-02-01T06:00:00Z"}"#).await;
+    let id = stage
+        .authorize_by_token("k", 1500, r#"{"release_at":"2027-02-01T06:00:00Z"}"#)
+        .await;
     stage.work().await;
     assert_eq!(stage.state(&id).await, StateName::Held);
     stage.work_for(TimeDelta::days(2)).await;
@@ -71,7 +73,9 @@ async fn a_card_is_saved_without_moving_money_and_can_be_charged() {
     stage.payer_pays(&id).await;
     stage.work_for(TimeDelta::minutes(1)).await;
     let payment = stage.payment(&id).await;
-    let State::Saved(token) = payment.state() else { panic!("{:?}", payment.state()) };
+    let State::Saved(token) = payment.state() else {
+        panic!("{:?}", payment.state())
+    };
     assert_eq!(stage.taken(&id), (0, 0));
     let charge = crate::stage::charge_of(token.as_str(), 700);
     let charge = stage.enqueue("charge", &charge).await;
@@ -128,7 +132,11 @@ async fn an_unknown_charge_that_did_not_happen_is_parked_or_sent_again_as_policy
         stage.fault(Rule::on(Operation::Charge, Effect::timeout_before_commit()).times(1));
         let id = stage.charge("k", 1500).await;
         stage.work_for(QUIET - TimeDelta::minutes(1)).await;
-        assert_eq!(stage.state(&id).await, StateName::New, "not before the quiet period");
+        assert_eq!(
+            stage.state(&id).await,
+            StateName::New,
+            "not before the quiet period"
+        );
         stage.work_for(TimeDelta::hours(1)).await;
         let payment = stage.payment(&id).await;
         match unknown {
@@ -147,14 +155,22 @@ async fn an_unknown_charge_that_did_not_happen_is_parked_or_sent_again_as_policy
 #[tokio::test]
 async fn a_declined_charge_is_sealed_at_the_gateway_before_it_is_reported() {
     let stage = stage(UnknownPolicy::Park).await;
-    stage.fault(Rule::on(Operation::Charge, Effect::decline("do_not_honour")));
+    stage.fault(Rule::on(
+        Operation::Charge,
+        Effect::decline("do_not_honour"),
+    ));
     let id = stage.charge("k", 1500).await;
     stage.work_for(TimeDelta::minutes(5)).await;
     let payment = stage.payment(&id).await;
-    let reason = FailReason::Declined { code: "do_not_honour".into() };
+    let reason = FailReason::Declined {
+        code: "do_not_honour".into(),
+    };
     assert_eq!(*payment.state(), State::Failed(reason));
     let purchase = payment.purchase().unwrap().id.as_str().parse().unwrap();
-    assert_eq!(stage.sandbox.status_of(purchase), Some(chip_sandbox::Status::Cancelled));
+    assert_eq!(
+        stage.sandbox.status_of(purchase),
+        Some(chip_sandbox::Status::Cancelled)
+    );
 }
 
 #[tokio::test]
@@ -162,9 +178,13 @@ async fn a_dead_token_fails_the_charge_at_once() {
     let stage = stage(UnknownPolicy::Park).await;
     let token = stage.sandbox.save_card("payer@test.example");
     stage.sandbox.kill_token(token);
-    let id = stage.enqueue("k", &crate::stage::charge_of(&token.to_string(), 1500)).await;
+    let id = stage
+        .enqueue("k", &crate::stage::charge_of(&token.to_string(), 1500))
+        .await;
     stage.work_for(TimeDelta::minutes(5)).await;
-    let reason = FailReason::Declined { code: "invalid_recurring_token".into() };
+    let reason = FailReason::Declined {
+        code: "invalid_recurring_token".into(),
+    };
     assert_eq!(*stage.payment(&id).await.state(), State::Failed(reason));
     assert_eq!(stage.taken(&id), (0, 0));
 }
@@ -183,12 +203,16 @@ async fn a_soft_decline_is_charged_again_another_day_and_then_paid() {
 
 #[tokio::test]
 async fn a_capture_whose_answer_is_lost_is_found_paid_and_not_sent_again() {
-    for fault in [Effect::timeout_after_commit(), Effect::reset_after_commit(), Effect::truncated()]
-    {
+    for fault in [
+        Effect::timeout_after_commit(),
+        Effect::reset_after_commit(),
+        Effect::truncated(),
+    ] {
         let stage = stage(UnknownPolicy::ResendSame).await;
         stage.fault(Rule::on(Operation::Capture, fault).times(1));
-        let id =
-            stage.authorize_by_token("k", 1500, r#"{"capture_at":"2027-01-31T07:00:00Z"}"#).await;
+        let id = stage
+            .authorize_by_token("k", 1500, r#"{"capture_at":"2027-01-31T07:00:00Z"}"#)
+            .await;
         stage.work_for(TimeDelta::hours(2)).await;
         assert_eq!(stage.state(&id).await, StateName::Paid);
         assert_eq!(stage.taken(&id), (1500, 1));
@@ -199,7 +223,10 @@ async fn a_capture_whose_answer_is_lost_is_found_paid_and_not_sent_again() {
 #[tokio::test]
 async fn a_capture_the_acquirer_keeps_refusing_ends_parked_as_hold_lost_and_is_never_released() {
     let stage = stage(UnknownPolicy::Park).await;
-    stage.fault(Rule::on(Operation::Capture, Effect::decline("general_transaction_error")));
+    stage.fault(Rule::on(
+        Operation::Capture,
+        Effect::decline("general_transaction_error"),
+    ));
     let plan = r#"{"capture_at":"2027-01-31T07:00:00Z","release_at":"2027-01-31T12:00:00Z"}"#;
     let id = stage.authorize_by_token("k", 1500, plan).await;
     stage.work_for(TimeDelta::hours(8)).await;
@@ -210,11 +237,15 @@ async fn a_capture_the_acquirer_keeps_refusing_ends_parked_as_hold_lost_and_is_n
 
 #[tokio::test]
 async fn a_release_whose_answer_is_lost_is_settled_by_looking() {
-    for fault in [Effect::timeout_before_commit(), Effect::timeout_after_commit()] {
+    for fault in [
+        Effect::timeout_before_commit(),
+        Effect::timeout_after_commit(),
+    ] {
         let stage = stage(UnknownPolicy::Park).await;
         stage.fault(Rule::on(Operation::Release, fault).times(1));
-        let id =
-            stage.authorize_by_token("k", 1500, r#"{"release_at":"2027-01-31T07:00:00Z"}"#).await;
+        let id = stage
+            .authorize_by_token("k", 1500, r#"{"release_at":"2027-01-31T07:00:00Z"}"#)
+            .await;
         stage.work_for(TimeDelta::hours(2)).await;
         assert_eq!(stage.state(&id).await, StateName::Released);
         assert_eq!(stage.moved(&id, MovementKind::Release), 1);
@@ -226,7 +257,10 @@ async fn a_link_nobody_pays_fails_as_expired_and_cannot_be_paid_any_more() {
     let stage = stage(UnknownPolicy::Park).await;
     let id = stage.authorize_by_checkout("k", 1500, "{}").await;
     stage.work_for(TimeDelta::hours(2)).await;
-    assert_eq!(*stage.payment(&id).await.state(), State::Failed(FailReason::Expired));
+    assert_eq!(
+        *stage.payment(&id).await.state(),
+        State::Failed(FailReason::Expired)
+    );
     stage.payer_pays(&id).await;
     assert_eq!(stage.moved(&id, MovementKind::Hold), 0);
 }
@@ -236,9 +270,15 @@ async fn a_cancelled_link_cannot_be_paid_any_more() {
     let stage = stage(UnknownPolicy::Park).await;
     let id = stage.authorize_by_checkout("k", 1500, "{}").await;
     stage.work().await;
-    assert_eq!(stage.command(&id, "c", Command::Cancel).await, CommandAnswer::Accepted);
+    assert_eq!(
+        stage.command(&id, "c", Command::Cancel).await,
+        CommandAnswer::Accepted
+    );
     stage.work().await;
-    assert_eq!(*stage.payment(&id).await.state(), State::Failed(FailReason::Cancelled));
+    assert_eq!(
+        *stage.payment(&id).await.state(),
+        State::Failed(FailReason::Cancelled)
+    );
     stage.payer_pays(&id).await;
     assert_eq!(stage.moved(&id, MovementKind::Hold), 0);
 }
@@ -249,12 +289,26 @@ async fn commands_on_a_hold_are_carried_out_at_once() {
     let one = stage.authorize_by_token("one", 1500, "{}").await;
     let two = stage.authorize_by_token("two", 1500, "{}").await;
     stage.work().await;
-    let capture = Command::Capture { amount: Amount::new(1000).ok() };
-    assert_eq!(stage.command(&one, "c", capture).await, CommandAnswer::Accepted);
-    assert_eq!(stage.command(&two, "c", Command::Release).await, CommandAnswer::Accepted);
+    let capture = Command::Capture {
+        amount: Amount::new(1000).ok(),
+    };
+    assert_eq!(
+        stage.command(&one, "c", capture).await,
+        CommandAnswer::Accepted
+    );
+    assert_eq!(
+        stage.command(&two, "c", Command::Release).await,
+        CommandAnswer::Accepted
+    );
     stage.work().await;
-    assert_eq!((stage.state(&one).await, stage.taken(&one)), (StateName::Paid, (1000, 1)));
-    assert_eq!((stage.state(&two).await, stage.taken(&two)), (StateName::Released, (0, 0)));
+    assert_eq!(
+        (stage.state(&one).await, stage.taken(&one)),
+        (StateName::Paid, (1000, 1))
+    );
+    assert_eq!(
+        (stage.state(&two).await, stage.taken(&two)),
+        (StateName::Released, (0, 0))
+    );
 }
 
 #[tokio::test]
@@ -270,8 +324,14 @@ async fn a_hold_of_another_service_is_adopted_and_captured_once_however_many_ask
     );
     let adopted = stage.enqueue("adopt", &adopt).await;
     stage.work_for(TimeDelta::hours(1)).await;
-    let reason = ParkReason::Contradiction { what: Mismatch::Identity };
-    assert_eq!(*parked_for(&stage.payment(&adopted).await), reason, "it is another payment's");
+    let reason = ParkReason::Contradiction {
+        what: Mismatch::Identity,
+    };
+    assert_eq!(
+        *parked_for(&stage.payment(&adopted).await),
+        reason,
+        "it is another payment's"
+    );
     assert_eq!(stage.taken(&made), (0, 0));
 }
 
@@ -283,11 +343,24 @@ async fn a_rejected_key_parks_one_payment_and_lets_the_others_wait() {
     let two = stage.charge("two", 200).await;
     stage.work().await;
     let states = [stage.state(&one).await, stage.state(&two).await];
-    assert!(states.contains(&StateName::Parked) && states.contains(&StateName::New), "{states:?}");
-    let parked = if states[0] == StateName::Parked { &one } else { &two };
+    assert!(
+        states.contains(&StateName::Parked) && states.contains(&StateName::New),
+        "{states:?}"
+    );
+    let parked = if states[0] == StateName::Parked {
+        &one
+    } else {
+        &two
+    };
     stage.work_for(TimeDelta::minutes(3)).await;
-    let rerun = Command::Rerun { reason: "key mended".into(), actor: "aina".into() };
-    assert_eq!(stage.command(parked, "r", rerun).await, CommandAnswer::Accepted);
+    let rerun = Command::Rerun {
+        reason: "key mended".into(),
+        actor: "aina".into(),
+    };
+    assert_eq!(
+        stage.command(parked, "r", rerun).await,
+        CommandAnswer::Accepted
+    );
     stage.work_for(TimeDelta::minutes(3)).await;
     assert_eq!((stage.taken(&one), stage.taken(&two)), ((100, 1), (200, 1)));
 }

@@ -344,6 +344,7 @@ fn a_live_key_never_travels_in_the_clear() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table")]
 fn a_value_out_of_its_range_is_refused_with_the_range() {
     let cases = [
         (

@@ -33,7 +33,11 @@ pub(crate) fn account() -> AccountName {
 }
 
 fn ladder(delays_ms: &[u64], give_up_after_ms: u64) -> Ladder {
-    Ladder { delays_ms: delays_ms.to_vec(), jitter_percent: 0, give_up_after_ms }
+    Ladder {
+        delays_ms: delays_ms.to_vec(),
+        jitter_percent: 0,
+        give_up_after_ms,
+    }
 }
 
 pub(crate) fn policy(unknown: UnknownPolicy) -> Policy {
@@ -54,7 +58,10 @@ pub(crate) fn policy(unknown: UnknownPolicy) -> Policy {
         },
         quiet_ms: u64::try_from(QUIET_MINUTES * 60_000).unwrap(),
         unknown,
-        lookup: ladder(&[2_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000], DAY),
+        lookup: ladder(
+            &[2_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000],
+            DAY,
+        ),
         technical: ladder(&[1_000, 5_000, 30_000, 300_000], DAY),
         business: ladder(&[DAY, 2 * DAY, 2 * DAY], 10 * DAY),
         payer: ladder(&[15_000, 60_000, 300_000], DAY),
@@ -69,7 +76,10 @@ pub(crate) fn policy(unknown: UnknownPolicy) -> Policy {
         declines: DeclineTable {
             as_of: "2026-11-23".into(),
             default: Never,
-            codes: codes.into_iter().map(|(code, advice)| (code.to_owned(), advice)).collect(),
+            codes: codes
+                .into_iter()
+                .map(|(code, advice)| (code.to_owned(), advice))
+                .collect(),
         },
     }
 }
@@ -116,7 +126,12 @@ impl<S: Store> Stage<S> {
         let policies = Policies::from([(account(), policy(unknown))]);
         let gateway = Arc::new(gateway(&sandbox.base_url(), &clock));
         let worker = Worker::new(Arc::clone(&store), gateway, clock.clone(), policies);
-        Self { store, sandbox, clock, worker }
+        Self {
+            store,
+            sandbox,
+            clock,
+            worker,
+        }
     }
 
     /// Records what a producer asks, as JSON without the common fields.
@@ -131,17 +146,25 @@ impl<S: Store> Stage<S> {
 
     pub(crate) async fn charge(&self, key: &str, amount: u64) -> PaymentId {
         let token = self.sandbox.save_card("payer@test.example");
-        self.enqueue(key, &charge_of(&token.to_string(), amount)).await
+        self.enqueue(key, &charge_of(&token.to_string(), amount))
+            .await
     }
 
     pub(crate) async fn authorize_by_token(&self, key: &str, amount: u64, plan: &str) -> PaymentId {
         let token = self.sandbox.save_card("payer@test.example");
         let source = format!(r#"{{"token":"{token}"}}"#);
-        self.enqueue(key, &authorize_of(&source, amount, plan)).await
+        self.enqueue(key, &authorize_of(&source, amount, plan))
+            .await
     }
 
-    pub(crate) async fn authorize_by_checkout(&self, key: &str, amount: u64, plan: &str) -> PaymentId {
-        self.enqueue(key, &authorize_of(r#"{"checkout":{}}"#, amount, plan)).await
+    pub(crate) async fn authorize_by_checkout(
+        &self,
+        key: &str,
+        amount: u64,
+        plan: &str,
+    ) -> PaymentId {
+        self.enqueue(key, &authorize_of(r#"{"checkout":{}}"#, amount, plan))
+            .await
     }
 
     /// Gives every payment that is due its turns, until nothing is due at this time.
@@ -193,7 +216,12 @@ impl<S: Store> Stage<S> {
         self.payment(id).await.state().name()
     }
 
-    pub(crate) async fn command(&self, id: &PaymentId, key: &str, command: Command) -> CommandAnswer {
+    pub(crate) async fn command(
+        &self,
+        id: &PaymentId,
+        key: &str,
+        command: Command,
+    ) -> CommandAnswer {
         let mut loaded = self.loaded(id).await;
         let now = self.clock.now();
         let key = IdempotencyKey::new(key).unwrap();
@@ -232,7 +260,11 @@ impl<S: Store> Stage<S> {
 
     pub(crate) fn moved(&self, id: &PaymentId, kind: MovementKind) -> usize {
         let ledger = self.ledger();
-        ledger.movements_for_reference(id.as_str()).iter().filter(|m| m.kind == kind).count()
+        ledger
+            .movements_for_reference(id.as_str())
+            .iter()
+            .filter(|m| m.kind == kind)
+            .count()
     }
 }
 

@@ -33,21 +33,32 @@ fn sources(folders: &[&str]) -> Vec<(String, String)> {
         .into_iter()
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
-            (path.strip_prefix(root()).unwrap().display().to_string(), code)
+            let code = text
+                .split("\n#[cfg(test)]\nmod tests {")
+                .next()
+                .unwrap()
+                .to_owned();
+            (
+                path.strip_prefix(root()).unwrap().display().to_string(),
+                code,
+            )
         })
         .collect()
 }
 
 /// The lines of code, without comments.
 fn code(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
 }
 
 #[test]
 fn src_is_a_table_of_contents() {
     let entries = fs::read_dir(root().join("src")).unwrap().count();
-    assert!(entries <= MOST_ENTRIES, "{entries} entries in src; at most {MOST_ENTRIES}");
+    assert!(
+        entries <= MOST_ENTRIES,
+        "{entries} entries in src; at most {MOST_ENTRIES}"
+    );
 }
 
 #[test]
@@ -55,7 +66,10 @@ fn every_part_of_src_stands_in_the_code_map() {
     let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     for entry in fs::read_dir(root().join("src")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(map.contains(&format!("`{name}")), "{name} is missing in ARCHITECTURE.md");
+        assert!(
+            map.contains(&format!("`{name}")),
+            "{name} is missing in ARCHITECTURE.md"
+        );
     }
 }
 
@@ -80,12 +94,22 @@ fn each_library_is_named_in_one_place_only() {
         ("reqwest", &["src/gateway/"]),
         ("rustls", &["src/gateway/"]),
         ("Utc::now", &["src/clock.rs"]),
-        ("Instant::now()", &["src/clock.rs", "src/queue/", "src/gateway/", "src/store/redis/"]),
+        (
+            "Instant::now()",
+            &[
+                "src/clock.rs",
+                "src/queue/",
+                "src/gateway/",
+                "src/store/redis/",
+            ],
+        ),
     ];
     for (name, homes) in borders {
         for (path, text) in sources(&["src"]) {
             let named = code(&text).any(|line| {
-                line.contains(name) && !line.contains("store::redis::") && !line.contains("redis::{")
+                line.contains(name)
+                    && !line.contains("store::redis::")
+                    && !line.contains("redis::{")
             });
             let at_home = homes.iter().any(|home| path.starts_with(home));
             assert!(!named || at_home, "{path} names {name}; only {homes:?} may");
@@ -95,11 +119,22 @@ fn each_library_is_named_in_one_place_only() {
 
 #[test]
 fn the_payments_core_is_pure() {
-    let impure =
-        ["async ", ".await", "tokio", "std::fs", "std::net", "std::env", "std::time", "tracing"];
+    let impure = [
+        "async ",
+        ".await",
+        "tokio",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::time",
+        "tracing",
+    ];
     for (path, text) in sources(&["src/payment"]) {
         for word in impure {
-            assert!(!code(&text).any(|line| line.contains(word)), "{path} names {word}");
+            assert!(
+                !code(&text).any(|line| line.contains(word)),
+                "{path} names {word}"
+            );
         }
     }
 }
@@ -125,7 +160,11 @@ fn no_test_is_ignored() {
 fn no_page_speaks_of_a_file_that_is_not_there() {
     for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         let text = fs::read_to_string(root().join(page)).unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let file = link.split('#').next().unwrap();
             let here = file.is_empty() || link.starts_with("http") || root().join(file).exists();
             assert!(here, "{page} links to {link}");
