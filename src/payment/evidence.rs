@@ -141,7 +141,8 @@ impl Sighting {
             || !(ours || (adopted && foreign))
         {
             Err(Mismatch::Identity)
-        } else if self.total != amount {
+        } else if self.total != amount && self.standing != Standing::Paid {
+            // Of a paid purchase the amount taken counts, and the proof compares that.
             Err(Mismatch::Amount)
         } else if self.currency != currency.as_str() || self.converted {
             Err(Mismatch::Currency)

@@ -645,3 +645,85 @@ fn a_cancelled_purchase_is_not_believed_while_a_charge_may_be_on_its_way() {
     scene.look(Standing::Cancelled);
     assert_eq!(*scene.payment.state(), State::Failed(FailReason::Cancelled));
 }
+
+#[test]
+fn a_cancel_that_the_gateway_keeps_refusing_is_tried_on_the_ladder_and_then_parked() {
+    let mut scene = linked(by_checkout("{}"));
+    scene.command(Command::Cancel);
+    for _ in 0..2_000 {
+        match scene.next() {
+            Next::Send(step) => {
+                assert_eq!(step, Step::Cancel);
+                let code = "purchase_cancel_wrong_status".into();
+                scene.answer(&Answer::Conflict { code });
+            }
+            Next::LookUp => scene.look(Standing::Payable),
+            Next::WaitUntil(_) => scene.until_due(),
+            Next::Settle(_) => break,
+            Next::Nothing => panic!("finished"),
+        }
+    }
+    scene.settle();
+    let refused = ParkReason::Refused {
+        code: "purchase_cancel_wrong_status".into(),
+    };
+    assert_eq!(*park_reason(&scene), refused);
+    assert!(
+        scene.payment.attempts().len() < 400,
+        "{}",
+        scene.payment.attempts().len()
+    );
+}
+
+#[test]
+fn a_capture_of_another_amount_than_was_taken_is_not_answered_done() {
+    let mut scene = held("{}");
+    scene.command(Command::Capture {
+        amount: Amount::new(900).ok(),
+    });
+    scene.show(Standing::Paid);
+    let capture = |minor| Command::Capture {
+        amount: Amount::new(minor).ok(),
+    };
+    assert_eq!(scene.command(capture(900)), CommandAnswer::Done);
+    assert_eq!(scene.command(capture(1500)), CommandAnswer::TooLateCaptured);
+}
+
+#[test]
+fn a_new_plan_wakes_a_hold_that_was_parked_before_it_lapses() {
+    let mut scene = held(r#"{"before_expiry":"park"}"#);
+    scene.until_due();
+    scene.settle();
+    let at = scene.now + TimeDelta::minutes(5);
+    let reschedule = Command::Reschedule {
+        capture_at: Some(at),
+        capture_amount: None,
+        release_at: None,
+    };
+    assert_eq!(scene.command(reschedule), CommandAnswer::Accepted);
+    scene.look(Standing::Held);
+    assert_eq!(
+        scene.next(),
+        Next::WaitUntil(at),
+        "the person's time counts, not the guard's"
+    );
+    scene.until_due();
+    assert!(matches!(scene.show(Standing::Paid), Step::Capture { .. }));
+}
+
+#[test]
+fn what_is_not_as_asked_can_still_be_sealed() {
+    let mut scene = Scene::new(charge(), UnknownPolicy::Park);
+    let mut seen = sighting(&scene.payment, Standing::Payable);
+    seen.brand = "other".into();
+    scene.answer(&Answer::Shown(Box::new(seen.clone())));
+    assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
+    scene.look_at(seen.clone());
+    seen.standing = Standing::Cancelled;
+    assert_eq!(
+        scene.answer(&Answer::Shown(Box::new(seen.clone()))),
+        Step::Cancel
+    );
+    scene.look_at(seen);
+    assert_eq!(*scene.payment.state(), State::Failed(FailReason::Cancelled));
+}

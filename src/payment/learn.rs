@@ -26,10 +26,7 @@ impl Payment {
         };
         let step = attempt.step;
         attempt.note = Some(answer.note(now));
-        if !matches!(
-            answer,
-            Answer::NotSent { .. } | Answer::RateLimited { .. } | Answer::Unknown { .. }
-        ) {
+        if matches!(answer, Answer::Shown(_) | Answer::Declined { .. }) {
             self.pace.technical = 0;
             self.pace.technical_since = None;
         }

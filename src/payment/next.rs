@@ -1,6 +1,6 @@
 //! What is to be done now. Pure: the payment, the time and the policy decide.
 
-use super::attempt::Step;
+use super::attempt::{AnswerClass, Step};
 use super::evidence::Seal;
 use super::ladder::millis;
 use super::record::{HoldOutcome, Payment};
@@ -112,11 +112,24 @@ impl Payment {
             self.pace.technical > 0 && now - since > policy.technical.give_up_after()
         });
         match self.pace.step_at {
-            _ if failing && !self.pace.one_more => {
-                Next::Settle(Event::Stuck(ParkReason::GatewayUnreachable))
-            }
+            _ if failing && !self.pace.one_more => Next::Settle(Event::Stuck(self.why_failing())),
             Some(at) if at > now => Next::WaitUntil(at.min(self.charge_ends().unwrap_or(at))),
             _ => Next::Send(step),
+        }
+    }
+
+    /// Why calls have come to nothing for so long: not reached, or refused again and again.
+    fn why_failing(&self) -> ParkReason {
+        let note = self
+            .attempts
+            .last()
+            .and_then(|attempt| attempt.note.as_ref());
+        match note {
+            Some(note) if matches!(note.class, AnswerClass::Conflict | AnswerClass::NoEffect) => {
+                let code = note.code.clone().unwrap_or_default();
+                ParkReason::Refused { code }
+            }
+            _ => ParkReason::GatewayUnreachable,
         }
     }
 
@@ -184,7 +197,7 @@ impl Payment {
         };
         let guard_at = (hold.expires_at - millis(policy.expiry_margin_ms)).max(hold.since);
         match planned {
-            Some(intent) if intent.at() <= guard_at => intent,
+            Some(intent) if intent.at() <= guard_at || self.plan_by_command => intent,
             _ => match self.plan.before_expiry.unwrap_or(policy.before_expiry) {
                 BeforeExpiry::Release => Intent::Release(guard_at),
                 BeforeExpiry::Capture => Intent::Capture(amount, guard_at),

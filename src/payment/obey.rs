@@ -96,7 +96,9 @@ impl Payment {
     /// The answer of a payment that has ended, to any command.
     fn ended(&self, command: &Command) -> Option<CommandAnswer> {
         Some(match (&self.state, command) {
-            (State::Paid(_), Command::Capture { .. }) if self.decision.is_some() => {
+            (State::Paid(money), Command::Capture { amount })
+                if self.decision.is_some() && amount.is_none_or(|asked| asked == money.amount) =>
+            {
                 CommandAnswer::Done
             }
             (State::Released, Command::Release)
@@ -156,6 +158,8 @@ impl Payment {
             return Err(InvalidRequest::new("plan", problem));
         }
         self.plan = plan;
+        self.plan_by_command = matches!(self.state.active(), Some(Active::Held(_)));
+        self.wake_parked();
         Ok(CommandAnswer::Accepted)
     }
 

@@ -27,6 +27,8 @@ pub struct Payment {
     pub(super) history: Vec<Change>,
     /// The plan as it stands now; the request keeps the plan as it was asked.
     pub(super) plan: Plan,
+    /// Whether a person set the plan when the hold stood: then the guard waits for its times.
+    pub(super) plan_by_command: bool,
     pub(super) purchase: Option<Purchase>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) commands: Vec<CommandEntry>,
@@ -170,6 +172,7 @@ impl Payment {
                 to: StateName::New,
             }],
             plan,
+            plan_by_command: false,
             purchase,
             attempts: Vec::new(),
             commands: Vec::new(),

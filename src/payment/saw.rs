@@ -19,7 +19,9 @@ impl Payment {
         }
         self.look_wanted = false;
         self.keep_purchase(seen);
-        if let Err(what) = seen.check(self, policy) {
+        if let Err(what) = seen.check(self, policy)
+            && !self.only_to_be_sealed(seen, what)
+        {
             return self.contradiction(what, now, policy);
         }
         match &seen.standing {
@@ -31,6 +33,15 @@ impl Payment {
             Standing::Cancelled | Standing::Expired => self.saw_sealed(seen, now, policy),
             Standing::Pending | Standing::Other(_) => self.saw_nothing_certain(now, policy),
         }
+    }
+
+    /// Nothing is ever charged on what is not as asked, but it can still be cancelled.
+    fn only_to_be_sealed(&self, seen: &Sighting, what: Mismatch) -> bool {
+        let unpaid = matches!(
+            seen.standing,
+            Standing::Payable | Standing::Cancelled | Standing::Expired
+        );
+        unpaid && self.ending.is_some() && what != Mismatch::Identity
     }
 
     fn contradiction(&mut self, what: Mismatch, now: Timestamp, policy: &Policy) {
@@ -96,7 +107,7 @@ impl Payment {
                 self.resume_if_asked(now);
                 let rung = self.pace.declines;
                 self.pace.declines = rung.saturating_add(1);
-                self.pace.step_at = Some(now + policy.technical.delay(rung, self.id.as_str()));
+                self.pace.step_at = Some(now + self.lookup_delay(policy, rung));
             }
             reading => self.no_trace(&reading, now, policy),
         }
