@@ -1,13 +1,19 @@
 //! `holdfast`: arguments in, exit code out.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 use holdfast::cli::{Around, Cli, Failure, run};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) if told.use_stderr() && std::env::args().any(|arg| arg == "--json") => {
+            return end(&Failure::Wrong(told.render().to_string()), true);
+        }
+        Err(told) => told.exit(),
+    };
     let as_json = cli.json;
     let env = environment();
     let done = tokio::runtime::Builder::new_multi_thread()
@@ -23,13 +29,14 @@ fn main() -> ExitCode {
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            // Nobody is left to tell if standard error is gone; the exit code still says it.
-            let _ = failure.tell(as_json, &mut io::stderr());
-            let _ = io::stderr().flush();
-            ExitCode::from(failure.exit_code())
-        }
+        Err(failure) => end(&failure, as_json),
     }
+}
+
+fn end(failure: &Failure, as_json: bool) -> ExitCode {
+    // Nobody is left to tell if standard error is gone; the exit code still says it.
+    let _ = failure.tell(as_json, &mut io::stderr());
+    ExitCode::from(failure.exit_code())
 }
 
 /// The environment, as far as it is text: a setting that is not could not be one.

@@ -220,7 +220,7 @@ pub struct CustomerArgs {
     /// The customer's name, for receipts.
     #[arg(long)]
     pub full_name: Option<String>,
-    /// The customer's phone number, as "<country code> <number>".
+    /// The customer's phone number, as `<country code> <number>`.
     #[arg(long)]
     pub phone: Option<String>,
     /// What it is for, shown to the payer.

@@ -161,18 +161,18 @@ impl<S: Store> Desk<'_, S> {
         let given = (&id, &key, &command);
         let done = intake::command(self.store, self.clock, self.policies, given).await?;
         let state = done.payment.state().name();
+        let fine = matches!(done.answer, CommandAnswer::Accepted | CommandAnswer::Done);
+        let text = format!("{id} is {state}: {} [key {key}]", meaning(done.answer));
         if self.as_json {
             let told = json!({"payment": id, "key": key, "answer": done.answer, "state": state});
             writeln!(out, "{told}")?;
-        } else {
-            writeln!(out, "{id} {state}: {} [key {key}]", meaning(done.answer))?;
+        } else if fine {
+            writeln!(out, "{text}")?;
         }
-        match done.answer {
-            CommandAnswer::Accepted | CommandAnswer::Done => Ok(()),
-            answer => Err(Failure::Refused(format!(
-                "{id} is {state}: {}",
-                meaning(answer)
-            ))),
+        if fine {
+            Ok(())
+        } else {
+            Err(Failure::Refused(text))
         }
     }
 

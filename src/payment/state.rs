@@ -217,7 +217,7 @@ impl std::str::FromStr for StateName {
 }
 
 /// What happened, as far as it changes what is true. The events that report an end carry the
-/// evidence for it, and evidence cannot be made up: see [`super::evidence`].
+/// evidence for it, and evidence cannot be made up: see `evidence.rs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The payer's link exists.

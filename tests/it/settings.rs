@@ -343,183 +343,185 @@ fn a_live_key_never_travels_in_the_clear() {
     to("live", "https://gate.example/api/v1/").loaded();
 }
 
+/// Variable, value, the setting that is refused, and what its problem says.
+const OUT_OF_RANGE: &[(&str, &str, &str, &str)] = &[
+    (
+        "WORKER__CONCURRENCY",
+        "0",
+        "worker.concurrency",
+        "1 to 1024",
+    ),
+    (
+        "WORKER__CONCURRENCY",
+        "1025",
+        "worker.concurrency",
+        "1 to 1024",
+    ),
+    ("WORKER__BATCH", "0", "worker.batch", "1 to 1024"),
+    ("WORKER__RENEW_MS", "10001", "worker.lease_ms", "30003"),
+    ("WORKER__POLL_MS", "0", "worker.poll_ms", "above 0"),
+    ("WORKER__SHUTDOWN_MS", "0", "worker.shutdown_ms", "above 0"),
+    ("WORKER__LEASE_MS", "-1", "worker.lease_ms", "-1"),
+    (
+        "REDIS__URL",
+        "localhost",
+        "redis.url",
+        "redis://host:port/db",
+    ),
+    ("REDIS__URL", "rediss://localhost/", "redis.url", "TLS"),
+    ("REDIS__PREFIX", "a:b", "redis.prefix", "letters and digits"),
+    (
+        "REDIS__DURABILITY",
+        "maybe",
+        "redis.durability",
+        "replicated",
+    ),
+    (
+        "REDIS__RESPONSE_TIMEOUT_MS",
+        "1999",
+        "redis.response_timeout_ms",
+        "2000",
+    ),
+    (
+        "REDIS__RETENTION_DAYS",
+        "0",
+        "redis.retention_days",
+        "1 or more",
+    ),
+    (
+        "GATEWAY__CONNECT_TIMEOUT_MS",
+        "15000",
+        "gateway.connect_timeout_ms",
+        "15000",
+    ),
+    (
+        "GATEWAY__DEADLINES__CHARGE_MS",
+        "0",
+        "gateway.deadlines.charge_ms",
+        "above 0",
+    ),
+    (
+        "GATEWAY__CARD_WHITELIST",
+        "visa,fpx",
+        "gateway.card_whitelist",
+        "maestro",
+    ),
+    (
+        "HTTP__LISTEN",
+        "localhost:8080",
+        "http.listen",
+        "127.0.0.1:8080",
+    ),
+    (
+        "HTTP__LIMITS__REQUEST_TIMEOUT_MS",
+        "5000",
+        "http.limits.request_timeout_ms",
+        "5000",
+    ),
+    (
+        "POLICY__LOOKUP__DELAYS_MS",
+        "",
+        "policy.lookup.delays_ms",
+        "one wait at least",
+    ),
+    (
+        "POLICY__PAYER__DELAYS_MS",
+        "2000,1000",
+        "policy.payer.delays_ms",
+        "shorter",
+    ),
+    (
+        "POLICY__TECHNICAL__DELAYS_MS",
+        "0",
+        "policy.technical.delays_ms",
+        "above 0",
+    ),
+    (
+        "POLICY__TECHNICAL__DELAYS_MS",
+        "soon",
+        "policy.technical.delays_ms",
+        "soon",
+    ),
+    (
+        "POLICY__BUSINESS__JITTER_PERCENT",
+        "101",
+        "policy.business.jitter_percent",
+        "0 to 100",
+    ),
+    (
+        "POLICY__LOOKUP__GIVE_UP_AFTER_MS",
+        "900000",
+        "policy.lookup.give_up_after_ms",
+        "900000",
+    ),
+    (
+        "POLICY__HOLD_LIFETIME_MS",
+        "43200000",
+        "policy.hold_lifetime_ms",
+        "43200000",
+    ),
+    (
+        "POLICY__PURCHASE_LIFETIME_MS",
+        "86400000",
+        "policy.purchase_lifetime_ms",
+        "ladder",
+    ),
+    (
+        "POLICY__BEFORE_EXPIRY",
+        "shrug",
+        "policy.before_expiry",
+        "release",
+    ),
+    (
+        "POLICY__POISON_CLAIMS",
+        "0",
+        "policy.poison_claims",
+        "above 0",
+    ),
+    (
+        "ACCOUNTS__HOTEL__HOLD_LIFETIME_MS",
+        "1",
+        "accounts.hotel.hold_lifetime_ms",
+        "43200000",
+    ),
+    (
+        "ACCOUNTS__HOTEL__BRAND_ID",
+        "brand",
+        "accounts.hotel.brand_id",
+        "UUID",
+    ),
+    (
+        "ACCOUNTS__HOTEL__SECRET_KEY",
+        " ",
+        "accounts.hotel.secret_key",
+        "copy it again",
+    ),
+    (
+        "ACCOUNTS__HOTEL__SECRET_KEY_FILE",
+        "/k",
+        "accounts.hotel.secret_key",
+        "twice",
+    ),
+    (
+        "ACCOUNTS__HOTEL__WEBHOOK_PUBLIC_KEYS",
+        "x",
+        "accounts.hotel.webhook_public_keys",
+        "PEM",
+    ),
+    (
+        "ACCOUNTS__HOTEL__SUCCESS_CALLBACK",
+        "x",
+        "accounts.hotel.success_callback",
+        "https",
+    ),
+    ("LOG__FORMAT", "xml", "log.format", "pretty"),
+    ("LOG__FILTER", "=loud=", "log.filter", "info"),
+];
+
 #[test]
 #[allow(clippy::too_many_lines, reason = "one table")]
 fn a_value_out_of_its_range_is_refused_with_the_range() {
-    let cases = [
-        (
-            "WORKER__CONCURRENCY",
-            "0",
-            "worker.concurrency",
-            "1 to 1024",
-        ),
-        (
-            "WORKER__CONCURRENCY",
-            "1025",
-            "worker.concurrency",
-            "1 to 1024",
-        ),
-        ("WORKER__BATCH", "0", "worker.batch", "1 to 1024"),
-        ("WORKER__RENEW_MS", "10001", "worker.lease_ms", "30003"),
-        ("WORKER__POLL_MS", "0", "worker.poll_ms", "above 0"),
-        ("WORKER__SHUTDOWN_MS", "0", "worker.shutdown_ms", "above 0"),
-        ("WORKER__LEASE_MS", "-1", "worker.lease_ms", "-1"),
-        (
-            "REDIS__URL",
-            "localhost",
-            "redis.url",
-            "redis://host:port/db",
-        ),
-        ("REDIS__URL", "rediss://localhost/", "redis.url", "TLS"),
-        ("REDIS__PREFIX", "a:b", "redis.prefix", "letters and digits"),
-        (
-            "REDIS__DURABILITY",
-            "maybe",
-            "redis.durability",
-            "replicated",
-        ),
-        (
-            "REDIS__RESPONSE_TIMEOUT_MS",
-            "1999",
-            "redis.response_timeout_ms",
-            "2000",
-        ),
-        (
-            "REDIS__RETENTION_DAYS",
-            "0",
-            "redis.retention_days",
-            "1 or more",
-        ),
-        (
-            "GATEWAY__CONNECT_TIMEOUT_MS",
-            "15000",
-            "gateway.connect_timeout_ms",
-            "15000",
-        ),
-        (
-            "GATEWAY__DEADLINES__CHARGE_MS",
-            "0",
-            "gateway.deadlines.charge_ms",
-            "above 0",
-        ),
-        (
-            "GATEWAY__CARD_WHITELIST",
-            "visa,fpx",
-            "gateway.card_whitelist",
-            "maestro",
-        ),
-        (
-            "HTTP__LISTEN",
-            "localhost:8080",
-            "http.listen",
-            "127.0.0.1:8080",
-        ),
-        (
-            "HTTP__LIMITS__REQUEST_TIMEOUT_MS",
-            "5000",
-            "http.limits.request_timeout_ms",
-            "5000",
-        ),
-        (
-            "POLICY__LOOKUP__DELAYS_MS",
-            "",
-            "policy.lookup.delays_ms",
-            "one wait at least",
-        ),
-        (
-            "POLICY__PAYER__DELAYS_MS",
-            "2000,1000",
-            "policy.payer.delays_ms",
-            "shorter",
-        ),
-        (
-            "POLICY__TECHNICAL__DELAYS_MS",
-            "0",
-            "policy.technical.delays_ms",
-            "above 0",
-        ),
-        (
-            "POLICY__TECHNICAL__DELAYS_MS",
-            "soon",
-            "policy.technical.delays_ms",
-            "soon",
-        ),
-        (
-            "POLICY__BUSINESS__JITTER_PERCENT",
-            "101",
-            "policy.business.jitter_percent",
-            "0 to 100",
-        ),
-        (
-            "POLICY__LOOKUP__GIVE_UP_AFTER_MS",
-            "900000",
-            "policy.lookup.give_up_after_ms",
-            "900000",
-        ),
-        (
-            "POLICY__HOLD_LIFETIME_MS",
-            "43200000",
-            "policy.hold_lifetime_ms",
-            "43200000",
-        ),
-        (
-            "POLICY__PURCHASE_LIFETIME_MS",
-            "86400000",
-            "policy.purchase_lifetime_ms",
-            "ladder",
-        ),
-        (
-            "POLICY__BEFORE_EXPIRY",
-            "shrug",
-            "policy.before_expiry",
-            "release",
-        ),
-        (
-            "POLICY__POISON_CLAIMS",
-            "0",
-            "policy.poison_claims",
-            "above 0",
-        ),
-        (
-            "ACCOUNTS__HOTEL__HOLD_LIFETIME_MS",
-            "1",
-            "accounts.hotel.hold_lifetime_ms",
-            "43200000",
-        ),
-        (
-            "ACCOUNTS__HOTEL__BRAND_ID",
-            "brand",
-            "accounts.hotel.brand_id",
-            "UUID",
-        ),
-        (
-            "ACCOUNTS__HOTEL__SECRET_KEY",
-            " ",
-            "accounts.hotel.secret_key",
-            "copy it again",
-        ),
-        (
-            "ACCOUNTS__HOTEL__SECRET_KEY_FILE",
-            "/k",
-            "accounts.hotel.secret_key",
-            "twice",
-        ),
-        (
-            "ACCOUNTS__HOTEL__WEBHOOK_PUBLIC_KEYS",
-            "x",
-            "accounts.hotel.webhook_public_keys",
-            "PEM",
-        ),
-        (
-            "ACCOUNTS__HOTEL__SUCCESS_CALLBACK",
-            "x",
-            "accounts.hotel.success_callback",
-            "https",
-        ),
-        ("LOG__FORMAT", "xml", "log.format", "pretty"),
-        ("LOG__FILTER", "=loud=", "log.filter", "info"),
-    ];
-    for (variable, value, setting, word) in cases {
+    for &(variable, value, setting, word) in OUT_OF_RANGE {
         let mut given = Given::account();
         given.env.retain(|(name, _)| !name.ends_with(variable));
         given

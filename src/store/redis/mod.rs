@@ -71,13 +71,13 @@ struct Shared {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// A setting cannot be right.
-    #[error("the setting store.{0}")]
+    #[error("the setting redis.{0}")]
     Setting(String),
     /// Nobody answers at the address.
-    #[error("Redis cannot be reached: {0}. Is it running, and is store.url right?")]
+    #[error("Redis cannot be reached: {0}. Is it running, and is redis.url right?")]
     Unreachable(String),
     /// What answers there cannot be used.
-    #[error("the Redis at store.url {0}")]
+    #[error("the Redis at redis.url {0}")]
     Unusable(String),
     /// It may lose what it was told.
     #[error("durability profile {}: {}", .0.profile, .0.problem)]
