@@ -26,7 +26,7 @@ lint:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then \
-		$(CARGO) deny --offline check bans licenses sources; \
+		$(CARGO) fetch --quiet && $(CARGO) deny --offline check bans licenses sources; \
 	else \
 		echo "cargo-deny is not installed: licences and bans are not checked here"; \
 	fi

@@ -114,7 +114,7 @@ fn seen(payment: &Payment, standing: u8, tries: &[(u8, bool, u8)], twist: u8) ->
             seen.taken = Some(Taken {
                 amount: 1,
                 currency: "MYR".into(),
-            })
+            });
         }
         5 => seen.converted = true,
         _ => {}

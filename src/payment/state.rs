@@ -292,6 +292,7 @@ impl State {
     }
 
     /// The one table of transitions: what `event` makes of this state.
+    #[allow(clippy::too_many_lines, reason = "one table, read in one piece")]
     pub fn on(&self, event: Event) -> Result<Self, Illegal> {
         use Event as E;
         let illegal = Illegal {
