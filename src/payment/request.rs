@@ -333,6 +333,18 @@ impl Customer {
                 "must be an e-mail address of at most 254 characters; the gateway requires one",
             ));
         }
+        let too_long = |text: &Option<Private<String>>, most: usize| {
+            text.as_ref()
+                .is_some_and(|text| text.reveal().chars().count() > most)
+        };
+        if too_long(&self.phone, 32) {
+            let problem = "must be at most 32 characters, such as \"+60 123456789\"";
+            return Err(InvalidRequest::new("customer.phone", problem));
+        }
+        if too_long(&self.full_name, 128) {
+            let problem = "must be at most 128 characters; shorten it";
+            return Err(InvalidRequest::new("customer.full_name", problem));
+        }
         Ok(())
     }
 }
