@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::payment::{
     AccountName, Answer, Event, LookUp, Next, ParkReason, Payment, Policy, StateName, Step,
-    Timestamp,
+    Timestamp, millis,
 };
 use crate::queue::Handler;
 use crate::store::{Claim, Permit, SaveError, Saved, Store, StoreError, Then};
@@ -27,6 +27,7 @@ const MOST_MOVES: usize = 12;
 const WAIT: TimeDelta = TimeDelta::seconds(5);
 /// A permit older than this is not used: whoever was stopped for so long between the note and the
 /// call leaves the call to a later attempt. Only a precaution; the note is what keeps it safe.
+/// Half the quiet period, if that is shorter.
 const SEND_WITHIN: TimeDelta = TimeDelta::seconds(30);
 /// How long an account is left alone after the gateway refused its key.
 const BREAKER: TimeDelta = TimeDelta::seconds(60);
@@ -124,7 +125,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             error!(
                 "the account of this payment is not configured here; add it, or run a worker that has it"
             );
-            return self.give_back(&claim, WAIT).await;
+            return self.rest_unknown(claim).await;
         };
         let mut turn = Move {
             claim,
@@ -183,6 +184,13 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         if turn.claim.is_lost() {
             return Err(Halt::Lost);
         }
+        if turn.claim.payment.is_checkout()
+            && let Err(problem) = self.store.durability()
+        {
+            // The payer pays what is recorded here, so the record must be there to stay.
+            warn!(%problem, "no link is made");
+            return Err(Halt::Wait(WAIT));
+        }
         let Some(order) = turn.claim.payment.create_order(now, turn.policy) else {
             return Err(Halt::Wait(WAIT));
         };
@@ -215,7 +223,9 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             );
             return Err(Halt::Lost);
         }
-        let answer = if self.clock.now() - now > SEND_WITHIN {
+        let late = self.clock.now() - now > SEND_WITHIN.min(millis(turn.policy.quiet_ms / 2));
+        let over = step == Step::Charge && turn.claim.payment.is_too_late(self.clock.now());
+        let answer = if late || over {
             Answer::NotSent {
                 why: "too long after the note".to_owned(),
             }
@@ -306,10 +316,12 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         Turn::Rested { state, due }
     }
 
-    async fn give_back(&self, claim: &Claim, pause: TimeDelta) -> Turn {
-        let due = self.clock.now() + pause;
-        match self.store.give_back(&claim.key, due).await {
-            Ok(()) => Turn::Rested {
+    /// Leaves a payment of an account that is not configured here to somebody who has it. Saved, not
+    /// given back: the turn came to nothing by no fault of the payment's.
+    async fn rest_unknown(&self, mut claim: Claim) -> Turn {
+        let due = self.clock.now() + WAIT;
+        match self.store.save(&mut claim, Then::Rest(Some(due))).await {
+            Ok(_) => Turn::Rested {
                 state: claim.payment.state().name(),
                 due: Some(due),
             },

@@ -97,12 +97,14 @@ pub async fn command<S: Store>(
 ) -> Result<Commanded, IntakeError> {
     for _ in 0..MOST_TRIES {
         let mut loaded = load(store, id).await?;
+        loaded.payment.nudged(loaded.nudges);
         let now = clock.now();
         let untouched = loaded.payment.clone();
         let answer = loaded.payment.command(key.clone(), command.clone(), now)?;
-        // What is refused changes nothing, and neither does the repeat of what was accepted.
+        // A repeat changes nothing. A refusal is recorded too, so that a late duplicate of it cannot
+        // be accepted behind the back of whoever was refused.
         let repeated = loaded.payment.commands().len() == untouched.commands().len();
-        if repeated || !answer.is_accepted() {
+        if repeated {
             return Ok(Commanded {
                 answer,
                 payment: untouched,

@@ -298,7 +298,10 @@ const fn meaning(answer: CommandAnswer) -> &'static str {
         CommandAnswer::Accepted => "accepted; the worker carries it out",
         CommandAnswer::Done => "done before",
         CommandAnswer::TooLateInDoubt => {
-            "too late: a call that decides the matter was sent, and its outcome is not known yet"
+            "too late: a call that decides the matter was sent, and the money has not been seen to move"
+        }
+        CommandAnswer::AlreadyDecided => {
+            "another command has decided about this hold; nothing was changed"
         }
         CommandAnswer::TooLateCaptured => "too late: the money was taken",
         CommandAnswer::TooLateReleased => "too late: the hold was given back",

@@ -55,6 +55,8 @@ struct Body<'a> {
     transaction_data: Option<Transactions<'a>>,
     #[serde(default)]
     is_recurring_token: Option<bool>,
+    #[serde(default)]
+    marked_as_paid: Option<bool>,
     #[serde(borrow, default)]
     checkout_url: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -214,6 +216,7 @@ impl Body<'_> {
             test: self.is_test,
             reference: self.reference.unwrap_or_default().into_owned(),
             taken: self.payment.map(Money::taken).transpose()?.flatten(),
+            by_hand: self.marked_as_paid.unwrap_or(false),
             card_saved: self.is_recurring_token.unwrap_or(false),
             tries: tries
                 .into_iter()

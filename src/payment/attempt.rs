@@ -141,16 +141,12 @@ impl Attempt {
         self.closed.is_none()
     }
 
-    /// Whether a request may have left for the gateway.
+    /// Whether a request may have reached the acquirer: it left, and the gateway did not refuse it
+    /// as such.
     #[must_use]
     pub fn was_sent(&self) -> bool {
-        !matches!(
-            &self.closed,
-            Some(Closed {
-                verdict: Verdict::NotSent,
-                ..
-            })
-        )
+        let verdict = self.closed.as_ref().map(|closed| &closed.verdict);
+        !matches!(verdict, Some(Verdict::NotSent | Verdict::Refused { .. }))
     }
 
     /// The last moment at which its request can have been on its way, as far as is known.

@@ -52,6 +52,12 @@ impl Payment {
         }
     }
 
+    /// Whether the time in which the money may be moved is over.
+    #[must_use]
+    pub fn is_too_late(&self, now: Timestamp) -> bool {
+        matches!(self.why_ending(now), Some(FailReason::Expired))
+    }
+
     /// Why this payment is to fail, if it is: decided before, or its time is over.
     pub(super) fn why_ending(&self, now: Timestamp) -> Option<FailReason> {
         let too_late = match &self.request.ask {
@@ -84,6 +90,10 @@ impl Payment {
 
     /// Closes the open attempt.
     pub(super) fn close(&mut self, verdict: Verdict, now: Timestamp) {
+        if matches!(verdict, Verdict::Done | Verdict::Declined { .. }) {
+            self.pace.technical = 0;
+            self.pace.technical_since = None;
+        }
         if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
             attempt.closed = Some(Closed { at: now, verdict });
         }

@@ -58,8 +58,10 @@ pub enum CommandAnswer {
     Accepted,
     /// What it asks for is already true.
     Done,
-    /// A call that decides the matter was sent and its outcome is not known yet.
+    /// A call that decides the matter was sent, and the money has not been seen to move.
     TooLateInDoubt,
+    /// Another command has decided about the hold, and is being carried out.
+    AlreadyDecided,
     /// The money was taken.
     TooLateCaptured,
     /// The hold was given back.

@@ -3,7 +3,7 @@
 //! A proof has private fields and one constructor that demands the evidence, so no other code
 //! can report an end of a payment that the gateway did not show.
 
-use super::id::{Private, PurchaseId};
+use super::id::{PaymentId, Private, PurchaseId};
 use super::money::Money;
 use super::record::Payment;
 use super::request::Ask;
@@ -31,6 +31,8 @@ pub struct Sighting {
     pub reference: String,
     /// What was taken, once something was.
     pub taken: Option<Taken>,
+    /// Whether a person only marked it as paid: no card was charged.
+    pub by_hand: bool,
     /// Whether its id can be charged as a card token.
     pub card_saved: bool,
     /// What was tried at the acquirer, the newest first.
@@ -133,7 +135,7 @@ impl Sighting {
             Ask::Adopt(ask) => (ask.money.amount.minor(), ask.money.currency),
         };
         let ours = self.reference == payment.id().as_str();
-        let foreign = !self.reference.starts_with("pay_");
+        let foreign = !PaymentId::looks_like_one(&self.reference);
         let adopted = matches!(request.ask, Ask::Adopt(_));
         if payment
             .purchase()
@@ -165,7 +167,7 @@ impl PaidProof {
     pub fn of(payment: &Payment, seen: &Sighting) -> Result<Self, Mismatch> {
         let asked = payment.money_to_take().ok_or(Mismatch::Kind)?;
         let taken = seen.taken.as_ref().ok_or(Mismatch::Amount)?;
-        if seen.standing != Standing::Paid {
+        if seen.standing != Standing::Paid || seen.by_hand {
             Err(Mismatch::Kind)
         } else if taken.currency != asked.currency.as_str() {
             Err(Mismatch::Currency)

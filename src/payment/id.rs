@@ -177,6 +177,14 @@ impl PaymentId {
         Self::hashed(&[b"adopt", account.0.as_bytes(), purchase.as_bytes()])
     }
 
+    /// Whether `text` is what this code would call a payment.
+    #[must_use]
+    pub fn looks_like_one(text: &str) -> bool {
+        text.strip_prefix("pay_").is_some_and(|digits| {
+            digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        })
+    }
+
     fn hashed(parts: &[&[u8]]) -> Self {
         let digest = digest_of(parts);
         Self(format!("pay_{}", hex(&digest[..16])))

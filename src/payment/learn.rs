@@ -7,7 +7,7 @@ use super::ladder::millis;
 use super::reading::is_quiet;
 use super::record::Payment;
 use super::request::Ask;
-use super::state::{ParkReason, State};
+use super::state::{Event, ParkReason, State};
 use super::{Policy, Timestamp};
 
 impl Payment {
@@ -26,10 +26,6 @@ impl Payment {
         };
         let step = attempt.step;
         attempt.note = Some(answer.note(now));
-        if matches!(answer, Answer::Shown(_) | Answer::Declined { .. }) {
-            self.pace.technical = 0;
-            self.pace.technical_since = None;
-        }
         match answer {
             Answer::Shown(seen) => self.answered_with(step, seen, now, policy),
             Answer::NotSent { .. } => {
@@ -131,11 +127,15 @@ impl Payment {
     /// named to us does not exist.
     fn missing_for_good(&self, now: Timestamp, policy: &Policy) -> bool {
         let named = matches!(self.request.ask, Ask::Adopt(_)) && self.state == State::New;
-        let quiet = now - self.created_at >= millis(policy.quiet_ms);
+        let quiet = millis(policy.quiet_ms);
+        let for_long = self
+            .pace
+            .looking_since
+            .is_some_and(|since| now - since >= quiet);
         let call_quiet = self
             .open_attempt()
             .is_none_or(|open| is_quiet(open, now, policy));
-        named || (quiet && call_quiet)
+        named || (for_long && call_quiet)
     }
 
     /// One more look, a rung further on.
@@ -145,9 +145,13 @@ impl Payment {
         policy: &Policy,
         retry_after_ms: Option<u64>,
     ) {
-        self.rerun_wanted = false;
+        let since = *self.pace.looking_since.get_or_insert(now);
         if matches!(self.state, State::Parked { .. }) {
-            return self.rest_parked(now, policy);
+            // Who asked for a look gets one that says something, unless it takes for ever.
+            self.rerun_wanted &= now - since <= policy.lookup.give_up_after();
+            if !self.rerun_wanted {
+                return self.rest_parked(now, policy);
+            }
         }
         let asked = millis(retry_after_ms.unwrap_or(0).min(policy.retry_after_cap_ms));
         let rung = self.pace.looks.saturating_add(1);
@@ -156,7 +160,15 @@ impl Payment {
             _ => &policy.lookup,
         };
         self.pace.looks = rung;
-        self.pace.looking_since.get_or_insert(now);
         self.pace.look_at = Some(now + ladder.delay(rung, self.id.as_str()).max(asked));
+    }
+
+    /// Carries out what [`super::Next::Settle`] concluded.
+    pub fn settled(&mut self, event: Event, now: Timestamp, policy: &Policy) {
+        match event {
+            Event::Stuck(reason) => self.park(reason, now, policy),
+            Event::Resumed => self.resume_if_asked(now),
+            event => self.settle(event, now, policy),
+        }
     }
 }

@@ -38,6 +38,8 @@ mod wire;
 #[cfg(test)]
 mod flows;
 #[cfg(test)]
+mod hard_cases;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod scenes;

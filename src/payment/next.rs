@@ -3,7 +3,8 @@
 use super::attempt::{AnswerClass, Step};
 use super::evidence::Seal;
 use super::ladder::millis;
-use super::record::{HoldOutcome, Payment};
+use super::money::Amount;
+use super::record::{Decision, HoldOutcome, Payment};
 use super::request::{Ask, BeforeExpiry, Source};
 use super::state::{Active, Event, FailReason, Hold, ParkReason, State};
 use super::{Policy, Timestamp};
@@ -108,14 +109,19 @@ impl Payment {
 
     /// Sends `step`, or waits for the technical or business ladder, or gives up on the gateway.
     fn send(&self, step: Step, now: Timestamp, policy: &Policy) -> Next {
-        let failing = self.pace.technical_since.is_some_and(|since| {
-            self.pace.technical > 0 && now - since > policy.technical.give_up_after()
-        });
         match self.pace.step_at {
-            _ if failing && !self.pace.one_more => Next::Settle(Event::Stuck(self.why_failing())),
+            _ if self.is_failing(now, policy) && !self.pace.one_more => {
+                Next::Settle(Event::Stuck(self.why_failing()))
+            }
             Some(at) if at > now => Next::WaitUntil(at.min(self.charge_ends().unwrap_or(at))),
             _ => Next::Send(step),
         }
+    }
+
+    fn is_failing(&self, now: Timestamp, policy: &Policy) -> bool {
+        self.pace.technical_since.is_some_and(|since| {
+            self.pace.technical > 0 && now - since > policy.technical.give_up_after()
+        })
     }
 
     /// Why calls have come to nothing for so long: not reached, or refused again and again.
@@ -168,23 +174,27 @@ impl Payment {
 
     fn next_held(&self, hold: &Hold, now: Timestamp, policy: &Policy) -> Next {
         if let Some(decision) = &self.decision {
-            return self.carry_out(decision.outcome, hold, now);
+            return self.carry_out(decision, hold, now, policy);
         }
         match self.intent(hold, policy) {
-            Intent::Capture(amount, at) if at <= now => self.late_capture(amount, hold, now),
-            Intent::Release(at) if at <= now => self.carry_out(HoldOutcome::Release, hold, now),
+            Intent::Capture(amount, at) if at <= now => {
+                let planned = Decision::planned(self.late_capture(amount, now));
+                self.carry_out(&planned, hold, now, policy)
+            }
+            Intent::Release(at) if at <= now => {
+                self.carry_out(&Decision::planned(HoldOutcome::Release), hold, now, policy)
+            }
             Intent::Park(at) if at <= now => Next::Settle(Event::Stuck(ParkReason::BeforeExpiry)),
             Intent::Capture(_, at) | Intent::Release(at) | Intent::Park(at) => Next::WaitUntil(at),
         }
     }
 
     /// A capture that is due; released instead if it could not be sent before `release_at`.
-    fn late_capture(&self, amount: super::money::Amount, hold: &Hold, now: Timestamp) -> Next {
-        let outcome = match self.plan.release_at {
+    fn late_capture(&self, amount: Amount, now: Timestamp) -> HoldOutcome {
+        match self.plan.release_at {
             Some(end) if now >= end => HoldOutcome::Release,
             _ => HoldOutcome::Capture(amount),
-        };
-        self.carry_out(outcome, hold, now)
+        }
     }
 
     /// What the plan says, as far as the guard lets it.
@@ -198,6 +208,11 @@ impl Payment {
         let guard_at = (hold.expires_at - millis(policy.expiry_margin_ms)).max(hold.since);
         match planned {
             Some(intent) if intent.at() <= guard_at || self.plan_by_command => intent,
+            // The shop wants the money, only later than the hold is sure to last: its own word
+            // counts, and without one a person is asked. It is not simply given back.
+            Some(Intent::Capture(..)) if self.plan.before_expiry.is_none() => {
+                Intent::Park(guard_at)
+            }
             _ => match self.plan.before_expiry.unwrap_or(policy.before_expiry) {
                 BeforeExpiry::Release => Intent::Release(guard_at),
                 BeforeExpiry::Capture => Intent::Capture(amount, guard_at),
@@ -206,28 +221,35 @@ impl Payment {
         }
     }
 
-    fn carry_out(&self, outcome: HoldOutcome, hold: &Hold, now: Timestamp) -> Next {
-        let (end, lost) = match outcome {
+    fn carry_out(&self, decision: &Decision, hold: &Hold, now: Timestamp, policy: &Policy) -> Next {
+        let (end, lost) = match decision.outcome {
+            HoldOutcome::Capture(_) if decision.by_command => {
+                (hold.expires_at, ParkReason::HoldLost)
+            }
             HoldOutcome::Capture(_) => {
                 let plan_end = self.plan.release_at.unwrap_or(hold.expires_at);
                 (plan_end.min(hold.expires_at), ParkReason::HoldLost)
             }
             HoldOutcome::Release => (hold.expires_at, ParkReason::ReleaseRefused),
         };
-        let tried = self.hold_call_sent() || self.pace.technical > 0;
-        if tried && now >= end && !self.pace.one_more {
+        if self.hold_call_sent() && now >= end && !self.pace.one_more {
             return Next::Settle(Event::Stuck(lost));
         }
+        // An unreachable gateway is tried for as long as the hold lasts; one that keeps refusing
+        // is not.
+        let given_up = self.is_failing(now, policy)
+            && (now >= end || self.why_failing() != ParkReason::GatewayUnreachable);
         match self.pace.step_at {
+            _ if given_up && !self.pace.one_more => Next::Settle(Event::Stuck(self.why_failing())),
             Some(at) if at > now && now < end => Next::WaitUntil(at.min(end)),
             Some(at) if at > now => Next::WaitUntil(at),
-            _ => Next::Send(outcome.step()),
+            _ => Next::Send(decision.outcome.step()),
         }
     }
 }
 
 enum Intent {
-    Capture(super::money::Amount, Timestamp),
+    Capture(Amount, Timestamp),
     Release(Timestamp),
     Park(Timestamp),
 }

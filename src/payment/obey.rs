@@ -2,13 +2,16 @@
 //! turn carries it out from what is true.
 
 use super::Timestamp;
+use super::attempt::Verdict;
 use super::command::{Command, CommandAnswer, CommandEntry};
 use super::id::IdempotencyKey;
+use super::money::Amount;
 use super::record::{Decision, HoldOutcome, Payment};
 use super::request::{InvalidRequest, Plan};
 use super::state::{Active, FailReason, Hold, State};
 
-/// How many commands one payment takes; a producer that sends more is in a loop.
+/// How many commands one payment takes; a caller that sends more is in a loop. What decides about
+/// the money is always taken.
 const MOST_COMMANDS: usize = 200;
 
 impl Payment {
@@ -27,7 +30,11 @@ impl Payment {
                 Err(InvalidRequest::new("idempotency_key", problem))
             };
         }
-        if self.commands.len() >= MOST_COMMANDS {
+        let decides = matches!(
+            command,
+            Command::Capture { .. } | Command::Release | Command::Cancel
+        );
+        if self.commands.len() >= MOST_COMMANDS && !decides {
             let problem =
                 format!("this payment has taken {MOST_COMMANDS} commands; it takes no more");
             return Err(InvalidRequest::new("command", problem));
@@ -59,6 +66,7 @@ impl Payment {
             Command::Capture { amount } => match self.free_hold() {
                 Ok(hold) => {
                     let amount = amount
+                        .or(self.decided_amount())
                         .or(self.plan.capture_amount)
                         .unwrap_or(hold.money.amount);
                     let plan = Plan {
@@ -67,16 +75,12 @@ impl Payment {
                     };
                     plan.check(hold.money.amount)
                         .map_err(|error| InvalidRequest::new("amount", error.problem))?;
-                    self.decide_now(HoldOutcome::Capture(amount));
-                    Ok(CommandAnswer::Accepted)
+                    Ok(self.decide_now(HoldOutcome::Capture(amount)))
                 }
                 Err(answer) => Ok(answer),
             },
             Command::Release => match self.free_hold() {
-                Ok(_) => {
-                    self.decide_now(HoldOutcome::Release);
-                    Ok(CommandAnswer::Accepted)
-                }
+                Ok(_) => Ok(self.decide_now(HoldOutcome::Release)),
                 Err(answer) => Ok(answer),
             },
             Command::Reschedule {
@@ -128,21 +132,44 @@ impl Payment {
         }
     }
 
-    fn decide_now(&mut self, outcome: HoldOutcome) {
+    fn decided_amount(&self) -> Option<Amount> {
+        match self.decision.as_ref()?.outcome {
+            HoldOutcome::Capture(amount) => Some(amount),
+            HoldOutcome::Release => None,
+        }
+    }
+
+    /// Decides about the hold, once: a second command may repeat the first one, not change it.
+    fn decide_now(&mut self, outcome: HoldOutcome) -> CommandAnswer {
+        let before = self
+            .decision
+            .as_ref()
+            .filter(|decision| decision.by_command);
+        let refused = self.attempts.last().is_some_and(|attempt| {
+            let verdict = attempt.closed.as_ref().map(|closed| &closed.verdict);
+            matches!(verdict, Some(Verdict::Refused { .. }))
+        });
+        if before.is_some_and(|decision| decision.outcome != outcome) && !refused {
+            return CommandAnswer::AlreadyDecided;
+        }
         self.decision = Some(Decision {
             outcome,
             by_command: true,
         });
         self.pace.step_at = None;
         self.wake_parked();
+        CommandAnswer::Accepted
     }
 
     fn reschedule(&mut self, plan: Plan) -> Result<CommandAnswer, InvalidRequest> {
         let Some(money) = self.request.money().filter(|_| self.takes_plan()) else {
             return Ok(CommandAnswer::NotApplicable);
         };
-        if self.hold_call_sent() || self.decision.is_some() {
+        if self.hold_call_sent() {
             return Ok(CommandAnswer::TooLateInDoubt);
+        }
+        if self.decision.is_some() {
+            return Ok(CommandAnswer::AlreadyDecided);
         }
         plan.check(money.amount)?;
         if let Some(Active::Held(hold)) = self.state.active()
@@ -180,6 +207,7 @@ impl Payment {
             Some(open) if open.step.takes_money() => CommandAnswer::TooLateInDoubt,
             _ => {
                 self.ending = Some(FailReason::Cancelled);
+                self.pace.step_at = None;
                 CommandAnswer::Accepted
             }
         }

@@ -242,7 +242,7 @@ impl World {
             Next::Send(step) => {
                 self.check_send(scene, step);
                 let answer = answer(&scene.payment, reply);
-                if !matches!(answer, Answer::NotSent { .. }) {
+                if !matches!(answer, Answer::NotSent { .. } | Answer::NoEffect { .. }) {
                     self.sent.push((step, scene.now));
                 }
                 scene.answer(&answer);

@@ -73,6 +73,17 @@ pub struct Decision {
     pub by_command: bool,
 }
 
+impl Decision {
+    /// What the plan says, at its time.
+    #[must_use]
+    pub const fn planned(outcome: HoldOutcome) -> Self {
+        Self {
+            outcome,
+            by_command: false,
+        }
+    }
+}
+
 /// What becomes of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

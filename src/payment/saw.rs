@@ -1,5 +1,7 @@
 //! What one sighting of the purchase changes: everything that is ever reported follows from here.
 
+use chrono::TimeDelta;
+
 use super::attempt::{AnswerClass, Attempt, Note, Step, Verdict};
 use super::decline::Advice;
 use super::evidence::{HeldProof, PaidProof, Seal, Sighting, Standing};
@@ -10,6 +12,11 @@ use super::record::{Decision, HoldOutcome, Payment};
 use super::request::Ask;
 use super::state::{Active, Event, FailReason, Mismatch, ParkReason, State};
 use super::{Policy, Timestamp};
+
+/// How long the tries at a capture that the acquirer keeps refusing are apart in the end.
+const SLOW_CAPTURES: TimeDelta = TimeDelta::hours(8);
+/// So many calls that left no trace are sent again; then a person must look at the gateway.
+const MOST_RESENDS: usize = 3;
 
 impl Payment {
     /// Takes in one sighting.
@@ -28,7 +35,7 @@ impl Payment {
             Standing::Paid => self.saw_paid(seen, now, policy),
             Standing::Held => self.saw_held(seen, now, policy),
             Standing::Payable => self.saw_payable(seen, now, policy),
-            Standing::Released => self.saw_released(now, policy),
+            Standing::Released => self.saw_released(seen, now, policy),
             Standing::CardSaved => self.saw_card(seen, now, policy),
             Standing::Cancelled | Standing::Expired => self.saw_sealed(seen, now, policy),
             Standing::Pending | Standing::Other(_) => self.saw_nothing_certain(now, policy),
@@ -37,11 +44,9 @@ impl Payment {
 
     /// Nothing is ever charged on what is not as asked, but it can still be cancelled.
     fn only_to_be_sealed(&self, seen: &Sighting, what: Mismatch) -> bool {
-        let unpaid = matches!(
-            seen.standing,
-            Standing::Payable | Standing::Cancelled | Standing::Expired
-        );
-        unpaid && self.ending.is_some() && what != Mismatch::Identity
+        let sealed = matches!(seen.standing, Standing::Cancelled | Standing::Expired);
+        let given_up = seen.standing == Standing::Payable && self.ending.is_some();
+        (sealed || given_up) && what != Mismatch::Identity
     }
 
     fn contradiction(&mut self, what: Mismatch, now: Timestamp, policy: &Policy) {
@@ -50,7 +55,7 @@ impl Payment {
     }
 
     /// Reports an end or a state that a proof stands for; a state in which it cannot be is parked.
-    fn settle(&mut self, event: Event, now: Timestamp, policy: &Policy) {
+    pub(super) fn settle(&mut self, event: Event, now: Timestamp, policy: &Policy) {
         self.rerun_wanted = false;
         match self.on(event, now) {
             Ok(()) => {}
@@ -60,12 +65,41 @@ impl Payment {
 
     fn saw_paid(&mut self, seen: &Sighting, now: Timestamp, policy: &Policy) {
         match PaidProof::of(self, seen) {
+            Ok(_) if self.ended_elsewhere(seen) => {
+                self.contradiction(Mismatch::ElsewhereEnded, now, policy);
+            }
             Ok(proof) => {
-                self.close(Verdict::Done, now);
+                self.close_as(Step::takes_money, now);
                 self.settle(Event::Paid(proof), now, policy);
             }
             Err(what) => self.contradiction(what, now, policy),
         }
+    }
+
+    /// Whether a hold ended in a way that this payment did not ask for, and no person has looked at
+    /// it since: somebody else captured or released it. A rerun takes what the gateway shows.
+    fn ended_elsewhere(&self, seen: &Sighting) -> bool {
+        let asked = self.decision.as_ref().map(|decision| decision.outcome);
+        let as_asked = match seen.standing {
+            Standing::Paid => matches!(asked, Some(HoldOutcome::Capture(_))),
+            Standing::Released => asked == Some(HoldOutcome::Release),
+            _ => true,
+        };
+        let hold = !matches!(self.request.ask, Ask::Charge(_));
+        hold && !as_asked && !self.rerun_wanted
+    }
+
+    /// Closes the open call: done, if it is one that does what was seen.
+    fn close_as(&mut self, does: fn(Step) -> bool, now: Timestamp) {
+        let done = self.open_attempt().is_some_and(|open| does(open.step));
+        self.close(
+            if done {
+                Verdict::Done
+            } else {
+                Verdict::DidNotHappen
+            },
+            now,
+        );
     }
 
     fn saw_held(&mut self, seen: &Sighting, now: Timestamp, policy: &Policy) {
@@ -74,7 +108,7 @@ impl Payment {
         }
         match HeldProof::of(self, seen, now, policy) {
             Ok(proof) => {
-                self.close(Verdict::Done, now);
+                self.close_as(|step| step == Step::Charge, now);
                 self.settle(Event::Held(proof), now, policy);
                 self.pace.step_at = None;
                 self.pace.declines = 0;
@@ -102,12 +136,22 @@ impl Payment {
                 self.park(ParkReason::Refused { code }, now, policy);
             }
             Reading::Declined(code, Advice::InDoubt) => self.in_doubt(code, now, policy),
+            Reading::Declined(code, Advice::NeedsOperator) => {
+                self.close(Verdict::Declined { code: code.clone() }, now);
+                self.park(ParkReason::DeclinedForOperator { code }, now, policy);
+            }
             Reading::Declined(code, _) => {
                 self.close(Verdict::Declined { code }, now);
                 self.resume_if_asked(now);
                 let rung = self.pace.declines;
                 self.pace.declines = rung.saturating_add(1);
-                self.pace.step_at = Some(now + self.lookup_delay(policy, rung));
+                let rungs = u32::try_from(policy.lookup.delays_ms.len()).unwrap_or(u32::MAX);
+                let slow = if rung < rungs {
+                    millis(0)
+                } else {
+                    SLOW_CAPTURES
+                };
+                self.pace.step_at = Some(now + self.lookup_delay(policy, rung).max(slow));
             }
             reading => self.no_trace(&reading, now, policy),
         }
@@ -182,6 +226,7 @@ impl Payment {
             Advice::Later => self.charge_later(code, now, policy),
             Advice::Never | Advice::NeedsCustomer | Advice::InDoubt => {
                 self.ending = Some(FailReason::Declined { code });
+                self.pace.step_at = None;
             }
         }
     }
@@ -198,6 +243,7 @@ impl Payment {
         };
         if rung >= rungs || too_late {
             self.ending = Some(FailReason::Declined { code });
+            self.pace.step_at = None;
         } else {
             self.pace.step_at = Some(at);
         }
@@ -244,12 +290,12 @@ impl Payment {
                 self.resume_if_asked(now);
             }
             Reading::NoTrace { quiet: true } => match policy.unknown {
-                UnknownPolicy::ResendSame => {
+                UnknownPolicy::ResendSame if self.resends() < MOST_RESENDS => {
                     self.close(Verdict::DidNotHappen, now);
                     self.resume_if_asked(now);
                     self.pace.step_at = None;
                 }
-                UnknownPolicy::Park => {
+                UnknownPolicy::Park | UnknownPolicy::ResendSame => {
                     self.rerun_wanted = false;
                     self.park(ParkReason::OutcomeUnknown, now, policy);
                 }
@@ -260,15 +306,25 @@ impl Payment {
         }
     }
 
-    fn saw_released(&mut self, now: Timestamp, policy: &Policy) {
-        let captured = self
-            .decision
-            .as_ref()
-            .is_some_and(|decision| matches!(decision.outcome, HoldOutcome::Capture(_)));
-        if captured || !matches!(self.state.active(), Some(Active::Held(_))) {
+    /// How many calls that take money left no trace so far.
+    fn resends(&self) -> usize {
+        let traceless = |attempt: &&Attempt| {
+            attempt.step.takes_money()
+                && attempt.answer_class() != Some(AnswerClass::RateLimited)
+                && attempt
+                    .closed
+                    .as_ref()
+                    .is_some_and(|c| c.verdict == Verdict::DidNotHappen)
+        };
+        self.attempts.iter().filter(traceless).count()
+    }
+
+    fn saw_released(&mut self, seen: &Sighting, now: Timestamp, policy: &Policy) {
+        let held = matches!(self.state.active(), Some(Active::Held(_)));
+        if !held || self.ended_elsewhere(seen) {
             return self.contradiction(Mismatch::ElsewhereEnded, now, policy);
         }
-        self.close(Verdict::Done, now);
+        self.close_as(|step| step == Step::Release, now);
         self.settle(Event::Released, now, policy);
     }
 
@@ -338,15 +394,6 @@ impl Payment {
             self.pace.technical_since = None;
             self.pace.step_at = None;
             self.pace.one_more = true;
-        }
-    }
-
-    /// Carries out what [`super::Next::Settle`] concluded.
-    pub fn settled(&mut self, event: Event, now: Timestamp, policy: &Policy) {
-        match event {
-            Event::Stuck(reason) => self.park(reason, now, policy),
-            Event::Resumed => self.resume_if_asked(now),
-            event => self.settle(event, now, policy),
         }
     }
 }

@@ -119,6 +119,7 @@ pub(super) fn sighting(payment: &Payment, standing: Standing) -> Sighting {
         purchase: PurchaseId::new(PURCHASE).unwrap(),
         card_saved: standing == Standing::CardSaved,
         standing,
+        by_hand: false,
         total: money.map_or(0, |money| money.amount.minor()),
         currency: "MYR".into(),
         converted: false,
