@@ -38,7 +38,7 @@ torture: redis
 
 bench: redis
 	$(CARGO) build --release --bins -p holdfast -p chip-sandbox -p holdfast-rig
-	@target/release/bench
+	@target/release/bench $(BENCH)
 
 fmt:
 	$(CARGO) fmt --all

@@ -6,7 +6,7 @@
 //! payments safe; it only decides when things are done.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -57,11 +57,21 @@ impl Clock {
         now.trunc_subsecs(3)
     }
 
-    /// Sets a running clock to the time of Redis; a manual clock does not follow.
-    #[allow(clippy::disallowed_methods, reason = "this is the place that may ask")]
-    pub fn sync(&self, redis: Timestamp) {
+    /// Takes in the time that Redis told in an answer that took so long; a manual clock does not
+    /// follow.
+    ///
+    /// By now it is at least that time, and at most that much later. A clock that shows something
+    /// in between is left alone: setting it back by the length of each answer would make
+    /// everything late that waits for a certain time.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the place that may ask"
+    )]
+    pub fn sync(&self, redis: Timestamp, round_trip: Duration) {
         if let Face::Running { at, was } = &mut *self.face() {
-            (*at, *was) = (Instant::now(), redis);
+            let latest = redis + TimeDelta::from_std(round_trip).unwrap_or(TimeDelta::zero());
+            let shown = *was + elapsed(*at);
+            (*at, *was) = (Instant::now(), shown.clamp(redis, latest));
         }
     }
 
@@ -75,6 +85,12 @@ impl Clock {
 
 fn elapsed(since: Instant) -> TimeDelta {
     TimeDelta::from_std(since.elapsed()).unwrap_or(TimeDelta::MAX)
+}
+
+/// A moment from microseconds since 1970; `None` when it is out of range.
+#[must_use]
+pub(crate) fn from_micros(us: i64) -> Option<Timestamp> {
+    DateTime::from_timestamp_micros(us)
 }
 
 /// A moment from milliseconds since 1970; `None` when it is out of range.
@@ -91,7 +107,7 @@ mod tests {
     fn a_manual_clock_moves_only_when_told() {
         let start = from_millis(1_800_000_000_123).unwrap();
         let clock = Clock::manual(start);
-        clock.sync(start + TimeDelta::days(1));
+        clock.sync(start + TimeDelta::days(1), Duration::ZERO);
         assert_eq!(clock.now(), start);
         clock.advance(TimeDelta::milliseconds(5));
         assert_eq!(clock.now(), start + TimeDelta::milliseconds(5));
@@ -101,7 +117,26 @@ mod tests {
     fn a_running_clock_follows_redis() {
         let clock = Clock::system();
         let redis = from_millis(1_800_000_000_000).unwrap();
-        clock.sync(redis);
+        clock.sync(redis, Duration::ZERO);
         assert!(clock.now() >= redis && clock.now() < redis + TimeDelta::minutes(1));
+    }
+
+    #[test]
+    fn an_answer_that_took_long_does_not_set_a_clock_back_that_was_right() {
+        let clock = Clock::system();
+        let redis = from_millis(1_800_000_000_000).unwrap();
+        clock.sync(redis, Duration::ZERO);
+        clock.sync(redis - TimeDelta::minutes(2), Duration::from_secs(600));
+        assert!(clock.now() >= redis);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_is_set_back_to_the_latest_that_can_be_true() {
+        let clock = Clock::system();
+        let redis = from_millis(1_800_000_000_000).unwrap();
+        clock.sync(redis + TimeDelta::days(1), Duration::ZERO);
+        clock.sync(redis, Duration::from_secs(2));
+        assert!(clock.now() >= redis + TimeDelta::seconds(2));
+        assert!(clock.now() < redis + TimeDelta::minutes(1));
     }
 }

@@ -50,7 +50,10 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     background.close();
     background.wait().await;
     tracing::info!(?stopped, "stopped");
-    anyhow::ensure!(stopped.cause == Cause::Asked, "the worker ended by itself; start it again");
+    anyhow::ensure!(
+        stopped.cause == Cause::Asked,
+        "the worker ended by itself; start it again"
+    );
     Ok(())
 }
 
@@ -63,7 +66,11 @@ fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<ChipGateway> {
             Ok((name, account))
         })
         .collect::<anyhow::Result<Accounts>>()?;
-    Ok(ChipGateway::new(accounts, config.gateway_settings(), clock.clone())?)
+    Ok(ChipGateway::new(
+        accounts,
+        config.gateway_settings(),
+        clock.clone(),
+    )?)
 }
 
 /// Listens for webhooks, callbacks and questions about health, if an address is configured.
@@ -108,8 +115,10 @@ fn keep_house(store: &Arc<RedisStore>, background: &TaskTracker, stop: &Cancella
 
 fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let asked = stop.clone();
     tokio::spawn(async move {
         tokio::select! {

@@ -51,7 +51,10 @@ pub(super) async fn fetch<S: Store>(leases: Arc<Leases<S>>, jobs: UnboundedSende
                     return;
                 }
                 let wait = pace.wait(brought, next_due, leases.clock.now());
-                if brought < asked && rest(&leases, woken.as_mut(), wait).await == Because::Hint {
+                if brought == asked || wait.is_zero() {
+                    continue;
+                }
+                if rest(&leases, woken.as_mut(), wait).await == Because::Hint {
                     woken.set(leases.store.woken());
                     pace.hinted(&leases.stop).await;
                 }

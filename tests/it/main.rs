@@ -1,6 +1,10 @@
 //! One binary for all tests on real Redis and real HTTP.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a panic is the report"
+)]
 
 mod api;
 mod cli;

@@ -1,6 +1,7 @@
 //! Claiming what is due.
 
 use redis::Value;
+use tokio::time::Instant;
 
 use super::call::{self, Call};
 use super::finder::{self, Hint};
@@ -16,6 +17,9 @@ const MOST_LOOKS: usize = 4;
 
 impl RedisStore {
     /// See [`Store::claim`]. May be dropped at any await: what was claimed meanwhile is found again.
+    ///
+    /// What was claimed is not kept waiting for another look. If the hints of an earlier look ran
+    /// dry before all slots were filled, the answer is that more may be due already.
     pub(super) async fn claim_due(&self, slots: usize) -> Result<Claims, StoreError> {
         let mut claims = Vec::new();
         let mut looks = 0;
@@ -31,6 +35,9 @@ impl RedisStore {
             if tried > got * 2 {
                 self.0.finder.forget();
             }
+            if !claims.is_empty() && self.0.finder.is_empty() {
+                break;
+            }
             if tried > 0 && got > 0 {
                 continue;
             }
@@ -45,21 +52,25 @@ impl RedisStore {
                 Ok(()) => {}
             }
         }
-        Ok(Claims {
-            claims,
-            next_due: self.0.finder.next_due(),
-        })
+        let unseen = looks == 0 && claims.len() < slots;
+        let next_due = if unseen {
+            Some(self.0.clock.now())
+        } else {
+            self.0.finder.next_due()
+        };
+        Ok(Claims { claims, next_due })
     }
 
     /// Looks at what is due in all partitions.
     async fn look(&self, slots: usize) -> Result<(), StoreError> {
         let depth = finder::depth_for(slots);
+        let asked = Instant::now();
         let replies = self.0.link.read(&finder::look(&self.0.keys, depth)).await?;
         let Some((time, partitions)) = replies.split_first() else {
             return Err(value::unexpected("TIME"));
         };
         if let Some(time) = finder::time_of(time) {
-            self.0.clock.sync(time);
+            self.0.clock.sync(time, asked.elapsed());
         }
         self.0
             .finder

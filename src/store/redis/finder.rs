@@ -11,7 +11,7 @@ use redis::{Pipeline, Value};
 use super::keys::{Keys, PARTITIONS};
 use super::record::millis_of;
 use super::value::{items, number, text};
-use crate::clock::from_millis;
+use crate::clock::{from_micros, from_millis};
 use crate::payment::{PaymentId, Timestamp};
 use crate::store::Nonce;
 
@@ -165,5 +165,5 @@ pub(super) fn time_of(reply: &Value) -> Option<Timestamp> {
         return None;
     };
     let (seconds, micros): (i64, i64) = (number(seconds)?, number(micros)?);
-    from_millis(seconds.checked_mul(1_000)?.checked_add(micros / 1_000)?)
+    from_micros(seconds.checked_mul(1_000_000)?.checked_add(micros)?)
 }

@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use redis::Pipeline;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::call::Call;
@@ -145,9 +146,10 @@ impl RedisStore {
     async fn sync_clock(&self) -> Result<(), StoreError> {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("TIME");
+        let asked = Instant::now();
         let time = self.0.link.read(&pipeline).await?;
         if let Some(time) = time.first().and_then(finder::time_of) {
-            self.0.clock.sync(time);
+            self.0.clock.sync(time, asked.elapsed());
         }
         Ok(())
     }

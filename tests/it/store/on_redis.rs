@@ -405,7 +405,7 @@ async fn scripts_that_redis_forgot_are_told_again() {
 async fn the_time_of_redis_is_the_time() {
     let redis = Redis::start(RedisOptions::default()).await.unwrap();
     let clock = Clock::system();
-    clock.sync(start());
+    clock.sync(start(), Duration::ZERO);
     let store = RedisStore::connect(settings(redis.url()), clock.clone())
         .await
         .unwrap();
@@ -414,7 +414,7 @@ async fn the_time_of_redis_is_the_time() {
         .await
         .unwrap();
     assert!((clock.now().timestamp() - seconds).abs() < 60);
-    clock.sync(start());
+    clock.sync(start(), Duration::ZERO);
     store.claim(1).await.unwrap();
     assert!((clock.now().timestamp() - seconds).abs() < 60);
 }

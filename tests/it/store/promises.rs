@@ -25,6 +25,7 @@ promises! {
     the_same_key_is_the_same_payment
     only_what_is_due_is_claimed_and_only_once
     a_claim_tells_when_the_next_is_due
+    what_comes_after_a_look_is_claimed_or_told_of_at_once
     a_lapsed_lease_goes_to_another_and_the_first_is_lost
     a_renewed_lease_does_not_lapse
     a_save_needs_the_version_it_read
@@ -133,6 +134,24 @@ async fn a_claim_tells_when_the_next_is_due<S: Watched>(world: World<S>) {
         world.store.claim(1).await.unwrap().next_due,
         Some(world.in_ms(700))
     );
+}
+
+async fn what_comes_after_a_look_is_claimed_or_told_of_at_once<S: Watched>(world: World<S>) {
+    for key in ["a", "b", "c"] {
+        world.created(key).await;
+    }
+    assert_eq!(world.store.claim(2).await.unwrap().claims.len(), 2);
+    world.created("d").await;
+    let mut claimed = 0;
+    loop {
+        let more = world.store.claim(5).await.unwrap();
+        claimed += more.claims.len();
+        if !more.next_due.is_some_and(|due| due <= world.now()) {
+            break;
+        }
+        assert!(!more.claims.is_empty(), "it tells of something and brings nothing");
+    }
+    assert_eq!(claimed, 2);
 }
 
 async fn a_lapsed_lease_goes_to_another_and_the_first_is_lost<S: Watched>(world: World<S>) {

@@ -30,7 +30,10 @@ impl WorkerCommand {
     /// Starts a worker under this name.
     pub fn start(&self, name: &str) -> io::Result<WorkerProcess> {
         let log = self.logs.join(format!("{name}.log"));
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)?;
         let child = Command::new(&self.binary)
             .arg("--config")
             .arg(&self.config)
@@ -60,8 +63,15 @@ impl WorkerProcess {
 
     /// Sends a signal by name, such as `TERM` or `STOP`.
     pub fn signal(&self, name: &str) -> io::Result<()> {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status()?;
-        if status.success() { Ok(()) } else { Err(io::Error::other("the process is gone")) }
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id().to_string())
+            .status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other("the process is gone"))
+        }
     }
 
     /// Waits for it to end by itself; `None` when it has not by then.
@@ -92,7 +102,10 @@ impl Drop for WorkerProcess {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the rig measures real processes by real time")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the rig measures real processes by real time"
+)]
 fn now() -> Instant {
     Instant::now()
 }
@@ -105,10 +118,16 @@ fn tail(path: &Path, lines: usize) -> String {
 
 /// The `holdfast` binary beside the program that is running, as cargo puts them.
 pub fn holdfast_binary() -> io::Result<PathBuf> {
+    program_beside("holdfast")
+}
+
+/// A program of this workspace beside the one that is running, as cargo puts them.
+pub fn program_beside(name: &str) -> io::Result<PathBuf> {
     let here = std::env::current_exe()?;
+    let missing = || io::Error::other(format!("build {name} first: cargo build -p {name}"));
     here.ancestors()
         .skip(1)
-        .map(|folder| folder.join("holdfast"))
+        .map(|folder| folder.join(name))
         .find(|path| path.is_file())
-        .ok_or_else(|| io::Error::other("build the holdfast binary first: cargo build -p holdfast"))
+        .ok_or_else(missing)
 }

@@ -1,15 +1,16 @@
 //! What tests, demo, benchmarks and long runs share.
 
+pub mod bench;
 mod books;
+pub mod demo;
 mod fault;
 mod fleet;
 mod redis;
-pub mod demo;
 pub mod torture;
 mod works;
 
 pub use books::{Line, Movements, compare};
 pub use fault::FaultPoint;
-pub use fleet::{WorkerCommand, WorkerProcess, holdfast_binary};
+pub use fleet::{WorkerCommand, WorkerProcess, holdfast_binary, program_beside};
 pub use redis::{Redis, RedisOptions};
 pub use works::{PARKS, Pace, RESENDS, Works};
