@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chip_sandbox::{Config, Operation};
+use chrono::SecondsFormat;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use holdfast::payment::{PaymentId, StateName};
+use holdfast::payment::{PaymentId, StateName, Timestamp};
 use holdfast::store::{Loaded, Store};
-use holdfast_rig::{Pace, WorkerProcess, Works, compare};
+use holdfast_rig::{PARKS, Pace, WorkerProcess, Works, compare};
 use tokio::time::{Instant, sleep};
 
 /// How long an event may take that is only waited for. Where time is the promise, the test says so.
@@ -19,7 +20,7 @@ pub(super) fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_holdfast"))
 }
 
-/// An installation without workers, and a saved card.
+/// An installation without workers, and a saved card, which is a purchase of its own.
 pub(super) async fn works(pace: Pace) -> (Works, String) {
     works_with(pace, Config::default()).await
 }
@@ -47,21 +48,67 @@ pub(super) async fn charges(
     count: usize,
     token: &str,
 ) -> Vec<PaymentId> {
-    stream::iter(0..count)
-        .map(|number| async move {
-            works.enqueue(&charge(account, &format!("{keys}-{number}"), token)).await
-        })
+    let requests = (0..count).map(|number| charge(account, &format!("{keys}-{number}"), token));
+    record(works, requests, works.clock.now()).await
+}
+
+/// When charges may start, and when they are due.
+pub(super) struct Window {
+    pub(super) from: Timestamp,
+    pub(super) until: Option<Timestamp>,
+    pub(super) due: Timestamp,
+}
+
+/// Records so many charges with a window.
+pub(super) async fn charges_within(
+    works: &Works,
+    keys: &str,
+    count: usize,
+    token: &str,
+    window: &Window,
+) -> Vec<PaymentId> {
+    let text = |time: Timestamp| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let after = window.until.map(|until| format!(r#","not_after":"{}""#, text(until)));
+    let times = format!(r#","not_before":"{}"{}}}"#, text(window.from), after.unwrap_or_default());
+    let requests = (0..count).map(|number| {
+        let body = charge(PARKS, &format!("{keys}-{number}"), token);
+        format!("{}{times}", body.strip_suffix('}').unwrap())
+    });
+    record(works, requests, window.due).await
+}
+
+async fn record(
+    works: &Works,
+    requests: impl Iterator<Item = String>,
+    due: Timestamp,
+) -> Vec<PaymentId> {
+    stream::iter(requests)
+        .map(|request| async move { works.enqueue_due(&request, due).await })
         .buffered(64)
         .try_collect()
         .await
         .unwrap()
 }
 
+/// Says what the workers last logged when a test fails.
+pub(super) fn logs(works: &Works) -> String {
+    let files = std::fs::read_dir(works.folder()).unwrap().map(|entry| entry.unwrap().path());
+    let logs = files.filter(|path| path.extension().is_some_and(|ending| ending == "log"));
+    logs.map(|path| {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        let first = lines[..lines.len().min(4)].join("\n");
+        let last = lines[lines.len().saturating_sub(12)..].join("\n");
+        format!("{}:\n{first}\n…\n{last}\n", path.display())
+    })
+    .collect()
+}
+
 /// Waits for an event of which nothing is promised but that it comes.
-pub(super) async fn until(what: &str, mut came: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(works: &Works, what: &str, mut came: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !came().await {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
+        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}\n{}", logs(works));
         sleep(STEP).await;
     }
 }
@@ -75,7 +122,7 @@ pub(super) fn arrived(works: &Works, operation: Operation) -> usize {
 /// Waits until so many requests of an operation arrived.
 pub(super) async fn until_arrived(works: &Works, operation: Operation, count: usize) {
     let what = format!("{count} times {operation:?}");
-    until(&what, async || arrived(works, operation) >= count).await;
+    until(works, &what, async || arrived(works, operation) >= count).await;
 }
 
 /// How many payments are in a state.
@@ -87,7 +134,7 @@ pub(super) async fn count_in(works: &Works, state: StateName) -> usize {
 
 /// Waits until so many payments are paid.
 pub(super) async fn until_paid(works: &Works, count: usize) {
-    until(&format!("{count} payments paid"), async || {
+    until(works, &format!("{count} payments paid"), async || {
         count_in(works, StateName::Paid).await >= count
     })
     .await;

@@ -50,7 +50,7 @@ async fn stops_in_time(concurrency: usize) {
     let mut next = works.worker("next").unwrap();
     until_paid(&works, count).await;
     assert_paid_once(&works, &ids).await;
-    until("nothing under way", async || {
+    until(&works, "nothing under way", async || {
         load_all(&works, &ids).await.iter().all(|loaded| !loaded.claimed)
     })
     .await;

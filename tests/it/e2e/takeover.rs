@@ -14,7 +14,7 @@ use super::stage::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_workers_payments_are_taken_over_within_the_default_lease_and_five_seconds() {
     let lease_ms = 30_000;
-    let pace = Pace { lease_ms, deadline_ms: 20_000, quiet_ms: 60_000, concurrency: 32 };
+    let pace = Pace { lease_ms, deadline_ms: 20_000, quiet_ms: 55_000, concurrency: 32 };
     let (works, token) = works(pace).await;
     let slow = works.sandbox.add_fault(Rule::on(Operation::Charge, Effect::Latency(15_000)));
     let ids = charges(&works, PARKS, "takeover", 24, &token).await;
@@ -61,7 +61,8 @@ async fn a_call_longer_than_the_lease_keeps_its_claim() {
         assert_eq!(arrived_for(&works, id, Operation::Charge).await, 1);
         assert_eq!(arrived_for(&works, id, Operation::Retrieve).await, 0, "somebody took over");
     }
-    assert_eq!(arrived(&works, Operation::Create), ids.len(), "somebody else created it again");
+    let card = 1;
+    assert_eq!(arrived(&works, Operation::Create), ids.len() + card, "somebody created it again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
