@@ -2,6 +2,7 @@
 //! ledger is the judge. These tests run one at a time (`.config/nextest.toml`).
 
 mod crowd;
+mod random_kills;
 mod redis_trouble;
 mod refusals;
 mod stage;

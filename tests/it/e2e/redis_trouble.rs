@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chip_sandbox::{Effect, Operation, Rule};
 use holdfast::payment::PaymentId;
-use holdfast_rig::{FaultPoint, PARKS, Pace, RESENDS, WorkerProcess, Works};
+use holdfast_rig::{FaultPoint, PARKS, Pace, WorkerProcess, Works};
 use tokio::time::sleep;
 
 use super::stage::{
@@ -74,10 +74,11 @@ async fn replies_of_redis_slower_than_a_second_cut_off_no_call_and_end_no_worker
     workers.iter_mut().for_each(assert_alive);
 }
 
-/// Charges on their way, and two workers on them.
+/// Charges on their way, and two workers on them. Nothing is sent a second time by policy: a
+/// payment whose call was noted and never made would be parked, and not paid.
 async fn under_load(works: &Works, count: usize, token: &str) -> ([WorkerProcess; 2], Vec<PaymentId>) {
     works.sandbox.add_fault(Rule::on(Operation::Charge, Effect::Latency(400)));
-    let ids = charges(works, RESENDS, "load", count, token).await;
+    let ids = charges(works, PARKS, "load", count, token).await;
     let workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
     until_arrived(works, Operation::Charge, 10).await;
     (workers, ids)
