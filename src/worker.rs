@@ -217,11 +217,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             return Ok(());
         };
         if turn.claim.is_lost() {
-            warn!(
-                attempt = number,
-                "the lease was lost before the call; it is not made"
-            );
-            return Err(Halt::Lost);
+            return Err(self.not_sent(turn, TimeDelta::zero()).await);
         }
         let late = self.clock.now() - now > SEND_WITHIN.min(millis(turn.policy.quiet_ms / 2));
         let over = step == Step::Charge && turn.claim.payment.is_too_late(self.clock.now());
@@ -263,14 +259,26 @@ impl<S: Store, G: Gateway> Worker<S, G> {
                 }
                 Err(SaveError::NotDurable(problem)) => {
                     warn!(%problem, "money steps wait");
-                    self.reload(turn).await?;
-                    return Err(Halt::Wait(WAIT));
+                    return Err(self.not_sent(turn, WAIT).await);
                 }
-                Err(SaveError::Lost | SaveError::Missing) => return Err(Halt::Lost),
+                Err(SaveError::Lost) => return Err(self.not_sent(turn, TimeDelta::zero()).await),
+                Err(SaveError::Missing) => return Err(Halt::Lost),
                 Err(SaveError::Store(problem)) => Self::wait_for_store(&problem, pause).await,
             }
         }
         Err(Halt::Lost)
+    }
+
+    /// The note may be written, and its call is not made. Nobody else makes the call of a note that
+    /// is written, so without a word of it a person would be asked about what never happened. The
+    /// word is written if the payment is still this turn's: Redis may only have been restarted.
+    async fn not_sent(&self, turn: &mut Move<'_>, pause: TimeDelta) -> Halt {
+        if let Some(number) = turn.claim.payment.open_attempt().map(|attempt| attempt.number) {
+            warn!(attempt = number, "what the call rests on is gone; it is not made");
+            let answer = Answer::NotSent { why: "the claim or Redis changed".to_owned() };
+            turn.unwritten.push(Learned::Answered { number, answer, at: self.clock.now() });
+        }
+        self.reload(turn).await.map_or_else(|halt| halt, |()| Halt::Wait(pause))
     }
 
     /// Writes what was learned and ends the claim. `None`: the record had changed and there is

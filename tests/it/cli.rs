@@ -172,6 +172,7 @@ impl Shop {
 fn sighting(payment: &Payment, standing: Standing) -> Sighting {
     let money = payment.request().money();
     Sighting {
+        by_hand: false,
         purchase: PurchaseId::new(PURCHASE).unwrap(),
         total: money.map_or(0, |money| money.amount.minor()),
         currency: "MYR".into(),

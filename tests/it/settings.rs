@@ -592,6 +592,7 @@ fn planted() -> (Payment, String) {
     let order = payment.create_order(now, policy).unwrap();
     let link = |name: &str| Some(Private::new(format!("https://canary-{name}.example/")));
     let seen = Sighting {
+        by_hand: false,
         purchase: PurchaseId::new("canary-purchase").unwrap(),
         standing: Standing::Payable,
         total: 1500,

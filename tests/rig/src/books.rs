@@ -1,7 +1,8 @@
 //! The worker's reports beside the sandbox's ledger: the ledger is the judge.
 
-use chip_sandbox::{Ledger, MovementKind};
-use holdfast::payment::{Ask, Payment, State};
+use chip_sandbox::{Ledger, Movement, MovementKind, Sandbox, Status};
+use holdfast::payment::{Ask, CardToken, HoldOutcome, Payment, Source, State, Step};
+use uuid::Uuid;
 
 /// What the ledger says about one payment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,8 +13,13 @@ pub struct Movements {
     pub taken_minor: u64,
     /// How often funds were reserved.
     pub holds: usize,
-    /// How often reserved funds were given back, in whole.
+    /// How much was reserved.
+    pub held_minor: u64,
+    /// How often reserved funds were given back, but for what a capture leaves over.
     pub releases: usize,
+    /// How much of what was reserved is neither taken nor given back; below zero when more was
+    /// taken and given back than was reserved.
+    pub reserved_minor: i64,
 }
 
 /// One payment in both books.
@@ -27,29 +33,116 @@ pub struct Line {
     pub problems: Vec<String>,
 }
 
+impl Line {
+    /// Looks at the purchase itself as well: what is reported failed can never be paid any more,
+    /// and a card that is reported saved is the one that the gateway saved.
+    #[must_use]
+    pub fn beside(mut self, sandbox: &Sandbox) -> Self {
+        let Some(id) = self.payment.purchase().and_then(|known| known.id.as_str().parse().ok())
+        else {
+            return self;
+        };
+        let status = sandbox.status_of(id);
+        let sealed = matches!(status, Some(Status::Cancelled | Status::Expired));
+        match self.payment.state() {
+            State::Failed(_) if !sealed => {
+                self.problems.push(format!("reported failed, and the purchase is {status:?}"));
+            }
+            State::Saved(token) if (status, token.as_str()) != (Some(Status::Preauthorized), &id.to_string()) => {
+                self.problems.push(format!("reported saved, and the purchase is {status:?}"));
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
 /// Compares one payment with the ledger. `settled` demands that nothing is under way any more.
 #[must_use]
 pub fn compare(payment: Payment, ledger: &Ledger, settled: bool) -> Line {
-    let moved = movements(&payment, ledger);
+    let found = found(&payment, ledger);
+    let moved = sum(&found);
     let mut problems = Vec::new();
+    effects(&moved, &mut problems);
+    report(&payment, &moved, settled, &mut problems);
+    for movement in &found {
+        problems.extend(unasked(&payment, movement));
+        problems.extend(unnoted(&payment, movement));
+    }
+    Line { payment, ledger: moved, problems }
+}
+
+/// Everything that moved for this payment: under its reference, on whichever purchase, and on its
+/// purchase, under whichever reference.
+pub(crate) fn found<'a>(payment: &Payment, ledger: &'a Ledger) -> Vec<&'a Movement> {
+    let purchase = payment.purchase().and_then(|known| known.id.as_str().parse::<Uuid>().ok());
+    let mut found = ledger.movements_for_reference(payment.id().as_str());
+    found.extend(purchase.into_iter().flat_map(|id| ledger.movements_of(id)));
+    found.sort_by_key(|movement| movement.seq);
+    found.dedup_by_key(|movement| movement.seq);
+    found
+}
+
+fn sum(found: &[&Movement]) -> Movements {
+    let mut sum = Movements::default();
+    for (place, movement) in found.iter().enumerate() {
+        let amount = u64::try_from(movement.amount).unwrap_or(0);
+        match movement.kind {
+            MovementKind::Charge | MovementKind::Capture => {
+                sum.takes += 1;
+                sum.taken_minor += amount;
+            }
+            MovementKind::Hold => {
+                sum.holds += 1;
+                sum.held_minor += amount;
+            }
+            // What a capture leaves over goes back by itself, after it.
+            MovementKind::Release if is_rest(&found[..place], movement) => {}
+            MovementKind::Release => sum.releases += 1,
+            MovementKind::Refund => {}
+        }
+        sum.reserved_minor += match movement.kind {
+            MovementKind::Hold => movement.amount,
+            MovementKind::Capture | MovementKind::Release => -movement.amount,
+            MovementKind::Charge | MovementKind::Refund => 0,
+        };
+    }
+    sum
+}
+
+fn is_rest(before: &[&Movement], release: &Movement) -> bool {
+    before.iter().any(|movement| {
+        movement.kind == MovementKind::Capture && movement.purchase_id == release.purchase_id
+    })
+}
+
+/// One effect at most, whatever is reported.
+fn effects(moved: &Movements, problems: &mut Vec<String>) {
     if moved.takes > 1 {
         problems.push(format!("money was taken {} times", moved.takes));
     }
     if moved.holds > 1 {
         problems.push(format!("funds were reserved {} times", moved.holds));
     }
+    if moved.releases > 1 {
+        problems.push(format!("funds were given back {} times", moved.releases));
+    }
     if moved.takes > 0 && moved.releases > 0 {
         problems.push("both taken and given back".to_owned());
     }
+    if moved.reserved_minor < 0 {
+        problems.push("more was taken and given back than was reserved".to_owned());
+    }
+}
+
+/// What is reported is what happened.
+fn report(payment: &Payment, moved: &Movements, settled: bool, problems: &mut Vec<String>) {
     match payment.state() {
         State::Paid(money) if moved.takes != 1 || moved.taken_minor != money.amount.minor() => {
             problems.push(format!("reported paid {money}, taken {}", moved.taken_minor));
         }
         State::Failed(_) | State::Released | State::Saved(_) if moved.takes != 0 => {
             problems.push("money was taken, and reported that it was not".to_owned());
-        }
-        State::Failed(_) if moved.holds != moved.releases => {
-            problems.push("funds are still reserved, and reported failed".to_owned());
         }
         State::Released if (moved.holds, moved.releases) != (1, 1) => {
             problems.push("reported released, and the ledger shows no such thing".to_owned());
@@ -59,38 +152,66 @@ pub fn compare(payment: Payment, ledger: &Ledger, settled: bool) -> Line {
         }
         _ => {}
     }
-    problems.extend(wrong_amount(&payment, &moved));
-    Line { payment, ledger: moved, problems }
-}
-
-fn movements(payment: &Payment, ledger: &Ledger) -> Movements {
-    let mut sum = Movements::default();
-    let captured: Vec<_> = ledger
-        .movements_for_reference(payment.id().as_str())
-        .into_iter()
-        .filter(|movement| movement.kind == MovementKind::Capture)
-        .map(|movement| movement.purchase_id)
-        .collect();
-    for movement in ledger.movements_for_reference(payment.id().as_str()) {
-        match movement.kind {
-            MovementKind::Charge | MovementKind::Capture => {
-                sum.takes += 1;
-                sum.taken_minor += u64::try_from(movement.amount).unwrap_or(0);
-            }
-            MovementKind::Hold => sum.holds += 1,
-            // The rest of a partial capture goes back by itself.
-            MovementKind::Release if captured.contains(&movement.purchase_id) => {}
-            MovementKind::Release => sum.releases += 1,
-            MovementKind::Refund => {}
-        }
+    if payment.is_finished() && moved.reserved_minor != 0 {
+        problems.push(format!("funds are still reserved, and reported {}", payment.state().name()));
     }
-    sum
 }
 
-fn wrong_amount(payment: &Payment, moved: &Movements) -> Option<String> {
-    let asked = payment.request().money().map_or(0, |money| money.amount.minor());
-    let exact = matches!(payment.request().ask, Ask::Charge(_));
-    let wrong = moved.takes == 1
-        && (moved.taken_minor > asked || (exact && moved.taken_minor != asked));
-    wrong.then(|| format!("asked {asked}, taken {}", moved.taken_minor))
+/// What nobody asked for: another kind, amount, currency, card, or real money.
+fn unasked(payment: &Payment, movement: &Movement) -> Option<String> {
+    use MovementKind::{Capture, Charge, Hold, Refund, Release};
+    let ask = &payment.request().ask;
+    let fits = match (ask, movement.kind) {
+        (Ask::Charge(_), Charge) | (Ask::Authorize(_) | Ask::Adopt(_), Hold | Capture | Release) => true,
+        (_, Hold | Capture | Charge | Release | Refund) => false,
+    };
+    let asked = payment.request().money();
+    let amount = i64::try_from(asked.map_or(0, |money| money.amount.minor())).unwrap_or(i64::MAX);
+    let card: Option<&CardToken> = match ask {
+        Ask::Charge(ask) => Some(&ask.token),
+        Ask::Authorize(ask) => match &ask.source {
+            Source::Token(token) => Some(token),
+            Source::Checkout(_) => None,
+        },
+        Ask::SaveCard(_) | Ask::Adopt(_) => None,
+    };
+    let used = movement.token.map(|token| token.to_string());
+    let what = match movement.kind {
+        kind if !fits => format!("{kind:?} of what is no such thing"),
+        Hold | Charge if movement.amount != amount => format!("asked {amount}, moved {}", movement.amount),
+        Capture if movement.amount > amount => format!("asked {amount}, taken {}", movement.amount),
+        Hold | Charge if card.is_some_and(|card| used.as_deref() != Some(card.as_str())) => {
+            "another card than was asked for".to_owned()
+        }
+        _ if asked.is_some_and(|money| money.currency.as_str() != &*movement.currency) => {
+            format!("in {}, not as asked", movement.currency)
+        }
+        _ if !movement.is_test => "real money in a test".to_owned(),
+        _ => return None,
+    };
+    Some(what)
+}
+
+/// What moved without a note of it beforehand, or otherwise than the note says.
+fn unnoted(payment: &Payment, movement: &Movement) -> Option<String> {
+    let noted = |step: fn(&Step) -> bool| payment.attempts().iter().any(|a| step(&a.step));
+    let amount = u64::try_from(movement.amount).unwrap_or(0);
+    let decided = payment.decision().map(|decision| decision.outcome);
+    let fine = match movement.kind {
+        MovementKind::Charge => noted(|step| *step == Step::Charge),
+        MovementKind::Hold => {
+            matches!(payment.request().ask, Ask::Adopt(_))
+                || payment.is_checkout()
+                || noted(|step| *step == Step::Charge)
+        }
+        MovementKind::Capture => {
+            matches!(decided, Some(HoldOutcome::Capture(planned)) if planned.minor() == amount)
+                && noted(|step| matches!(step, Step::Capture { .. }))
+        }
+        MovementKind::Release => {
+            decided.is_some() && noted(|step| matches!(step, Step::Capture { .. } | Step::Release))
+        }
+        MovementKind::Refund => false,
+    };
+    (!fine).then(|| format!("{:?} of {amount} without a note of it", movement.kind))
 }

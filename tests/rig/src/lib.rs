@@ -6,6 +6,7 @@ pub mod demo;
 mod fault;
 mod fleet;
 mod redis;
+mod rest;
 pub mod torture;
 mod works;
 
@@ -13,4 +14,5 @@ pub use books::{Line, Movements, compare};
 pub use fault::FaultPoint;
 pub use fleet::{WorkerCommand, WorkerProcess, holdfast_binary, program_beside};
 pub use redis::{Redis, RedisOptions};
+pub use rest::unrest;
 pub use works::{PARKS, Pace, RESENDS, Works};

@@ -1,22 +1,30 @@
 //! Mixed payments under faults, while workers are killed at random; then the books are compared.
 
+mod asks;
+mod faults;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
-use chip_sandbox::{Effect, Operation, Rule, TestCard, Time};
-use chrono::{SecondsFormat, TimeDelta};
-use holdfast::payment::{PaymentId, State, StateName};
+use chip_sandbox::{TestCard, Time};
+use holdfast::payment::{ParkReason, PaymentId, State, StateName};
+use holdfast::store::{Loaded, Store};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
+use self::asks::Asks;
+pub use self::faults::Hits;
 use crate::books::{Line, compare};
 use crate::fleet::WorkerProcess;
-use crate::works::{PARKS, Pace, RESENDS, Works};
+use crate::rest::unrest;
+use crate::works::{Pace, Works};
 
 /// How long payments may take to settle once faults have stopped.
 const SETTLE: Duration = Duration::from_secs(90);
+/// How long a worker may take to stop.
+const STOP: Duration = Duration::from_secs(10);
 
 /// What to do to the workers.
 #[derive(Debug, Clone)]
@@ -38,10 +46,14 @@ pub struct Plan {
 pub struct Report {
     /// Every payment in both books.
     pub lines: Vec<Line>,
+    /// What is wrong besides: with the store at rest, or with money that belongs to no payment.
+    pub besides: Vec<String>,
     /// How many workers were killed.
     pub kills: usize,
     /// How many calls a fault was applied to.
     pub faults: u64,
+    /// How often each fault was met on each call.
+    pub hits: Hits,
     /// The logs of all workers, for whoever must find out what happened.
     pub logs: PathBuf,
 }
@@ -49,12 +61,11 @@ pub struct Report {
 impl Report {
     /// What differs between the books.
     pub fn problems(&self) -> impl Iterator<Item = String> + '_ {
-        self.lines.iter().flat_map(|line| {
+        let lines = self.lines.iter().flat_map(|line| {
             let id = line.payment.id();
-            line.problems.iter().map(move |problem| {
-                format!("{id}: {problem}\n    {:?}", line.payment)
-            })
-        })
+            line.problems.iter().map(move |problem| format!("{id}: {problem}\n    {:?}", line.payment))
+        });
+        lines.chain(self.besides.iter().cloned())
     }
 
     /// How many payments ended in each state, parked ones by reason.
@@ -74,7 +85,11 @@ impl Report {
     /// How many payments' money moved more than once.
     #[must_use]
     pub fn moved_twice(&self) -> usize {
-        self.lines.iter().filter(|line| line.ledger.takes > 1 || line.ledger.holds > 1).count()
+        let twice = |line: &&Line| {
+            let Line { ledger, .. } = line;
+            ledger.takes > 1 || ledger.holds > 1 || ledger.releases > 1
+        };
+        self.lines.iter().filter(twice).count()
     }
 }
 
@@ -89,12 +104,13 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     };
     let works = Works::start(Pace::QUICK, sandbox, plan.binary.clone()).await?;
     let token = works.sandbox.save_card("payer@test.example").to_string();
-    for rule in faults(plan.seed) {
-        works.sandbox.add_fault(rule);
-    }
+    let asks = Asks { works: &works, token };
     let mut ids = Vec::new();
     for number in 0..plan.payments {
-        ids.push(works.enqueue(&request(number, &token, &works, &mut random)).await?);
+        ids.push(works.enqueue(&asks.request(number, &mut random)?).await?);
+    }
+    for rule in faults::rules(plan.seed) {
+        works.sandbox.add_fault(rule);
     }
     tell(&format!("{} payments enqueued; killing workers", ids.len()));
     let kills = kill_at_random(plan, &works, &ids, &mut random).await?;
@@ -102,95 +118,23 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     tell(&format!("{kills} workers killed; faults are off, waiting for the rest"));
     let rest = workers(&works, "last", plan.workers)?;
     settle(&works, &ids).await?;
+    look_at_the_parked(&works, &ids).await?;
+    settle(&works, &ids).await?;
+    stop(rest).await?;
+
+    let besides = [unrest(&works, &ids).await?, strays(&works, &ids).await?].concat();
     let lines = books(&works, &ids).await?;
-    for mut worker in rest {
-        worker.signal("TERM")?;
-        let status = worker.ended_within(Duration::from_secs(10))?;
-        ensure!(status.is_some_and(|s| s.success()), "a worker did not end well: {}", worker.tail(5));
-    }
-    let faults = works.sandbox.with(|engine, _| {
-        engine.ledger().all_counts().values().map(|counts| counts.faulted).sum()
-    });
-    Ok(Report { lines, kills, faults, logs: works.folder() })
-}
-
-/// What goes wrong at the gateway: everything that a call can meet, on every call that matters.
-fn faults(seed: u64) -> Vec<Rule> {
-    let effects = [
-        Effect::timeout_before_commit(),
-        Effect::timeout_after_commit(),
-        Effect::committed_late(1_500),
-        Effect::status_after_commit(500),
-        Effect::status_before_commit(503),
-        Effect::reset_before_commit(),
-        Effect::reset_after_commit(),
-        Effect::truncated(),
-        Effect::rate_limited(1),
-        Effect::pending(1_200),
-    ];
-    let calls = [
-        (Operation::Create, 0.02),
-        (Operation::Charge, 0.04),
-        (Operation::Capture, 0.04),
-        (Operation::Release, 0.04),
-        (Operation::Cancel, 0.03),
-        (Operation::Retrieve, 0.02),
-    ];
-    let declines = ["insufficient_funds", "do_not_honour", "timeout"];
-    let mut rules = Vec::new();
-    let mut seed = seed;
-    for (operation, probability) in calls {
-        for effect in &effects {
-            let pending = matches!(effect, Effect::Pending(_));
-            if pending && matches!(operation, Operation::Create | Operation::Cancel | Operation::Retrieve) {
-                continue;
-            }
-            seed = seed.wrapping_add(1);
-            rules.push(Rule::on(operation, effect.clone()).probability(probability, seed));
-        }
-    }
-    for code in declines {
-        seed = seed.wrapping_add(1);
-        rules.push(Rule::on(Operation::Charge, Effect::decline(code)).probability(0.02, seed));
-        rules.push(Rule::on(Operation::Capture, Effect::decline(code)).probability(0.02, seed));
-    }
-    rules
-}
-
-fn request(number: usize, token: &str, works: &Works, random: &mut StdRng) -> String {
-    let account = if random.random_bool(0.5) { PARKS } else { RESENDS };
-    let amount = 100 + random.next_u32() % 100_000;
-    let at = |seconds: i64| {
-        let time = works.clock.now() + TimeDelta::seconds(seconds);
-        time.to_rfc3339_opts(SecondsFormat::Millis, true)
-    };
-    let money = format!(r#""money":{{"amount":{amount},"currency":"MYR"}}"#);
-    let customer = r#""customer":{"email":"payer@test.example"}"#;
-    let soon = 2 + i64::from(random.next_u32() % 15);
-    let plan = match random.next_u32() % 4 {
-        0 => format!(r#"{{"capture_at":"{}","capture_amount":{}}}"#, at(soon), amount / 2),
-        1 => format!(r#"{{"release_at":"{}"}}"#, at(soon)),
-        2 => format!(r#"{{"capture_at":"{}","release_at":"{}"}}"#, at(soon), at(soon + 60)),
-        _ => format!(r#"{{"capture_at":"{}"}}"#, at(soon)),
-    };
-    let body = match random.next_u32() % 10 {
-        0..4 => format!(r#""type":"charge",{money},"token":"{token}",{customer}"#),
-        4..7 => format!(
-            r#""type":"authorize",{money},"source":{{"token":"{token}"}},"plan":{plan},{customer}"#
-        ),
-        7..9 => format!(
-            r#""type":"authorize",{money},"source":{{"checkout":{{}}}},"plan":{plan},{customer}"#
-        ),
-        _ => format!(r#""type":"save_card",{customer}"#),
-    };
-    format!(r#"{{"v":1,"account":"{account}","idempotency_key":"torture-{number}",{body}}}"#)
+    let ledger = works.sandbox.ledger();
+    let faults = ledger.all_counts().values().map(|counts| counts.faulted).sum();
+    Ok(Report { lines, besides, kills, faults, hits: faults::hits(&ledger), logs: works.folder() })
 }
 
 fn workers(works: &Works, name: &str, count: usize) -> anyhow::Result<Vec<WorkerProcess>> {
     (0..count).map(|number| works.worker(&format!("{name}-{number}"))).collect()
 }
 
-/// Kills a worker every few hundred milliseconds and starts another one; payers pay meanwhile.
+/// Kills a worker every few hundred milliseconds and starts another one; payers pay and people
+/// give commands meanwhile.
 async fn kill_at_random(
     plan: &Plan,
     works: &Works,
@@ -199,6 +143,7 @@ async fn kill_at_random(
 ) -> anyhow::Result<usize> {
     let mut fleet = workers(works, "first", plan.workers)?;
     let mut kills = 0;
+    let mut commands = 0;
     let end = tokio::time::Instant::now() + plan.faults_for;
     while tokio::time::Instant::now() < end {
         let pause = 150 + u64::from(random.next_u32() % 700);
@@ -208,6 +153,10 @@ async fn kill_at_random(
         kills += 1;
         fleet[victim] = works.worker(&format!("after-{kills}"))?;
         payers_pay(works, ids, random).await?;
+        for _ in 0..1 + ids.len() / 100 {
+            commands += 1;
+            asks::command_some(works, ids, commands, random).await?;
+        }
     }
     for worker in &mut fleet {
         worker.kill()?;
@@ -218,12 +167,17 @@ async fn kill_at_random(
 
 /// Some of the payers who have a link pay; some never will.
 async fn payers_pay(works: &Works, ids: &[PaymentId], random: &mut StdRng) -> anyhow::Result<()> {
-    let page = holdfast::store::Store::list(&works.store, StateName::AwaitingPayer, None, ids.len());
-    for waiting in page.await?.payments {
-        let Some(purchase) = waiting.payment.purchase() else { continue };
+    for waiting in works.store.list(StateName::AwaitingPayer, None, ids.len()).await?.payments {
         if random.random_bool(0.3) {
-            works.sandbox.pay(purchase.id.as_str().parse()?, TestCard::Plain, false);
+            pay(works, &waiting)?;
         }
+    }
+    Ok(())
+}
+
+fn pay(works: &Works, loaded: &Loaded) -> anyhow::Result<()> {
+    if let Some(purchase) = loaded.payment.purchase() {
+        works.sandbox.pay(purchase.id.as_str().parse()?, TestCard::Plain, false);
     }
     Ok(())
 }
@@ -238,9 +192,9 @@ async fn settle(works: &Works, ids: &[PaymentId]) -> anyhow::Result<()> {
             let loaded = works.load(&id).await?;
             match loaded.payment.state() {
                 state if state.name().is_finished() => {}
-                State::Parked { .. } => {}
+                State::Parked { .. } if !loaded.claimed => {}
                 State::AwaitingPayer => {
-                    pay_late(works, &loaded)?;
+                    pay(works, &loaded)?;
                     still.push(id);
                 }
                 _ => still.push(id),
@@ -252,9 +206,26 @@ async fn settle(works: &Works, ids: &[PaymentId]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn pay_late(works: &Works, loaded: &holdfast::store::Loaded) -> anyhow::Result<()> {
-    if let Some(purchase) = loaded.payment.purchase() {
-        works.sandbox.pay(purchase.id.as_str().parse()?, TestCard::Plain, false);
+/// People ask for a look at whatever is parked, twice: it may settle, and nothing moves twice.
+async fn look_at_the_parked(works: &Works, ids: &[PaymentId]) -> anyhow::Result<()> {
+    for key in ["look", "look-again"] {
+        for parked in works.store.list(StateName::Parked, None, ids.len()).await?.payments {
+            asks::give(works, parked.payment.id(), key, &asks::rerun()).await?;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
+}
+
+async fn stop(fleet: Vec<WorkerProcess>) -> anyhow::Result<()> {
+    for mut worker in fleet {
+        worker.signal("TERM")?;
+        let end = tokio::time::Instant::now() + STOP;
+        while worker.ended_within(Duration::ZERO)?.is_none() && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let status = worker.ended_within(Duration::ZERO)?;
+        ensure!(status.is_some_and(|s| s.success()), "a worker did not end well: {}", worker.tail(5));
     }
     Ok(())
 }
@@ -263,8 +234,42 @@ async fn books(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<Line>> {
     let ledger = works.sandbox.ledger();
     let mut lines = Vec::new();
     for id in ids {
-        let payment = works.load(id).await?.payment;
-        lines.push(compare(payment, &ledger, true));
+        let mut line = compare(works.load(id).await?.payment, &ledger, true).beside(&works.sandbox);
+        if let State::Parked { reason, .. } = line.payment.state()
+            && !is_explained(reason)
+        {
+            line.problems.push(format!("parked, and no fault explains why: {reason:?}"));
+        }
+        lines.push(line);
     }
     Ok(lines)
+}
+
+/// Whether faults alone can lead there. Nobody else acts at the gateway, nothing is wrong with the
+/// configuration, and no worker dies of a payment.
+fn is_explained(reason: &ParkReason) -> bool {
+    match reason {
+        ParkReason::OutcomeUnknown
+        | ParkReason::LookUpsExhausted
+        | ParkReason::HoldLost
+        | ParkReason::ReleaseRefused => true,
+        ParkReason::Contradiction { .. }
+        | ParkReason::Refused { .. }
+        | ParkReason::DeclinedForOperator { .. }
+        | ParkReason::GatewayUnreachable
+        | ParkReason::BeforeExpiry
+        | ParkReason::Poison => false,
+    }
+}
+
+/// Money that moved and belongs to no payment.
+async fn strays(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<String>> {
+    let ledger = works.sandbox.ledger();
+    let mut ours: std::collections::BTreeSet<u64> = std::collections::BTreeSet::new();
+    for id in ids {
+        let payment = works.load(id).await?.payment;
+        ours.extend(crate::books::found(&payment, &ledger).iter().map(|movement| movement.seq));
+    }
+    let strays = ledger.movements().iter().filter(|movement| !ours.contains(&movement.seq));
+    Ok(strays.map(|movement| format!("money of no payment: {movement:?}")).collect())
 }

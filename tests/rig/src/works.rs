@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use chip_sandbox::{Config, Sandbox};
 use holdfast::clock::Clock;
-use holdfast::payment::{Payment, PaymentId, Request, StateName};
+use holdfast::payment::{Payment, PaymentId, Request, StateName, Timestamp};
 use holdfast::store::redis::{Profile, RedisStore, Settings};
 use holdfast::store::{Created, Loaded, Store};
 use tempfile::TempDir;
@@ -101,12 +101,16 @@ impl Works {
         self.folder.path().to_owned()
     }
 
-    /// Records a request given as JSON.
+    /// Records a request given as JSON, due now.
     pub async fn enqueue(&self, json: &str) -> anyhow::Result<PaymentId> {
+        self.enqueue_due(json, self.clock.now()).await
+    }
+
+    /// Records a request given as JSON, due at a moment.
+    pub async fn enqueue_due(&self, json: &str, due: Timestamp) -> anyhow::Result<PaymentId> {
         let request = Request::from_json(json.as_bytes())?;
-        let now = self.clock.now();
-        let payment = Payment::new(request, now)?;
-        match self.store.create(&payment, now).await? {
+        let payment = Payment::new(request, self.clock.now())?;
+        match self.store.create(&payment, due).await? {
             Created::New => Ok(payment.id().clone()),
             Created::Existing(_) | Created::Conflict => anyhow::bail!("the key is taken"),
         }

@@ -39,6 +39,9 @@ async fn main() -> anyhow::Result<()> {
     for (state, count) in report.states() {
         println!("{count:>7}  {state}");
     }
+    for ((call, fault), count) in &report.hits {
+        println!("{count:>7}  {call} {fault}");
+    }
     let problems: Vec<_> = report.problems().collect();
     for problem in &problems {
         println!("{problem}");

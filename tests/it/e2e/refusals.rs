@@ -1,0 +1,71 @@
+//! What a worker refuses to start with: it says why and what to do, and ends.
+
+use std::time::Duration;
+
+use holdfast_rig::{Pace, Redis, RedisOptions, Works};
+
+use super::stage::works;
+
+/// Connecting may be tried for a while before it is given up.
+const REFUSED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Starts a worker with these settings; it must end by itself, fail, and say all of `told`.
+async fn refuses(settings: &[(&str, &str)], told: &[&str]) {
+    let (mut works, _) = works(Pace::QUICK).await;
+    for (name, value) in settings {
+        works.set(name, *value);
+    }
+    assert_refused(&works, told);
+}
+
+fn assert_refused(works: &Works, told: &[&str]) {
+    let mut worker = works.worker("refused").unwrap();
+    let ended = worker.ended_within(REFUSED_WITHIN).unwrap();
+    let said = worker.tail(1_000);
+    assert!(ended.is_some(), "it goes on working: {said}");
+    assert!(ended.is_some_and(|status| !status.success()), "it ended as if all were well: {said}");
+    for words in told {
+        assert!(said.contains(words), "nothing of {words:?} in: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_does_not_start_on_a_redis_that_throws_payments_away() {
+    let options = RedisOptions { eviction: "allkeys-lru", ..RedisOptions::default() };
+    let redis = Redis::start(options).await.unwrap();
+    let told = ["maxmemory-policy", "allkeys-lru", "CONFIG SET maxmemory-policy noeviction"];
+    refuses(&[("HOLDFAST__REDIS__URL", &redis.url())], &told).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_does_not_start_on_a_redis_that_may_forget_its_last_second() {
+    let options = RedisOptions { append_fsync: "everysec", ..RedisOptions::default() };
+    let redis = Redis::start(options).await.unwrap();
+    let told = ["solo", "appendfsync", "everysec", "always"];
+    refuses(&[("HOLDFAST__REDIS__URL", &redis.url())], &told).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_account_does_not_start_on_the_profile_for_development() {
+    let settings = [
+        ("HOLDFAST__REDIS__DURABILITY", "dev"),
+        ("HOLDFAST__ACCOUNTS__HOTEL__MODE", "live"),
+        ("HOLDFAST__ACCOUNTS__HOTEL__BASE_URL", "https://gate.test.example/api/v1/"),
+    ];
+    refuses(&settings, &["redis.durability", "accounts.hotel is live", "use solo"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_period_that_a_call_can_outlast_is_refused() {
+    let settings = [("HOLDFAST__POLICY__QUIET_MS", "700")];
+    refuses(&settings, &["policy.quiet_ms", "700", "must be longer", "set it above"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_redis_says_so_and_ends() {
+    let settings = [
+        ("HOLDFAST__REDIS__URL", "unix:///nowhere/redis.sock"),
+        ("HOLDFAST__REDIS__CONNECT_TIMEOUT_MS", "500"),
+    ];
+    refuses(&settings, &["Redis cannot be reached", "Is it running"]).await;
+}
