@@ -22,10 +22,18 @@ pub enum TelemetryError {
     Twice,
 }
 
-/// Writes logs to standard error from now on.
+/// Writes logs to standard error from now on, panics among them.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
     let subscriber = subscriber(log, std::io::stderr)?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| TelemetryError::Twice)?;
+    std::panic::set_hook(Box::new(|panic| log_panic(panic.location())));
+    Ok(())
+}
+
+/// Where it happened and no more: the text of a panic may quote what no log may hold.
+fn log_panic(location: Option<&std::panic::Location<'_>>) {
+    let location = location.map(ToString::to_string);
+    tracing::error!(location, "a panic: this is a fault of Holdfast, please report the location");
 }
 
 /// What writes logs to `writer`.
@@ -59,4 +67,43 @@ pub fn check_filter(filter: &str) -> Result<(), String> {
 
 fn unusable(filter: &str) -> String {
     format!("{filter:?} is no filter; write a level such as info, or holdfast=debug,info")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_logged_with_its_place_and_without_its_text() {
+        let lines = Lines::default();
+        let log = Log { format: LogFormat::Json, filter: "info".to_owned() };
+        let writer = lines.clone();
+        let subscriber = subscriber(&log, move || writer.clone()).unwrap();
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|panic| log_panic(panic.location())));
+        let panicked = tracing::subscriber::with_default(subscriber, || {
+            std::panic::catch_unwind(|| panic!("the card is 4444333322221111"))
+        });
+        std::panic::set_hook(others);
+        assert!(panicked.is_err());
+        let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(logged.contains("src/telemetry.rs:"), "{logged}");
+        assert!(logged.contains("ERROR") && !logged.contains("4444"), "{logged}");
+    }
 }

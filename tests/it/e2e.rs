@@ -1,10 +1,14 @@
 //! The built worker binary, from outside: real processes, a real Redis, real HTTP; the sandbox's
 //! ledger is the judge. These tests run one at a time (`.config/nextest.toml`).
 
+#![allow(clippy::unwrap_used, reason = "what these tests share is test code as well")]
+
 mod crowd;
+mod oracle;
 mod random_kills;
 mod redis_trouble;
 mod refusals;
+mod secrets;
 mod stage;
 mod stop;
 mod takeover;

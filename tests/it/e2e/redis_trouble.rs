@@ -11,7 +11,12 @@ use super::stage::{
     arrived, arrived_for, assert_alive, assert_paid_once, charges, until_arrived, until_paid, works,
 };
 
-const PACE: Pace = Pace { lease_ms: 10_000, deadline_ms: 8_000, quiet_ms: 20_000, concurrency: 32 };
+const PACE: Pace = Pace {
+    lease_ms: 10_000,
+    deadline_ms: 8_000,
+    quiet_ms: 20_000,
+    concurrency: 32,
+};
 
 /// An installation whose workers reach Redis through a point where things go wrong.
 async fn works_behind(pace: Pace) -> (Works, String, FaultPoint) {
@@ -26,14 +31,20 @@ async fn assert_heard_at_once(works: &Works, ids: &[PaymentId]) {
     assert_paid_once(works, ids).await;
     for id in ids {
         assert_eq!(arrived_for(works, id, Operation::Charge).await, 1);
-        assert_eq!(arrived_for(works, id, Operation::Retrieve).await, 0, "it was looked up");
+        assert_eq!(
+            arrived_for(works, id, Operation::Retrieve).await,
+            0,
+            "it was looked up"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_connection_to_redis_cuts_off_no_call_and_ends_no_worker() {
     let (works, token, point) = works_behind(PACE).await;
-    works.sandbox.add_fault(Rule::on(Operation::Charge, Effect::Latency(1_500)));
+    works
+        .sandbox
+        .add_fault(Rule::on(Operation::Charge, Effect::Latency(1_500)));
     let ids = charges(&works, PARKS, "cut", 48, &token).await;
     let mut workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
     until_arrived(&works, Operation::Charge, 20).await;
@@ -46,7 +57,9 @@ async fn a_dropped_connection_to_redis_cuts_off_no_call_and_ends_no_worker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_break_again_and_again_change_no_effect() {
     let (works, token, point) = works_behind(PACE).await;
-    works.sandbox.add_fault(Rule::on(Operation::Charge, Effect::Latency(300)));
+    works
+        .sandbox
+        .add_fault(Rule::on(Operation::Charge, Effect::Latency(300)));
     let ids = charges(&works, PARKS, "cuts", 150, &token).await;
     let mut workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
     until_arrived(&works, Operation::Charge, 5).await;
@@ -63,7 +76,9 @@ async fn connections_that_break_again_and_again_change_no_effect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_of_redis_slower_than_a_second_cut_off_no_call_and_end_no_worker() {
     let (works, token, point) = works_behind(PACE).await;
-    works.sandbox.add_fault(Rule::on(Operation::Charge, Effect::Latency(500)));
+    works
+        .sandbox
+        .add_fault(Rule::on(Operation::Charge, Effect::Latency(500)));
     let mut workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
     let warm = charges(&works, PARKS, "warm", 2, &token).await;
     until_paid(&works, warm.len()).await;
@@ -76,8 +91,14 @@ async fn replies_of_redis_slower_than_a_second_cut_off_no_call_and_end_no_worker
 
 /// Charges on their way, and two workers on them. Nothing is sent a second time by policy: a
 /// payment whose call was noted and never made would be parked, and not paid.
-async fn under_load(works: &Works, count: usize, token: &str) -> ([WorkerProcess; 2], Vec<PaymentId>) {
-    works.sandbox.add_fault(Rule::on(Operation::Charge, Effect::Latency(400)));
+async fn under_load(
+    works: &Works,
+    count: usize,
+    token: &str,
+) -> ([WorkerProcess; 2], Vec<PaymentId>) {
+    works
+        .sandbox
+        .add_fault(Rule::on(Operation::Charge, Effect::Latency(400)));
     let ids = charges(works, PARKS, "load", count, token).await;
     let workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
     until_arrived(works, Operation::Charge, 10).await;
@@ -109,7 +130,10 @@ async fn redis_away_for_thirty_seconds_under_load_loses_nothing() {
     assert!(before < ids.len(), "all was over before Redis went away");
     sleep(Duration::from_secs(29)).await;
     let meanwhile = arrived(&works, Operation::Charge);
-    assert_eq!(meanwhile, before, "something was charged that could not be noted");
+    assert_eq!(
+        meanwhile, before,
+        "something was charged that could not be noted"
+    );
     workers.iter_mut().for_each(assert_alive);
     works.redis.start_again().await.unwrap();
     until_paid(&works, ids.len()).await;

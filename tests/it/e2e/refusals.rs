@@ -23,7 +23,10 @@ fn assert_refused(works: &Works, told: &[&str]) {
     let ended = worker.ended_within(REFUSED_WITHIN).unwrap();
     let said = worker.tail(1_000);
     assert!(ended.is_some(), "it goes on working: {said}");
-    assert!(ended.is_some_and(|status| !status.success()), "it ended as if all were well: {said}");
+    assert!(
+        ended.is_some_and(|status| !status.success()),
+        "it ended as if all were well: {said}"
+    );
     for words in told {
         assert!(said.contains(words), "nothing of {words:?} in: {said}");
     }
@@ -31,15 +34,25 @@ fn assert_refused(works: &Works, told: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_does_not_start_on_a_redis_that_throws_payments_away() {
-    let options = RedisOptions { eviction: "allkeys-lru", ..RedisOptions::default() };
+    let options = RedisOptions {
+        eviction: "allkeys-lru",
+        ..RedisOptions::default()
+    };
     let redis = Redis::start(options).await.unwrap();
-    let told = ["maxmemory-policy", "allkeys-lru", "CONFIG SET maxmemory-policy noeviction"];
+    let told = [
+        "maxmemory-policy",
+        "allkeys-lru",
+        "CONFIG SET maxmemory-policy noeviction",
+    ];
     refuses(&[("HOLDFAST__REDIS__URL", &redis.url())], &told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_does_not_start_on_a_redis_that_may_forget_its_last_second() {
-    let options = RedisOptions { append_fsync: "everysec", ..RedisOptions::default() };
+    let options = RedisOptions {
+        append_fsync: "everysec",
+        ..RedisOptions::default()
+    };
     let redis = Redis::start(options).await.unwrap();
     let told = ["solo", "appendfsync", "everysec", "always"];
     refuses(&[("HOLDFAST__REDIS__URL", &redis.url())], &told).await;
@@ -50,15 +63,26 @@ async fn a_live_account_does_not_start_on_the_profile_for_development() {
     let settings = [
         ("HOLDFAST__REDIS__DURABILITY", "dev"),
         ("HOLDFAST__ACCOUNTS__HOTEL__MODE", "live"),
-        ("HOLDFAST__ACCOUNTS__HOTEL__BASE_URL", "https://gate.test.example/api/v1/"),
+        (
+            "HOLDFAST__ACCOUNTS__HOTEL__BASE_URL",
+            "https://gate.test.example/api/v1/",
+        ),
     ];
-    refuses(&settings, &["redis.durability", "accounts.hotel is live", "use solo"]).await;
+    refuses(
+        &settings,
+        &["redis.durability", "accounts.hotel is live", "use solo"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_period_that_a_call_can_outlast_is_refused() {
     let settings = [("HOLDFAST__POLICY__QUIET_MS", "700")];
-    refuses(&settings, &["policy.quiet_ms", "700", "must be longer", "set it above"]).await;
+    refuses(
+        &settings,
+        &["policy.quiet_ms", "700", "must be longer", "set it above"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,8 +68,14 @@ pub(super) async fn charges_within(
     window: &Window,
 ) -> Vec<PaymentId> {
     let text = |time: Timestamp| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let after = window.until.map(|until| format!(r#","not_after":"{}""#, text(until)));
-    let times = format!(r#","not_before":"{}"{}}}"#, text(window.from), after.unwrap_or_default());
+    let after = window
+        .until
+        .map(|until| format!(r#","not_after":"{}""#, text(until)));
+    let times = format!(
+        r#","not_before":"{}"{}}}"#,
+        text(window.from),
+        after.unwrap_or_default()
+    );
     let requests = (0..count).map(|number| {
         let body = charge(PARKS, &format!("{keys}-{number}"), token);
         format!("{}{times}", body.strip_suffix('}').unwrap())
@@ -92,7 +98,9 @@ async fn record(
 
 /// Says what the workers last logged when a test fails.
 pub(super) fn logs(works: &Works) -> String {
-    let files = std::fs::read_dir(works.folder()).unwrap().map(|entry| entry.unwrap().path());
+    let files = std::fs::read_dir(works.folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let logs = files.filter(|path| path.extension().is_some_and(|ending| ending == "log"));
     logs.map(|path| {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -108,14 +116,20 @@ pub(super) fn logs(works: &Works) -> String {
 pub(super) async fn until(works: &Works, what: &str, mut came: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !came().await {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}\n{}", logs(works));
+        assert!(
+            Instant::now() < end,
+            "{what}: not within {PATIENCE:?}\n{}",
+            logs(works)
+        );
         sleep(STEP).await;
     }
 }
 
 /// How many requests of an operation arrived at the gateway.
 pub(super) fn arrived(works: &Works, operation: Operation) -> usize {
-    let arrived = works.sandbox.with(|engine, _| engine.ledger().counts(operation).arrived);
+    let arrived = works
+        .sandbox
+        .with(|engine, _| engine.ledger().counts(operation).arrived);
     usize::try_from(arrived).unwrap()
 }
 
@@ -127,8 +141,12 @@ pub(super) async fn until_arrived(works: &Works, operation: Operation, count: us
 
 /// How many payments are in a state.
 pub(super) async fn count_in(works: &Works, state: StateName) -> usize {
-    let stats = works.store.stats().await.unwrap();
-    let count = stats.by_state.iter().find(|(name, _)| *name == state).map_or(0, |(_, n)| *n);
+    let held = works.store.stats().await.unwrap();
+    let count = held
+        .by_state
+        .iter()
+        .find(|(name, _)| *name == state)
+        .map_or(0, |(_, n)| *n);
     usize::try_from(count).unwrap()
 }
 
@@ -154,8 +172,18 @@ pub(super) async fn assert_paid_once(works: &Works, ids: &[PaymentId]) {
     let ledger = works.sandbox.ledger();
     for loaded in load_all(works, ids).await {
         let line = compare(loaded.payment, &ledger, true);
-        assert!(line.problems.is_empty(), "{:?}: {:?}", line.problems, line.payment);
-        assert_eq!(line.payment.state().name(), StateName::Paid, "{:?}", line.payment);
+        assert!(
+            line.problems.is_empty(),
+            "{:?}: {:?}",
+            line.problems,
+            line.payment
+        );
+        assert_eq!(
+            line.payment.state().name(),
+            StateName::Paid,
+            "{:?}",
+            line.payment
+        );
         assert_eq!(line.ledger.takes, 1, "{:?}", line.payment);
     }
 }
@@ -164,11 +192,17 @@ pub(super) async fn assert_paid_once(works: &Works, ids: &[PaymentId]) {
 pub(super) async fn arrived_for(works: &Works, id: &PaymentId, operation: Operation) -> usize {
     let payment = works.load(id).await.unwrap().payment;
     let purchase = payment.purchase().unwrap().id.as_str().parse().unwrap();
-    works.sandbox.with(|engine, _| engine.ledger().requests_of(purchase, operation).len())
+    works
+        .sandbox
+        .with(|engine, _| engine.ledger().requests_of(purchase, operation).len())
 }
 
 /// The worker was not ended by anything.
 pub(super) fn assert_alive(worker: &mut WorkerProcess) {
     let ended = worker.ended_within(Duration::ZERO).unwrap();
-    assert!(ended.is_none(), "a worker ended ({ended:?}): {}", worker.tail(10));
+    assert!(
+        ended.is_none(),
+        "a worker ended ({ended:?}): {}",
+        worker.tail(10)
+    );
 }

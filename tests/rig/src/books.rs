@@ -38,7 +38,10 @@ impl Line {
     /// and a card that is reported saved is the one that the gateway saved.
     #[must_use]
     pub fn beside(mut self, sandbox: &Sandbox) -> Self {
-        let Some(id) = self.payment.purchase().and_then(|known| known.id.as_str().parse().ok())
+        let Some(id) = self
+            .payment
+            .purchase()
+            .and_then(|known| known.id.as_str().parse().ok())
         else {
             return self;
         };
@@ -46,10 +49,14 @@ impl Line {
         let sealed = matches!(status, Some(Status::Cancelled | Status::Expired));
         match self.payment.state() {
             State::Failed(_) if !sealed => {
-                self.problems.push(format!("reported failed, and the purchase is {status:?}"));
+                self.problems
+                    .push(format!("reported failed, and the purchase is {status:?}"));
             }
-            State::Saved(token) if (status, token.as_str()) != (Some(Status::Preauthorized), &id.to_string()) => {
-                self.problems.push(format!("reported saved, and the purchase is {status:?}"));
+            State::Saved(token)
+                if (status, token.as_str()) != (Some(Status::Preauthorized), &id.to_string()) =>
+            {
+                self.problems
+                    .push(format!("reported saved, and the purchase is {status:?}"));
             }
             _ => {}
         }
@@ -69,13 +76,19 @@ pub fn compare(payment: Payment, ledger: &Ledger, settled: bool) -> Line {
         problems.extend(unasked(&payment, movement));
         problems.extend(unnoted(&payment, movement));
     }
-    Line { payment, ledger: moved, problems }
+    Line {
+        payment,
+        ledger: moved,
+        problems,
+    }
 }
 
 /// Everything that moved for this payment: under its reference, on whichever purchase, and on its
 /// purchase, under whichever reference.
 pub(crate) fn found<'a>(payment: &Payment, ledger: &'a Ledger) -> Vec<&'a Movement> {
-    let purchase = payment.purchase().and_then(|known| known.id.as_str().parse::<Uuid>().ok());
+    let purchase = payment
+        .purchase()
+        .and_then(|known| known.id.as_str().parse::<Uuid>().ok());
     let mut found = ledger.movements_for_reference(payment.id().as_str());
     found.extend(purchase.into_iter().flat_map(|id| ledger.movements_of(id)));
     found.sort_by_key(|movement| movement.seq);
@@ -139,7 +152,10 @@ fn effects(moved: &Movements, problems: &mut Vec<String>) {
 fn report(payment: &Payment, moved: &Movements, settled: bool, problems: &mut Vec<String>) {
     match payment.state() {
         State::Paid(money) if moved.takes != 1 || moved.taken_minor != money.amount.minor() => {
-            problems.push(format!("reported paid {money}, taken {}", moved.taken_minor));
+            problems.push(format!(
+                "reported paid {money}, taken {}",
+                moved.taken_minor
+            ));
         }
         State::Failed(_) | State::Released | State::Saved(_) if moved.takes != 0 => {
             problems.push("money was taken, and reported that it was not".to_owned());
@@ -153,7 +169,10 @@ fn report(payment: &Payment, moved: &Movements, settled: bool, problems: &mut Ve
         _ => {}
     }
     if payment.is_finished() && moved.reserved_minor != 0 {
-        problems.push(format!("funds are still reserved, and reported {}", payment.state().name()));
+        problems.push(format!(
+            "funds are still reserved, and reported {}",
+            payment.state().name()
+        ));
     }
 }
 
@@ -162,7 +181,8 @@ fn unasked(payment: &Payment, movement: &Movement) -> Option<String> {
     use MovementKind::{Capture, Charge, Hold, Refund, Release};
     let ask = &payment.request().ask;
     let fits = match (ask, movement.kind) {
-        (Ask::Charge(_), Charge) | (Ask::Authorize(_) | Ask::Adopt(_), Hold | Capture | Release) => true,
+        (Ask::Charge(_), Charge)
+        | (Ask::Authorize(_) | Ask::Adopt(_), Hold | Capture | Release) => true,
         (_, Hold | Capture | Charge | Release | Refund) => false,
     };
     let asked = payment.request().money();
@@ -178,7 +198,9 @@ fn unasked(payment: &Payment, movement: &Movement) -> Option<String> {
     let used = movement.token.map(|token| token.to_string());
     let what = match movement.kind {
         kind if !fits => format!("{kind:?} of what is no such thing"),
-        Hold | Charge if movement.amount != amount => format!("asked {amount}, moved {}", movement.amount),
+        Hold | Charge if movement.amount != amount => {
+            format!("asked {amount}, moved {}", movement.amount)
+        }
         Capture if movement.amount > amount => format!("asked {amount}, taken {}", movement.amount),
         Hold | Charge if card.is_some_and(|card| used.as_deref() != Some(card.as_str())) => {
             "another card than was asked for".to_owned()
@@ -214,4 +236,52 @@ fn unnoted(payment: &Payment, movement: &Movement) -> Option<String> {
         MovementKind::Refund => false,
     };
     (!fine).then(|| format!("{:?} of {amount} without a note of it", movement.kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn movements(kinds: &[(MovementKind, i64)]) -> Vec<Movement> {
+        let movement = |(seq, (kind, amount)): (u64, &(MovementKind, i64))| Movement {
+            seq,
+            at_ms: 0,
+            kind: *kind,
+            purchase_id: Uuid::from_u128(1),
+            reference: Arc::from("r"),
+            amount: *amount,
+            currency: Arc::from("MYR"),
+            token: None,
+            is_test: true,
+        };
+        (1..).zip(kinds).map(movement).collect()
+    }
+
+    fn problems(kinds: &[(MovementKind, i64)]) -> Vec<String> {
+        let movements = movements(kinds);
+        let mut problems = Vec::new();
+        effects(&sum(&movements.iter().collect::<Vec<_>>()), &mut problems);
+        problems
+    }
+
+    #[test]
+    fn one_purchase_captured_after_its_release_is_found_out() {
+        use MovementKind::{Capture, Hold, Release};
+        let double = problems(&[(Hold, 1500), (Release, 1500), (Capture, 1500)]);
+        assert_eq!(
+            double,
+            [
+                "both taken and given back",
+                "more was taken and given back than was reserved"
+            ]
+        );
+        let too_much = problems(&[(Hold, 1500), (Capture, 1000), (Release, 1500)]);
+        assert_eq!(
+            too_much,
+            ["more was taken and given back than was reserved"]
+        );
+        assert!(problems(&[(Hold, 1500), (Capture, 1000), (Release, 500)]).is_empty());
+    }
 }

@@ -22,7 +22,9 @@ pub async fn unrest(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<Stri
     let unfinished = states.values().filter(|state| !state.is_finished()).count();
     let due = works.store.stats().await?.unfinished;
     if due != u64::try_from(unfinished)? {
-        problems.push(format!("{unfinished} are unfinished, {due} are in the due index"));
+        problems.push(format!(
+            "{unfinished} are unfinished, {due} are in the due index"
+        ));
     }
     problems.extend(of_the_index(works, &states).await?);
     Ok(problems)
@@ -57,7 +59,10 @@ async fn of_the_index(
         loop {
             let page = works.store.list(state, cursor.as_ref(), 500).await?;
             for loaded in page.payments {
-                listed.entry(loaded.payment.id().clone()).or_default().push(state);
+                listed
+                    .entry(loaded.payment.id().clone())
+                    .or_default()
+                    .push(state);
             }
             cursor = page.next;
             if cursor.is_none() {
@@ -71,6 +76,10 @@ async fn of_the_index(
             problems.push(format!("{id}: it is {state} and listed as {found:?}"));
         }
     }
-    problems.extend(listed.into_keys().map(|id| format!("{id}: nobody asked for it")));
+    problems.extend(
+        listed
+            .into_keys()
+            .map(|id| format!("{id}: nobody asked for it")),
+    );
     Ok(problems)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use chip_sandbox::{TestCard, Time};
-use holdfast::payment::{ParkReason, PaymentId, State, StateName};
+use holdfast::payment::{Command, ParkReason, PaymentId, State, StateName};
 use holdfast::store::{Loaded, Store};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -23,6 +23,8 @@ use crate::works::{Pace, Works};
 
 /// How long payments may take to settle once faults have stopped.
 const SETTLE: Duration = Duration::from_secs(90);
+/// When the workers give up looking: before the payments must have settled.
+const GIVE_UP_MS: &str = "12000";
 /// How long a worker may take to stop.
 const STOP: Duration = Duration::from_secs(10);
 
@@ -102,7 +104,8 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
         silence_cap: Duration::from_secs(3),
         ..chip_sandbox::Config::default()
     };
-    let works = Works::start(Pace::QUICK, sandbox, plan.binary.clone()).await?;
+    let mut works = Works::start(Pace::QUICK, sandbox, plan.binary.clone()).await?;
+    works.set("HOLDFAST__POLICY__LOOKUP__GIVE_UP_AFTER_MS", GIVE_UP_MS);
     let token = works.sandbox.save_card("payer@test.example").to_string();
     let asks = Asks { works: &works, token };
     let mut ids = Vec::new();
@@ -153,7 +156,7 @@ async fn kill_at_random(
         kills += 1;
         fleet[victim] = works.worker(&format!("after-{kills}"))?;
         payers_pay(works, ids, random).await?;
-        for _ in 0..1 + ids.len() / 100 {
+        for _ in 0..=ids.len() / 100 {
             commands += 1;
             asks::command_some(works, ids, commands, random).await?;
         }
@@ -165,11 +168,13 @@ async fn kill_at_random(
     Ok(kills)
 }
 
-/// Some of the payers who have a link pay; some never will.
+/// Some of the payers who have a link pay; some are told that it is over.
 async fn payers_pay(works: &Works, ids: &[PaymentId], random: &mut StdRng) -> anyhow::Result<()> {
     for waiting in works.store.list(StateName::AwaitingPayer, None, ids.len()).await?.payments {
-        if random.random_bool(0.3) {
-            pay(works, &waiting)?;
+        match random.next_u32() % 10 {
+            0..2 => pay(works, &waiting)?,
+            2 => asks::give(works, waiting.payment.id(), "no-more", &Command::Cancel).await?,
+            _ => {}
         }
     }
     Ok(())

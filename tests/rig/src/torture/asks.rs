@@ -21,40 +21,49 @@ pub(super) struct Asks<'a> {
 impl Asks<'_> {
     /// One request of some kind, as JSON.
     pub(super) fn request(&self, number: usize, random: &mut StdRng) -> anyhow::Result<String> {
-        let account = if random.random_bool(0.5) { PARKS } else { RESENDS };
+        let account = if random.random_bool(0.5) {
+            PARKS
+        } else {
+            RESENDS
+        };
         let amount = 100 + random.next_u32() % 100_000;
         let token = &self.token;
         let money = format!(r#""money":{{"amount":{amount},"currency":"MYR"}}"#);
         let customer = r#""customer":{"email":"payer@test.example"}"#;
         let plan = self.plan(amount, random);
         let body = match random.next_u32() % 20 {
-            0..7 => format!(r#""type":"charge",{money},"token":"{token}",{customer}"#),
-            7..9 => {
+            0..6 => format!(r#""type":"charge",{money},"token":"{token}",{customer}"#),
+            6..8 => {
                 let (from, until) = (self.at(1), self.at(4));
                 format!(
                     r#""type":"charge",{money},"token":"{token}",{customer},"not_before":"{from}","not_after":"{until}""#
                 )
             }
-            9..14 => format!(
+            8..12 => format!(
                 r#""type":"authorize",{money},"source":{{"token":"{token}"}},"plan":{plan},{customer}"#
             ),
-            14..16 => {
+            12..14 => {
                 let held = hold_elsewhere(self.works, &self.token, amount)?;
                 format!(r#""type":"adopt",{money},"purchase":"{held}","plan":{plan}"#)
             }
-            16..18 => format!(
+            14..18 => format!(
                 r#""type":"authorize",{money},"source":{{"checkout":{{}}}},"plan":{plan},{customer}"#
             ),
             _ => format!(r#""type":"save_card",{customer}"#),
         };
-        Ok(format!(r#"{{"v":1,"account":"{account}","idempotency_key":"torture-{number}",{body}}}"#))
+        Ok(format!(
+            r#"{{"v":1,"account":"{account}","idempotency_key":"torture-{number}",{body}}}"#
+        ))
     }
 
     fn plan(&self, amount: u32, random: &mut StdRng) -> String {
         let soon = 2 + i64::from(random.next_u32() % 15);
         let (soon, later) = (self.at(soon), self.at(soon + 60));
         match random.next_u32() % 4 {
-            0 => format!(r#"{{"capture_at":"{soon}","capture_amount":{}}}"#, amount / 2),
+            0 => format!(
+                r#"{{"capture_at":"{soon}","capture_amount":{}}}"#,
+                amount / 2
+            ),
             1 => format!(r#"{{"release_at":"{soon}"}}"#),
             2 => format!(r#"{{"capture_at":"{soon}","release_at":"{later}"}}"#),
             _ => format!(r#"{{"capture_at":"{soon}"}}"#),
@@ -76,14 +85,21 @@ fn hold_elsewhere(works: &Works, token: &str, amount: u32) -> anyhow::Result<Str
     });
     let made = call(works, "purchases/", &purchase)?;
     let id = made["id"].as_str().context("a purchase")?.to_owned();
-    let held = call(works, &format!("purchases/{id}/charge/"), &json!({"recurring_token": token}))?;
+    let held = call(
+        works,
+        &format!("purchases/{id}/charge/"),
+        &json!({"recurring_token": token}),
+    )?;
     anyhow::ensure!(held["status"] == "hold", "no hold: {held}");
     Ok(id)
 }
 
 fn call(works: &Works, path: &str, body: &Value) -> anyhow::Result<Value> {
     let request = Request::api("POST", path, DEFAULT_SECRET_KEY, body.to_string());
-    match works.sandbox.with(|engine, now_ms| engine.handle(now_ms, request)) {
+    match works
+        .sandbox
+        .with(|engine, now_ms| engine.handle(now_ms, request))
+    {
         Step::Answer(response) => Ok(serde_json::from_str(&response.body)?),
         Step::Working { .. } => anyhow::bail!("the acquirer is busy with {:?}", Operation::Charge),
     }
@@ -100,7 +116,11 @@ pub(super) async fn command_some(
     let command = match random.next_u32() % 5 {
         0 => Command::Capture { amount: None },
         1 => Command::Release,
-        2 => Command::Reschedule { capture_at: Some(soon), capture_amount: None, release_at: None },
+        2 => Command::Reschedule {
+            capture_at: Some(soon),
+            capture_amount: None,
+            release_at: None,
+        },
         3 => Command::Cancel,
         _ => rerun(),
     };
@@ -110,7 +130,10 @@ pub(super) async fn command_some(
 
 /// A look at a payment, asked for by a person.
 pub(super) fn rerun() -> Command {
-    Command::Rerun { reason: "torture".to_owned(), actor: "nobody".to_owned() }
+    Command::Rerun {
+        reason: "torture".to_owned(),
+        actor: "nobody".to_owned(),
+    }
 }
 
 pub(super) async fn give(

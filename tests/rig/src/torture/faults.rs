@@ -14,7 +14,7 @@ const CALLS: [(Operation, f64); 6] = [
     (Operation::Retrieve, 0.02),
 ];
 const DECLINES: [&str; 3] = ["insufficient_funds", "do_not_honour", "timeout"];
-/// Each effect is met once for certain by the calls of this place and every second one after it.
+/// The first call that meets a fault for certain; every second one after it meets the next.
 const FIRST: u64 = 2;
 
 fn effects() -> [(&'static str, Effect); 10] {
@@ -27,7 +27,7 @@ fn effects() -> [(&'static str, Effect); 10] {
         ("reset_before_commit", Effect::reset_before_commit()),
         ("reset_after_commit", Effect::reset_after_commit()),
         ("truncated", Effect::truncated()),
-        // A 429 is a status without a commit as well; it is the last of its name to be certain.
+        // A 429 goes by the same name: a status, and no commit.
         ("status_before_commit", Effect::rate_limited(1)),
         ("pending", Effect::pending(1_200)),
     ]
@@ -35,8 +35,10 @@ fn effects() -> [(&'static str, Effect); 10] {
 
 /// Whether an effect means something on a call.
 fn fits(operation: Operation, effect: &Effect) -> bool {
-    let goes_to_acquirer =
-        matches!(operation, Operation::Charge | Operation::Capture | Operation::Release);
+    let goes_to_acquirer = matches!(
+        operation,
+        Operation::Charge | Operation::Capture | Operation::Release
+    );
     goes_to_acquirer || !matches!(effect, Effect::Pending(_))
 }
 
@@ -48,7 +50,10 @@ pub(super) fn rules(seed: u64) -> Vec<Rule> {
     let mut seed = seed;
     for (operation, probability) in CALLS {
         let mut nth = FIRST;
-        for (_, effect) in effects().into_iter().filter(|(_, effect)| fits(operation, effect)) {
+        for (_, effect) in effects()
+            .into_iter()
+            .filter(|(_, effect)| fits(operation, effect))
+        {
             seed = seed.wrapping_add(1);
             certain.push(Rule::on(operation, effect.clone()).nth(nth));
             chance.push(Rule::on(operation, effect).probability(probability, seed));
@@ -58,7 +63,7 @@ pub(super) fn rules(seed: u64) -> Vec<Rule> {
     for code in DECLINES {
         for operation in [Operation::Charge, Operation::Capture] {
             seed = seed.wrapping_add(1);
-            chance.push(Rule::on(operation, Effect::decline(code)).probability(0.02, seed));
+            chance.push(Rule::on(operation, Effect::decline(code)).probability(0.03, seed));
         }
     }
     certain.append(&mut chance);
@@ -72,13 +77,18 @@ pub type Hits = BTreeMap<(String, &'static str), usize>;
 pub(super) fn hits(ledger: &Ledger) -> Hits {
     let mut hits = Hits::new();
     for (operation, _) in CALLS {
-        for (name, _) in effects().into_iter().filter(|(_, effect)| fits(operation, effect)) {
+        for (name, _) in effects()
+            .into_iter()
+            .filter(|(_, effect)| fits(operation, effect))
+        {
             hits.insert((format!("{operation:?}"), name), 0);
         }
     }
     for request in ledger.requests() {
         for name in &request.faults {
-            *hits.entry((format!("{:?}", request.operation), *name)).or_default() += 1;
+            *hits
+                .entry((format!("{:?}", request.operation), *name))
+                .or_default() += 1;
         }
     }
     hits
