@@ -36,6 +36,7 @@ torture: redis
 	$(CARGO) build --release --bins -p holdfast -p holdfast-rig
 	@target/release/torture --seed $(SEED) --count $(COUNT) --seconds $(SECONDS_OF_FAULTS)
 
+# How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: redis
 	$(CARGO) build --release --bins -p holdfast -p chip-sandbox -p holdfast-rig
 	@target/release/bench $(BENCH)

@@ -115,7 +115,7 @@ pub struct Burst {
 pub(super) async fn burst(binary: &Path, count: usize) -> anyhow::Result<Burst> {
     let stage = Stage::start().await?;
     let _worker = stage.worker(binary, 32, stage.gateway)?;
-    let due_ms = now_us() / 1_000 + 3_000 + i64::try_from(count)?;
+    let due_ms = now_us() / 1_000 + 2_000 + i64::try_from(count)?;
     let charges: Vec<_> = (0..count)
         .map(|number| stage.charge(number, Some(due_ms)))
         .collect::<Result<_, _>>()?;

@@ -26,7 +26,7 @@ pub(super) async fn lateness(binary: &Path, count: usize) -> anyhow::Result<Samp
     let mut front = Front::open(stage.gateway).await?;
     let _worker = stage.worker(binary, CONCURRENCY, front.address)?;
     let count_ms = i64::try_from(count)?;
-    let first_ms = now_us() / 1_000 + 3_000 + count_ms * 10;
+    let first_ms = now_us() / 1_000 + 2_000 + count_ms * 10;
     let due_ms = |number: usize| {
         // Not always at the same place within a millisecond tick or a poll.
         let number = i64::try_from(number).unwrap_or(0);
