@@ -63,10 +63,7 @@ impl Clock {
     /// By now it is at least that time, and at most that much later. A clock that shows something
     /// in between is left alone: setting it back by the length of each answer would make
     /// everything late that waits for a certain time.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the place that may ask"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this is the place that may ask")]
     pub fn sync(&self, redis: Timestamp, round_trip: Duration) {
         if let Face::Running { at, was } = &mut *self.face() {
             let latest = redis + TimeDelta::from_std(round_trip).unwrap_or(TimeDelta::zero());

@@ -33,7 +33,10 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
 /// Where it happened and no more: the text of a panic may quote what no log may hold.
 fn log_panic(location: Option<&std::panic::Location<'_>>) {
     let location = location.map(ToString::to_string);
-    tracing::error!(location, "a panic: this is a fault of Holdfast, please report the location");
+    tracing::error!(
+        location,
+        "a panic: this is a fault of Holdfast, please report the location"
+    );
 }
 
 /// What writes logs to `writer`.
@@ -92,7 +95,10 @@ mod tests {
     #[test]
     fn a_panic_is_logged_with_its_place_and_without_its_text() {
         let lines = Lines::default();
-        let log = Log { format: LogFormat::Json, filter: "info".to_owned() };
+        let log = Log {
+            format: LogFormat::Json,
+            filter: "info".to_owned(),
+        };
         let writer = lines.clone();
         let subscriber = subscriber(&log, move || writer.clone()).unwrap();
         let others = std::panic::take_hook();
@@ -104,6 +110,9 @@ mod tests {
         assert!(panicked.is_err());
         let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert!(logged.contains("src/telemetry.rs:"), "{logged}");
-        assert!(logged.contains("ERROR") && !logged.contains("4444"), "{logged}");
+        assert!(
+            logged.contains("ERROR") && !logged.contains("4444"),
+            "{logged}"
+        );
     }
 }

@@ -273,12 +273,28 @@ impl<S: Store, G: Gateway> Worker<S, G> {
     /// is written, so without a word of it a person would be asked about what never happened. The
     /// word is written if the payment is still this turn's: Redis may only have been restarted.
     async fn not_sent(&self, turn: &mut Move<'_>, pause: TimeDelta) -> Halt {
-        if let Some(number) = turn.claim.payment.open_attempt().map(|attempt| attempt.number) {
-            warn!(attempt = number, "what the call rests on is gone; it is not made");
-            let answer = Answer::NotSent { why: "the claim or Redis changed".to_owned() };
-            turn.unwritten.push(Learned::Answered { number, answer, at: self.clock.now() });
+        if let Some(number) = turn
+            .claim
+            .payment
+            .open_attempt()
+            .map(|attempt| attempt.number)
+        {
+            warn!(
+                attempt = number,
+                "what the call rests on is gone; it is not made"
+            );
+            let answer = Answer::NotSent {
+                why: "the claim or Redis changed".to_owned(),
+            };
+            turn.unwritten.push(Learned::Answered {
+                number,
+                answer,
+                at: self.clock.now(),
+            });
         }
-        self.reload(turn).await.map_or_else(|halt| halt, |()| Halt::Wait(pause))
+        self.reload(turn)
+            .await
+            .map_or_else(|halt| halt, |()| Halt::Wait(pause))
     }
 
     /// Writes what was learned and ends the claim. `None`: the record had changed and there is

@@ -1,7 +1,10 @@
 //! The built worker binary, from outside: real processes, a real Redis, real HTTP; the sandbox's
 //! ledger is the judge. These tests run one at a time (`.config/nextest.toml`).
 
-#![allow(clippy::unwrap_used, reason = "what these tests share is test code as well")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what these tests share is test code as well"
+)]
 
 mod crowd;
 mod oracle;

@@ -149,7 +149,10 @@ async fn what_comes_after_a_look_is_claimed_or_told_of_at_once<S: Watched>(world
         if !more.next_due.is_some_and(|due| due <= world.now()) {
             break;
         }
-        assert!(!more.claims.is_empty(), "it tells of something and brings nothing");
+        assert!(
+            !more.claims.is_empty(),
+            "it tells of something and brings nothing"
+        );
     }
     assert_eq!(claimed, 2);
 }

@@ -65,7 +65,9 @@ impl Report {
     pub fn problems(&self) -> impl Iterator<Item = String> + '_ {
         let lines = self.lines.iter().flat_map(|line| {
             let id = line.payment.id();
-            line.problems.iter().map(move |problem| format!("{id}: {problem}\n    {:?}", line.payment))
+            line.problems
+                .iter()
+                .map(move |problem| format!("{id}: {problem}\n    {:?}", line.payment))
         });
         lines.chain(self.besides.iter().cloned())
     }
@@ -107,7 +109,10 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     let mut works = Works::start(Pace::QUICK, sandbox, plan.binary.clone()).await?;
     works.set("HOLDFAST__POLICY__LOOKUP__GIVE_UP_AFTER_MS", GIVE_UP_MS);
     let token = works.sandbox.save_card("payer@test.example").to_string();
-    let asks = Asks { works: &works, token };
+    let asks = Asks {
+        works: &works,
+        token,
+    };
     let mut ids = Vec::new();
     for number in 0..plan.payments {
         ids.push(works.enqueue(&asks.request(number, &mut random)?).await?);
@@ -118,7 +123,9 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     tell(&format!("{} payments enqueued; killing workers", ids.len()));
     let kills = kill_at_random(plan, &works, &ids, &mut random).await?;
     works.sandbox.clear_faults();
-    tell(&format!("{kills} workers killed; faults are off, waiting for the rest"));
+    tell(&format!(
+        "{kills} workers killed; faults are off, waiting for the rest"
+    ));
     let rest = workers(&works, "last", plan.workers)?;
     settle(&works, &ids).await?;
     look_at_the_parked(&works, &ids).await?;
@@ -128,12 +135,25 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     let besides = [unrest(&works, &ids).await?, strays(&works, &ids).await?].concat();
     let lines = books(&works, &ids).await?;
     let ledger = works.sandbox.ledger();
-    let faults = ledger.all_counts().values().map(|counts| counts.faulted).sum();
-    Ok(Report { lines, besides, kills, faults, hits: faults::hits(&ledger), logs: works.folder() })
+    let faults = ledger
+        .all_counts()
+        .values()
+        .map(|counts| counts.faulted)
+        .sum();
+    Ok(Report {
+        lines,
+        besides,
+        kills,
+        faults,
+        hits: faults::hits(&ledger),
+        logs: works.folder(),
+    })
 }
 
 fn workers(works: &Works, name: &str, count: usize) -> anyhow::Result<Vec<WorkerProcess>> {
-    (0..count).map(|number| works.worker(&format!("{name}-{number}"))).collect()
+    (0..count)
+        .map(|number| works.worker(&format!("{name}-{number}")))
+        .collect()
 }
 
 /// Kills a worker every few hundred milliseconds and starts another one; payers pay and people
@@ -170,7 +190,12 @@ async fn kill_at_random(
 
 /// Some of the payers who have a link pay; some are told that it is over.
 async fn payers_pay(works: &Works, ids: &[PaymentId], random: &mut StdRng) -> anyhow::Result<()> {
-    for waiting in works.store.list(StateName::AwaitingPayer, None, ids.len()).await?.payments {
+    for waiting in works
+        .store
+        .list(StateName::AwaitingPayer, None, ids.len())
+        .await?
+        .payments
+    {
         match random.next_u32() % 10 {
             0..2 => pay(works, &waiting)?,
             2 => asks::give(works, waiting.payment.id(), "no-more", &Command::Cancel).await?,
@@ -182,7 +207,9 @@ async fn payers_pay(works: &Works, ids: &[PaymentId], random: &mut StdRng) -> an
 
 fn pay(works: &Works, loaded: &Loaded) -> anyhow::Result<()> {
     if let Some(purchase) = loaded.payment.purchase() {
-        works.sandbox.pay(purchase.id.as_str().parse()?, TestCard::Plain, false);
+        works
+            .sandbox
+            .pay(purchase.id.as_str().parse()?, TestCard::Plain, false);
     }
     Ok(())
 }
@@ -214,7 +241,12 @@ async fn settle(works: &Works, ids: &[PaymentId]) -> anyhow::Result<()> {
 /// People ask for a look at whatever is parked, twice: it may settle, and nothing moves twice.
 async fn look_at_the_parked(works: &Works, ids: &[PaymentId]) -> anyhow::Result<()> {
     for key in ["look", "look-again"] {
-        for parked in works.store.list(StateName::Parked, None, ids.len()).await?.payments {
+        for parked in works
+            .store
+            .list(StateName::Parked, None, ids.len())
+            .await?
+            .payments
+        {
             asks::give(works, parked.payment.id(), key, &asks::rerun()).await?;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -230,7 +262,11 @@ async fn stop(fleet: Vec<WorkerProcess>) -> anyhow::Result<()> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let status = worker.ended_within(Duration::ZERO)?;
-        ensure!(status.is_some_and(|s| s.success()), "a worker did not end well: {}", worker.tail(5));
+        ensure!(
+            status.is_some_and(|s| s.success()),
+            "a worker did not end well: {}",
+            worker.tail(5)
+        );
     }
     Ok(())
 }
@@ -243,7 +279,8 @@ async fn books(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<Line>> {
         if let State::Parked { reason, .. } = line.payment.state()
             && !is_explained(reason)
         {
-            line.problems.push(format!("parked, and no fault explains why: {reason:?}"));
+            line.problems
+                .push(format!("parked, and no fault explains why: {reason:?}"));
         }
         lines.push(line);
     }
@@ -273,8 +310,17 @@ async fn strays(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<String>>
     let mut ours: std::collections::BTreeSet<u64> = std::collections::BTreeSet::new();
     for id in ids {
         let payment = works.load(id).await?.payment;
-        ours.extend(crate::books::found(&payment, &ledger).iter().map(|movement| movement.seq));
+        ours.extend(
+            crate::books::found(&payment, &ledger)
+                .iter()
+                .map(|movement| movement.seq),
+        );
     }
-    let strays = ledger.movements().iter().filter(|movement| !ours.contains(&movement.seq));
-    Ok(strays.map(|movement| format!("money of no payment: {movement:?}")).collect())
+    let strays = ledger
+        .movements()
+        .iter()
+        .filter(|movement| !ours.contains(&movement.seq));
+    Ok(strays
+        .map(|movement| format!("money of no payment: {movement:?}"))
+        .collect())
 }

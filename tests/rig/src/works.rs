@@ -29,8 +29,12 @@ pub struct Pace {
 
 impl Pace {
     /// For demos and tests of minutes: leases of a second and a half, a quiet period of four.
-    pub const QUICK: Self =
-        Self { lease_ms: 1_500, deadline_ms: 800, quiet_ms: 4_000, concurrency: 32 };
+    pub const QUICK: Self = Self {
+        lease_ms: 1_500,
+        deadline_ms: 800,
+        quiet_ms: 4_000,
+        concurrency: 32,
+    };
 }
 
 /// The account that asks a person when a call stays unknown.
@@ -54,19 +58,30 @@ pub struct Works {
 
 impl Works {
     /// Starts Redis and the sandbox, and writes the workers' configuration. No worker yet.
-    pub async fn start(pace: Pace, sandbox: Config, binary: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub async fn start(
+        pace: Pace,
+        sandbox: Config,
+        binary: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
         let binary = match binary {
             Some(binary) => binary,
             None => holdfast_binary()?,
         };
-        let redis = Redis::start(RedisOptions::default()).await.context("redis-server")?;
+        let redis = Redis::start(RedisOptions::default())
+            .await
+            .context("redis-server")?;
         let sandbox = Sandbox::start(sandbox).await.context("sandbox")?;
-        let folder = tempfile::Builder::new().prefix("holdfast-works-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("holdfast-works-")
+            .tempdir()?;
         let config = folder.path().join("holdfast.toml");
         std::fs::write(&config, configuration(pace, &sandbox.base_url()))?;
         let key = chip_sandbox::DEFAULT_SECRET_KEY.to_owned();
         let env = vec![
-            ("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY".to_owned(), key.clone()),
+            (
+                "HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY".to_owned(),
+                key.clone(),
+            ),
             ("HOLDFAST__ACCOUNTS__SHOP__SECRET_KEY".to_owned(), key),
             ("HOLDFAST__REDIS__URL".to_owned(), redis.url()),
             ("RUST_BACKTRACE".to_owned(), "1".to_owned()),
@@ -75,8 +90,20 @@ impl Works {
         let store = RedisStore::connect(store_settings(redis.url(), pace.lease_ms), clock.clone())
             .await
             .context("the store")?;
-        let command = WorkerCommand { binary, config, env, logs: folder.path().to_owned() };
-        Ok(Self { redis, sandbox, store, clock, folder, command })
+        let command = WorkerCommand {
+            binary,
+            config,
+            env,
+            logs: folder.path().to_owned(),
+        };
+        Ok(Self {
+            redis,
+            sandbox,
+            store,
+            clock,
+            folder,
+            command,
+        })
     }
 
     /// Starts a worker process.
@@ -159,7 +186,12 @@ fn store_settings(url: String, lease_ms: u64) -> Settings {
 }
 
 fn configuration(pace: Pace, base_url: &str) -> String {
-    let Pace { lease_ms, deadline_ms, quiet_ms, concurrency } = pace;
+    let Pace {
+        lease_ms,
+        deadline_ms,
+        quiet_ms,
+        concurrency,
+    } = pace;
     let renew_ms = lease_ms / 3;
     let brand = chip_sandbox::DEFAULT_BRAND_ID;
     let account = |name: &str, unknown: &str| {
