@@ -561,6 +561,7 @@ fn a_worker_without_an_account_is_refused_but_its_settings_can_be_checked() {
 }
 
 /// A payment, and all that is made of it, full of what must never be printed.
+#[allow(clippy::too_many_lines, reason = "one of everything")]
 fn planted() -> (Payment, String) {
     let config = Given::account()
         .env(

@@ -109,7 +109,8 @@ pub(super) fn logs(works: &Works) -> String {
         let last = lines[lines.len().saturating_sub(12)..].join("\n");
         format!("{}:\n{first}\n…\n{last}\n", path.display())
     })
-    .collect()
+    .collect::<Vec<_>>()
+    .concat()
 }
 
 /// Waits for an event of which nothing is promised but that it comes.

@@ -78,7 +78,7 @@ async fn a_call_longer_than_the_lease_keeps_its_claim() {
     let since = Instant::now();
     until_paid(&works, ids.len()).await;
     assert!(
-        since.elapsed() > Duration::from_millis(3_000),
+        since.elapsed() > Duration::from_secs(3),
         "no call was longer than the lease"
     );
     assert_paid_once(&works, &ids).await;

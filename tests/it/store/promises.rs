@@ -146,7 +146,7 @@ async fn what_comes_after_a_look_is_claimed_or_told_of_at_once<S: Watched>(world
     loop {
         let more = world.store.claim(5).await.unwrap();
         claimed += more.claims.len();
-        if !more.next_due.is_some_and(|due| due <= world.now()) {
+        if more.next_due.is_none_or(|due| due > world.now()) {
             break;
         }
         assert!(
