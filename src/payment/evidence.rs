@@ -12,7 +12,10 @@ use super::{Policy, Timestamp};
 
 /// A purchase as the gateway showed it once. It may be stale by the time it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "the gateway's own answers, one each")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the gateway's own answers, one each"
+)]
 pub struct Sighting {
     /// Which one.
     pub purchase: PurchaseId,
