@@ -15,9 +15,9 @@ use super::stage::{
 };
 
 /// These are charged; the gateway, the workers and Redis share this machine, so not more of them.
-const CHARGED: usize = 1_500;
+const CHARGED: usize = 1_000;
 /// The time of these is over when they fall due: they end without a call.
-const OVER: usize = 8_500;
+const OVER: usize = 9_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_payments_due_in_the_same_second_are_all_worked_once() {
@@ -34,7 +34,7 @@ async fn ten_thousand_payments_due_in_the_same_second_are_all_worked_once() {
     let (mut works, token) = works_with(pace, sandbox).await;
     works.set("HOLDFAST__GATEWAY__CONNECT_TIMEOUT_MS", "5000");
     works.set("HOLDFAST__LOG__FILTER", "holdfast=warn");
-    let moment = works.clock.now() + TimeDelta::seconds(15);
+    let moment = works.clock.now() + TimeDelta::seconds(40);
     let second = TimeDelta::seconds(1);
     let over = Window {
         from: moment - second * 20,

@@ -12,7 +12,7 @@ use holdfast_rig::{PARKS, Pace, WorkerProcess, Works, compare};
 use tokio::time::{Instant, sleep};
 
 /// How long an event may take that is only waited for. Where time is the promise, the test says so.
-pub(super) const PATIENCE: Duration = Duration::from_secs(90);
+pub(super) const PATIENCE: Duration = Duration::from_secs(150);
 const STEP: Duration = Duration::from_millis(20);
 
 /// The binary under test.
