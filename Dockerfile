@@ -5,6 +5,7 @@ COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY config config
 COPY sandbox sandbox
 COPY src src
+COPY tests/model tests/model
 COPY tests/rig tests/rig
 RUN cargo build --release --locked --bin holdfast
 

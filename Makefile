@@ -7,7 +7,7 @@ SEED ?= 1
 COUNT ?= 1000
 SECONDS_OF_FAULTS ?= 60
 
-.PHONY: demo test lint bench torture redis nextest fmt
+.PHONY: demo test lint bench torture model redis nextest fmt
 
 demo: redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -40,6 +40,12 @@ torture: redis
 bench: redis
 	$(CARGO) build --release --bins -p holdfast -p chip-sandbox -p holdfast-rig
 	@target/release/bench $(BENCH)
+
+# Searches all that can happen to a payment within bounds, in about two minutes: make model,
+# make model ROW=no_gate
+model:
+	$(CARGO) build --release -p holdfast-model
+	@target/release/model $(if $(ROW),--row $(ROW))
 
 fmt:
 	$(CARGO) fmt --all

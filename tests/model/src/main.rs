@@ -64,10 +64,15 @@ fn all(rows: &[Row], quietly: bool) -> Vec<Finding> {
     if !quietly {
         println!("{}", report::head());
     }
+    let mut kind = None;
     run_all(rows, AT_ONCE, |finding| {
-        if !quietly {
-            println!("{}", report::line(finding));
+        if quietly {
+            return;
         }
+        if kind.replace(finding.row.kind) != Some(finding.row.kind) {
+            println!("\n{}", report::heading(finding.row.kind));
+        }
+        println!("{}", report::line(finding));
     })
 }
 

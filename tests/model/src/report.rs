@@ -14,6 +14,16 @@ pub fn head() -> String {
     )
 }
 
+/// The line above the rows of a kind.
+#[must_use]
+pub const fn heading(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Promise => "promises: nothing may go wrong, and every good end must be reached",
+        Kind::Rule => "a promise with one rule broken: it must go wrong",
+        Kind::Assumption => "a promise with one assumption broken: it must go wrong",
+    }
+}
+
 /// One line of the table.
 #[must_use]
 pub fn line(finding: &Finding) -> String {

@@ -28,6 +28,9 @@ pub(crate) enum Seal {
 pub(crate) enum Fence {
     /// A fresh random number.
     Nonce,
+    /// A number that no other claim ever bears, whatever fails over; so many claims at most. What
+    /// `Nonce` stands for, without the short cuts that are taken where claims have no end.
+    Numbered(u8),
     /// A number that goes up by one with every claim. A failover issues it again.
     Counter,
 }

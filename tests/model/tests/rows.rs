@@ -43,6 +43,11 @@ fn park_holds_on_a_store_that_shows_what_a_failover_takes_back() {
 }
 
 #[test]
+fn park_holds_where_nothing_is_forgotten_of_lost_claims() {
+    holds("park_numbered");
+}
+
+#[test]
 fn reading_a_seal_twice_at_once_is_enough_where_a_cancel_waits_for_charges() {
     holds("park_read_at_once");
 }

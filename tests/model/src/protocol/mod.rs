@@ -29,7 +29,7 @@ mod world;
 mod tests;
 
 use crate::search::Model;
-use crate::setup::{People, Setup};
+use crate::setup::{Fence, People, Setup};
 use action::Action;
 use payment::State;
 use world::World;
@@ -91,9 +91,12 @@ impl Model for Protocol {
     }
 
     fn goals(&self) -> Vec<(u8, &'static str)> {
-        let mut goals = vec![(AT_REST, NO_REST)];
-        if self.0.around.people != People::Nobody {
-            goals.push((FINISHED, NO_END));
+        let mut goals = vec![(AT_REST, NO_REST), (FINISHED, NO_END)];
+        if self.0.around.people == People::Nobody {
+            goals.pop();
+        }
+        if matches!(self.0.rules.fence, Fence::Numbered(_)) {
+            goals.clear();
         }
         goals
     }

@@ -27,13 +27,20 @@ pub(crate) fn representative(world: &World, setup: &Setup) -> World {
     let mut world = *world;
     forget_purchases(&mut world);
     count_versions_from_the_oldest(&mut world);
+    let fence = setup.rules.fence;
     // Where claims are only counted, workers are told apart by who wrote what.
-    let workers = match setup.rules.fence {
-        Fence::Nonce => setup.bounds.workers,
+    let workers = match fence {
+        Fence::Nonce | Fence::Numbered(_) => setup.bounds.workers,
         Fence::Counter => 1,
     };
-    let orders = ORDERS[..ORDERS_OF[workers]].iter();
-    let renamed = orders.map(|order| name_purchases(&in_order(&world, order)));
+    // Workers that differ in more than names stand in the order of that.
+    let keys = world.workers.map(|worker| worker.nameless());
+    let sorted = |order: &&[usize; WORKERS]| {
+        let mut pairs = order[..workers].windows(2);
+        pairs.all(|pair| keys[pair[0]] <= keys[pair[1]])
+    };
+    let orders = ORDERS[..ORDERS_OF[workers]].iter().filter(sorted);
+    let renamed = orders.map(|order| name_purchases(&in_order(&world, order, fence)));
     renamed.min().unwrap_or(world)
 }
 
@@ -66,12 +73,15 @@ fn count_versions_from_the_oldest(world: &mut World) {
     }
 }
 
-fn in_order(world: &World, order: &[usize; WORKERS]) -> World {
+fn in_order(world: &World, order: &[usize; WORKERS], fence: Fence) -> World {
     if *order == ORDERS[0] {
         return *world;
     }
     let mut sorted = *world;
     sorted.workers = order.map(|w| world.workers[w]);
+    if fence != Fence::Nonce {
+        return sorted;
+    }
     // A nonce is named after the worker that holds it.
     let renamed = |nonce: u8| {
         let new = order.iter().position(|w| nonce_of(*w) == nonce);

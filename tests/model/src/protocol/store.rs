@@ -1,5 +1,7 @@
 //! The store: one record, written by comparing and swapping, and what a failover can bring back.
 
+use std::hash::{Hash, Hasher};
+
 use super::payment::Payment;
 
 /// The number that says that nobody holds the record.
@@ -20,11 +22,19 @@ pub(crate) struct Record {
 }
 
 /// The record, and those before it that a failover can still bring back, the oldest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Store {
     pub(crate) record: Record,
     older: [Record; LAG],
     count: u8,
+}
+
+/// Of what there is only: there are many states to be hashed.
+impl Hash for Store {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.record.hash(hasher);
+        self.older().hash(hasher);
+    }
 }
 
 /// A save: `save.lua`.

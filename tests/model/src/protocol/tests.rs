@@ -1,11 +1,14 @@
 //! That what is not searched twice is the same indeed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::Protocol;
-use super::world::World;
+use super::gateway::Purchase;
+use super::payment::{NONE, Payment};
+use super::world::{Reported, World};
 use crate::rows::{ROWS, Row};
 use crate::search::Model;
+use crate::setup::Fence;
 
 /// How many walks are taken through a row, and how many steps each.
 const WALKS: u64 = 60;
@@ -92,4 +95,32 @@ fn what_stands_for_others_can_do_what_they_can() {
             .collect();
         assert!(more.is_empty(), "{}: {world}", row.name);
     });
+}
+
+/// What can be seen of a moment from outside: the record, its purchase, the ledger, the reports.
+type Outline = (Payment, Option<Purchase>, u8, Reported);
+
+fn outline(world: &World) -> Outline {
+    let mut payment = *world.payment();
+    let id = std::mem::take(&mut payment.purchase);
+    let purchase = (id != NONE).then(|| *world.gateway.purchase(id));
+    (payment, purchase, world.gateway.taken, world.reported)
+}
+
+fn outlines(protocol: &Protocol) -> BTreeSet<Outline> {
+    let mut known = HashSet::from([protocol.start()]);
+    let mut open = vec![protocol.start()];
+    while let Some(world) = open.pop() {
+        let nexts = representatives(protocol, &follow(protocol, &world));
+        open.extend(nexts.into_iter().filter(|next| known.insert(*next)));
+    }
+    known.iter().map(outline).collect()
+}
+
+#[test]
+fn what_is_forgotten_of_lost_claims_makes_no_difference() {
+    let mut setup = Row::named("park_numbered").expect("a row").setup;
+    let all = outlines(&Protocol(setup));
+    setup.rules.fence = Fence::Nonce;
+    assert_eq!(outlines(&Protocol(setup)), all);
 }

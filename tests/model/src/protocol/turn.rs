@@ -19,7 +19,7 @@ pub(crate) fn acts(world: &World, w: usize, setup: &Setup, follow: &mut Follow) 
     let worker = &world.workers[w];
     match worker.at {
         At::Idle if world.payment().is_finished() => return,
-        At::Idle => return add(claim(world, w, setup)),
+        At::Idle => return claim(world, w, setup).into_iter().for_each(add),
         At::Deciding => {
             decide(world, w, setup).into_iter().for_each(&mut add);
             look(world, w, setup).into_iter().for_each(&mut add);
@@ -40,7 +40,7 @@ pub(crate) fn acts(world: &World, w: usize, setup: &Setup, follow: &mut Follow) 
 }
 
 /// `claim.lua`. That nobody's lease holds it back is on purpose: a lease is never what is safe.
-fn claim(world: &World, w: usize, setup: &Setup) -> (Act, World) {
+fn claim(world: &World, w: usize, setup: &Setup) -> Option<(Act, World)> {
     let mut next = *world;
     let found = world.store.record;
     let record = match setup.rules.fence {
@@ -48,6 +48,13 @@ fn claim(world: &World, w: usize, setup: &Setup) -> (Act, World) {
             nonce: nonce_of(w),
             ..found
         },
+        Fence::Numbered(most) => {
+            next.claims += 1;
+            Record {
+                nonce: Some(next.claims).filter(|claims| *claims <= most)?,
+                ..found
+            }
+        }
         Fence::Counter => Record {
             nonce: found.claims + 1,
             claims: found.claims + 1,
@@ -63,7 +70,7 @@ fn claim(world: &World, w: usize, setup: &Setup) -> (Act, World) {
         payment: record.payment,
         ..Worker::default()
     };
-    (Act::Claim, next)
+    Some((Act::Claim, next))
 }
 
 /// `Worker::moves`: what comes next, or a rest at any time.

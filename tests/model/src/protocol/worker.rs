@@ -131,6 +131,14 @@ impl Worker {
         }
     }
 
+    /// What is left of it without names.
+    pub(crate) fn nameless(&self) -> Self {
+        let mut nameless = *self;
+        nameless.nonce = NOBODY;
+        nameless.rename(|id| id.min(1));
+        nameless
+    }
+
     /// Calls the purchases by other names.
     pub(crate) fn rename(&mut self, name: impl Fn(PurchaseId) -> PurchaseId) {
         self.payment.purchase = name(self.payment.purchase);

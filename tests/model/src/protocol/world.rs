@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) desk: Option<(u8, Payment)>,
     pub(crate) reported: Reported,
     pub(crate) failovers_left: u8,
+    /// How many claims were made, whatever failed over; only where claims are numbered.
+    pub(crate) claims: u8,
 }
 
 impl World {
@@ -89,9 +91,10 @@ impl World {
             payment: worker.payment,
             version: worker.version,
             nonce: worker.nonce,
-            writer: match setup.rules.fence {
-                Fence::Nonce => NOBODY,
-                Fence::Counter => nonce_of(w),
+            writer: if setup.rules.fence == Fence::Counter {
+                nonce_of(w)
+            } else {
+                NOBODY
             },
             keep_claim,
         };
@@ -159,20 +162,20 @@ impl World {
     /// marks of claims that nobody holds, and what a worker remembers whose mark is nowhere in the
     /// store.
     pub(crate) fn forget(&mut self, setup: &Setup) {
-        if setup.lost_claims_stay_lost() {
-            let holders = self.workers.map(|worker| worker.nonce);
-            self.store.change_all(|record| {
-                if !holders.contains(&record.nonce) {
-                    record.nonce = NOBODY;
-                }
-            });
-            for w in 0..WORKERS {
-                let nonce = self.workers[w].nonce;
-                let mut records = self.records();
-                if nonce == NOBODY || !records.any(|record| record.nonce == nonce) {
-                    drop(records);
-                    self.workers[w] = self.workers[w].without_claim();
-                }
+        if !setup.lost_claims_stay_lost() {
+            return;
+        }
+        let holders = self.workers.map(|worker| worker.nonce);
+        self.store.change_all(|record| {
+            if !holders.contains(&record.nonce) {
+                record.nonce = NOBODY;
+            }
+        });
+        for w in 0..WORKERS {
+            let nonce = self.workers[w].nonce;
+            let held = self.records().any(|record| record.nonce == nonce);
+            if nonce == NOBODY || !held {
+                self.workers[w] = self.workers[w].without_claim();
             }
         }
     }

@@ -1,8 +1,12 @@
 //! The variants that are searched, as data. Each row is a promise, or what comes of breaking one
 //! rule or one assumption of a promise.
 
-use crate::setup::{
-    Around, Bounds, CommandCheck, Fence, People, Rules, Seal, Setup, Stale, Store, Unknown,
+mod bases;
+
+use crate::setup::{Around, CommandCheck, Fence, Rules, Seal, Setup, Stale, Store, Unknown};
+use bases::{
+    NUMBERED, PARK, READ_AT_ONCE, RESEND, RULES, WEAKEST, alone, commanded, hasty, punctual,
+    replicated, with, with_workers,
 };
 
 /// What a row is for.
@@ -46,7 +50,9 @@ impl Row {
                 bounds.failovers = 1;
             }
             bounds.lag = 1;
-            bounds.charges = 2;
+            if bounds.charges > 2 {
+                bounds.charges = 2;
+            }
         }
         self
     }
@@ -68,6 +74,11 @@ pub const ROWS: &[Row] = &[
         "park_replicated",
         "the same on a store that shows what a failover takes back",
         replicated(PARK, 1, 2),
+    ),
+    promise(
+        "park_numbered",
+        "the same with one attempt and three claims in all, and nothing forgotten of lost ones",
+        NUMBERED,
     ),
     promise(
         "park_read_at_once",
@@ -94,14 +105,7 @@ pub const ROWS: &[Row] = &[
     promise(
         "resend_same_three_workers",
         "the same with three workers",
-        Setup {
-            bounds: Bounds {
-                workers: 3,
-                charges: 2,
-                ..BOUNDS
-            },
-            ..RESEND
-        },
+        with_workers(RESEND, 3),
     ),
     promise(
         "resend_same_replicated",
@@ -246,7 +250,8 @@ pub const ROWS: &[Row] = &[
     ),
     assumed(
         "stale_for_ever",
-        "park, with look-ups older than the quiet period, and a gateway that cancels under a charge",
+        "park, with look-ups older than the quiet period (a cache keeps them, or a worker sleeps \
+         before it judges one), and a gateway that cancels under a charge",
         FALSE_FAILED,
         Setup {
             around: Around {
@@ -257,62 +262,6 @@ pub const ROWS: &[Row] = &[
         },
     ),
 ];
-
-/// Every rule, `park`, and a seal whose reads are a quiet period apart.
-const RULES: Rules = Rules {
-    unknown: Unknown::Park,
-    seal: Seal::TwoReadsApart,
-    fence: Fence::Nonce,
-    command_check: CommandCheck::Write,
-    look_first: true,
-    id_first: true,
-    gate: true,
-    compare_and_swap: true,
-    report_when_durable: true,
-};
-
-/// A gateway that guards nothing, workers that sleep for as long as they like, people who meddle.
-const WEAKEST: Around = Around {
-    serialises: false,
-    cancel_is_atomic: false,
-    stale: Stale::WithinQuiet,
-    quiet_is_enough: true,
-    sleepers: true,
-    store: Store::Solo,
-    people: People::Meddle,
-};
-
-const BOUNDS: Bounds = Bounds {
-    workers: 2,
-    failovers: 2,
-    lag: 1,
-    charges: 3,
-    states: 8_000_000,
-};
-
-const PARK: Setup = with(RULES);
-
-/// The seal and the commands as they are built.
-const READ_AT_ONCE: Setup = with(Rules {
-    seal: Seal::TwoReads,
-    command_check: CommandCheck::Version,
-    ..RULES
-});
-
-/// On a gateway that works on one call for a purchase at a time, all that is built is enough.
-const RESEND: Setup = Setup {
-    rules: Rules {
-        unknown: Unknown::ResendSame,
-        ..READ_AT_ONCE.rules
-    },
-    around: Around {
-        serialises: true,
-        cancel_is_atomic: true,
-        stale: Stale::ForEver,
-        ..WEAKEST
-    },
-    bounds: BOUNDS,
-};
 
 const fn promise(name: &'static str, about: &'static str, setup: Setup) -> Row {
     Row {
@@ -353,52 +302,4 @@ const fn assumed(
         kind: Kind::Assumption,
         ..broken(name, about, wrong, setup)
     }
-}
-
-const fn with(rules: Rules) -> Setup {
-    Setup {
-        rules,
-        around: WEAKEST,
-        bounds: BOUNDS,
-    }
-}
-
-const fn with_workers(mut setup: Setup, workers: usize) -> Setup {
-    setup.bounds.workers = workers;
-    setup.bounds.charges = 2;
-    setup
-}
-
-/// On such a store a version does not name a write, so a command must. Fewer people, because there
-/// is so much more to be searched.
-const fn replicated(mut setup: Setup, failovers: u8, lag: usize) -> Setup {
-    if matches!(setup.rules.seal, Seal::TwoReads) {
-        setup.rules.command_check = CommandCheck::Write;
-    }
-    setup.around.store = Store::Replicated;
-    setup.bounds.failovers = failovers;
-    setup.bounds.lag = lag;
-    setup.bounds.charges = 2;
-    commanded(setup)
-}
-
-const fn punctual(mut setup: Setup) -> Setup {
-    setup.around.sleepers = false;
-    setup.bounds.charges = 2;
-    setup
-}
-
-const fn hasty(mut setup: Setup) -> Setup {
-    setup.around.quiet_is_enough = false;
-    setup
-}
-
-const fn commanded(mut setup: Setup) -> Setup {
-    setup.around.people = People::Cancel;
-    setup
-}
-
-const fn alone(mut setup: Setup) -> Setup {
-    setup.around.people = People::Nobody;
-    setup
 }
