@@ -35,12 +35,21 @@ impl Payment {
             step,
             opened_at: now,
             tries_before,
+            opened_by: None,
+            looks: None,
             note: None,
             closed: None,
         });
         self.pace.one_more = false;
         self.look_from(now, self.lookup_delay(policy, 0));
         Some(number)
+    }
+
+    /// Notes under which claim the open attempt was opened.
+    pub fn sign_open(&mut self, claim: &str) {
+        if let Some(open) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
+            open.opened_by = Some(claim.to_owned());
+        }
     }
 
     fn decide(&mut self, outcome: HoldOutcome) {

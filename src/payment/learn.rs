@@ -1,7 +1,7 @@
 //! What an answer or a look-up changes. Evidence outranks answers: an answer that is not the
 //! purchase itself only says where to look, and the next sighting decides (`saw`).
 
-use super::attempt::{Answer, LookUp, Step, Verdict};
+use super::attempt::{Answer, AnswerClass, Attempt, LookUp, Looks, Note, Step, Verdict};
 use super::evidence::Sighting;
 use super::ladder::millis;
 use super::reading::is_quiet;
@@ -46,6 +46,31 @@ impl Payment {
             }
             Answer::Unknown { .. } => self.look_from(now, self.lookup_delay(policy, 0)),
         }
+    }
+
+    /// Takes in that the call of attempt `number`, opened under the claim `opener`, was noted and
+    /// never made. Only whoever opened it can know that. Answers whether it is that attempt.
+    pub fn never_sent(
+        &mut self,
+        number: u32,
+        opener: &str,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> bool {
+        let ours = |open: &Attempt| {
+            open.is_open() && open.number == number && open.opened_by.as_deref() == Some(opener)
+        };
+        let Some(open) = self.attempts.last_mut().filter(|last| ours(last)) else {
+            return false;
+        };
+        open.note = Some(Note {
+            at: now,
+            class: AnswerClass::NotSent,
+            code: Some("the claim or Redis changed before the call".to_owned()),
+        });
+        self.close(Verdict::NotSent, now);
+        self.try_later(now, policy, None);
+        true
     }
 
     /// 401, 403 and 404 on the only call that may have reached the gateway: nothing happened, and
@@ -110,6 +135,7 @@ impl Payment {
     /// Takes in what came of a look-up.
     pub fn looked_up(&mut self, outcome: &LookUp, now: Timestamp, policy: &Policy) {
         self.look_wanted = false;
+        self.note_look(outcome, now);
         match outcome {
             LookUp::Shown(seen) => self.saw(seen, now, policy),
             LookUp::NotFound if self.missing_for_good(now, policy) => {
@@ -120,6 +146,17 @@ impl Payment {
             LookUp::Failed { retry_after_ms, .. } => {
                 self.keep_looking(now, policy, *retry_after_ms);
             }
+        }
+    }
+
+    fn note_look(&mut self, outcome: &LookUp, now: Timestamp) {
+        if let Some(open) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
+            let count = open.looks.as_ref().map_or(0, |looks| looks.count);
+            open.looks = Some(Looks {
+                count: count.saturating_add(1),
+                last_at: now,
+                last_saw: outcome.as_str().to_owned(),
+            });
         }
     }
 

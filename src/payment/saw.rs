@@ -38,8 +38,21 @@ impl Payment {
             Standing::Released => self.saw_released(seen, now, policy),
             Standing::CardSaved => self.saw_card(seen, now, policy),
             Standing::Cancelled | Standing::Expired => self.saw_sealed(seen, now, policy),
-            Standing::Pending | Standing::Other(_) => self.saw_nothing_certain(now, policy),
+            Standing::Pending => self.saw_pending(now, policy),
+            Standing::Other(_) => self.saw_nothing_certain(now, policy),
         }
+    }
+
+    /// Under way at the acquirer: a sign of life of the call that is open.
+    fn saw_pending(&mut self, now: Timestamp, policy: &Policy) {
+        if let Some(open) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
+            open.note = Some(Note {
+                at: now,
+                class: AnswerClass::Pending,
+                code: None,
+            });
+        }
+        self.saw_nothing_certain(now, policy);
     }
 
     /// Nothing is ever charged on what is not as asked, but it can still be cancelled.
@@ -64,6 +77,10 @@ impl Payment {
     }
 
     fn saw_paid(&mut self, seen: &Sighting, now: Timestamp, policy: &Policy) {
+        if seen.taken.is_none() {
+            // Paid, and not a word of how much: the gateway is not done writing it.
+            return self.saw_nothing_certain(now, policy);
+        }
         match PaidProof::of(self, seen) {
             Ok(_) if self.ended_elsewhere(seen) => {
                 self.contradiction(Mismatch::ElsewhereEnded, now, policy);
@@ -274,13 +291,16 @@ impl Payment {
             .open_attempt()
             .is_some_and(|open| !open.step.takes_money());
         let given_up = self.ending.is_some();
+        let quiet = self
+            .open_attempt()
+            .is_none_or(|open| is_quiet(open, now, policy));
         match reading {
             Reading::RateLimited => {
                 self.close(Verdict::DidNotHappen, now);
                 self.resume_if_asked(now);
                 self.try_later(now, policy, None);
             }
-            Reading::NoTrace { .. } if harmless => {
+            Reading::NoTrace { .. } | Reading::TakenOn if harmless => {
                 self.close(Verdict::DidNotHappen, now);
                 self.resume_if_asked(now);
                 self.try_later(now, policy, None);
@@ -300,9 +320,14 @@ impl Payment {
                     self.park(ParkReason::OutcomeUnknown, now, policy);
                 }
             },
-            Reading::NoTrace { quiet: false } | Reading::Declined(..) | Reading::Refused(_) => {
-                self.saw_nothing_certain(now, policy);
+            Reading::TakenOn if given_up && quiet => {
+                self.close(Verdict::DidNotHappen, now);
+                self.resume_if_asked(now);
             }
+            Reading::TakenOn
+            | Reading::NoTrace { quiet: false }
+            | Reading::Declined(..)
+            | Reading::Refused(_) => self.saw_nothing_certain(now, policy),
         }
     }
 
