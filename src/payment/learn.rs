@@ -10,6 +10,9 @@ use super::request::Ask;
 use super::state::{Event, ParkReason, State};
 use super::{Policy, Timestamp};
 
+/// So often, at least, a purchase must be looked for in vain before it counts as missing.
+const LOOKS_FOR_MISSING: u32 = 3;
+
 impl Payment {
     /// Takes in the answer to attempt `number`. An answer to an attempt that somebody else has
     /// closed in the meantime counts only as far as it shows the purchase.
@@ -168,7 +171,7 @@ impl Payment {
         let for_long = self
             .pace
             .looking_since
-            .is_some_and(|since| now - since >= quiet);
+            .is_some_and(|since| now - since >= quiet && self.pace.looks >= LOOKS_FOR_MISSING);
         let call_quiet = self
             .open_attempt()
             .is_none_or(|open| is_quiet(open, now, policy));
@@ -187,6 +190,7 @@ impl Payment {
             // Who asked for a look gets one that says something, unless it takes for ever.
             self.rerun_wanted &= now - since <= policy.lookup.give_up_after();
             if !self.rerun_wanted {
+                self.stop_looking();
                 return self.rest_parked(now, policy);
             }
         }
@@ -197,6 +201,10 @@ impl Payment {
             _ => &policy.lookup,
         };
         self.pace.looks = rung;
+        self.pace.looked_at = Some(now);
+        if self.looked_enough(policy) && !self.needs_a_conclusion() {
+            return self.stop_looking();
+        }
         self.pace.look_at = Some(now + ladder.delay(rung, self.id.as_str()).max(asked));
     }
 

@@ -1,6 +1,6 @@
 //! What a sighting says about the call that is open.
 
-use super::attempt::{AnswerClass, Attempt};
+use super::attempt::{AnswerClass, Attempt, Step};
 use super::decline::Advice;
 use super::evidence::Sighting;
 use super::ladder::millis;
@@ -49,13 +49,16 @@ pub(super) fn reading(open: &Attempt, seen: &Sighting, now: Timestamp, policy: &
         (Some(AnswerClass::RateLimited), _) => Reading::RateLimited,
         (Some(AnswerClass::Pending), _) => Reading::TakenOn,
         // The gateway said that it failed and lists no try: believed once nothing more can come.
-        (Some(AnswerClass::Declined), Some(code)) if quiet => {
+        (Some(AnswerClass::Declined), Some(code)) if quiet && open.step.takes_money() => {
             let advice = policy.declines.advice(&code);
             Reading::Declined(code, advice)
         }
         // Not in the state for it, it said, and the purchase still is, for as long as anything of
-        // ours could have been under way: it will not take this call at all.
-        (Some(AnswerClass::Conflict), Some(code)) if quiet => Reading::Refused(code),
+        // ours could have been under way: it will not take this charge at all. Of a capture that
+        // is not enough: what is refused may be given back, and a capture may have been first.
+        (Some(AnswerClass::Conflict), Some(code)) if quiet && open.step == Step::Charge => {
+            Reading::Refused(code)
+        }
         _ => Reading::NoTrace { quiet },
     }
 }

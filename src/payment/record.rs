@@ -9,8 +9,8 @@ use super::command::CommandEntry;
 use super::evidence::{Sighting, TryKind};
 use super::id::{Fingerprint, PaymentId, Private, PurchaseId};
 use super::money::{Amount, Money};
-use super::request::{Ask, InvalidRequest, Plan, Request, Source};
-use super::state::{Active, FailReason, State, StateName};
+use super::request::{Adopt, Ask, Authorize, InvalidRequest, Plan, Request, Source};
+use super::state::{FailReason, State, StateName};
 
 /// The version of the stored form.
 pub(crate) const BODY_VERSION: u32 = 1;
@@ -39,6 +39,10 @@ pub struct Payment {
     pub(super) tries_seen: TriesSeen,
     pub(super) look_wanted: bool,
     pub(super) rerun_wanted: bool,
+    /// The gateway was last seen busy with it, or in a status that nobody knows: nothing is sent
+    /// until it is seen otherwise.
+    #[serde(default)]
+    pub(super) unsettled: bool,
     pub(super) nudges_seen: u64,
 }
 
@@ -114,6 +118,9 @@ pub(super) struct Pace {
     pub(super) looks: u32,
     /// Since when a conclusion is sought.
     pub(super) looking_since: Option<Timestamp>,
+    /// When it was last looked at without a conclusion.
+    #[serde(default)]
+    pub(super) looked_at: Option<Timestamp>,
     /// The earliest time of the next call.
     pub(super) step_at: Option<Timestamp>,
     /// How often in a row a call did not reach the gateway.
@@ -193,6 +200,7 @@ impl Payment {
             pace: Pace::default(),
             tries_seen: TriesSeen::default(),
             rerun_wanted: false,
+            unsettled: false,
             nudges_seen: 0,
         })
     }
@@ -306,9 +314,11 @@ impl Payment {
                 }),
                 ..,
             ) => *amount,
-            (None, Some(Active::Held(hold)), _) => {
-                self.plan.capture_amount.unwrap_or(hold.money.amount)
-            }
+            (
+                None,
+                Some(_),
+                Ask::Authorize(Authorize { money, .. }) | Ask::Adopt(Adopt { money, .. }),
+            ) => self.plan.capture_amount.unwrap_or(money.amount),
             (
                 Some(Decision {
                     outcome: HoldOutcome::Release,

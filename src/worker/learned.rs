@@ -2,9 +2,7 @@
 
 use tracing::{info, warn};
 
-use crate::payment::{
-    Answer, Event, LookUp, Payment, Policy, State, StateName, Step, Timestamp,
-};
+use crate::payment::{Answer, Event, LookUp, Payment, Policy, State, StateName, Step, Timestamp};
 use crate::store::Claim;
 
 /// What was learned in this turn and is not written yet.
@@ -70,7 +68,11 @@ impl<'a> Move<'a> {
     /// Takes in that the call of attempt `number` was never made, if it is this claim's and open.
     pub(super) fn never_sent(&mut self, number: u32, at: Timestamp) {
         let opener = self.claim.key.nonce.as_str();
-        if self.claim.payment.never_sent(number, opener, at, self.policy) {
+        if self
+            .claim
+            .payment
+            .never_sent(number, opener, at, self.policy)
+        {
             self.unwritten.push(Learned::NeverSent { number, at });
         }
     }

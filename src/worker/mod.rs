@@ -22,13 +22,13 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use self::breakers::Breakers;
+use self::breakers::{Breakers, Key};
 use self::learned::{Learned, Move};
 use self::writes::spread;
 use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::payment::{
-    AccountName, Answer, Event, LookUp, Next, ParkReason, Policy, StateName, Step, Timestamp,
+    AccountName, Answer, Event, Next, ParkReason, Policy, StateName, Step, Timestamp,
     millis,
 };
 use crate::queue::Handler;
@@ -153,8 +153,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             return Err(Halt::Wait(WAIT));
         };
         let outcome = self.gateway.look_up(&request.account, &purchase.id).await;
-        let denied = matches!(outcome, LookUp::Failed { denied: true, .. });
-        self.note_breaker(turn, denied);
+        self.note_key(turn, Key::of_look_up(&outcome));
         turn.learn(Learned::LookedUp {
             outcome,
             at: self.clock.now(),
@@ -180,10 +179,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             return Err(Halt::Wait(WAIT));
         };
         let answer = self.gateway.create(&order).await;
-        self.note_breaker(
-            turn,
-            matches!(answer, Answer::NoEffect { denied: true, .. }),
-        );
+        self.note_key(turn, Key::of_answer(&answer));
         turn.learn(Learned::Created {
             opened: now,
             answer,
@@ -213,10 +209,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         } else {
             self.gateway.send(permit).await
         };
-        self.note_breaker(
-            turn,
-            matches!(answer, Answer::NoEffect { denied: true, .. }),
-        );
+        self.note_key(turn, Key::of_answer(&answer));
         let at = self.clock.now();
         info!(
             step = step.as_str(),
@@ -235,9 +228,9 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         pause.map_or(Ok(()), |pause| Err(Halt::Wait(pause)))
     }
 
-    fn note_breaker(&self, turn: &Move<'_>, denied: bool) {
+    fn note_key(&self, turn: &Move<'_>, key: Key) {
         let account = &turn.claim.payment.request().account;
-        self.breakers.note(account, denied, self.clock.now());
+        self.breakers.note(account, key, self.clock.now());
     }
 }
 
