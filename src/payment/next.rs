@@ -79,7 +79,7 @@ impl Payment {
 
     /// Whether nothing can go on before the gateway has shown what is true.
     pub(super) fn needs_a_conclusion(&self) -> bool {
-        self.open_attempt().is_some() || (self.unsettled && self.purchase.is_some())
+        self.open_attempt().is_some() || (self.pace.unsettled && self.purchase.is_some())
     }
 
     /// Whether look-ups went up the whole ladder and for as long as it allows. What counts is the

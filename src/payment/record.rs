@@ -39,10 +39,6 @@ pub struct Payment {
     pub(super) tries_seen: TriesSeen,
     pub(super) look_wanted: bool,
     pub(super) rerun_wanted: bool,
-    /// The gateway was last seen busy with it, or in a status that nobody knows: nothing is sent
-    /// until it is seen otherwise.
-    #[serde(default)]
-    pub(super) unsettled: bool,
     pub(super) nudges_seen: u64,
 }
 
@@ -118,6 +114,10 @@ pub(super) struct Pace {
     pub(super) looks: u32,
     /// Since when a conclusion is sought.
     pub(super) looking_since: Option<Timestamp>,
+    /// The gateway was last seen busy with it, or in a status that nobody knows: nothing is sent
+    /// until it is seen otherwise.
+    #[serde(default)]
+    pub(super) unsettled: bool,
     /// When it was last looked at without a conclusion.
     #[serde(default)]
     pub(super) looked_at: Option<Timestamp>,
@@ -200,11 +200,15 @@ impl Payment {
             pace: Pace::default(),
             tries_seen: TriesSeen::default(),
             rerun_wanted: false,
-            unsettled: false,
             nudges_seen: 0,
         })
     }
 
+    /// The version of its stored form.
+    #[must_use]
+    pub(crate) const fn body_version(&self) -> u32 {
+        self.v
+    }
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> &PaymentId {

@@ -24,7 +24,7 @@ impl Payment {
         {
             return self.contradiction(what, now, policy);
         }
-        self.unsettled = matches!(seen.standing, Standing::Pending | Standing::Other(_));
+        self.pace.unsettled = matches!(seen.standing, Standing::Pending | Standing::Other(_));
         match &seen.standing {
             Standing::Paid => self.saw_paid(seen, now, policy),
             Standing::Held => self.saw_held(seen, now, policy),

@@ -28,8 +28,7 @@ use self::writes::spread;
 use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::payment::{
-    AccountName, Answer, Event, Next, ParkReason, Policy, StateName, Step, Timestamp,
-    millis,
+    AccountName, Answer, Event, Next, ParkReason, Policy, StateName, Step, Timestamp, millis,
 };
 use crate::queue::Handler;
 use crate::store::{Claim, Store};
