@@ -438,3 +438,34 @@ fn how_often_a_call_was_looked_for_and_what_was_seen_is_kept() {
     assert_eq!((looks.count, looks.last_at), (2, scene.now));
     assert_eq!(looks.last_saw, "nothing");
 }
+
+#[test]
+fn a_key_refused_after_an_unknown_call_proves_nothing() {
+    let mut scene = charged(UnknownPolicy::ResendSame);
+    scene.answer(&Scene::unknown());
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    scene.answer(&denied());
+    assert_eq!(scene.state(), StateName::New, "not given up as refused");
+    scene.look(Standing::Paid);
+    assert_eq!(scene.state(), StateName::Paid);
+}
+
+#[test]
+fn the_quiet_period_begins_with_the_last_sign_of_the_call() {
+    let mut scene = charged(UnknownPolicy::ResendSame);
+    let policy = scene.policy.clone();
+    let number = scene
+        .payment
+        .open(Step::Charge, scene.now, &policy)
+        .unwrap();
+    scene.pass(TimeDelta::minutes(1));
+    let unknown = Scene::unknown();
+    scene.payment.answered(number, &unknown, scene.now, &policy);
+    scene.pass(QUIET - MINUTE);
+    scene.look(Standing::Payable);
+    assert!(!matches!(scene.next(), Next::Send(_)), "a minute too early");
+    scene.pass(MINUTE * 5);
+    scene.look(Standing::Payable);
+    assert_eq!(scene.next(), Next::Send(Step::Charge));
+}

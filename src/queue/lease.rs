@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::trouble::Trouble;
-use super::{Cause, Settings, Stopped};
+use super::{Cause, Rests, Settings, Stopped};
 use crate::clock::Clock;
-use crate::payment::{PaymentId, millis};
+use crate::payment::{PaymentId, Timestamp, millis};
 use crate::store::{Claim, ClaimKey, Store, StoreError, Tried};
 
 /// How long a payment rests whose turn panicked, in milliseconds. It need not grow: the record
@@ -32,8 +32,10 @@ pub(super) struct Leases<S> {
     pub(super) deadline: CancellationToken,
     /// All is dropped.
     pub(super) end: CancellationToken,
-    /// A turn ended somewhere: its payment may be due soon.
+    /// A turn ended somewhere, and its payment is due again.
     pub(super) turn_ended: Notify,
+    /// When the first of those payments is due.
+    due_again: Mutex<Option<Timestamp>>,
     slots: Arc<Semaphore>,
     held: Mutex<HashMap<ClaimKey, Arc<AtomicBool>>>,
     working: Mutex<HashMap<PaymentId, Arc<AtomicBool>>>,
@@ -57,7 +59,7 @@ struct Counts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// Its turn ended by itself.
-    Finished,
+    Finished(Rests),
     /// Its turn panicked.
     Panicked,
     /// Its turn was dropped.
@@ -84,6 +86,7 @@ impl<S: Store> Leases<S> {
             deadline: end.child_token(),
             end,
             turn_ended: Notify::new(),
+            due_again: Mutex::default(),
             slots: Arc::new(Semaphore::new(settings.concurrency.max(1))),
             held: Mutex::default(),
             working: Mutex::default(),
@@ -188,6 +191,18 @@ impl<S: Store> Leases<S> {
         self.returns.spawn_on(task, &self.runtime);
     }
 
+    fn is_due_again(&self, due: Timestamp) {
+        let mut first = lock(&self.due_again);
+        *first = Some(first.map_or(due, |known| known.min(due)));
+        drop(first);
+        self.turn_ended.notify_one();
+    }
+
+    /// When the first payment is due whose turn ended since this was asked last.
+    pub(super) fn take_due_again(&self) -> Option<Timestamp> {
+        lock(&self.due_again).take()
+    }
+
     /// Resolves when nothing waits to be given back. For the end, when nothing new is claimed.
     pub(super) async fn all_given_back(&self) {
         self.returns.close();
@@ -238,7 +253,7 @@ impl<S: Store> Drop for Lease<S> {
         let leases = &self.leases;
         lock(&leases.held).remove(&self.key);
         let (count, back) = match self.ending {
-            Ending::Finished => (Some(&leases.counts.finished), None),
+            Ending::Finished(_) => (Some(&leases.counts.finished), None),
             Ending::Lost => (None, None),
             Ending::Panicked => {
                 let back = (PANIC_REST_MS, Tried::Yes);
@@ -255,7 +270,13 @@ impl<S: Store> Drop for Lease<S> {
             self.lost.store(true, Ordering::Release);
             leases.give_back(self.key.clone(), rest_ms, tried);
         }
-        leases.turn_ended.notify_one();
+        let now = leases.clock.now();
+        match (self.ending, back) {
+            (Ending::Finished(Rests::ForGood) | Ending::Lost, _) => {}
+            (Ending::Finished(Rests::Until(due)), _) => leases.is_due_again(due),
+            (_, Some((rest_ms, _))) => leases.is_due_again(now + millis(rest_ms)),
+            (_, None) => leases.is_due_again(now),
+        }
     }
 }
 

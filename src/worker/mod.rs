@@ -30,7 +30,7 @@ use crate::gateway::Gateway;
 use crate::payment::{
     AccountName, Answer, Event, Next, ParkReason, Policy, StateName, Step, Timestamp, millis,
 };
-use crate::queue::Handler;
+use crate::queue::{Handler, Rests};
 use crate::store::{Claim, Store};
 
 /// A turn ends after so many moves at the latest, and goes on in another turn.
@@ -234,7 +234,10 @@ impl<S: Store, G: Gateway> Worker<S, G> {
 }
 
 impl<S: Store, G: Gateway> Handler for Worker<S, G> {
-    async fn turn(&self, claim: Claim) {
-        Self::turn(self, claim).await;
+    async fn turn(&self, claim: Claim) -> Rests {
+        match Self::turn(self, claim).await {
+            Turn::Rested { due: Some(due), .. } => Rests::Until(due),
+            Turn::Rested { due: None, .. } | Turn::Lost => Rests::ForGood,
+        }
     }
 }

@@ -91,7 +91,11 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             let due = turn.claim.payment.due(now, turn.policy);
             let due = due.map(|due| until.map_or(due, |until| due.max(until)));
             match self.store.save(&mut turn.claim, Then::Rest(due)).await {
-                Ok(saved) => return Ok(Some(rested(turn, due, saved))),
+                Ok(saved) => {
+                    // Nudged meanwhile, it is due at once.
+                    let due = due.map(|due| if saved.nudged { now } else { due });
+                    return Ok(Some(rested(turn, due, saved)));
+                }
                 Err(SaveError::Outdated) => {
                     self.reload(turn).await?;
                     if until.is_none() {

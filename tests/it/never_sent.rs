@@ -105,3 +105,42 @@ async fn after_a_stop_no_new_attempt_is_opened() {
     let loaded = stage.loaded(&id).await;
     assert!(!loaded.claimed, "left to another worker");
 }
+
+/// Between note and call, so much time passes.
+fn pass_at_the_license(stage: &Here, time: TimeDelta) {
+    let clock = stage.clock.clone();
+    let mut first = true;
+    stage.store.disturb(move |call| {
+        if call == "license" && std::mem::take(&mut first) {
+            clock.advance(time);
+        }
+        None
+    });
+}
+
+#[tokio::test]
+async fn a_call_that_would_begin_long_after_its_note_is_left_to_a_later_attempt() {
+    let stage = stage().await;
+    let id = stage.charge("k", 1500).await;
+    pass_at_the_license(&stage, TimeDelta::seconds(31));
+    stage.work_for(TimeDelta::minutes(1)).await;
+    assert_charged_once(&stage, &id).await;
+}
+
+#[tokio::test]
+async fn a_charge_whose_time_ended_between_note_and_call_is_not_made() {
+    let stage = stage().await;
+    let token = stage.sandbox.save_card("payer@test.example").to_string();
+    let end = stage.clock.now() + TimeDelta::seconds(5);
+    let body = format!(
+        r#"{},"not_after":"{}""#,
+        crate::stage::charge_of(&token, 1500),
+        end.to_rfc3339()
+    );
+    let id = stage.enqueue("k", &body).await;
+    pass_at_the_license(&stage, TimeDelta::seconds(6));
+    stage.work_for(TimeDelta::minutes(5)).await;
+    let payment = stage.payment(&id).await;
+    assert_eq!(*payment.state(), State::Failed(FailReason::Expired));
+    assert_eq!(stage.ledger().counts(Operation::Charge).arrived, 0);
+}

@@ -461,3 +461,21 @@ async fn workers_wake_each_other() {
         .await
         .expect("it was woken");
 }
+
+#[tokio::test]
+async fn no_two_workers_ever_claim_under_the_same_nonce() {
+    let world = World::on_redis().await;
+    let payment = world.created("one").await;
+    let mut nonces = std::collections::HashSet::new();
+    for _ in 0..5 {
+        // As a worker that was just started: whatever it counts begins anew.
+        let url = world.redis.as_ref().unwrap().url();
+        let store = RedisStore::connect(settings(url), world.clock.clone())
+            .await
+            .unwrap();
+        let claim = store.claim(1).await.unwrap().claims.remove(0);
+        assert_eq!(claim.key.id, *payment.id());
+        assert!(nonces.insert(claim.key.nonce), "a nonce came again");
+        world.pass(LEASE_MS);
+    }
+}
