@@ -73,6 +73,18 @@ impl Payment {
         });
         self.close(Verdict::NotSent, now);
         self.try_later(now, policy, None);
+        let in_doubt = matches!(
+            self.state,
+            State::Parked {
+                reason: ParkReason::OutcomeUnknown | ParkReason::LookUpsExhausted,
+                ..
+            }
+        );
+        if in_doubt {
+            // That it was in doubt was all that kept it, and it is not any more.
+            self.rerun_wanted = true;
+            self.resume_if_asked(now);
+        }
         true
     }
 

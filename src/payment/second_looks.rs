@@ -426,6 +426,23 @@ fn only_the_claim_that_opened_an_attempt_can_say_that_it_was_never_sent() {
 }
 
 #[test]
+fn a_payment_parked_for_a_doubt_goes_on_when_it_turns_out_that_nothing_was_sent() {
+    let mut scene = charged(UnknownPolicy::Park);
+    let policy = scene.policy.clone();
+    let number = scene
+        .payment
+        .open(Step::Charge, scene.now, &policy)
+        .unwrap();
+    scene.payment.sign_open("one");
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    assert_eq!(scene.state(), StateName::Parked);
+    assert!(scene.payment.never_sent(number, "one", scene.now, &policy));
+    scene.until_due();
+    assert_eq!(scene.next(), Next::Send(Step::Charge));
+}
+
+#[test]
 fn how_often_a_call_was_looked_for_and_what_was_seen_is_kept() {
     let mut scene = charged(UnknownPolicy::Park);
     scene.answer(&Scene::unknown());

@@ -324,6 +324,9 @@ impl Shared {
             });
         }
         let seen = Inspection::read(&answers);
+        if seen.loading {
+            return Err(LinkFault::Unreachable("it is still loading".to_owned()));
+        }
         seen.check_usable().map_err(LinkFault::Unusable)?;
         self.take_note(&seen);
         Ok(())

@@ -21,6 +21,8 @@ pub(super) struct Inspection {
     version: String,
     pub(super) lineage: Lineage,
     mode: String,
+    /// Whether it is still reading what it kept; until then it says of itself what is not so.
+    pub(super) loading: bool,
     policy: String,
     replicas: String,
     append_only: String,
@@ -95,6 +97,7 @@ impl Inspection {
                 role: field("role"),
             },
             mode: field("redis_mode"),
+            loading: field("loading") == "1",
             policy: field("maxmemory_policy"),
             replicas: field("connected_slaves"),
             append_only: field("aof_enabled"),

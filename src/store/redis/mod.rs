@@ -129,11 +129,11 @@ impl RedisStore {
     pub async fn watch(&self, stop: CancellationToken) {
         let watching = async {
             loop {
-                let every = match self.0.link.durability() {
-                    Ok(()) => INSPECT_EVERY,
-                    Err(_) => INSPECT_SHORT_EVERY,
-                };
-                tokio::time::sleep(every).await;
+                let mut waited = Duration::ZERO;
+                while waited < INSPECT_EVERY && (waited.is_zero() || self.durability().is_ok()) {
+                    tokio::time::sleep(INSPECT_SHORT_EVERY).await;
+                    waited += INSPECT_SHORT_EVERY;
+                }
                 if let Err(error) = self.inspect().await {
                     tracing::warn!(%error, "Redis was not inspected");
                 }
