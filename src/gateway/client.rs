@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Request};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -71,15 +71,20 @@ impl ChipGateway {
         &self,
         account: &Account,
         path: &str,
-        body: Option<Vec<u8>>,
-        (key, deadline_ms): (Option<String>, u64),
+        body: Vec<u8>,
+        (key, deadline_ms): (Option<&str>, u64),
     ) -> Trip {
         let mut request = Request::new(Method::POST, account.url(path));
         *request.headers_mut() = headers(account);
         if let Some(key) = key.and_then(|key| HeaderValue::try_from(key).ok()) {
             request.headers_mut().insert("idempotency-key", key);
         }
-        if let Some(body) = body {
+        if body.is_empty() {
+            // Of itself the client says nothing of a body that is empty, and there are proxies that
+            // refuse a POST without a length.
+            let none = HeaderValue::from_static("0");
+            request.headers_mut().insert(CONTENT_LENGTH, none);
+        } else {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(CONTENT_TYPE, json);
             *request.body_mut() = Some(body.into());
@@ -95,7 +100,7 @@ impl ChipGateway {
         // No key: the body of a later try has another due time, and a gateway that minds the key
         // would refuse it. A purchase too many is only a link that expires.
         let trip = self
-            .post(account, "purchases/", Some(body), (None, deadline_ms))
+            .post(account, "purchases/", body, (None, deadline_ms))
             .await;
         answered(trip, None)
     }
@@ -128,8 +133,7 @@ impl ChipGateway {
             order.call.as_str()
         );
         // Harmless where it is ignored, which is what was observed; nothing relies on it.
-        let key = format!("{}-{}", order.payment, order.attempt);
-        let body = Some(body).filter(|body| !body.is_empty());
+        let key = order.key.as_str();
         let trip = self
             .post(account, &path, body, (Some(key), deadline_ms))
             .await;
