@@ -1,9 +1,12 @@
 //! The CHIP Collect client: one method a call, one answer a method.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+};
 use reqwest::{Method, Request};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -24,15 +27,17 @@ use crate::store::Permit;
 
 /// The code of a call for an account that the configuration does not name.
 const UNKNOWN_ACCOUNT: &str = "account_not_configured";
+/// What the log calls a look-up: it is no step of a payment, and stands where one would.
+const LOOK_UP: &str = "look_up";
 
-/// The gateway over HTTP, for all accounts.
-#[derive(Debug)]
+/// The gateway over HTTP, for all accounts. Clones share everything.
+#[derive(Debug, Clone)]
 pub struct ChipGateway {
-    pub(super) accounts: Accounts,
-    pub(super) company_keys: BTreeMap<AccountName, CompanyKey>,
-    pub(super) settings: Settings,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) company_keys: Arc<BTreeMap<AccountName, Arc<CompanyKey>>>,
+    pub(super) settings: Arc<Settings>,
     pub(super) clock: Clock,
-    transport: Transport,
+    transport: Arc<Transport>,
 }
 
 impl ChipGateway {
@@ -42,16 +47,19 @@ impl ChipGateway {
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, TransportError> {
+        let unknown = accounts.names().map(|name| (name.clone(), Arc::default()));
         Ok(Self {
-            company_keys: accounts
-                .names()
-                .map(|n| (n.clone(), CompanyKey::default()))
-                .collect(),
-            accounts,
-            transport: Transport::new(&settings, clock.clone())?,
-            settings,
+            company_keys: Arc::new(unknown.collect()),
+            accounts: Arc::new(accounts),
+            transport: Arc::new(Transport::new(&settings, clock.clone())?),
+            settings: Arc::new(settings),
             clock,
         })
+    }
+
+    /// The clock that everything asked here goes by.
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Asks for `path` and reads the answer to its end.
@@ -148,13 +156,8 @@ impl Gateway for ChipGateway {
             Some(account) => self.create_on(account, order).await,
             None => (not_configured(), None),
         };
-        log_write(
-            "create",
-            order.payment.as_str(),
-            &answer,
-            (http_status, started),
-            &self.clock,
-        );
+        let call = ("create", order.payment.as_str(), None);
+        log_write(call, &answer, (http_status, started), &self.clock);
         answer
     }
 
@@ -165,14 +168,12 @@ impl Gateway for ChipGateway {
             Some(account) => self.send_on(account, order).await,
             None => (not_configured(), None),
         };
-        let operation = order.call.as_str();
-        log_write(
-            operation,
+        let call = (
+            order.call.as_str(),
             order.payment.as_str(),
-            &answer,
-            (http_status, started),
-            &self.clock,
+            Some(order.attempt),
         );
+        log_write(call, &answer, (http_status, started), &self.clock);
         answer
     }
 
@@ -201,20 +202,7 @@ impl Gateway for ChipGateway {
             Trip::NotSent(why) => failed(why.to_owned()),
             Trip::Unknown(why) => failed(why),
         };
-        let (class, why) = match &look_up {
-            LookUp::Shown(_) => ("shown", None),
-            LookUp::NotFound => ("not_found", None),
-            LookUp::Failed { why, .. } => ("failed", Some(why.as_str())),
-        };
-        tracing::debug!(
-            account = %account,
-            operation = "look_up",
-            http.status = http_status,
-            class,
-            why,
-            duration_ms = elapsed_ms(started),
-            "the gateway was asked"
-        );
+        log_look_up(account, &look_up, (http_status, started));
         look_up
     }
 }
@@ -271,8 +259,7 @@ fn answered(trip: Trip, purchase: Option<&PurchaseId>) -> (Answer, Option<u16>) 
 }
 
 fn log_write(
-    operation: &'static str,
-    payment: &str,
+    (step, payment, attempt): (&'static str, &str, Option<u32>),
     answer: &Answer,
     (http_status, started): (Option<u16>, Instant),
     clock: &Clock,
@@ -280,12 +267,46 @@ fn log_write(
     let note = answer.note(clock.now());
     tracing::info!(
         payment.id = payment,
-        operation,
+        step,
+        attempt,
         http.status = http_status,
         class = class_word(note.class),
         code = note.code.as_deref(),
         duration_ms = elapsed_ms(started),
         "the gateway was called"
+    );
+}
+
+/// A look-up that says nothing matters to whoever follows a payment in doubt; the many that say
+/// only that the payer has not paid yet do not.
+fn log_look_up(
+    account: &AccountName,
+    look_up: &LookUp,
+    (http_status, started): (Option<u16>, Instant),
+) {
+    let duration_ms = elapsed_ms(started);
+    let (class, why) = match look_up {
+        LookUp::Shown(_) => {
+            return tracing::debug!(
+                account = %account,
+                step = LOOK_UP,
+                http.status = http_status,
+                class = "shown",
+                duration_ms,
+                "the gateway was asked"
+            );
+        }
+        LookUp::NotFound => ("not_found", None),
+        LookUp::Failed { why, .. } => ("failed", Some(why.as_str())),
+    };
+    tracing::info!(
+        account = %account,
+        step = LOOK_UP,
+        http.status = http_status,
+        class,
+        why,
+        duration_ms,
+        "the gateway was asked"
     );
 }
 
