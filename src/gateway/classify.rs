@@ -66,13 +66,11 @@ const NOT_FOUND: &str = "not_found";
 fn shown(reply: &Reply, purchase: Option<&PurchaseId>) -> Result<Sighting, String> {
     let seen = read_sighting(&reply.body)
         .map_err(|error| format!("the answer {} is {error}", reply.status))?;
-    if let Some(asked) = purchase {
-        if seen.purchase != *asked {
-            return Err(format!(
-                "the answer {} is about another purchase",
-                reply.status
-            ));
-        }
+    if purchase.is_some_and(|asked| *asked != seen.purchase) {
+        return Err(format!(
+            "the answer {} is about another purchase",
+            reply.status
+        ));
     }
     Ok(seen)
 }
@@ -101,17 +99,22 @@ fn refused(reply: &Reply) -> Answer {
         (409, _) => Answer::Conflict { code: code() },
         (429, _) => rate_limited(reply, &refusal),
         // 408: the gateway, or what stands before it, waited in vain: it may have acted.
-        // The others: the gateway gives its code with them, so this is not its word. What stands
-        // before it may have turned the call away, or spoilt the answer of a call that went through.
-        (401 | 403 | 404 | 408, _) => unknown(reply),
-        // A page of something in between: it may stand before the gateway or behind it.
-        (_, Refusal::Illegible) => Answer::Unknown {
+        (408, _) => unknown(reply),
+        // The gateway gives its code with these, so this is not its word. What stands before it may
+        // have turned the call away, or spoilt the answer of a call that went through.
+        (401 | 403 | 404, _) => Answer::Unknown {
             why: format!(
-                "the gateway answered {} with an unreadable body",
+                "{} came without a code of the gateway; something before it may have answered",
                 reply.status
             ),
         },
-        (_, Refusal::Empty) => unknown(reply),
+        // A page of something in between: it may stand before the gateway or behind it.
+        (_, Refusal::Empty | Refusal::Illegible) => Answer::Unknown {
+            why: format!(
+                "the gateway answered {} without a readable body",
+                reply.status
+            ),
+        },
         (_, Refusal::Codes { .. }) => Answer::NoEffect {
             code: code(),
             denied: false,

@@ -21,7 +21,7 @@ impl Checkout {
             ("cancel_redirect", &self.cancel_redirect, false),
         ] {
             // What is empty is not sent.
-            let Some(url) = revealed(url).filter(|url| !url.is_empty()) else {
+            let Some(url) = revealed(url.as_ref()).filter(|url| !url.is_empty()) else {
                 continue;
             };
             let problem = if url.chars().count() > LONGEST_REDIRECT {
@@ -63,14 +63,14 @@ impl Customer {
                  payer@shop.example; the gateway requires one",
             ));
         }
-        if let Some(phone) = revealed(&self.phone)
+        if let Some(phone) = revealed(self.phone.as_ref())
             && (phone.chars().count() > LONGEST_PHONE || has_control(phone))
         {
             let problem = "must be at most 32 characters, none of them a control character, such \
                            as \"+60 123456789\"";
             return Err(InvalidRequest::new("customer.phone", problem));
         }
-        if let Some(name) = revealed(&self.full_name)
+        if let Some(name) = revealed(self.full_name.as_ref())
             && (name.chars().count() > LONGEST_FULL_NAME || has_control(name))
         {
             let problem = "must be at most 128 characters on one line, none of them a control \
@@ -117,8 +117,8 @@ pub(super) fn check_description(text: Option<&str>) -> Result<(), InvalidRequest
     }
 }
 
-fn revealed(text: &Option<Private<String>>) -> Option<&str> {
-    text.as_ref().map(|text| text.reveal().as_str())
+fn revealed(text: Option<&Private<String>>) -> Option<&str> {
+    text.map(|text| text.reveal().as_str())
 }
 
 fn has_control(text: &str) -> bool {

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `id`, `money` | names and amounts, each with one fallible constructor |
-//! | `request`, `limits`, `wire`, `command` | what producers and operators ask |
+//! | `request`, `times`, `limits`, `wire`, `command` | what producers and operators ask |
 //! | `state` | what is true of the money, and the one table of transitions |
 //! | `record` | the durable record: a [`Payment`] |
 //! | `attempt` | one try at a step; the classes of an answer |
@@ -34,6 +34,7 @@ mod record;
 mod request;
 mod saw;
 mod state;
+mod times;
 mod wire;
 
 #[cfg(test)]
