@@ -178,6 +178,8 @@ pub struct Behaviour {
     pub charge_on_skip_capture: ChargeOnSkipCapture,
     /// Whether a charge in flight keeps another one of the same purchase out.
     pub serialises_charges: bool,
+    /// Whether a capture in flight keeps another one of the same purchase out.
+    pub serialises_captures: bool,
     /// Whether a purchase can be cancelled while a charge of it is in flight, which goes on.
     pub cancel_races_charge: bool,
     /// How long a hold can be captured, in milliseconds; none for ever.
@@ -196,6 +198,7 @@ impl Default for Behaviour {
             release_ms: 0,
             charge_on_skip_capture: ChargeOnSkipCapture::Hold,
             serialises_charges: true,
+            serialises_captures: true,
             cancel_races_charge: false,
             hold_lifetime_ms: None,
             wrong_status_http: 400,

@@ -70,7 +70,7 @@ pub struct RequestRow {
     pub committed: bool,
 }
 
-/// One try at delivering a webhook or a success callback.
+/// One try at delivering a webhook or a success callback, or a delivery that was lost.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeliveryRow {
     /// When it was answered, in unix milliseconds of the sandbox's clock.
@@ -79,10 +79,12 @@ pub struct DeliveryRow {
     pub event: &'static str,
     /// The purchase (or refund payment) it is about.
     pub object_id: Uuid,
-    /// Which try, from 1.
+    /// Which try, from 1; 0 when it was lost and never tried.
     pub attempt: u32,
     /// Whether a 2xx came back.
     pub accepted: bool,
+    /// The faults that were applied to it.
+    pub faults: Vec<&'static str>,
 }
 
 /// How many requests of one operation there were.
@@ -196,7 +198,7 @@ impl Ledger {
         &self.movements
     }
 
-    /// Every answered try at a delivery, in order; empty when requests are not kept.
+    /// Every answered try at a delivery and every lost one, in order; empty when requests are not kept.
     #[must_use]
     pub fn deliveries(&self) -> &[DeliveryRow] {
         &self.deliveries

@@ -117,6 +117,7 @@ impl Engine {
             Kind::DeleteToken => return Launch::Flying(Box::new(flight), 0),
         };
         if let Some(purchase) = self.purchases.get_mut(&flight.purchase) {
+            purchase.begin();
             purchase.charges_in_flight += u32::from(matches!(flight.kind, Kind::Charge { .. }));
             if purchase.face.status != status {
                 purchase.enter(now_ms, status);
@@ -182,10 +183,12 @@ impl Engine {
         realm: Realm,
     ) -> Result<Flight, Refusal> {
         let purchase = self.purchase(realm, call.route.id)?;
-        let Some(held) = purchase
-            .held
-            .filter(|_| purchase.face.status == Status::Hold)
-        else {
+        let is_open = match purchase.face.status {
+            Status::Hold => true,
+            Status::PendingCapture => !self.behaviour.serialises_captures,
+            _ => false,
+        };
+        let Some(held) = purchase.held.filter(|_| is_open) else {
             let text = "Only Purchases with `status == hold` can be captured.";
             return Err(self.wrong_status("purchase_capture_wrong_status", text));
         };

@@ -152,7 +152,8 @@ impl Engine {
             .get_mut(&id)
             .and_then(|purchase| purchase.held.take());
         let token = held.and_then(|held| held.token);
-        let rest = held.map_or(0, |held| held.amount) - amount;
+        // A second capture of the same hold, when both were in flight, finds nothing left of it.
+        let rest = held.map_or(0, |held| held.amount - amount);
         self.take(now_ms, id, amount, "purchase");
         self.note_movement(now_ms, id, MovementKind::Capture, amount, token);
         if rest > 0 {

@@ -66,6 +66,7 @@ impl Engine {
                 id,
                 realm,
                 client_id,
+                created_ms: now_ms,
                 created_s: at_s,
                 created_from_ip: call.client_ip.clone(),
                 number: self.purchases.len() as u64 + 1,
@@ -84,6 +85,7 @@ impl Engine {
                     attempts_shown: 0,
                 },
                 past: Vec::new(),
+                before: None,
                 held: None,
                 card: None,
                 charges_in_flight: 0,
@@ -103,9 +105,11 @@ impl Engine {
         let purchase = self.purchase(realm, call.route.id)?;
         let face = match call.stale {
             Some(Effect::StaleBy(age_ms)) => {
-                purchase.face_at(now_ms.saturating_sub_unsigned(age_ms))
+                let at_ms = now_ms.saturating_sub_unsigned(age_ms);
+                purchase.face_at(at_ms).ok_or_else(Refusal::not_found)?
             }
             Some(Effect::StaleStatus) => purchase.face_before(),
+            Some(Effect::BeforeOperation) => purchase.before.as_ref().unwrap_or(&purchase.face),
             _ => &purchase.face,
         };
         let setting = self.setting(purchase.realm, None);
@@ -126,6 +130,7 @@ impl Engine {
         }
         if let Some(purchase) = self.purchases.get_mut(&id) {
             purchase.confirmation = None;
+            purchase.begin();
             purchase.enter(now_ms, Status::Cancelled);
         }
         self.emit(now_ms, id, "purchase.cancelled");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use holdfast_rig::torture::{Plan, Report, run};
+use holdfast_rig::torture::{Manners, Plan, Report, run};
 
 use super::stage::binary;
 
@@ -14,7 +14,9 @@ fn plan() -> Plan {
         seed: 20_261_123,
         payments: PAYMENTS,
         faults_for: Duration::from_secs(15),
+        least_kills: 15,
         workers: 3,
+        manners: Manners::AsObserved,
         binary: Some(binary()),
     }
 }
