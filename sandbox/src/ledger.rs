@@ -18,6 +18,8 @@ pub enum MovementKind {
     Capture,
     /// Reserved funds, or the rest of them after a partial capture, were given back.
     Release,
+    /// Reserved funds went back by themselves: the hold had lasted too long.
+    Lapse,
     /// Money was taken in one step, by a saved card or by the payer.
     Charge,
     /// Taken money was given back.
@@ -58,6 +60,8 @@ pub struct RequestRow {
     pub method: String,
     /// Path, without the query.
     pub path: String,
+    /// Its `Idempotency-Key`, if it carried one.
+    pub idempotency_key: Option<String>,
     /// What it asked for.
     pub operation: Operation,
     /// About which purchase.
@@ -251,8 +255,12 @@ impl Ledger {
     /// What is still reserved under a reference.
     #[must_use]
     pub fn held_for_reference(&self, reference: &str) -> i64 {
-        self.sum(reference, &[MovementKind::Hold])
-            - self.sum(reference, &[MovementKind::Capture, MovementKind::Release])
+        let given = [
+            MovementKind::Capture,
+            MovementKind::Release,
+            MovementKind::Lapse,
+        ];
+        self.sum(reference, &[MovementKind::Hold]) - self.sum(reference, &given)
     }
 
     fn sum(&self, reference: &str, kinds: &[MovementKind]) -> i64 {

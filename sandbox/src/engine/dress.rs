@@ -90,7 +90,10 @@ fn error(status: u16, body: ErrorBody) -> Response {
 /// The code that goes with a status.
 fn words(status: u16) -> (&'static str, &'static str) {
     match status {
-        400 => ("invalid_request", "Required fields are missing or malformed."),
+        400 => (
+            "invalid_request",
+            "Required fields are missing or malformed.",
+        ),
         401 => ("authentication_failed", "Incorrect secret_key"),
         403 => ("forbidden", "This key may not do that."),
         404 => ("not_found", "Not found."),

@@ -16,9 +16,16 @@ use super::view::{Taken, reference_generated};
 use crate::config::ChargeOnSkipCapture;
 use crate::ledger::{Movement, MovementKind};
 
+/// How a flight ended.
+pub(crate) struct Settled {
+    pub(crate) answer: Result<Response, Refusal>,
+    /// Whether it did, or still may do, what was asked.
+    pub(crate) took_effect: bool,
+}
+
 impl Engine {
     /// Ends a flight, or leaves it pending when that is its fate.
-    pub(crate) fn settle(&mut self, now_ms: i64, flight: Flight) -> Result<Response, Refusal> {
+    pub(crate) fn settle(&mut self, now_ms: i64, flight: Flight) -> Settled {
         let id = flight.purchase;
         let is_pay = matches!(flight.kind, Kind::Pay { .. });
         let answer = match &flight.fate {
@@ -32,7 +39,10 @@ impl Engine {
                 Err(self.fail(now_ms, &flight, &code, status))
             }
         };
-        if is_pay { Ok(self.landing(id)) } else { answer }
+        Settled {
+            took_effect: answer.is_ok(),
+            answer: if is_pay { Ok(self.landing(id)) } else { answer },
+        }
     }
 
     fn stay_pending(&mut self, now_ms: i64, mut flight: Flight) {
@@ -40,6 +50,9 @@ impl Engine {
             return;
         };
         let after_ms = pending.for_ms;
+        let purchase = flight.purchase;
+        let is_deletion = matches!(flight.kind, Kind::DeleteToken);
+        flight.pended = true;
         flight.fate = pending
             .failing_with
             .as_ref()
@@ -47,6 +60,9 @@ impl Engine {
         if let Some(after_ms) = after_ms {
             let at_ms = now_ms.saturating_add_unsigned(after_ms);
             self.timers.at(at_ms, Timer::Settle(Box::new(flight)));
+        }
+        if is_deletion {
+            self.emit(now_ms, purchase, "purchase.pending_recurring_token_delete");
         }
     }
 
@@ -110,8 +126,10 @@ impl Engine {
                 amount,
                 since_ms: now_ms,
                 token,
+                is_lapsed: false,
             });
             purchase.enter(now_ms, Status::Hold);
+            self.watch_hold(now_ms, id);
             self.note_movement(now_ms, id, MovementKind::Hold, amount, token);
             self.emit(now_ms, id, "purchase.hold");
         } else {
@@ -126,7 +144,41 @@ impl Engine {
         }
     }
 
-    fn take(&mut self, now_ms: i64, id: Uuid, amount: i64, kind: &'static str) {
+    fn watch_hold(&mut self, now_ms: i64, id: Uuid) {
+        if let Some(lifetime_ms) = self.behaviour.hold_lifetime_ms {
+            let at_ms = now_ms.saturating_add_unsigned(lifetime_ms);
+            self.timers.at(at_ms, Timer::Lapse(id));
+        }
+    }
+
+    /// Lets a hold go whose lifetime is over, unless something is under way with it. The purchase
+    /// says `hold` as before: the gateway has no status for it.
+    pub(crate) fn lapse(&mut self, now_ms: i64, id: Uuid) {
+        let Some(lifetime_ms) = self.behaviour.hold_lifetime_ms else {
+            return;
+        };
+        let Some(purchase) = self.purchases.get_mut(&id) else {
+            return;
+        };
+        let is_idle = purchase.face.status == Status::Hold;
+        let Some(held) = purchase.held.as_mut().filter(|held| !held.is_lapsed) else {
+            return;
+        };
+        if is_idle && held.since_ms.saturating_add_unsigned(lifetime_ms) <= now_ms {
+            held.is_lapsed = true;
+            let (amount, token) = (held.amount, held.token);
+            self.note_movement(now_ms, id, MovementKind::Lapse, amount, token);
+        }
+    }
+
+    /// From now on a paid purchase shows its payment.
+    pub(crate) fn show_payment(&mut self, now_ms: i64, id: Uuid) {
+        if let Some(purchase) = self.purchases.get_mut(&id) {
+            purchase.change(now_ms, |face| face.hides_payment = false);
+        }
+    }
+
+    pub(crate) fn take(&mut self, now_ms: i64, id: Uuid, amount: i64, kind: &'static str) {
         let Some(purchase) = self.purchases.get_mut(&id) else {
             return;
         };
@@ -135,13 +187,19 @@ impl Engine {
             at_s: now_ms.div_euclid(1000),
             kind,
         };
+        let hidden_ms = self.behaviour.paid_without_payment_ms;
         purchase.history.push((Status::Paid, taken.at_s));
         let shown = purchase.history.len();
         purchase.change(now_ms, |face| {
             face.status = Status::Paid;
             face.history_shown = shown;
             face.taken = Some(taken);
+            face.hides_payment = hidden_ms > 0;
         });
+        if hidden_ms > 0 {
+            let at_ms = now_ms.saturating_add_unsigned(hidden_ms);
+            self.timers.at(at_ms, Timer::ShowPayment(id));
+        }
     }
 
     fn captured(&mut self, now_ms: i64, flight: &Flight, amount: i64) {
@@ -171,7 +229,7 @@ impl Engine {
         };
         let held = purchase.held.take();
         purchase.enter(now_ms, Status::Released);
-        if let Some(held) = held {
+        if let Some(held) = held.filter(|held| !held.is_lapsed) {
             self.note_movement(now_ms, id, MovementKind::Release, held.amount, held.token);
         }
         self.emit(now_ms, id, "purchase.released");
@@ -259,14 +317,20 @@ impl Engine {
             ),
             Kind::DeleteToken => (
                 "delete_recurring_token",
-                "purchase.recurring_token_delete_failure",
+                // The gateway has no event for it.
+                "",
                 "purchase_delete_recurring_token_error",
                 "The token was not deleted.",
             ),
         };
-        self.note_attempt(now_ms, flight, attempt, fault);
+        let is_capture = matches!(flight.kind, Kind::Capture { .. });
+        if !(flight.pended && is_capture) || self.behaviour.lists_failed_captures {
+            self.note_attempt(now_ms, flight, attempt, fault);
+        }
         self.fall_back(now_ms, flight, status);
-        self.emit(now_ms, id, event);
+        if !event.is_empty() {
+            self.emit(now_ms, id, event);
+        }
         Refusal::all(400, error, text)
     }
 
@@ -288,6 +352,7 @@ impl Engine {
         }
         if purchase.face.status == pending && purchase.charges_in_flight == 0 {
             purchase.enter(now_ms, after);
+            self.timers.at(now_ms, Timer::Lapse(flight.purchase));
             if purchase.terms.due_s * 1000 <= now_ms {
                 self.timers.at(now_ms, Timer::Due(flight.purchase));
             }

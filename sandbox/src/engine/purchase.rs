@@ -60,6 +60,8 @@ pub(crate) struct Held {
     pub(crate) amount: i64,
     pub(crate) since_ms: i64,
     pub(crate) token: Option<Uuid>,
+    /// Whether the acquirer has let it go; the purchase says `hold` all the same.
+    pub(crate) is_lapsed: bool,
 }
 
 /// What the merchant asked for; none of it changes after creation.
