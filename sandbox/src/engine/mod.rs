@@ -12,6 +12,7 @@ mod fields;
 mod hooks;
 mod lookup;
 mod money;
+mod notes;
 mod outcome;
 mod page;
 mod pay;

@@ -1,20 +1,18 @@
 //! What the acquirer's answer does to a purchase, the ledger and the events.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use uuid::Uuid;
 
 use super::Engine;
 use super::money::{Fate, Flight, Kind};
-use super::purchase::{Attempt, Fault, Held};
+use super::purchase::{Fault, Held};
 use super::refusal::Refusal;
 use super::request::Response;
 use super::status::Status;
 use super::timer::Timer;
 use super::view::{Taken, reference_generated};
 use crate::config::ChargeOnSkipCapture;
-use crate::ledger::{Movement, MovementKind};
+use crate::ledger::MovementKind;
 
 /// How a flight ended.
 pub(crate) struct Settled {
@@ -130,7 +128,7 @@ impl Engine {
             });
             purchase.enter(now_ms, Status::Hold);
             self.watch_hold(now_ms, id);
-            self.note_movement(now_ms, id, MovementKind::Hold, amount, token);
+            self.note_movement(now_ms, id, (MovementKind::Hold, amount), token);
             self.emit(now_ms, id, "purchase.hold");
         } else {
             let kind = if token.is_some() {
@@ -139,42 +137,8 @@ impl Engine {
                 "purchase"
             };
             self.take(now_ms, id, amount, kind);
-            self.note_movement(now_ms, id, MovementKind::Charge, amount, token);
+            self.note_movement(now_ms, id, (MovementKind::Charge, amount), token);
             self.emit(now_ms, id, "purchase.paid");
-        }
-    }
-
-    fn watch_hold(&mut self, now_ms: i64, id: Uuid) {
-        if let Some(lifetime_ms) = self.behaviour.hold_lifetime_ms {
-            let at_ms = now_ms.saturating_add_unsigned(lifetime_ms);
-            self.timers.at(at_ms, Timer::Lapse(id));
-        }
-    }
-
-    /// Lets a hold go whose lifetime is over, unless something is under way with it. The purchase
-    /// says `hold` as before: the gateway has no status for it.
-    pub(crate) fn lapse(&mut self, now_ms: i64, id: Uuid) {
-        let Some(lifetime_ms) = self.behaviour.hold_lifetime_ms else {
-            return;
-        };
-        let Some(purchase) = self.purchases.get_mut(&id) else {
-            return;
-        };
-        let is_idle = purchase.face.status == Status::Hold;
-        let Some(held) = purchase.held.as_mut().filter(|held| !held.is_lapsed) else {
-            return;
-        };
-        if is_idle && held.since_ms.saturating_add_unsigned(lifetime_ms) <= now_ms {
-            held.is_lapsed = true;
-            let (amount, token) = (held.amount, held.token);
-            self.note_movement(now_ms, id, MovementKind::Lapse, amount, token);
-        }
-    }
-
-    /// From now on a paid purchase shows its payment.
-    pub(crate) fn show_payment(&mut self, now_ms: i64, id: Uuid) {
-        if let Some(purchase) = self.purchases.get_mut(&id) {
-            purchase.change(now_ms, |face| face.hides_payment = false);
         }
     }
 
@@ -213,9 +177,9 @@ impl Engine {
         // A second capture of the same hold, when both were in flight, finds nothing left of it.
         let rest = held.map_or(0, |held| held.amount - amount);
         self.take(now_ms, id, amount, "purchase");
-        self.note_movement(now_ms, id, MovementKind::Capture, amount, token);
+        self.note_movement(now_ms, id, (MovementKind::Capture, amount), token);
         if rest > 0 {
-            self.note_movement(now_ms, id, MovementKind::Release, rest, token);
+            self.note_movement(now_ms, id, (MovementKind::Release, rest), token);
         }
         self.emit(now_ms, id, "purchase.captured");
         self.emit(now_ms, id, "purchase.paid");
@@ -230,7 +194,7 @@ impl Engine {
         let held = purchase.held.take();
         purchase.enter(now_ms, Status::Released);
         if let Some(held) = held.filter(|held| !held.is_lapsed) {
-            self.note_movement(now_ms, id, MovementKind::Release, held.amount, held.token);
+            self.note_movement(now_ms, id, (MovementKind::Release, held.amount), held.token);
         }
         self.emit(now_ms, id, "purchase.released");
     }
@@ -243,7 +207,7 @@ impl Engine {
         };
         purchase.enter(now_ms, Status::Refunded);
         purchase.change(now_ms, |face| face.refunded += amount);
-        self.note_movement(now_ms, id, MovementKind::Refund, amount, None);
+        self.note_movement(now_ms, id, (MovementKind::Refund, amount), None);
         let payment_id = self.new_id();
         let Some(purchase) = self.purchases.get(&id) else {
             return Err(Refusal::not_found());
@@ -276,59 +240,43 @@ impl Engine {
 
     fn fail(&mut self, now_ms: i64, flight: &Flight, code: &str, status: Status) -> Refusal {
         let id = flight.purchase;
-        let fault = Some(Fault::new(code));
-        let (attempt, event, error, text) = match flight.kind {
+        let (attempt, error, text) = match flight.kind {
             Kind::Charge { .. } => (
                 "recurring_execute",
-                "purchase.payment_failure",
                 "purchase_charge_error",
                 "The charge was not successful.",
             ),
-            Kind::Pay { .. } => {
-                let kind = if self.reserves(id) {
-                    "authorize"
-                } else {
-                    "execute"
-                };
-                (
-                    kind,
-                    "purchase.payment_failure",
-                    "payment_failed",
-                    "The payment failed.",
-                )
+            Kind::Pay { .. } if self.reserves(id) => {
+                ("authorize", "payment_failed", "The payment failed.")
             }
+            Kind::Pay { .. } => ("execute", "payment_failed", "The payment failed."),
             Kind::Capture { .. } => (
                 "capture",
-                "purchase.capture_failure",
                 "purchase_capture_error",
                 "The capture was not successful.",
             ),
             Kind::Release => (
                 "release",
-                "purchase.release_failure",
                 "purchase_release_error",
                 "The release was not successful.",
             ),
             Kind::Refund { .. } => (
                 "refund",
-                "purchase.refund_failure",
                 "purchase_refund_error",
                 "The refund was not successful.",
             ),
             Kind::DeleteToken => (
                 "delete_recurring_token",
-                // The gateway has no event for it.
-                "",
                 "purchase_delete_recurring_token_error",
                 "The token was not deleted.",
             ),
         };
         let is_capture = matches!(flight.kind, Kind::Capture { .. });
         if !(flight.pended && is_capture) || self.behaviour.lists_failed_captures {
-            self.note_attempt(now_ms, flight, attempt, fault);
+            self.note_attempt(now_ms, flight, attempt, Some(Fault::new(code)));
         }
         self.fall_back(now_ms, flight, status);
-        if !event.is_empty() {
+        if let Some(event) = failure_event(&flight.kind) {
             self.emit(now_ms, id, event);
         }
         Refusal::all(400, error, text)
@@ -358,53 +306,15 @@ impl Engine {
             }
         }
     }
+}
 
-    fn note_attempt(
-        &mut self,
-        now_ms: i64,
-        flight: &Flight,
-        kind: &'static str,
-        error: Option<Fault>,
-    ) {
-        let card = self.card_of(flight);
-        let is_pay = matches!(flight.kind, Kind::Pay { .. });
-        let attempt = Attempt {
-            kind,
-            error,
-            card,
-            at_s: now_ms.div_euclid(1000),
-            flow: if is_pay { "payform" } else { "api" },
-            client_ip: flight.client_ip.clone(),
-        };
-        if let Some(purchase) = self.purchases.get_mut(&flight.purchase) {
-            if is_pay && attempt.error.is_none() {
-                purchase.card.clone_from(&attempt.card);
-            }
-            purchase.attempted(now_ms, attempt);
-        }
-    }
-
-    fn note_movement(
-        &mut self,
-        now_ms: i64,
-        id: Uuid,
-        kind: MovementKind,
-        amount: i64,
-        token: Option<Uuid>,
-    ) {
-        let Some(purchase) = self.purchases.get(&id) else {
-            return;
-        };
-        self.ledger.moved(Movement {
-            seq: 0,
-            at_ms: now_ms,
-            kind,
-            purchase_id: id,
-            reference: Arc::clone(&purchase.terms.reference),
-            amount,
-            currency: Arc::from(purchase.terms.currency.as_str()),
-            token,
-            is_test: !purchase.realm.live,
-        });
+/// What a failure is announced as; there is no event for a token that could not be deleted.
+fn failure_event(kind: &Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Charge { .. } | Kind::Pay { .. } => Some("purchase.payment_failure"),
+        Kind::Capture { .. } => Some("purchase.capture_failure"),
+        Kind::Release => Some("purchase.release_failure"),
+        Kind::Refund { .. } => Some("purchase.refund_failure"),
+        Kind::DeleteToken => None,
     }
 }

@@ -66,7 +66,7 @@ pub(crate) struct Held {
 
 /// What the merchant asked for; none of it changes after creation.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools)] // The gateway's own fields.
+#[allow(clippy::struct_excessive_bools, reason = "the gateway's own fields")]
 pub(crate) struct Terms {
     pub(crate) brand_id: Uuid,
     pub(crate) total: i64,

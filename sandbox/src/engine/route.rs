@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the gateway's own names")]
 pub enum Operation {
     Create,
     Retrieve,

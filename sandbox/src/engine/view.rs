@@ -10,7 +10,6 @@ use super::status::Status;
 
 /// The part of a purchase that changes.
 #[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "the gateway's own fields")]
 pub(crate) struct Face {
     pub(crate) status: Status,
     pub(crate) updated_s: i64,
@@ -168,7 +167,7 @@ struct BankView {
 }
 
 #[derive(Serialize)]
-#[allow(clippy::struct_excessive_bools)] // The gateway's own fields.
+#[allow(clippy::struct_excessive_bools, reason = "the gateway's own fields")]
 struct PurchaseView<'a> {
     id: Uuid,
     due: i64,

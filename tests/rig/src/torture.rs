@@ -46,6 +46,8 @@ pub struct Plan {
     /// How many workers are killed, at least, before faults and kills end. A run that takes
     /// [`Plan::PATIENCE`] times as long as it should for that fails.
     pub least_kills: usize,
+    /// How many calls meet a fault, at least, before faults and kills end; bounded the same way.
+    pub least_faults: u64,
     /// How many worker processes there are at a time.
     pub workers: usize,
     /// What the gateway does where nobody has written down what it does.
@@ -174,13 +176,12 @@ async fn report(works: &Works, ids: &[PaymentId], kills: usize) -> anyhow::Resul
     let besides = [unrest(works, ids).await?, strays].concat();
     let lines = verdict::books(works, ids).await?;
     let ledger = works.sandbox.ledger();
-    let faults = ledger.all_counts().values().map(|counts| counts.faulted);
     let heard = ledger.deliveries().iter().filter(|row| row.accepted);
     Ok(Report {
         lines,
         besides,
         kills,
-        faults: faults.sum(),
+        faults: faults::met(&ledger),
         hits: faults::hits(&ledger),
         heard: heard.count(),
         logs: works.folder(),

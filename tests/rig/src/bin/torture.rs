@@ -38,12 +38,16 @@ async fn main() -> anyhow::Result<()> {
         payments: arguments.count,
         faults_for: Duration::from_secs(arguments.seconds),
         least_kills: arguments.kills,
+        least_faults: 0,
         workers: arguments.workers,
         manners: arguments.manners,
         binary: None,
     };
     let report = run(&plan, |line| println!("{line}")).await?;
-    println!("{} kills, {} faults", report.kills, report.faults);
+    println!(
+        "{} kills, {} faults, {} deliveries accepted",
+        report.kills, report.faults, report.heard
+    );
     for (state, count) in report.states() {
         println!("{count:>7}  {state}");
     }

@@ -79,6 +79,14 @@ pub(super) fn rules(seed: u64) -> Vec<Rule> {
         let mut nth = FIRST;
         for effect in effects(operation) {
             seed = seed.wrapping_add(1);
+            // What only one call can meet is met there more often.
+            let probability = match effect {
+                Effect::Block(_)
+                | Effect::StaleBy(_)
+                | Effect::StaleStatus
+                | Effect::BeforeOperation => probability * 3.0,
+                _ => probability,
+            };
             certain.push(Rule::on(operation, effect.clone()).nth(nth));
             chance.push(Rule::on(operation, effect).probability(probability, seed));
             nth += 2;
@@ -96,6 +104,12 @@ pub(super) fn rules(seed: u64) -> Vec<Rule> {
 
 /// How often each fault was met, by call and kind; what can be met and was not is there with 0.
 pub type Hits = BTreeMap<(String, &'static str), usize>;
+
+/// How many calls met a fault so far.
+pub(super) fn met(ledger: &Ledger) -> u64 {
+    let counts = ledger.all_counts().values();
+    counts.map(|counts| counts.faulted).sum()
+}
 
 /// Counts what the ledger's requests and deliveries met.
 pub(super) fn hits(ledger: &Ledger) -> Hits {

@@ -11,7 +11,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use tokio::time::Instant;
 
 use super::hearing::OwnSettings;
-use super::{Plan, asks, pay};
+use super::{Plan, asks, faults, pay};
 use crate::fleet::WorkerProcess;
 use crate::works::Works;
 
@@ -58,6 +58,7 @@ impl Havoc<'_> {
             seed,
             faults_for,
             least_kills,
+            least_faults,
             ..
         } = *self.plan;
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(1));
@@ -65,11 +66,19 @@ impl Havoc<'_> {
         let mut kills = 0;
         let start = Instant::now();
         let bound = faults_for * Plan::PATIENCE;
-        while start.elapsed() < faults_for || kills < least_kills {
+        loop {
+            let met = self
+                .works
+                .sandbox
+                .with(|gate, _| faults::met(gate.ledger()));
+            let enough = kills >= least_kills && met >= least_faults;
+            if enough && start.elapsed() >= faults_for {
+                break;
+            }
             ensure!(
                 start.elapsed() < bound,
-                "only {kills} of {least_kills} workers were killed within {bound:?}: \
-                 this machine is too slow for the run"
+                "only {kills} of {least_kills} kills and {met} of {least_faults} faults within \
+                 {bound:?}: this machine is too slow for the run"
             );
             let pause = 100 + u64::from(random.next_u32() % 500);
             tokio::time::sleep(Duration::from_millis(pause)).await;

@@ -16,6 +16,9 @@ pub enum Manners {
     CancelRacesCharge,
     /// A state conflict answers 409, as documented, and not 400, as observed.
     ConflictIs409,
+    /// It says as little as it may: what was paid shows its payment later, a capture that failed
+    /// after a while leaves no trace, and what was declined once cannot be charged again.
+    SaysLittle,
 }
 
 impl Manners {
@@ -24,7 +27,9 @@ impl Manners {
     pub(super) const fn accounts(self) -> &'static [&'static str] {
         match self {
             Self::TakesTwice => &[PARKS],
-            Self::AsObserved | Self::CancelRacesCharge | Self::ConflictIs409 => &[PARKS, RESENDS],
+            Self::AsObserved | Self::CancelRacesCharge | Self::ConflictIs409 | Self::SaysLittle => {
+                &[PARKS, RESENDS]
+            }
         }
     }
 
@@ -42,6 +47,11 @@ impl Manners {
                 behaviour.cancel_races_charge = true;
             }
             Self::ConflictIs409 => behaviour.wrong_status_http = 409,
+            Self::SaysLittle => {
+                behaviour.paid_without_payment_ms = 700;
+                behaviour.lists_failed_captures = false;
+                behaviour.charges_after_error = false;
+            }
         }
     }
 }
