@@ -223,3 +223,14 @@ fn a_misspelt_rule_is_refused_instead_of_hitting_every_call() {
         assert!(rule(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn the_fault_that_the_readme_shows_is_one() {
+    let readme = include_str!("../../../README.md");
+    let shown = readme
+        .lines()
+        .find(|line| line.starts_with(r#"{"operation""#));
+    let rule: Rule = serde_json::from_str(shown.unwrap()).unwrap();
+    let meant = Rule::on(Operation::Charge, Effect::timeout_after_commit()).times(1);
+    assert_eq!(rule, meant);
+}

@@ -228,3 +228,33 @@ async fn of_two_captures_in_flight_both_take_and_the_books_say_so() {
     );
     assert_eq!(stage.ledger().counts(Operation::Capture).arrived, 2);
 }
+
+#[tokio::test]
+async fn a_hold_that_lapsed_is_reported_lost_or_released_and_never_taken() {
+    const HALF_AN_HOUR_MS: u64 = 1_800_000;
+    for (plan, state) in [
+        (
+            r#"{"capture_at":"2027-01-31T07:00:00Z","release_at":"2027-01-31T12:00:00Z"}"#,
+            StateName::Parked,
+        ),
+        (
+            r#"{"release_at":"2027-01-31T07:00:00Z"}"#,
+            StateName::Released,
+        ),
+    ] {
+        let stage = stage(UnknownPolicy::Park).await;
+        stage
+            .sandbox
+            .set_behaviour(|it| it.hold_lifetime_ms = Some(HALF_AN_HOUR_MS));
+        let id = stage.authorize_by_token("k", 1500, plan).await;
+        stage.work_for(TimeDelta::hours(8)).await;
+        let line = in_both_books(&stage, &id).await;
+        assert_eq!(line.problems, [""; 0], "{:?}", line.payment);
+        assert_eq!(stage.state(&id).await, state);
+        if state == StateName::Parked {
+            assert_eq!(*parked_for(&line.payment), ParkReason::HoldLost);
+        }
+        assert_eq!(stage.moved(&id, MovementKind::Lapse), 1);
+        assert_eq!((stage.taken(&id), line.ledger.reserved_minor), ((0, 0), 0));
+    }
+}

@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn one_purchase_captured_after_its_release_is_found_out() {
-        use MovementKind::{Capture, Hold, Release};
+        use MovementKind::{Capture, Hold, Lapse, Release};
         let double = problems(&[(Hold, 1500), (Release, 1500), (Capture, 1500)]);
         assert_eq!(
             double,
@@ -285,5 +285,8 @@ mod tests {
             ["more was taken and given back than was reserved"]
         );
         assert!(problems(&[(Hold, 1500), (Capture, 1000), (Release, 500)]).is_empty());
+        assert!(problems(&[(Hold, 1500), (Lapse, 1500)]).is_empty());
+        let gone = problems(&[(Hold, 1500), (Lapse, 1500), (Capture, 1500)]);
+        assert_eq!(gone.len(), 2, "{gone:?}");
     }
 }
