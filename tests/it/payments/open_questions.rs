@@ -175,9 +175,11 @@ async fn a_declined_charge_that_may_not_be_charged_again_takes_nothing_and_says_
         let line = in_both_books(&stage, &id).await;
         assert_eq!(line.problems, [""; 0], "{:?}", line.payment);
         assert_eq!(stage.taken(&id), (0, 0));
-        let state = stage.state(&id).await;
-        let ended = matches!(state, StateName::Failed | StateName::Parked);
-        assert!(ended, "{unknown:?}: {state}");
+        let end = stage.state(&id).await;
+        assert!(
+            matches!(end, StateName::Failed | StateName::Parked),
+            "{unknown:?}: {end}"
+        );
     }
 }
 
@@ -232,7 +234,7 @@ async fn of_two_captures_in_flight_both_take_and_the_books_say_so() {
 #[tokio::test]
 async fn a_hold_that_lapsed_is_reported_lost_or_released_and_never_taken() {
     const HALF_AN_HOUR_MS: u64 = 1_800_000;
-    for (plan, state) in [
+    for (plan, end) in [
         (
             r#"{"capture_at":"2027-01-31T07:00:00Z","release_at":"2027-01-31T12:00:00Z"}"#,
             StateName::Parked,
@@ -250,8 +252,8 @@ async fn a_hold_that_lapsed_is_reported_lost_or_released_and_never_taken() {
         stage.work_for(TimeDelta::hours(8)).await;
         let line = in_both_books(&stage, &id).await;
         assert_eq!(line.problems, [""; 0], "{:?}", line.payment);
-        assert_eq!(stage.state(&id).await, state);
-        if state == StateName::Parked {
+        assert_eq!(stage.state(&id).await, end);
+        if end == StateName::Parked {
             assert_eq!(*parked_for(&line.payment), ParkReason::HoldLost);
         }
         assert_eq!(stage.moved(&id, MovementKind::Lapse), 1);
