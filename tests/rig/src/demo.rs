@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "what people see")]
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -13,7 +13,7 @@ use holdfast::payment::{Payment, PaymentId, Request, State, StateName};
 
 use crate::books::{Line, compare};
 use crate::fleet::WorkerProcess;
-use crate::works::{PARKS, Pace, RESENDS, Works, free_address};
+use crate::works::{PARKS, Pace, RESENDS, Works};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const CUSTOMER: &str = r#""customer":{"email":"guest@test.example","full_name":"Test Guest"}"#;
@@ -37,7 +37,7 @@ impl Demo {
         };
         let mut works = Works::start(Pace::QUICK, sandbox, None).await?;
         let listen = free_address()?;
-        let key = works.register_webhook(&format!("http://{listen}/webhooks/chip/{PARKS}"))?;
+        let key = register_webhook(&works, &format!("http://{listen}/webhooks/chip/{PARKS}"))?;
         let key_file = works.folder().join("webhook.pem");
         std::fs::write(&key_file, key)?;
         works.set(
@@ -435,4 +435,25 @@ fn post(url: &str, form: &str) -> anyhow::Result<()> {
         "{answer}"
     );
     Ok(())
+}
+
+fn free_address() -> anyhow::Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+/// Registers a webhook at the gateway and answers the key its deliveries are signed with.
+fn register_webhook(works: &Works, url: &str) -> anyhow::Result<String> {
+    let body = format!(r#"{{"title":"holdfast","callback":"{url}","all_events":true}}"#);
+    let key = chip_sandbox::DEFAULT_SECRET_KEY;
+    let answer = works.sandbox.with(|engine, now| {
+        engine.answer(
+            now,
+            chip_sandbox::Request::api("POST", "webhooks/", key, body.into_bytes()),
+        )
+    });
+    let answer: serde_json::Value = serde_json::from_str(&answer.body)?;
+    Ok(answer["public_key"]
+        .as_str()
+        .context("the webhook's public key")?
+        .to_owned())
 }

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use chip_sandbox::{Config, Request as HttpRequest, Sandbox};
+use chip_sandbox::{Config, Sandbox};
 use holdfast::clock::Clock;
 use holdfast::payment::{Payment, PaymentId, Request, StateName, Timestamp};
 use holdfast::store::redis::{Profile, RedisStore, Settings};
 use holdfast::store::{Created, Loaded, Store};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fleet::{WorkerCommand, WorkerProcess, holdfast_binary};
@@ -123,19 +122,6 @@ impl Works {
         command.start(name).context("a worker")
     }
 
-    /// Registers a webhook at the gateway that hears everything; answers the key that its
-    /// deliveries are signed with.
-    pub fn register_webhook(&self, url: &str) -> anyhow::Result<String> {
-        let body = json!({ "title": "holdfast", "callback": url, "all_events": true }).to_string();
-        let key = chip_sandbox::DEFAULT_SECRET_KEY;
-        let answer = self.sandbox.with(|engine, now| {
-            engine.answer(now, HttpRequest::api("POST", "webhooks/", key, body))
-        });
-        let answer: Value = serde_json::from_str(&answer.body)?;
-        let key = answer["public_key"].as_str();
-        Ok(key.context("the webhook's public key")?.to_owned())
-    }
-
     /// How workers are started: to run other commands beside them.
     #[must_use]
     pub const fn command(&self) -> &WorkerCommand {
@@ -194,12 +180,6 @@ impl Works {
             Err(_) => Ok(false),
         }
     }
-}
-
-/// An address of this machine that nothing listens on.
-pub(crate) fn free_address() -> anyhow::Result<String> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    Ok(listener.local_addr()?.to_string())
 }
 
 fn store_settings(url: String, lease_ms: u64) -> Settings {
