@@ -15,7 +15,7 @@ use super::trouble::Trouble;
 use super::{Cause, Settings, Stopped};
 use crate::clock::Clock;
 use crate::payment::{PaymentId, millis};
-use crate::store::{Claim, ClaimKey, Store, StoreError};
+use crate::store::{Claim, ClaimKey, Store, StoreError, Tried};
 
 /// How long a payment rests whose turn panicked, in milliseconds. It need not grow: the record
 /// counts claims without a save, and too many park the payment.
@@ -170,13 +170,13 @@ impl<S: Store> Leases<S> {
         Ok(())
     }
 
-    fn give_back(self: &Arc<Self>, key: ClaimKey, rest_ms: u64) {
+    fn give_back(self: &Arc<Self>, key: ClaimKey, rest_ms: u64, tried: Tried) {
         self.counts.to_give_back.fetch_add(1, Ordering::Relaxed);
         let leases = Arc::clone(self);
         let due = self.clock.now() + millis(rest_ms);
         let giving_back = async move {
             let mut trouble = Trouble::new("give claims back");
-            while let Err(error) = leases.store.give_back(&key, due).await {
+            while let Err(error) = leases.store.give_back(&key, due, tried).await {
                 sleep(trouble.met(&error)).await;
             }
             leases.counts.given_back.fetch_add(1, Ordering::Relaxed);
@@ -237,20 +237,23 @@ impl<S: Store> Drop for Lease<S> {
     fn drop(&mut self) {
         let leases = &self.leases;
         lock(&leases.held).remove(&self.key);
-        let (count, rest_ms) = match self.ending {
+        let (count, back) = match self.ending {
             Ending::Finished => (Some(&leases.counts.finished), None),
             Ending::Lost => (None, None),
-            Ending::Panicked => (Some(&leases.counts.panicked), Some(PANIC_REST_MS)),
-            Ending::Abandoned => (Some(&leases.counts.abandoned), Some(0)),
-            Ending::Unstarted => (Some(&leases.counts.unstarted), Some(0)),
+            Ending::Panicked => {
+                let back = (PANIC_REST_MS, Tried::Yes);
+                (Some(&leases.counts.panicked), Some(back))
+            }
+            Ending::Abandoned => (Some(&leases.counts.abandoned), Some((0, Tried::Yes))),
+            Ending::Unstarted => (Some(&leases.counts.unstarted), Some((0, Tried::No))),
         };
         if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(rest_ms) = rest_ms {
+        if let Some((rest_ms, tried)) = back {
             // Should its turn still run somewhere, it shall send nothing more.
             self.lost.store(true, Ordering::Release);
-            leases.give_back(self.key.clone(), rest_ms);
+            leases.give_back(self.key.clone(), rest_ms, tried);
         }
         leases.turn_ended.notify_one();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use holdfast::clock::Clock;
 use holdfast::payment::{Command, IdempotencyKey, PaymentId};
 use holdfast::store::redis::{OpenError, Profile, RedisStore, Settings};
-use holdfast::store::{Claim, SaveError, Store, StoreError, Then};
+use holdfast::store::{Claim, SaveError, Store, StoreError, Then, Tried};
 use holdfast_rig::{Redis, RedisOptions};
 
 use super::world::{LEASE_MS, World, adopted, payment, settings, start};
@@ -325,7 +325,7 @@ async fn only_what_is_finished_ever_expires() {
     lives("command").await;
     world
         .store
-        .give_back(&claim.key, world.now())
+        .give_back(&claim.key, world.now(), Tried::Yes)
         .await
         .unwrap();
     lives("give back").await;
