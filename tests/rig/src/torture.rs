@@ -152,7 +152,7 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     look_at_the_parked(&works, &ids).await?;
     settle(&works, &ids).await?;
     stop(rest).await?;
-    report(&works, &ids, kills).await
+    report(&works, &ids, (manners, kills)).await
 }
 
 /// Records the payments.
@@ -171,10 +171,14 @@ async fn ask(plan: &Plan, works: &Works) -> anyhow::Result<Vec<PaymentId>> {
     Ok(ids)
 }
 
-async fn report(works: &Works, ids: &[PaymentId], kills: usize) -> anyhow::Result<Report> {
+async fn report(
+    works: &Works,
+    ids: &[PaymentId],
+    (manners, kills): (Manners, usize),
+) -> anyhow::Result<Report> {
     let strays = verdict::strays(works, ids).await?;
     let besides = [unrest(works, ids).await?, strays].concat();
-    let lines = verdict::books(works, ids).await?;
+    let lines = verdict::books(works, ids, manners).await?;
     let ledger = works.sandbox.ledger();
     let heard = ledger.deliveries().iter().filter(|row| row.accepted);
     Ok(Report {

@@ -3,19 +3,25 @@
 use std::collections::BTreeSet;
 
 use chip_sandbox::Sandbox;
-use holdfast::payment::{ParkReason, Payment, PaymentId, State};
+use holdfast::payment::{ParkReason, Payment, PaymentId, State, Verdict};
 
+use super::Manners;
 use crate::books::{Line, compare, found};
 use crate::works::Works;
 
 /// Every payment in both books.
-pub(super) async fn books(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<Line>> {
+pub(super) async fn books(
+    works: &Works,
+    ids: &[PaymentId],
+    manners: Manners,
+) -> anyhow::Result<Vec<Line>> {
     let ledger = works.sandbox.ledger();
     let mut lines = Vec::new();
     for id in ids {
         let mut line = compare(works.load(id).await?.payment, &ledger, true).beside(&works.sandbox);
         if let State::Parked { reason, .. } = line.payment.state()
             && !is_explained(reason, &line.payment, &works.sandbox)
+            && !is_known_of(manners, reason, &line.payment)
         {
             line.problems
                 .push(format!("parked, and no fault explains why: {reason:?}"));
@@ -43,6 +49,18 @@ fn is_explained(reason: &ParkReason, payment: &Payment, sandbox: &Sandbox) -> bo
         | ParkReason::BeforeExpiry
         | ParkReason::Poison => false,
     }
+}
+
+/// Whether it is what this gateway leads to without any fault. One that charges nothing a second
+/// time refuses what is tried again after a soft decline, and nobody but a person can go on.
+fn is_known_of(manners: Manners, reason: &ParkReason, payment: &Payment) -> bool {
+    let refused =
+        matches!(reason, ParkReason::Refused { code } if code == "purchase_charge_wrong_status");
+    let was_declined = payment.attempts().iter().any(|attempt| {
+        let closed = attempt.closed.as_ref();
+        closed.is_some_and(|closed| matches!(closed.verdict, Verdict::Declined { .. }))
+    });
+    manners == Manners::SaysLittle && refused && was_declined
 }
 
 fn is_there(payment: &Payment, sandbox: &Sandbox) -> bool {
