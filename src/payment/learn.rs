@@ -214,7 +214,9 @@ impl Payment {
         };
         self.pace.looks = rung;
         self.pace.looked_at = Some(now);
-        if self.looked_enough(policy) && !self.needs_a_conclusion() {
+        let has_a_plan = matches!(self.state, State::Held(_)) && !self.needs_a_conclusion();
+        if has_a_plan && self.looked_enough(policy) {
+            // The hold stands as far as is known, and its plan goes on.
             return self.stop_looking();
         }
         self.pace.look_at = Some(now + ladder.delay(rung, self.id.as_str()).max(asked));

@@ -486,3 +486,29 @@ fn the_quiet_period_begins_with_the_last_sign_of_the_call() {
     scene.look(Standing::Payable);
     assert_eq!(scene.next(), Next::Send(Step::Charge));
 }
+
+#[test]
+fn a_gateway_that_shows_nothing_for_long_parks_an_adoption_and_keeps_a_planned_hold() {
+    let failing = |scene: &mut Scene, end: Timestamp| {
+        while scene.now < end {
+            match scene.next() {
+                Next::LookUp => failed_get(scene),
+                Next::WaitUntil(_) => scene.until_due(),
+                Next::Settle(_) => return scene.settle(),
+                next => panic!("{next:?}"),
+            }
+        }
+    };
+    let mut adopted = Scene::new(adopt(), UnknownPolicy::Park);
+    let end = adopted.now + TimeDelta::days(3);
+    failing(&mut adopted, end);
+    assert_eq!(adopted.state(), StateName::Parked);
+
+    let mut planned = held(r#"{"capture_at":"2027-02-03T06:00:00Z"}"#);
+    planned.payment.nudged(1);
+    let end = planned.now + TimeDelta::days(2);
+    failing(&mut planned, end);
+    assert_eq!(planned.state(), StateName::Held);
+    planned.until_due();
+    assert!(matches!(planned.next(), Next::Send(Step::Capture { .. })));
+}
