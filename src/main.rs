@@ -24,6 +24,7 @@ fn main() -> ExitCode {
             let around = Around {
                 env: &env,
                 input: &mut io::stdin(),
+                warnings: &mut io::stderr(),
             };
             runtime.block_on(run(cli, around, &mut io::stdout()))
         });
