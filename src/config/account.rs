@@ -60,8 +60,9 @@ fn account(
 ) -> Option<Account> {
     let path = |setting: &str| format!("accounts.{name}.{setting}");
     let brand_id = Uuid::try_parse(&settings.brand_id).map_err(|_| {
+        // Not quoted: key and brand stand side by side in the portal, and are mixed up.
         let fix = "must be the brand's UUID from CHIP's portal (Collect, Brands)";
-        problems.add(&path("brand_id"), format!("{:?}", settings.brand_id), fix);
+        problems.add(&path("brand_id"), MASK, fix);
     });
     let secret_key = secret_key(name, settings, problems);
     let base_url = settings
@@ -75,7 +76,12 @@ fn account(
         } else {
             "gateway.base_url".to_owned()
         };
-        problems.add(&setting, format!("{base_url:?}"), fix);
+        let shown = if base_url.contains('@') {
+            MASK.to_owned()
+        } else {
+            format!("{base_url:?}")
+        };
+        problems.add(&setting, shown, fix);
     }
     let policy = &written.policy;
     let hold_lifetime_ms = settings.hold_lifetime_ms.unwrap_or(policy.hold_lifetime_ms);

@@ -52,9 +52,10 @@ impl Serialize for Secret {
 pub(super) fn in_file(file: &Path, setting: &str, problems: &mut Problems) -> Option<String> {
     std::fs::read_to_string(file)
         .map_err(|error| {
-            let shown = match file.is_absolute() {
-                true => file.display().to_string(),
-                false => MASK.to_owned(),
+            let shown = if file.is_absolute() {
+                file.display().to_string()
+            } else {
+                MASK.to_owned()
             };
             let fix = format!(
                 "cannot be read ({error}); write the whole path of a file that this process may read"

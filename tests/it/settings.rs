@@ -253,13 +253,19 @@ fn a_secret_in_the_file_is_refused_whatever_the_environment_says() {
 }
 
 #[test]
-fn what_stands_under_no_setting_is_never_quoted() {
+fn what_stands_in_the_wrong_place_is_never_quoted() {
     let file = "[accounts.hotel]\nsecretkey = \"canary-1\"\n\
                 [accounts]\nshop = \"canary-2\"\n[redis]\npassword = \"canary-3\"\n";
     // TOML wants the table first.
     let (hotel, rest) = file.split_once("[accounts]\n").unwrap();
     let given = Given::file(&format!("accounts.{rest}{hotel}"));
     let redis = Given::file("[redis]\nurl = \"user:canary-4@localhost:6379\"\n");
+    let mixed_up = Given::account()
+        .env("HOLDFAST__ACCOUNTS__HOTEL__BRAND_ID", "canary-5")
+        .env(
+            "HOLDFAST__ACCOUNTS__HOTEL__BASE_URL",
+            "https://user:canary-6@gate.example/",
+        );
     for (given, settings) in [
         (
             given,
@@ -270,6 +276,10 @@ fn what_stands_under_no_setting_is_never_quoted() {
             ][..],
         ),
         (redis, &["redis.url"]),
+        (
+            mixed_up,
+            &["accounts.hotel.brand_id", "accounts.hotel.base_url"],
+        ),
     ] {
         let told = given.load().unwrap_err().to_string();
         assert!(!told.contains("canary"), "{told}");

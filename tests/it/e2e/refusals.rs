@@ -101,6 +101,29 @@ async fn a_worker_on_the_profile_for_development_says_so_loudly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_to_speak_json_logs_json_whatever_the_settings_say() {
+    let (works, _) = works(Pace::QUICK).await;
+    let command = works.command();
+    let ended = std::process::Command::new(&command.binary)
+        .args(["--json", "worker", "--config"])
+        .arg(&command.config)
+        .env_clear()
+        .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .env("HOLDFAST__LOG__FORMAT", "pretty")
+        .env("HOLDFAST__REDIS__DURABILITY", "dev")
+        .env("HOLDFAST__REDIS__URL", "unix:///nowhere/redis.sock")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("Redis may lose payments"), "{said}");
+    for line in said.lines() {
+        let told: Result<serde_json::Value, _> = serde_json::from_str(line);
+        assert!(told.is_ok(), "{line} is no JSON");
+    }
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_worker_on_one_machine_is_told_how_to_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -115,7 +115,7 @@ pub(super) fn logs(works: &Works) -> String {
 
 /// What has not ended yet, or waits for a person: how many in each state, and some of them whole.
 async fn unfinished(works: &Works) -> String {
-    let mut told = String::new();
+    let mut told = Vec::new();
     for state in StateName::ALL
         .into_iter()
         .filter(|state| !state.is_finished())
@@ -123,9 +123,9 @@ async fn unfinished(works: &Works) -> String {
         let page = works.store.list(state, None, 3).await.unwrap();
         let count = count_in(works, state).await;
         let some: Vec<_> = page.payments.iter().map(|p| format!("{p:?}")).collect();
-        told.push_str(&format!("{count} are {state}\n{}\n", some.join("\n")));
+        told.push(format!("{count} are {state}\n{}\n", some.join("\n")));
     }
-    told
+    told.concat()
 }
 
 /// Waits for an event of which nothing is promised but that it comes.
