@@ -33,7 +33,8 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
         Arc::clone(&gateway),
         clock.clone(),
         config.policies(),
-    );
+    )
+    .until(stop.clone());
     let background = TaskTracker::new();
     listen(config, &store, gateway, &background, &stop).await?;
     keep_house(&store, &background, &stop);

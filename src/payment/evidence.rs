@@ -72,6 +72,24 @@ pub enum Standing {
     Other(String),
 }
 
+impl Standing {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Payable => "payable",
+            Self::Pending => "pending",
+            Self::Held => "held",
+            Self::Paid => "paid",
+            Self::Released => "released",
+            Self::CardSaved => "card_saved",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Other(_) => "unknown_status",
+        }
+    }
+}
+
 /// Money that was taken, as the gateway tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {

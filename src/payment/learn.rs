@@ -1,7 +1,7 @@
 //! What an answer or a look-up changes. Evidence outranks answers: an answer that is not the
 //! purchase itself only says where to look, and the next sighting decides (`saw`).
 
-use super::attempt::{Answer, LookUp, Step, Verdict};
+use super::attempt::{Answer, AnswerClass, Attempt, LookUp, Looks, Note, Step, Verdict};
 use super::evidence::Sighting;
 use super::ladder::millis;
 use super::reading::is_quiet;
@@ -9,6 +9,9 @@ use super::record::Payment;
 use super::request::Ask;
 use super::state::{Event, ParkReason, State};
 use super::{Policy, Timestamp};
+
+/// So often, at least, a purchase must be looked for in vain before it counts as missing.
+const LOOKS_FOR_MISSING: u32 = 3;
 
 impl Payment {
     /// Takes in the answer to attempt `number`. An answer to an attempt that somebody else has
@@ -46,6 +49,43 @@ impl Payment {
             }
             Answer::Unknown { .. } => self.look_from(now, self.lookup_delay(policy, 0)),
         }
+    }
+
+    /// Takes in that the call of attempt `number`, opened under the claim `opener`, was noted and
+    /// never made. Only whoever opened it can know that. Answers whether it is that attempt.
+    pub fn never_sent(
+        &mut self,
+        number: u32,
+        opener: &str,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> bool {
+        let ours = |open: &Attempt| {
+            open.is_open() && open.number == number && open.opened_by.as_deref() == Some(opener)
+        };
+        let Some(open) = self.attempts.last_mut().filter(|last| ours(last)) else {
+            return false;
+        };
+        open.note = Some(Note {
+            at: now,
+            class: AnswerClass::NotSent,
+            code: Some("the claim or Redis changed before the call".to_owned()),
+        });
+        self.close(Verdict::NotSent, now);
+        self.try_later(now, policy, None);
+        let in_doubt = matches!(
+            self.state,
+            State::Parked {
+                reason: ParkReason::OutcomeUnknown | ParkReason::LookUpsExhausted,
+                ..
+            }
+        );
+        if in_doubt {
+            // That it was in doubt was all that kept it, and it is not any more.
+            self.rerun_wanted = true;
+            self.resume_if_asked(now);
+        }
+        true
     }
 
     /// 401, 403 and 404 on the only call that may have reached the gateway: nothing happened, and
@@ -110,6 +150,7 @@ impl Payment {
     /// Takes in what came of a look-up.
     pub fn looked_up(&mut self, outcome: &LookUp, now: Timestamp, policy: &Policy) {
         self.look_wanted = false;
+        self.note_look(outcome, now);
         match outcome {
             LookUp::Shown(seen) => self.saw(seen, now, policy),
             LookUp::NotFound if self.missing_for_good(now, policy) => {
@@ -123,6 +164,17 @@ impl Payment {
         }
     }
 
+    fn note_look(&mut self, outcome: &LookUp, now: Timestamp) {
+        if let Some(open) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
+            let count = open.looks.as_ref().map_or(0, |looks| looks.count);
+            open.looks = Some(Looks {
+                count: count.saturating_add(1),
+                last_at: now,
+                last_saw: outcome.as_str().to_owned(),
+            });
+        }
+    }
+
     /// A purchase that we created may be missing from a stale copy for a while; one that somebody
     /// named to us does not exist.
     fn missing_for_good(&self, now: Timestamp, policy: &Policy) -> bool {
@@ -131,7 +183,7 @@ impl Payment {
         let for_long = self
             .pace
             .looking_since
-            .is_some_and(|since| now - since >= quiet);
+            .is_some_and(|since| now - since >= quiet && self.pace.looks >= LOOKS_FOR_MISSING);
         let call_quiet = self
             .open_attempt()
             .is_none_or(|open| is_quiet(open, now, policy));
@@ -150,6 +202,7 @@ impl Payment {
             // Who asked for a look gets one that says something, unless it takes for ever.
             self.rerun_wanted &= now - since <= policy.lookup.give_up_after();
             if !self.rerun_wanted {
+                self.stop_looking();
                 return self.rest_parked(now, policy);
             }
         }
@@ -160,6 +213,10 @@ impl Payment {
             _ => &policy.lookup,
         };
         self.pace.looks = rung;
+        self.pace.looked_at = Some(now);
+        if self.looked_enough(policy) && !self.needs_a_conclusion() {
+            return self.stop_looking();
+        }
         self.pace.look_at = Some(now + ladder.delay(rung, self.id.as_str()).max(asked));
     }
 

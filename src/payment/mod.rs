@@ -10,7 +10,7 @@
 //! | `evidence` | what the gateway showed, and the proofs that can be made of it |
 //! | `next` | what is to be done now |
 //! | `change` | the few moves out of which every change of the record is made |
-//! | `learn`, `saw`, `reading` | what an answer, a look-up, a sighting of the purchase changes |
+//! | `learn`, `saw` and its parts, `reading` | what an answer, a look-up, a sighting of the purchase changes |
 //! | `obey` | what a command changes |
 //! | `order` | what exactly is sent |
 //! | `ladder`, `decline`, `policy` | how long to wait, and what the configuration decides |
@@ -32,6 +32,9 @@ mod reading;
 mod record;
 mod request;
 mod saw;
+mod saw_call;
+mod saw_hold;
+mod saw_unpaid;
 mod state;
 mod wire;
 
@@ -44,9 +47,11 @@ mod properties;
 #[cfg(test)]
 mod scenes;
 #[cfg(test)]
+mod second_looks;
+#[cfg(test)]
 mod table;
 
-pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Note, Step, Verdict};
+pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Looks, Note, Step, Verdict};
 pub use command::{Command, CommandAnswer, CommandEntry};
 pub use decline::{Advice, DeclineTable};
 pub use evidence::{HeldProof, Links, PaidProof, Seal, Sighting, Standing, Taken, Try, TryKind};

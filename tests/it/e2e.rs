@@ -8,6 +8,7 @@
 
 mod crowd;
 mod oracle;
+mod proxies;
 mod random_kills;
 mod redis_trouble;
 mod refusals;

@@ -123,9 +123,9 @@ async fn unfinished(works: &Works) -> String {
         let page = works.store.list(state, None, 3).await.unwrap();
         let count = count_in(works, state).await;
         let some: Vec<_> = page.payments.iter().map(|p| format!("{p:?}")).collect();
-        told.push(format!("{count} are {state}\n{}\n", some.join("\n")));
+        told.push(format!("{count} are {state}\n{}", some.join("\n")));
     }
-    told.concat()
+    told.join("\n")
 }
 
 /// Waits for an event of which nothing is promised but that it comes.
