@@ -109,6 +109,12 @@ pub async fn submit<S: Store>(
     })?;
     let now = clock.now();
     let payment = Payment::new(request, now)?;
+    if let Err(late) = payment.request().check_in_time(now)
+        && store.load(payment.id()).await?.is_none()
+    {
+        // A repeat of what was asked in time is answered, however late it comes.
+        return Err(late.into());
+    }
     let due = payment.due(now, policy).unwrap_or(now);
     match store.create(&payment, due).await? {
         Created::New => Ok(Submitted::New(payment)),

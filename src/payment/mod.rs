@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `id`, `money` | names and amounts, each with one fallible constructor |
-//! | `request`, `wire`, `command` | what producers and operators ask |
+//! | `request`, `times`, `limits`, `wire`, `command` | what producers and operators ask |
 //! | `state` | what is true of the money, and the one table of transitions |
 //! | `record` | the durable record: a [`Payment`] |
 //! | `attempt` | one try at a step; the classes of an answer |
@@ -23,6 +23,7 @@ mod evidence;
 mod id;
 mod ladder;
 mod learn;
+mod limits;
 mod money;
 mod next;
 mod obey;
@@ -36,6 +37,7 @@ mod saw_call;
 mod saw_hold;
 mod saw_unpaid;
 mod state;
+mod times;
 mod wire;
 
 #[cfg(test)]

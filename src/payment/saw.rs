@@ -150,11 +150,12 @@ impl Payment {
     }
 
     pub(super) fn saw_card(&mut self, seen: &Sighting, now: Timestamp, policy: &Policy) {
-        if seen.card_saved && matches!(self.request.ask, Ask::SaveCard(_)) {
-            self.close_as(|_| false, now);
-            self.settle(Event::Saved(seen.purchase.as_card_token()), now, policy);
-        } else {
-            self.contradiction(Mismatch::Kind, now, policy);
+        match &seen.card {
+            Some(token) if matches!(self.request.ask, Ask::SaveCard(_)) => {
+                self.close_as(|_| false, now);
+                self.settle(Event::Saved(token.clone()), now, policy);
+            }
+            _ => self.contradiction(Mismatch::Kind, now, policy),
         }
     }
 

@@ -195,7 +195,7 @@ fn sighting(payment: &Payment, standing: Standing) -> Sighting {
         test: true,
         reference: payment.id().to_string(),
         taken: None,
-        card_saved: standing == Standing::CardSaved,
+        card: (standing == Standing::CardSaved).then(|| CardToken::new(PURCHASE).unwrap()),
         tries: Vec::new(),
         held_since: Some(start()),
         due: Some(start() + TimeDelta::hours(1)),

@@ -729,7 +729,7 @@ fn planted() -> (Payment, String) {
         test: true,
         reference: payment.id().to_string(),
         taken: None,
-        card_saved: true,
+        card: Some(CardToken::new("canary-saved").unwrap()),
         tries: Vec::new(),
         held_since: None,
         due: None,

@@ -108,7 +108,18 @@ impl Works {
 
     /// Starts a worker process.
     pub fn worker(&self, name: &str) -> anyhow::Result<WorkerProcess> {
-        self.command.start(name).context("a worker")
+        self.worker_with(name, &[])
+    }
+
+    /// Starts a worker process with settings of its own, such as the address it listens on.
+    pub fn worker_with(
+        &self,
+        name: &str,
+        settings: &[(String, String)],
+    ) -> anyhow::Result<WorkerProcess> {
+        let mut command = self.command.clone();
+        command.env.extend_from_slice(settings);
+        command.start(name).context("a worker")
     }
 
     /// How workers are started: to run other commands beside them.
