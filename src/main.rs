@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             let around = Around {
                 env: &env,
                 input: &mut io::stdin(),
+                warnings: &mut io::stderr(),
             };
             let done = runtime.block_on(run(cli, around, &mut io::stdout()));
             // A look-up of a name, or a turn that blocks its thread, must not keep a stop waiting.

@@ -58,8 +58,23 @@ impl View<'_> {
         }
     }
 
-    fn link(&self, link: Option<&Private<String>>) -> Option<String> {
-        link.map(|link| self.masked(link.reveal()))
+    /// The links where the payer pays, by name: only while the payer may. What a charge or a hold
+    /// on a saved card could be paid by as well, and what has been paid, is nobody's to hand out.
+    pub(super) fn links(&self) -> [(&'static str, Option<String>); 2] {
+        let payment = self.payment();
+        let payable = payment.is_checkout() && *payment.state() == State::AwaitingPayer;
+        let purchase = payment.purchase().filter(|_| payable);
+        let link = |link: Option<&Private<String>>| link.map(|link| self.masked(link.reveal()));
+        [
+            (
+                "checkout_url",
+                link(purchase.and_then(|p| p.checkout_url.as_ref())),
+            ),
+            (
+                "direct_post_url",
+                link(purchase.and_then(|p| p.direct_post_url.as_ref())),
+            ),
+        ]
     }
 
     /// What is done next, and when.
@@ -91,6 +106,7 @@ impl View<'_> {
         let request = payment.request();
         let purchase = payment.purchase();
         let (what, at) = self.next();
+        let [(_, checkout_url), (_, direct_post_url)] = self.links();
         json!({
             "payment": payment.id(),
             "account": request.account,
@@ -112,8 +128,8 @@ impl View<'_> {
             "next": {"what": what, "at": at},
             "claimed": self.loaded.claimed,
             "purchase": purchase.map(|purchase| self.masked(purchase.id.as_str())),
-            "checkout_url": self.link(purchase.and_then(|p| p.checkout_url.as_ref())),
-            "direct_post_url": self.link(purchase.and_then(|p| p.direct_post_url.as_ref())),
+            "checkout_url": checkout_url,
+            "direct_post_url": direct_post_url,
             "history": payment.history(),
             "attempts": payment.attempts(),
             "commands": payment.commands(),
@@ -139,13 +155,10 @@ impl View<'_> {
         line("next", &self.next_text())?;
         if let Some(purchase) = payment.purchase() {
             line("purchase", &self.masked(purchase.id.as_str()))?;
-            for (name, link) in [
-                ("checkout", &purchase.checkout_url),
-                ("direct", &purchase.direct_post_url),
-            ] {
-                if let Some(link) = self.link(link.as_ref()) {
-                    line(name, &link)?;
-                }
+        }
+        for (name, link) in self.links() {
+            if let Some(link) = link {
+                line(name.trim_end_matches("_url"), &link)?;
             }
         }
         writeln!(out, "timeline")?;
@@ -154,7 +167,17 @@ impl View<'_> {
             .try_for_each(|(at, text)| writeln!(out, "  {}  {text}", time(at)))
     }
 
-    fn state(&self) -> String {
+    /// Why a payment failed or is parked, in a word or two.
+    pub(super) fn why(&self) -> Option<String> {
+        match self.payment().state() {
+            State::Failed(reason) => Some(word(reason)),
+            State::Parked { reason, .. } => Some(word(reason)),
+            _ => None,
+        }
+    }
+
+    /// The state, and what there is to say about it.
+    pub(super) fn state(&self) -> String {
         let state = self.payment().state();
         let name = state.name();
         match state {

@@ -163,9 +163,14 @@ impl Cursor {
     }
 
     /// A cursor as it was answered before.
-    #[must_use]
-    pub fn from_text(text: &str) -> Self {
-        Self(text.to_owned())
+    pub fn from_text(text: &str) -> Result<Self, InvalidCursor> {
+        let made = text.split_once(':').filter(|(made, id)| {
+            made.len() >= 13
+                && made.bytes().all(|digit| digit.is_ascii_digit())
+                && PaymentId::looks_like_one(id)
+        });
+        made.map(|_| Self(text.to_owned()))
+            .ok_or_else(|| InvalidCursor(text.to_owned()))
     }
 
     /// The cursor as text.
@@ -174,6 +179,13 @@ impl Cursor {
         &self.0
     }
 }
+
+/// What is no cursor: a listing after it would be empty or begin anywhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no cursor; give the one that the page before ended with, or none for the first page"
+)]
+pub struct InvalidCursor(String);
 
 /// A page of a listing.
 #[derive(Debug, Clone, PartialEq)]

@@ -92,13 +92,20 @@ impl RedisStore {
     /// Connects. Fails when Redis cannot be reached, may throw payments away, or falls short of
     /// the durability profile; later the link mends itself, and a shortfall stops money only.
     pub async fn connect(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        let store = Self::connect_for_reading(settings, clock).await?;
+        store.durability().map_err(OpenError::NotDurable)?;
+        Ok(store)
+    }
+
+    /// Connects as [`RedisStore::connect`] does, but also to what falls short of the durability
+    /// profile: for those who only look. What is written to such a Redis may be lost.
+    pub async fn connect_for_reading(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         settings.check().map_err(OpenError::Setting)?;
         let link = Link::open(&settings).await.map_err(|fault| match fault {
             LinkFault::Address(why) => OpenError::Setting(format!("url is not usable: {why}")),
             LinkFault::Unreachable(why) => OpenError::Unreachable(why),
             LinkFault::Unusable(why) => OpenError::Unusable(why),
         })?;
-        link.durability().map_err(OpenError::NotDurable)?;
         let keys = Keys::new(&settings.prefix);
         let waiting = Arc::new(Notify::new());
         let stop = CancellationToken::new();

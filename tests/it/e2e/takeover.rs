@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chip_sandbox::{Effect, Operation, Rule};
-use holdfast_rig::{PARKS, Pace};
+use holdfast_rig::{PARKS, Pace, RESENDS};
 use tokio::time::{Instant, sleep};
 
 use super::stage::{
@@ -113,7 +113,9 @@ async fn a_worker_killed_before_or_after_the_money_moved_has_one_effect() {
     works
         .sandbox
         .add_fault(Rule::on(Operation::Charge, Effect::Latency(2_000)).every(3));
-    let ids = charges(&works, PARKS, "kill", 60, &token).await;
+    // Whoever is killed between note and call has called nobody: this account's policy sends such a
+    // call, for the same purchase, once the quiet period is over.
+    let ids = charges(&works, RESENDS, "kill", 60, &token).await;
     let mut victim = works.worker("victim").unwrap();
     until_arrived(&works, Operation::Charge, 20).await;
     let _other = works.worker("other").unwrap();

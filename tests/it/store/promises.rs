@@ -695,7 +695,7 @@ async fn a_listing_goes_page_by_page_from_the_oldest<S: Watched>(world: World<S>
         );
         pages += 1;
         match page.next {
-            Some(next) => cursor = Some(Cursor::from_text(next.as_str())),
+            Some(next) => cursor = Some(Cursor::from_text(next.as_str()).unwrap()),
             None => break,
         }
     }
