@@ -7,6 +7,7 @@
 )]
 
 mod crowd;
+mod demo;
 mod oracle;
 mod random_kills;
 mod redis_trouble;
