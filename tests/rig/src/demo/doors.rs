@@ -53,11 +53,9 @@ impl Demo {
             quoted(&command.config.display().to_string()),
             quoted(page)
         );
-        for (name, value) in &command.env {
-            if name.starts_with("HOLDFAST") {
-                text.push_str(&format!("export {name}={}\n", quoted(value)));
-            }
-        }
+        let ours = command.env.iter();
+        let ours = ours.filter(|(name, _)| name.starts_with("HOLDFAST"));
+        text.extend(ours.map(|(name, value)| format!("export {name}={}\n", quoted(value))));
         std::fs::write(self.works.folder().join("settings.sh"), text)?;
         Ok(())
     }

@@ -1,10 +1,9 @@
 //! What must come of a payment, at the worker and at the gateway.
 
-use chip_sandbox::{Ledger, MovementKind, Operation};
 use holdfast::payment::{FailReason, State, Timestamp};
 
+use super::seen::Seen;
 use super::table::rm;
-use crate::books::{Line, Movements, found};
 
 /// How long after its time a capture or release may come. Far more than it takes: a machine may
 /// be slow, but an hour later is not on schedule.
@@ -47,36 +46,6 @@ pub(super) enum LookUps {
     FoundUnpaid,
     /// As [`LookUps::FoundPaid`], by another worker than the one that sent the call.
     TakenOver,
-}
-
-/// What came of it.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    state: State,
-    ledger: Movements,
-    charges: usize,
-    look_ups: usize,
-    /// When reserved funds were taken or given back.
-    settled_ms: Option<i64>,
-}
-
-impl Seen {
-    pub(super) fn of(line: &Line, ledger: &Ledger) -> Self {
-        let purchase = line.payment.purchase();
-        let purchase = purchase.and_then(|known| known.id.as_str().parse().ok());
-        let arrived =
-            |what| purchase.map_or(0, |purchase| ledger.requests_of(purchase, what).len());
-        let settled = found(&line.payment, ledger).into_iter().find(|movement| {
-            matches!(movement.kind, MovementKind::Capture | MovementKind::Release)
-        });
-        Self {
-            state: line.payment.state().clone(),
-            ledger: line.ledger.clone(),
-            charges: arrived(Operation::Charge),
-            look_ups: arrived(Operation::Retrieve),
-            settled_ms: settled.map(|movement| movement.at_ms),
-        }
-    }
 }
 
 impl Expected {
@@ -228,6 +197,7 @@ mod tests {
     use holdfast::payment::{Amount, Currency, Money};
 
     use super::*;
+    use crate::books::Movements;
 
     const AT_MS: i64 = 1_790_000_000_000;
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use chip_sandbox::{Effect, Operation};
-use holdfast::payment::PaymentId;
+use chip_sandbox::Effect;
 use tokio::time::Instant;
 
 use super::expected::{Expected, LookUps};
-use super::{Demo, PATIENCE, scenes};
+use super::wait::{PATIENCE, STEP};
+use super::{Demo, scenes};
 use crate::works::RESENDS;
 
 /// How many charges.
@@ -18,8 +18,6 @@ const CHARGES: u64 = 10;
 const CALL_MS: u64 = 800;
 /// How much of that may pass until the kill.
 const ALL_SENT: Duration = Duration::from_millis(CALL_MS / 2);
-/// How often things are looked at.
-const STEP: Duration = Duration::from_millis(5);
 
 impl Demo {
     /// Worker 1 stands still while ten charges come, so that all of them are worker 2's, which is
@@ -87,39 +85,6 @@ impl Demo {
             }
         }
         Ok(marked)
-    }
-
-    /// Waits until calls that charge so many of these payments have arrived at the gateway.
-    pub(super) async fn until_sent(&self, ids: &[PaymentId], count: usize) -> anyhow::Result<()> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let mut sent = 0;
-            for id in ids {
-                sent += usize::from(self.sent_ms(id).await?.is_some());
-            }
-            if sent >= count {
-                return Ok(());
-            }
-            ensure!(
-                Instant::now() < end,
-                "{sent} of {count} calls were sent; worker 2 said:\n{}",
-                self.workers[1].tail(15)
-            );
-            tokio::time::sleep(STEP).await;
-        }
-    }
-
-    /// When the call that charges this payment arrived at the gateway.
-    async fn sent_ms(&self, id: &PaymentId) -> anyhow::Result<Option<i64>> {
-        let payment = self.works.load(id).await?.payment;
-        let Some(purchase) = payment.purchase() else {
-            return Ok(None);
-        };
-        let purchase = purchase.id.as_str().parse()?;
-        Ok(self.works.sandbox.with(|engine, _| {
-            let calls = engine.ledger().requests_of(purchase, Operation::Charge);
-            calls.first().map(|call| call.at_ms)
-        }))
     }
 }
 

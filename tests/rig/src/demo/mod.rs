@@ -7,16 +7,17 @@ mod expected;
 mod gateway;
 mod kill;
 mod scenes;
+mod seen;
 mod table;
+mod wait;
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::ensure;
 use chip_sandbox::Time;
-use holdfast::payment::{PaymentId, StateName};
+use holdfast::payment::PaymentId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -29,10 +30,6 @@ const PACE: Pace = Pace {
     deadline_ms: 1_500,
     ..Pace::QUICK
 };
-/// How long one step of a scene may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long everything may take to settle after the last scene.
-const SETTLE: Duration = Duration::from_secs(40);
 /// What the README promises.
 const PROMISED: Duration = Duration::from_secs(60);
 /// Where worker 1 listens for webhooks; the others do not.
@@ -157,38 +154,6 @@ impl Demo {
         self.settle().await
     }
 
-    /// Waits until every payment is finished or parked, or for as long as is reasonable.
-    async fn settle(&self) -> anyhow::Result<()> {
-        let end = Instant::now() + SETTLE;
-        let mut reported = usize::MAX;
-        loop {
-            let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
-            for asked in &self.asked {
-                let name = self.works.load(&asked.id).await?.payment.state().name();
-                if !name.is_finished() && name != StateName::Parked {
-                    *waiting.entry(name.as_str()).or_default() += 1;
-                }
-            }
-            let left = waiting.values().sum();
-            if left < reported {
-                let all = self.asked.len();
-                let states = waiting
-                    .iter()
-                    .map(|(name, count)| format!(", {count} {name}"));
-                let states: String = states.collect();
-                self.say(&format!(
-                    "{} of {all} payments are done{states}",
-                    all - left
-                ));
-                reported = left;
-            }
-            if left == 0 || Instant::now() >= end {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
-    }
-
     /// Stops the workers politely, whichever of them still live.
     fn stop(&mut self) -> anyhow::Result<()> {
         for worker in &mut self.workers {
@@ -223,20 +188,6 @@ impl Demo {
             expected,
         });
         Ok(id)
-    }
-
-    /// Waits until a payment is in one of these states.
-    async fn rests(&self, id: &PaymentId, states: &[StateName]) -> anyhow::Result<()> {
-        let is_there = |name| states.contains(&name);
-        let there = self.works.until(id, PATIENCE, is_there).await?;
-        let logs = || self.workers.iter().map(|worker| worker.tail(15));
-        ensure!(
-            there,
-            "{} did not become {states:?}; the workers said:\n{}",
-            table::short(id),
-            logs().collect::<Vec<_>>().join("\n")
-        );
-        Ok(())
     }
 
     fn say(&self, line: &str) {

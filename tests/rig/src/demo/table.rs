@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chip_sandbox::{Ledger, MovementKind};
 use holdfast::payment::{PaymentId, State};
 
-use super::expected::Seen;
+use super::seen::Seen;
 use super::{Asked, Demo, PROMISED, Verdict};
 use crate::books::{Line, compare, found};
 
