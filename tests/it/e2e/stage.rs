@@ -123,7 +123,11 @@ async fn unfinished(works: &Works) -> String {
         let page = works.store.list(state, None, 3).await.unwrap();
         let count = count_in(works, state).await;
         let some: Vec<_> = page.payments.iter().map(|p| format!("{p:?}")).collect();
-        told.push_str(&format!("{count} are {state}\n{}\n", some.join("\n")));
+        told.extend([
+            format!("{count} are {state}\n"),
+            some.join("\n"),
+            "\n".to_owned(),
+        ]);
     }
     told
 }
