@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use chip_sandbox::Effect;
+use chip_sandbox::{Effect, Operation};
+use holdfast::payment::PaymentId;
 use tokio::time::Instant;
 
 use super::expected::{Expected, LookUps};
@@ -13,11 +14,11 @@ use crate::works::RESENDS;
 
 /// How many charges.
 const CHARGES: u64 = 10;
-/// How long each of their calls takes: longer than it takes until all are sent, shorter than a
-/// lease lasts at least, so that whoever takes over finds them paid.
-const CALL_MS: u64 = 800;
+/// How long each of their calls takes: far longer than it takes until all are sent, and shorter
+/// than a call may take.
+const CALL_MS: u64 = 1_800;
 /// How much of that may pass until the kill.
-const ALL_SENT: Duration = Duration::from_millis(CALL_MS / 2);
+const ALL_SENT: Duration = Duration::from_millis(CALL_MS / 3);
 
 impl Demo {
     /// Worker 1 stands still while ten charges come, so that all of them are worker 2's, which is
@@ -28,7 +29,7 @@ impl Demo {
         );
         self.workers[0].signal("STOP")?;
         until_it_stands(self.workers[0].id()).await?;
-        let first = self.asked.len();
+        let (first, before) = (self.asked.len(), self.charged());
         for number in 0..CHARGES {
             let key = format!("kill-{number}");
             // The money of every other one has moved when the worker dies, that of the rest moves
@@ -47,11 +48,10 @@ impl Demo {
             self.ask(RESENDS, &key, &scenes::charge(token, amount), scene)
                 .await?;
         }
-        let asked = &self.asked[first..];
-        let ids: Vec<_> = asked.iter().map(|asked| asked.id.clone()).collect();
-        self.until_sent(&ids, 1).await?;
+        self.until_charged(before + 1).await?;
         // Not for so long that the first of them is answered.
-        match tokio::time::timeout(ALL_SENT, self.until_sent(&ids, ids.len())).await {
+        let all = before + self.asked.len() - first;
+        match tokio::time::timeout(ALL_SENT, self.until_charged(all)).await {
             Ok(all_sent) => all_sent?,
             Err(_) => self.say("  this machine is slow: not all of them are sent yet"),
         }
@@ -85,6 +85,19 @@ impl Demo {
             }
         }
         Ok(marked)
+    }
+
+    /// When the call that charges this payment arrived at the gateway.
+    async fn sent_ms(&self, id: &PaymentId) -> anyhow::Result<Option<i64>> {
+        let payment = self.works.load(id).await?.payment;
+        let Some(purchase) = payment.purchase() else {
+            return Ok(None);
+        };
+        let purchase = purchase.id.as_str().parse()?;
+        Ok(self.works.sandbox.with(|engine, _| {
+            let calls = engine.ledger().requests_of(purchase, Operation::Charge);
+            calls.first().map(|call| call.at_ms)
+        }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a scene waits for, with a bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -64,36 +64,30 @@ impl Demo {
         Ok(())
     }
 
-    /// Waits until calls that charge so many of these payments have arrived at the gateway.
-    pub(super) async fn until_sent(&self, ids: &[PaymentId], count: usize) -> anyhow::Result<()> {
+    /// Waits until calls that charge have arrived at the gateway for so many purchases.
+    pub(super) async fn until_charged(&self, count: usize) -> anyhow::Result<()> {
         let end = Instant::now() + PATIENCE;
-        loop {
-            let mut sent = 0;
-            for id in ids {
-                sent += usize::from(self.sent_ms(id).await?.is_some());
-            }
-            if sent >= count {
-                return Ok(());
-            }
+        while self.charged() < count {
             ensure!(
                 Instant::now() < end,
-                "{sent} of {count} calls were sent; worker 2 said:\n{}",
+                "{} of {count} purchases were charged; worker 2 said:\n{}",
+                self.charged(),
                 self.workers[1].tail(15)
             );
             tokio::time::sleep(STEP).await;
         }
+        Ok(())
     }
 
-    /// When the call that charges this payment arrived at the gateway.
-    pub(super) async fn sent_ms(&self, id: &PaymentId) -> anyhow::Result<Option<i64>> {
-        let payment = self.works.load(id).await?.payment;
-        let Some(purchase) = payment.purchase() else {
-            return Ok(None);
-        };
-        let purchase = purchase.id.as_str().parse()?;
-        Ok(self.works.sandbox.with(|engine, _| {
-            let calls = engine.ledger().requests_of(purchase, Operation::Charge);
-            calls.first().map(|call| call.at_ms)
-        }))
+    /// For how many purchases calls that charge have arrived, however often.
+    pub(super) fn charged(&self) -> usize {
+        self.works.sandbox.with(|engine, _| {
+            let calls = engine.ledger().requests().iter();
+            let charges = calls.filter(|call| call.operation == Operation::Charge);
+            charges
+                .filter_map(|call| call.purchase_id)
+                .collect::<HashSet<_>>()
+                .len()
+        })
     }
 }
