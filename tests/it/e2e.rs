@@ -7,6 +7,7 @@
 )]
 
 mod crowd;
+mod demo;
 mod oracle;
 mod proxies;
 mod random_kills;
