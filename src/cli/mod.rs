@@ -15,6 +15,7 @@ mod desk;
 mod failure;
 mod health;
 mod request;
+mod timeline;
 mod view;
 mod worker;
 

@@ -30,6 +30,9 @@ pub(super) fn check(written: &Written, problems: &mut Problems) {
     }
 }
 
+/// More events than anybody keeps, and far below what Redis can count.
+const MOST_EVENTS: u64 = 1_000_000_000;
+
 fn above_zero(problems: &mut Problems, section: &str, settings: &[(&str, u64)]) {
     for (name, value) in settings {
         problems.unless(*value > 0, &format!("{section}.{name}"), value, || {
@@ -96,8 +99,14 @@ fn redis(redis: &Redis, problems: &mut Problems) {
         &[
             ("connect_timeout_ms", redis.connect_timeout_ms),
             ("save_patience_ms", redis.save_patience_ms),
-            ("events_maxlen", redis.events_maxlen),
         ],
+    );
+    let events = redis.events_maxlen;
+    problems.unless(
+        (1..=MOST_EVENTS).contains(&events),
+        "redis.events_maxlen",
+        events,
+        || format!("must be 1 to {MOST_EVENTS}; the default is 100000"),
     );
     problems.unless(
         redis.retention_days >= 1,
@@ -184,12 +193,14 @@ fn gateway(gateway: &Gateway, problems: &mut Problems) {
 fn quiet(written: &Written, problems: &mut Problems) {
     let longest = written.gateway.deadlines.longest_ms();
     let lease = written.worker.lease_ms;
-    let floor = longest.saturating_add(lease);
+    // A call may begin up to half the quiet period after its note.
+    let floor = longest.saturating_add(longest.max(lease));
     let quiet = written.policy.quiet_ms;
     problems.unless(quiet > floor, "policy.quiet_ms", quiet, || {
         format!(
             "must be longer than the longest of gateway.deadlines ({longest}) and worker.lease_ms \
-             ({lease}) together; set it above {floor}, or shorten the deadlines"
+             ({lease}) together, and than twice that deadline; set it above {floor}, or shorten \
+             the deadlines"
         )
     });
 }

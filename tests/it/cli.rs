@@ -944,3 +944,25 @@ fn errors_are_json_where_results_are() {
         (&"refused".into(), &"too late".into())
     );
 }
+
+#[tokio::test]
+async fn a_call_whose_outcome_is_not_known_is_shown_as_that() {
+    let shop = Shop::open();
+    let asked = shop
+        .charges(&["--amount", "1500", "--currency", "MYR", "--json"])
+        .await
+        .json();
+    let id = asked["payment"].as_str().unwrap();
+    // Created, then charged with an answer that leaves it open, then looked up.
+    shop.turn(&[Standing::Payable, Standing::Pending, Standing::Payable])
+        .await;
+    let told = shop.types(&["show", id]).await.fine();
+    for part in [
+        "in doubt",
+        "what charge of",
+        "is not believed before",
+        "looked up once, last seen payable",
+    ] {
+        assert!(told.contains(part), "{part} is missing:\n{told}");
+    }
+}

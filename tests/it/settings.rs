@@ -440,8 +440,8 @@ fn a_quiet_period_that_a_call_can_outlive_is_refused() {
             .env("HOLDFAST__POLICY__QUIET_MS", ms)
             .env("HOLDFAST__GATEWAY__DEADLINES__CAPTURE_MS", "70000")
     };
-    quiet("100000").refused("policy.quiet_ms", &["100000", "70000", "30000"]);
-    quiet("100001").loaded();
+    quiet("140000").refused("policy.quiet_ms", &["140000", "70000", "30000"]);
+    quiet("140001").loaded();
 }
 
 #[test]

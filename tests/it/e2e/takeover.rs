@@ -65,7 +65,7 @@ async fn a_call_longer_than_the_lease_keeps_its_claim() {
     let pace = Pace {
         lease_ms: 1_500,
         deadline_ms: 8_000,
-        quiet_ms: 10_000,
+        quiet_ms: 17_000,
         concurrency: 8,
     };
     let (works, token) = works(pace).await;
@@ -102,7 +102,7 @@ async fn a_call_longer_than_the_lease_keeps_its_claim() {
 async fn a_worker_killed_before_or_after_the_money_moved_has_one_effect() {
     let pace = Pace {
         deadline_ms: 3_000,
-        quiet_ms: 6_000,
+        quiet_ms: 6_500,
         ..Pace::QUICK
     };
     let (works, token) = works(pace).await;
@@ -134,7 +134,7 @@ async fn a_worker_killed_before_or_after_the_money_moved_has_one_effect() {
 async fn a_worker_that_stood_still_longer_than_its_lease_sends_nothing_more() {
     let pace = Pace {
         deadline_ms: 8_000,
-        quiet_ms: 10_000,
+        quiet_ms: 17_000,
         ..Pace::QUICK
     };
     let (works, token) = works(pace).await;
