@@ -119,6 +119,7 @@ impl Payment {
         if matches!(verdict, Verdict::Done | Verdict::Declined { .. }) {
             self.pace.technical = 0;
             self.pace.technical_since = None;
+            self.pace.failed_at = None;
         }
         if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
             attempt.closed = Some(Closed { at: now, verdict });
@@ -147,6 +148,14 @@ impl Payment {
         self.state = state;
         self.stop_looking();
         Ok(())
+    }
+
+    /// The next call is made at once, and the technical ladder begins anew.
+    pub(super) fn climb_anew(&mut self) {
+        self.pace.technical = 0;
+        self.pace.technical_since = None;
+        self.pace.failed_at = None;
+        self.pace.step_at = None;
     }
 
     /// No conclusion is sought any more.

@@ -1,6 +1,8 @@
 //! What an answer or a look-up changes. Evidence outranks answers: an answer that is not the
 //! purchase itself only says where to look, and the next sighting decides (`saw`).
 
+use chrono::TimeDelta;
+
 use super::attempt::{Answer, AnswerClass, Attempt, LookUp, Looks, Note, Step, Verdict};
 use super::evidence::Sighting;
 use super::ladder::millis;
@@ -13,7 +15,21 @@ use super::{Policy, Timestamp};
 /// So often, at least, a purchase must be looked for in vain before it counts as missing.
 const LOOKS_FOR_MISSING: u32 = 3;
 
+/// So long after a payment was parked nobody has acted on it.
+const ONLY_JUST: TimeDelta = TimeDelta::minutes(1);
+
 impl Payment {
+    /// What was asked for and has not been looked at: a look, a rerun.
+    pub(crate) const fn asked(&self) -> (bool, bool) {
+        (self.look_wanted, self.rerun_wanted)
+    }
+
+    /// Keeps what was asked for after a look that is older than the asking.
+    pub(crate) fn still_asked(&mut self, (look, rerun): (bool, bool)) {
+        self.look_wanted |= look && !self.is_finished();
+        self.rerun_wanted |= rerun && matches!(self.state, State::Parked { .. });
+    }
+
     /// Takes in the answer to attempt `number`. An answer to an attempt that somebody else has
     /// closed in the meantime counts only as far as it shows the purchase.
     pub fn answered(&mut self, number: u32, answer: &Answer, now: Timestamp, policy: &Policy) {
@@ -73,19 +89,26 @@ impl Payment {
         });
         self.close(Verdict::NotSent, now);
         self.try_later(now, policy, None);
-        let in_doubt = matches!(
+        if self.is_only_just_in_doubt(now) {
+            // That doubt was all that kept it, and nobody can have acted on it yet: one look, and
+            // it goes on. Later a person may have settled it in another way, and decides.
+            self.rerun_wanted = true;
+            self.look_wanted = self.purchase.is_some();
+        }
+        true
+    }
+
+    /// Whether it was parked a moment ago because nobody knew what a call did.
+    fn is_only_just_in_doubt(&self, now: Timestamp) -> bool {
+        let parked = self.history.last().map_or(self.created_at, |last| last.at);
+        let doubt = matches!(
             self.state,
             State::Parked {
-                reason: ParkReason::OutcomeUnknown | ParkReason::LookUpsExhausted,
+                reason: ParkReason::OutcomeUnknown,
                 ..
             }
         );
-        if in_doubt {
-            // That it was in doubt was all that kept it, and it is not any more.
-            self.rerun_wanted = true;
-            self.resume_if_asked(now);
-        }
-        true
+        doubt && now - parked <= ONLY_JUST
     }
 
     /// 401, 403 and 404 on the only call that may have reached the gateway: nothing happened, and
@@ -139,6 +162,12 @@ impl Payment {
         policy: &Policy,
         retry_after_ms: Option<u64>,
     ) {
+        let silence = self.pace.failed_at.map(|last| now - last);
+        if silence.is_some_and(|silence| silence > policy.technical.give_up_after()) {
+            // Nobody tried for so long that the earlier failures say nothing of the gateway now.
+            self.climb_anew();
+        }
+        self.pace.failed_at = Some(now);
         let rung = self.pace.technical;
         let asked = millis(retry_after_ms.unwrap_or(0).min(policy.retry_after_cap_ms));
         let wait = policy.technical.delay(rung, self.id.as_str()).max(asked);
@@ -155,7 +184,10 @@ impl Payment {
             LookUp::Shown(seen) => self.saw(seen, now, policy),
             LookUp::NotFound if self.missing_for_good(now, policy) => {
                 let code = "not_found".to_owned();
+                // It was not seen, so whatever was asked for has not been looked at yet.
+                let asked = self.rerun_wanted;
                 self.park(ParkReason::Refused { code }, now, policy);
+                self.rerun_wanted = asked;
             }
             LookUp::NotFound => self.keep_looking(now, policy, None),
             LookUp::Failed { retry_after_ms, .. } => {
@@ -177,13 +209,12 @@ impl Payment {
 
     /// A purchase that we created may be missing from a stale copy for a while; one that somebody
     /// named to us does not exist.
-    fn missing_for_good(&self, now: Timestamp, policy: &Policy) -> bool {
+    fn missing_for_good(&mut self, now: Timestamp, policy: &Policy) -> bool {
+        let since = *self.pace.missing_since.get_or_insert(now);
+        self.pace.missing = self.pace.missing.saturating_add(1);
         let named = matches!(self.request.ask, Ask::Adopt(_)) && self.state == State::New;
         let quiet = millis(policy.quiet_ms);
-        let for_long = self
-            .pace
-            .looking_since
-            .is_some_and(|since| now - since >= quiet && self.pace.looks >= LOOKS_FOR_MISSING);
+        let for_long = now - since >= quiet && self.pace.missing >= LOOKS_FOR_MISSING;
         let call_quiet = self
             .open_attempt()
             .is_none_or(|open| is_quiet(open, now, policy));
@@ -199,9 +230,9 @@ impl Payment {
     ) {
         let since = *self.pace.looking_since.get_or_insert(now);
         if matches!(self.state, State::Parked { .. }) {
-            // Who asked for a look gets one that says something, unless it takes for ever.
-            self.rerun_wanted &= now - since <= policy.lookup.give_up_after();
-            if !self.rerun_wanted {
+            // Who asked for a look gets one that says something, only less often if it takes long.
+            let for_long = now - since > policy.lookup.give_up_after();
+            if for_long || !self.rerun_wanted {
                 self.stop_looking();
                 return self.rest_parked(now, policy);
             }

@@ -146,14 +146,10 @@ impl Payment {
     /// Whether calls failed for as long as the ladder allows: from the first to the last one that
     /// was made. After a long silence there is another one first.
     fn is_failing(&self, policy: &Policy) -> bool {
-        let closed = self.attempts.last().and_then(|last| last.closed.as_ref());
-        let last = closed.map(|closed| closed.at);
-        self.pace.technical > 0
-            && self
-                .pace
-                .technical_since
-                .zip(last)
-                .is_some_and(|(since, last)| last - since > policy.technical.give_up_after())
+        let rungs = u32::try_from(policy.technical.delays_ms.len()).unwrap_or(u32::MAX);
+        let span = self.pace.technical_since.zip(self.pace.failed_at);
+        self.pace.technical >= rungs
+            && span.is_some_and(|(since, last)| last - since > policy.technical.give_up_after())
     }
 
     /// Why calls have come to nothing for so long: not reached, or refused again and again.

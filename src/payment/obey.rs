@@ -157,7 +157,7 @@ impl Payment {
             outcome,
             by_command: true,
         });
-        self.pace.step_at = None;
+        self.climb_anew();
         self.wake_parked();
         CommandAnswer::Accepted
     }
@@ -186,6 +186,7 @@ impl Payment {
             return Err(InvalidRequest::new("plan", problem));
         }
         self.plan = plan;
+        self.climb_anew();
         self.plan_by_command = matches!(self.state.active(), Some(Active::Held(_)));
         if self.plan_by_command {
             self.wake_parked();

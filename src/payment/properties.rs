@@ -206,6 +206,8 @@ struct World {
     nudges: u64,
     /// Whether somebody asked for something since the payment was parked.
     asked: bool,
+    /// What came of the last call or look.
+    reply: Option<Reply>,
     /// What the gateway showed last, if it was what was asked for.
     last: Option<Standing>,
 }
@@ -239,6 +241,7 @@ impl World {
     }
 
     fn turn(&mut self, scene: &mut Scene, reply: &Reply) {
+        self.reply = Some(reply.clone());
         let next = scene.next();
         if let Next::Send(step) = next {
             self.check_send(scene, step);
@@ -279,7 +282,10 @@ impl World {
 
     /// What may never be sent.
     fn check_send(&self, scene: &Scene, step: Step) {
-        let busy = matches!(self.last, Some(Standing::Pending | Standing::Other(_)));
+        let busy = matches!(
+            self.last,
+            Some(Standing::Pending | Standing::Paid | Standing::Other(_))
+        );
         assert!(
             !busy || step == Step::Create,
             "sent while the gateway is busy with it"
@@ -335,7 +341,10 @@ impl World {
             let resumed = State::from(from.clone()) == *payment.state();
             assert!(!resumed || self.asked, "taken up again, and nobody asked");
         }
-        if payment.state().name() == StateName::Parked && payment.state() != before.state() {
+        let parked_again = payment.state().name() == StateName::Parked
+            && payment.state() != before.state()
+            && !matches!(self.reply, Some(Reply::Class(_)));
+        if parked_again {
             self.asked = false;
         }
         let open = payment

@@ -15,8 +15,9 @@ pub(super) enum Reading {
     /// There were too many requests, and there is no trace of this one.
     RateLimited,
     /// The gateway took it on, and this sighting does not show it: it is older than that, or the
-    /// gateway has not made up its mind. Never "it did not happen".
-    TakenOn,
+    /// gateway has not made up its mind. Never "it did not happen" by itself; and where it lists
+    /// the call as done, not even for who gives up.
+    TakenOn { listed: bool },
     /// There is no trace of it, after the quiet period or before.
     NoTrace { quiet: bool },
 }
@@ -33,7 +34,7 @@ pub(super) fn reading(open: &Attempt, seen: &Sighting, now: Timestamp, policy: &
             let advice = policy.declines.advice(&code);
             return Reading::Declined(code, advice);
         }
-        Some(_) => return Reading::TakenOn,
+        Some(_) => return Reading::TakenOn { listed: true },
         None => {}
     }
     let quiet = is_quiet(open, now, policy);
@@ -47,7 +48,7 @@ pub(super) fn reading(open: &Attempt, seen: &Sighting, now: Timestamp, policy: &
             None => Reading::Refused(code),
         },
         (Some(AnswerClass::RateLimited), _) => Reading::RateLimited,
-        (Some(AnswerClass::Pending), _) => Reading::TakenOn,
+        (Some(AnswerClass::Pending), _) => Reading::TakenOn { listed: false },
         // The gateway said that it failed and lists no try: believed once nothing more can come.
         (Some(AnswerClass::Declined), Some(code)) if quiet && open.step.takes_money() => {
             let advice = policy.declines.advice(&code);

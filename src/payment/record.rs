@@ -121,12 +121,20 @@ pub(super) struct Pace {
     /// When it was last looked at without a conclusion.
     #[serde(default)]
     pub(super) looked_at: Option<Timestamp>,
+    /// How often in a row the gateway knew no such purchase, and since when.
+    #[serde(default)]
+    pub(super) missing: u32,
+    #[serde(default)]
+    pub(super) missing_since: Option<Timestamp>,
     /// The earliest time of the next call.
     pub(super) step_at: Option<Timestamp>,
     /// How often in a row a call did not reach the gateway.
     pub(super) technical: u32,
     /// Since when.
     pub(super) technical_since: Option<Timestamp>,
+    /// When such a call was last made.
+    #[serde(default)]
+    pub(super) failed_at: Option<Timestamp>,
     /// How often the acquirer refused.
     pub(super) declines: u32,
     /// A person asked for one more try after the plan's end.

@@ -18,13 +18,17 @@ impl Payment {
             return;
         }
         self.look_wanted = false;
+        self.pace.missing = 0;
+        self.pace.missing_since = None;
         self.keep_purchase(seen);
         if let Err(what) = seen.check(self, policy)
             && !self.only_to_be_sealed(seen, what)
         {
             return self.contradiction(what, now, policy);
         }
-        self.pace.unsettled = matches!(seen.standing, Standing::Pending | Standing::Other(_));
+        let half_paid = seen.standing == Standing::Paid && seen.taken.is_none();
+        let busy = matches!(seen.standing, Standing::Pending | Standing::Other(_));
+        self.pace.unsettled = busy || half_paid;
         match &seen.standing {
             Standing::Paid => self.saw_paid(seen, now, policy),
             Standing::Held => self.saw_held(seen, now, policy),
@@ -142,9 +146,7 @@ impl Payment {
     pub(super) fn resume_if_asked(&mut self, now: Timestamp) {
         let asked = std::mem::take(&mut self.rerun_wanted);
         if asked && self.on(Event::Resumed, now).is_ok() {
-            self.pace.technical = 0;
-            self.pace.technical_since = None;
-            self.pace.step_at = None;
+            self.climb_anew();
             self.pace.one_more = true;
         }
     }

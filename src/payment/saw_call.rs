@@ -50,7 +50,7 @@ impl Payment {
                 self.resume_if_asked(now);
                 self.try_later(now, policy, None);
             }
-            Reading::NoTrace { .. } | Reading::TakenOn if harmless => {
+            Reading::NoTrace { .. } | Reading::TakenOn { .. } if harmless => {
                 self.close(Verdict::DidNotHappen, now);
                 self.resume_if_asked(now);
                 self.try_later(now, policy, None);
@@ -70,11 +70,11 @@ impl Payment {
                     self.park(ParkReason::OutcomeUnknown, now, policy);
                 }
             },
-            Reading::TakenOn if given_up && quiet => {
+            Reading::TakenOn { listed: false } if given_up && quiet => {
                 self.close(Verdict::DidNotHappen, now);
                 self.resume_if_asked(now);
             }
-            Reading::TakenOn
+            Reading::TakenOn { .. }
             | Reading::NoTrace { quiet: false }
             | Reading::Declined(..)
             | Reading::Refused(_) => self.saw_nothing_certain(now, policy),

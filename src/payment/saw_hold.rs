@@ -24,10 +24,8 @@ impl Payment {
             Ok(proof) => {
                 self.close_as(|step| step == Step::Charge, now);
                 self.settle(Event::Held(proof), now, policy);
-                self.pace.step_at = None;
+                self.climb_anew();
                 self.pace.declines = 0;
-                self.pace.technical = 0;
-                self.pace.technical_since = None;
                 self.seal_seen_at = None;
                 let cancelled = self.ending.take() == Some(FailReason::Cancelled);
                 if cancelled || self.was_cancelled() {

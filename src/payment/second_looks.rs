@@ -181,6 +181,17 @@ fn after_a_long_silence_a_call_is_tried_before_the_gateway_is_called_unreachable
     assert_eq!(scene.next(), Next::Send(Step::Create));
     scene.answer(&away);
     assert!(
+        matches!(scene.next(), Next::WaitUntil(_)),
+        "one failure now, and one days ago, are no reason to give up"
+    );
+    let end = scene.now + TimeDelta::days(2);
+    while scene.now < end && !matches!(scene.next(), Next::Settle(_)) {
+        scene.until_due();
+        if matches!(scene.next(), Next::Send(_)) {
+            scene.answer(&away);
+        }
+    }
+    assert!(
         matches!(
             scene.next(),
             Next::Settle(Event::Stuck(ParkReason::GatewayUnreachable))
@@ -188,6 +199,116 @@ fn after_a_long_silence_a_call_is_tried_before_the_gateway_is_called_unreachable
         "{:?}",
         scene.next()
     );
+}
+
+#[test]
+fn a_rescheduled_release_starts_its_ladder_anew() {
+    let mut scene = held(r#"{"release_at":"2027-02-01T06:00:00Z"}"#);
+    scene.until_due();
+    scene.answer(&Answer::NotSent {
+        why: "refused".into(),
+    });
+    let later = scene.now + TimeDelta::days(3);
+    let answer = scene.command(Command::Reschedule {
+        capture_at: None,
+        capture_amount: None,
+        release_at: Some(later),
+    });
+    assert_eq!(answer, CommandAnswer::Accepted);
+    scene.until_due();
+    assert_eq!(
+        (scene.now, scene.next()),
+        (later, Next::Send(Step::Release))
+    );
+    scene.answer(&Answer::Conflict {
+        code: "purchase_release_wrong_status".into(),
+    });
+    scene.look(Standing::Held);
+    assert!(
+        matches!(scene.next(), Next::WaitUntil(_)),
+        "{:?}",
+        scene.next()
+    );
+}
+
+#[test]
+fn an_accepted_capture_on_a_parked_hold_outlives_an_outage_of_look_ups() {
+    for missing in [false, true] {
+        let mut scene = held(r#"{"before_expiry":"park"}"#);
+        scene.until_due();
+        scene.settle();
+        assert_eq!(scene.command(capture(1500)), CommandAnswer::Accepted);
+        let end = scene.now + TimeDelta::hours(30);
+        while scene.now < end {
+            if missing && scene.now > end - TimeDelta::hours(29) {
+                let policy = scene.policy.clone();
+                let (look, now) = (LookUp::NotFound, scene.now);
+                scene.payment.looked_up(&look, now, &policy);
+            } else {
+                failed_get(&mut scene);
+            }
+            scene.until_due();
+        }
+        scene.look(Standing::Held);
+        assert!(
+            matches!(scene.next(), Next::Send(Step::Capture { .. })),
+            "missing: {missing}, {:?}",
+            scene.next()
+        );
+    }
+}
+
+#[test]
+fn looks_that_came_to_nothing_do_not_count_as_missing() {
+    let mut scene = held(r#"{"capture_at":"2027-02-04T06:00:00Z"}"#);
+    scene.payment.nudged(1);
+    for _ in 0..7 {
+        failed_get(&mut scene);
+        scene.until_due();
+    }
+    let policy = scene.policy.clone();
+    let now = scene.now;
+    scene.payment.looked_up(&LookUp::NotFound, now, &policy);
+    assert_eq!(scene.state(), StateName::Held);
+}
+
+#[test]
+fn nothing_is_sent_on_a_purchase_last_seen_paid() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Answer::Declined {
+        code: "purchase_charge_error".into(),
+    });
+    let seen = tried(
+        &scene,
+        Standing::Payable,
+        TryKind::Pay,
+        "insufficient_funds",
+    );
+    scene.look_at(seen);
+    scene.payment.nudged(1);
+    let mut seen = sighting(&scene.payment, Standing::Paid);
+    seen.taken = None;
+    scene.look_at(seen);
+    scene.pass(TimeDelta::days(2));
+    assert_eq!(scene.next(), Next::LookUp);
+}
+
+#[test]
+fn a_listed_success_is_never_closed_as_did_not_happen() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
+    let mut seen = sighting(&scene.payment, Standing::Payable);
+    seen.tries = vec![Try {
+        kind: TryKind::Pay,
+        successful: true,
+        code: None,
+    }];
+    scene.look_at(seen);
+    assert!(scene.payment.open_attempt().is_some());
+    assert_ne!(scene.next(), Next::Send(Step::Cancel));
 }
 
 #[test]
@@ -426,7 +547,23 @@ fn only_the_claim_that_opened_an_attempt_can_say_that_it_was_never_sent() {
 }
 
 #[test]
-fn a_payment_parked_for_a_doubt_goes_on_when_it_turns_out_that_nothing_was_sent() {
+fn a_payment_parked_a_moment_ago_is_looked_at_when_it_turns_out_that_nothing_was_sent() {
+    for days in [0, 3] {
+        let mut scene = parked_and_never_sent();
+        scene.pass(TimeDelta::days(days));
+        let (policy, now) = (scene.policy.clone(), scene.now);
+        assert!(scene.payment.never_sent(2, "one", now, &policy));
+        assert_eq!(scene.state(), StateName::Parked);
+        if days > 0 {
+            assert!(!scene.payment.asked().1, "a person may have settled it");
+            continue;
+        }
+        scene.look(Standing::Payable);
+        assert_eq!(scene.next(), Next::Send(Step::Charge), "after a look");
+    }
+}
+
+fn parked_and_never_sent() -> Scene {
     let mut scene = charged(UnknownPolicy::Park);
     let policy = scene.policy.clone();
     let number = scene
@@ -434,12 +571,11 @@ fn a_payment_parked_for_a_doubt_goes_on_when_it_turns_out_that_nothing_was_sent(
         .open(Step::Charge, scene.now, &policy)
         .unwrap();
     scene.payment.sign_open("one");
+    assert_eq!(number, 2);
     scene.pass(QUIET);
     scene.look(Standing::Payable);
     assert_eq!(scene.state(), StateName::Parked);
-    assert!(scene.payment.never_sent(number, "one", scene.now, &policy));
-    scene.until_due();
-    assert_eq!(scene.next(), Next::Send(Step::Charge));
+    scene
 }
 
 #[test]

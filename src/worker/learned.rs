@@ -53,9 +53,11 @@ impl<'a> Move<'a> {
     /// Takes the record as it is stored now, and adds to it what was learned.
     pub(super) fn relearn(&mut self) {
         let opener = self.claim.key.nonce.as_str();
+        let asked = self.claim.payment.asked();
         for learned in &self.unwritten {
             learned.apply(&mut self.claim.payment, opener, self.policy);
         }
+        self.claim.payment.still_asked(asked);
     }
 
     /// Opens an attempt under this claim.

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use super::learned::{Learned, Move};
 use super::{Halt, Turn, Worker};
 use crate::gateway::Gateway;
-use crate::payment::{PaymentId, Timestamp};
+use crate::payment::{Answer, PaymentId, Timestamp};
 use crate::store::{Claim, Permit, SaveError, Saved, Store, StoreError, Then};
 
 /// How long money steps of a payment wait while the store is not durable. The store looks more
@@ -157,10 +157,21 @@ impl<S: Store, G: Gateway> Worker<S, G> {
     /// turn knows, so its word is written beside the claim, as a command is: against the version
     /// alone. The attempt is told from any other of its number by the claim that opened it.
     async fn testify(&self, turn: &Move<'_>) {
-        let never_sent = turn.unwritten.iter().find_map(|learned| match learned {
-            Learned::NeverSent { number, at } => Some((*number, *at)),
-            Learned::Created { .. } | Learned::Answered { .. } | Learned::LookedUp { .. } => None,
-        });
+        let never_sent = turn
+            .unwritten
+            .iter()
+            .rev()
+            .find_map(|learned| match learned {
+                Learned::NeverSent { number, at }
+                | Learned::Answered {
+                    number,
+                    answer: Answer::NotSent { .. },
+                    at,
+                } => Some((*number, *at)),
+                Learned::Created { .. } | Learned::Answered { .. } | Learned::LookedUp { .. } => {
+                    None
+                }
+            });
         let Some((number, at)) = never_sent else {
             return;
         };
@@ -174,6 +185,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
                     continue;
                 }
             };
+            loaded.payment.nudged(loaded.nudges);
             if !loaded.payment.never_sent(number, opener, at, turn.policy) {
                 return;
             }

@@ -175,7 +175,7 @@ fn claimed(reply: &Value) -> Result<Option<(Loaded, u32)>, record::Problem> {
         Value::Array(fields) => match fields.as_slice() {
             [version, state, nudges, barren, body] => {
                 let loaded = record::loaded([version, state, nudges, body])?;
-                let barren = value::number(barren).unwrap_or(u32::MAX);
+                let barren = value::number(barren).unwrap_or(0);
                 Ok(Some((
                     Loaded {
                         claimed: true,
