@@ -6,49 +6,69 @@ CARGO ?= cargo
 SEED ?= 1
 COUNT ?= 1000
 SECONDS_OF_FAULTS ?= 60
+# The versions of Rust and Redis that are needed: `rust-version` in Cargo.toml, and what the
+# scripts in src/store/redis/ use.
+RUST_FLOOR := 1.90
+REDIS_FLOOR := 7
+# Only tests with this in their name, for `make test-plain`.
+ONLY ?=
 
-.PHONY: demo test lint bench torture model redis nextest fmt
+.PHONY: demo test test-plain lint bench torture model redis rust nextest cargo-deny fmt
 
-demo: redis
+demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
 	@target/debug/demo $(if $(KEEP),--keep)
 
-test: redis
+test: rust redis
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace && $(CARGO) test --doc --workspace; \
 	else \
-		echo "cargo-nextest is not installed; cargo test runs the same tests, one after the other"; \
-		$(CARGO) test --workspace; \
+		echo "cargo-nextest is not installed; cargo test runs the same tests, and those of whole"; \
+		echo "installations one after the other"; \
+		$(MAKE) --no-print-directory test-plain; \
 	fi
 
-lint:
+# The same without cargo-nextest. Tests of whole installations want the machine to themselves, so
+# they are left out first and then run one after the other.
+test-plain: rust redis
+	$(CARGO) test --workspace -- $(ONLY) --skip e2e::
+	$(CARGO) test -p holdfast --test it -- e2e::$(ONLY) --test-threads=1
+
+lint: rust
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	@if command -v cargo-deny >/dev/null; then \
 		$(CARGO) fetch --quiet && $(CARGO) deny --offline check bans licenses sources; \
 	else \
-		echo "cargo-deny is not installed: licences and bans are not checked here"; \
+		echo "NOT CHECKED: bans, licences and sources, because cargo-deny is not installed"; \
+		echo "  (make cargo-deny installs it)"; \
 	fi
 
 # Kills workers at random under faults, and compares the books: make torture SEED=7 COUNT=5000
-torture: redis
+torture: rust redis
 	$(CARGO) build --release --bins -p holdfast -p holdfast-rig
 	@target/release/torture --seed $(SEED) --count $(COUNT) --seconds $(SECONDS_OF_FAULTS)
 
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
-bench: redis
+bench: rust redis
 	$(CARGO) build --release --bins -p holdfast -p chip-sandbox -p holdfast-rig
 	@target/release/bench $(BENCH)
 
 # Searches all that can happen to a payment within bounds, in about two minutes: make model,
 # make model ROW=no_gate
-model:
+model: rust
 	$(CARGO) build --release -p holdfast-model
 	@target/release/model $(if $(ROW),--row $(ROW))
 
 fmt:
 	$(CARGO) fmt --all
+
+rust:
+	@have="$$(rustc --version 2>/dev/null | cut -d' ' -f2)"; \
+	[ -n "$$have" ] && [ "$$(printf '%s\n' $(RUST_FLOOR) "$$have" | sort -V | head -1)" = $(RUST_FLOOR) ] || { \
+		echo "rustc $(RUST_FLOOR) or later is needed, here is $${have:-none}: run 'rustup update stable',"; \
+		echo "or install Rust from https://rustup.rs"; exit 1; }
 
 # Redis 7, for a private server of each run; nothing is left running.
 redis:
@@ -58,6 +78,16 @@ redis:
 		$$SUDO apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq redis-server >/dev/null && \
 		{ $$SUDO service redis-server stop >/dev/null 2>&1 || true; }; }
+	@have="$$(redis-server --version | sed -n 's/.*v=\([0-9.]*\).*/\1/p')"; \
+	[ "$${have%%.*}" -ge $(REDIS_FLOOR) ] 2>/dev/null || { \
+		echo "redis-server $(REDIS_FLOOR) or later is needed, here is $${have:-none}: this system's packages are"; \
+		echo "too old; install it from https://redis.io/docs/latest/operate/oss_and_stack/install/"; \
+		echo "and put it first in PATH"; exit 1; }
+
+cargo-deny:
+	@command -v cargo-deny >/dev/null || { \
+		echo "cargo-deny is missing; installing it, which takes some minutes"; \
+		$(CARGO) install cargo-deny --locked; }
 
 nextest:
 	@$(CARGO) nextest --version >/dev/null 2>&1 || { \

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use holdfast::cli::{Around, Cli, Failure, run};
@@ -24,8 +25,12 @@ fn main() -> ExitCode {
             let around = Around {
                 env: &env,
                 input: &mut io::stdin(),
+                warnings: &mut io::stderr(),
             };
-            runtime.block_on(run(cli, around, &mut io::stdout()))
+            let done = runtime.block_on(run(cli, around, &mut io::stdout()));
+            // A look-up of a name, or a turn that blocks its thread, must not keep a stop waiting.
+            runtime.shutdown_timeout(Duration::from_millis(200));
+            done
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -166,7 +166,8 @@ pub enum ChargeOnSkipCapture {
 
 /// Where the gateway could behave one way or another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "open questions, one each")]
 pub struct Behaviour {
     /// How long the acquirer takes for a charge, in real milliseconds.
     pub charge_ms: u64,
@@ -178,6 +179,14 @@ pub struct Behaviour {
     pub charge_on_skip_capture: ChargeOnSkipCapture,
     /// Whether a charge in flight keeps another one of the same purchase out.
     pub serialises_charges: bool,
+    /// Whether a capture in flight keeps another one of the same purchase out.
+    pub serialises_captures: bool,
+    /// Whether a purchase whose last charge failed can be charged again.
+    pub charges_after_error: bool,
+    /// Whether a capture that was pending and failed is listed among the attempts.
+    pub lists_failed_captures: bool,
+    /// For how many milliseconds a paid purchase does not show its payment yet.
+    pub paid_without_payment_ms: u64,
     /// Whether a purchase can be cancelled while a charge of it is in flight, which goes on.
     pub cancel_races_charge: bool,
     /// How long a hold can be captured, in milliseconds; none for ever.
@@ -196,6 +205,10 @@ impl Default for Behaviour {
             release_ms: 0,
             charge_on_skip_capture: ChargeOnSkipCapture::Hold,
             serialises_charges: true,
+            serialises_captures: true,
+            charges_after_error: true,
+            lists_failed_captures: true,
+            paid_without_payment_ms: 0,
             cancel_races_charge: false,
             hold_lifetime_ms: None,
             wrong_status_http: 400,

@@ -18,6 +18,8 @@ pub enum MovementKind {
     Capture,
     /// Reserved funds, or the rest of them after a partial capture, were given back.
     Release,
+    /// Reserved funds went back by themselves: the hold had lasted too long.
+    Lapse,
     /// Money was taken in one step, by a saved card or by the payer.
     Charge,
     /// Taken money was given back.
@@ -58,6 +60,8 @@ pub struct RequestRow {
     pub method: String,
     /// Path, without the query.
     pub path: String,
+    /// Its `Idempotency-Key`, if it carried one.
+    pub idempotency_key: Option<String>,
     /// What it asked for.
     pub operation: Operation,
     /// About which purchase.
@@ -70,7 +74,7 @@ pub struct RequestRow {
     pub committed: bool,
 }
 
-/// One try at delivering a webhook or a success callback.
+/// One try at delivering a webhook or a success callback, or a delivery that was lost.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeliveryRow {
     /// When it was answered, in unix milliseconds of the sandbox's clock.
@@ -79,10 +83,12 @@ pub struct DeliveryRow {
     pub event: &'static str,
     /// The purchase (or refund payment) it is about.
     pub object_id: Uuid,
-    /// Which try, from 1.
+    /// Which try, from 1; 0 when it was lost and never tried.
     pub attempt: u32,
     /// Whether a 2xx came back.
     pub accepted: bool,
+    /// The faults that were applied to it.
+    pub faults: Vec<&'static str>,
 }
 
 /// How many requests of one operation there were.
@@ -196,7 +202,7 @@ impl Ledger {
         &self.movements
     }
 
-    /// Every answered try at a delivery, in order; empty when requests are not kept.
+    /// Every answered try at a delivery and every lost one, in order; empty when requests are not kept.
     #[must_use]
     pub fn deliveries(&self) -> &[DeliveryRow] {
         &self.deliveries
@@ -249,8 +255,12 @@ impl Ledger {
     /// What is still reserved under a reference.
     #[must_use]
     pub fn held_for_reference(&self, reference: &str) -> i64 {
-        self.sum(reference, &[MovementKind::Hold])
-            - self.sum(reference, &[MovementKind::Capture, MovementKind::Release])
+        let given = [
+            MovementKind::Capture,
+            MovementKind::Release,
+            MovementKind::Lapse,
+        ];
+        self.sum(reference, &[MovementKind::Hold]) - self.sum(reference, &given)
     }
 
     fn sum(&self, reference: &str, kinds: &[MovementKind]) -> i64 {

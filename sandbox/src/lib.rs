@@ -34,6 +34,6 @@ pub use config::{
 pub use engine::{
     Delivery, Engine, Manner, Operation, Request, Response, Status, Step, TestCard, Ticket,
 };
-pub use fault::{Answer, Commit, Effect, Pending, Rule};
+pub use fault::{Answer, Commit, Difference, Effect, ErrorBody, Pending, Rule};
 pub use ledger::{Counts, DeliveryRow, Ledger, Movement, MovementKind, RequestRow};
 pub use sandbox::{Sandbox, StartError};

@@ -150,7 +150,10 @@ impl Sandbox {
     }
 
     /// Puts a fault rule in force; answers its number.
-    #[allow(clippy::must_use_candidate)] // Few callers take a rule out again by its number.
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "few callers take a rule out again by its number"
+    )]
     pub fn add_fault(&self, rule: Rule) -> u64 {
         self.with(|engine, _| engine.add_fault(rule))
     }

@@ -2,6 +2,35 @@
 //!
 //! Nothing here calls the gateway. A request is recorded, a command is written into its record,
 //! and the worker carries both out. Whoever repeats a call with the same key gets the same answer.
+//!
+//! Any service in Rust can ask for a payment, with the settings of the workers:
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use holdfast::api::intake::{Submitted, submit};
+//! use holdfast::clock::Clock;
+//! use holdfast::config::Config;
+//! use holdfast::payment::Request;
+//! use holdfast::store::redis::RedisStore;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::load(Some(Path::new("holdfast.toml")), std::env::vars())?;
+//! let (policies, clock) = (config.policies(), Clock::system());
+//! let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+//!
+//! let json = r#"{"v":1, "type":"charge", "account":"hotel", "idempotency_key":"minibar-8123-3",
+//!     "money":{"amount":1500,"currency":"MYR"}, "token":"<saved card>",
+//!     "customer":{"email":"guest@example.com"}}"#;
+//! let request = Request::from_json(json.as_bytes())?;
+//! match submit(&store, &clock, &policies, request).await? {
+//!     Submitted::New(payment) => println!("{} is recorded", payment.id()),
+//!     Submitted::Existing(payment) => println!("{} is {}", payment.id(), payment.state().name()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use crate::clock::Clock;
 use crate::payment::{
@@ -80,6 +109,12 @@ pub async fn submit<S: Store>(
     })?;
     let now = clock.now();
     let payment = Payment::new(request, now)?;
+    if let Err(late) = payment.request().check_in_time(now)
+        && store.load(payment.id()).await?.is_none()
+    {
+        // A repeat of what was asked in time is answered, however late it comes.
+        return Err(late.into());
+    }
     let due = payment.due(now, policy).unwrap_or(now);
     match store.create(&payment, due).await? {
         Created::New => Ok(Submitted::New(payment)),

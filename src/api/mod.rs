@@ -75,6 +75,17 @@ impl<S> Api<S> {
     const fn store_timeout(&self) -> Duration {
         Duration::from_millis(self.limits.store_timeout_ms)
     }
+
+    /// How long it may take to find out who signed a body: half of what the store leaves of the
+    /// request's time, so that there is always time to answer.
+    const fn signature_timeout(&self) -> Duration {
+        let Limits {
+            request_timeout_ms,
+            store_timeout_ms,
+            ..
+        } = self.limits;
+        Duration::from_millis(request_timeout_ms.saturating_sub(store_timeout_ms) / 2)
+    }
 }
 
 /// Everything that is listened to.

@@ -3,22 +3,25 @@
 //! back all later events of that purchase for up to 36 hours; only when the nudge could not be
 //! recorded is it asked for again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use chrono::TimeDelta;
 
 use super::Api;
 use crate::gateway::{Notice, SIGNATURE_HEADER, SignatureCheck};
-use crate::payment::{AccountName, PaymentId};
+use crate::payment::{AccountName, PaymentId, Timestamp};
 use crate::store::{Nudged, Store, StoreError};
 
 /// The gateway's bodies have some 6 KiB.
 const LARGEST_BODY_BYTES: usize = 256 * 1024;
+/// How often at most the log tells that webhooks are refused.
+const TELL_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// How many webhooks and callbacks came, and what became of them.
 #[derive(Debug, Default)]
@@ -27,6 +30,8 @@ pub struct WebhookCounts {
     unmatched: AtomicU64,
     unsigned: AtomicU64,
     deferred: AtomicU64,
+    /// When the log last told that one was refused.
+    told_at: Mutex<Option<Timestamp>>,
 }
 
 /// The counts at one moment.
@@ -54,6 +59,16 @@ impl WebhookCounts {
             deferred: read(&self.deferred),
         }
     }
+
+    /// Whether it is time to tell of a refusal again.
+    fn may_tell(&self, now: Timestamp) -> bool {
+        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = told_at.is_none_or(|told_at| now - told_at >= TELL_EVERY);
+        if may {
+            *told_at = Some(now);
+        }
+        may
+    }
 }
 
 fn count(counter: &AtomicU64) {
@@ -61,10 +76,19 @@ fn count(counter: &AtomicU64) {
 }
 
 pub(super) fn routes<S: Store>() -> Router<Arc<Api<S>>> {
-    Router::new()
-        .route("/webhooks/chip/{account}", post(take::<S>))
-        .route("/callbacks/chip/{account}", post(take::<S>))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY_BYTES))
+    // With and without a slash at the end, as the address may have been registered: a 404 would
+    // hold back all events of a purchase.
+    [
+        "/webhooks/chip/{account}",
+        "/webhooks/chip/{account}/",
+        "/callbacks/chip/{account}",
+        "/callbacks/chip/{account}/",
+    ]
+    .into_iter()
+    .fold(Router::new(), |router, path| {
+        router.route(path, post(take::<S>))
+    })
+    .layer(DefaultBodyLimit::max(LARGEST_BODY_BYTES))
 }
 
 async fn take<S: Store>(
@@ -82,11 +106,10 @@ async fn take<S: Store>(
     let Some(signature) = signature else {
         return refuse(&api, "there is no signature");
     };
-    match api
-        .gateway
-        .check_signature(&account, &body, signature)
-        .await
-    {
+    let check = api.gateway.check_signature(&account, &body, signature);
+    // The company key may have to be fetched; the sender is answered before its time is over.
+    let checked = tokio::time::timeout(api.signature_timeout(), check).await;
+    match checked.unwrap_or(SignatureCheck::Undecided) {
         SignatureCheck::Good => accept(&api, &account, &body).await,
         SignatureCheck::Bad => refuse(&api, "the signature does not fit"),
         SignatureCheck::UnknownAccount => refuse(&api, "the account is not configured"),
@@ -97,10 +120,20 @@ async fn take<S: Store>(
     }
 }
 
-/// Whoever posted it, nothing of it is kept or repeated.
+/// Whoever posted it, nothing of it is kept or repeated. All are counted, and a few are told of:
+/// anybody can post, and nobody shall be able to flood the log.
 fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
     count(&api.webhooks.unsigned);
-    tracing::warn!(why, "a webhook was refused");
+    if api.webhooks.may_tell(api.gateway.clock().now()) {
+        let refused = api.webhooks.tally().unsigned;
+        tracing::warn!(
+            why,
+            refused,
+            "webhooks are refused; told once a minute at most"
+        );
+    } else {
+        tracing::debug!(why, "a webhook was refused");
+    }
     StatusCode::UNAUTHORIZED
 }
 

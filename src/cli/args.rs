@@ -9,8 +9,9 @@ use crate::payment::StateName;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not applicable ·
-4 Redis cannot be reached or used · 1 anything else. Results go to standard output, errors and
-logs to standard error; with --json both are JSON.";
+4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved · 6 enqueue --wait:
+it is parked, a person must look · 1 anything else. Results go to standard output, errors, warnings
+and logs to standard error; with --json both are JSON.";
 
 /// Deferred capture and saved-card charges on CHIP Collect, each with exactly one effect on money.
 #[derive(Debug, Parser)]
@@ -94,7 +95,7 @@ pub enum Verb {
         #[arg(long)]
         reveal: bool,
     },
-    /// List the payments in a state, the oldest first.
+    /// List the payments in a state, the oldest first; of failed and parked ones also why.
     #[command(after_help = "Example: holdfast list --state parked")]
     List {
         /// One of new, `awaiting_payer`, held, paid, released, saved, failed or parked.
@@ -112,8 +113,13 @@ pub enum Verb {
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),
-    /// Ask the worker of this machine whether it is ready, for a container's health check.
-    Health,
+    /// Ask the worker of this machine whether it is ready to work, for routing.
+    Health {
+        /// Only whether it lives, for a container's health check: a worker that waits for Redis
+        /// needs no restart.
+        #[arg(long)]
+        live: bool,
+    },
 }
 
 /// What to do with the settings.
@@ -123,6 +129,8 @@ pub enum ConfigVerb {
     Check,
     /// Print every setting in effect and where it came from; secrets are masked.
     Show,
+    /// Print every setting there is, with its default, its unit and its reason.
+    Defaults,
 }
 
 /// Which payment, and under which key the command is known.
@@ -139,13 +147,14 @@ const ENQUEUE_EXAMPLES: &str = "\
 Examples:
   holdfast enqueue authorize --account hotel --idempotency-key booking-8123 \\
       --amount 45000 --currency MYR --email guest@example.com --checkout \\
-      --capture-at 2027-02-01T12:00:00+08:00 --wait 5s
+      --capture-at \"$(date -u -d '+2 days' +%FT%TZ)\" --wait 5s
   holdfast enqueue charge --account hotel --idempotency-key minibar-8123 \\
       --amount 1500 --currency MYR --email guest@example.com --token-file card.token
   holdfast enqueue --request request.json
 
-Money is in minor units (1500 is RM 15.00), times are RFC 3339 with an offset. The same key with
-the same content is the same payment.";
+Money is in minor units (1500 is RM 15.00), times are RFC 3339 with an offset. A plan ends before
+the hold lapses: 6 days 12 hours unless the settings say otherwise. The same key with the same
+content is the same payment.";
 
 /// A request: flags, or JSON.
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! What producers and operators do, over any store.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use super::view::{View, time};
 use crate::api::intake::{self, Submitted};
 use crate::clock::Clock;
 use crate::payment::{
-    Command, CommandAnswer, IdempotencyKey, PaymentId, Request, State, StateName,
+    Active, Command, CommandAnswer, IdempotencyKey, Payment, PaymentId, Request, State, StateName,
 };
 use crate::store::{Cursor, Loaded, Store};
 use crate::worker::Policies;
@@ -84,7 +84,7 @@ impl<S: Store> Desk<'_, S> {
                 after,
             } => self.list(state, limit, after, out).await,
             Verb::Stats => self.stats(out).await,
-            Verb::Worker | Verb::Config(_) | Verb::Health => {
+            Verb::Worker | Verb::Config(_) | Verb::Health { .. } => {
                 Err(Failure::Other("this is not done at the desk".to_owned()))
             }
         }
@@ -103,32 +103,45 @@ impl<S: Store> Desk<'_, S> {
             None => intake::load(self.store, &id).await?,
         };
         let new = matches!(submitted, Submitted::New(_));
-        // The links are what a producer asks for; the token of a saved card is only shown by
-        // `show --reveal`.
-        let view = self.view(&loaded, true);
+        self.tell_enqueued(&loaded, new, out)?;
+        if wait.is_none() {
+            return Ok(());
+        }
+        let told = format!("{id} is {}", self.view(&loaded, false).state());
+        match loaded.payment.state() {
+            State::Failed(_) => Err(Failure::EndedFailed(told)),
+            State::Parked { .. } => Err(Failure::EndedParked(format!(
+                "{told}; a person must look: holdfast show {id}"
+            ))),
+            state if !rests(state) && !self.as_json => Ok(writeln!(
+                out,
+                "not settled yet; holdfast show {id} tells more"
+            )?),
+            _ => Ok(()),
+        }
+    }
+
+    /// The links are what a producer asks for; the token of a saved card is only shown by
+    /// `show --reveal`.
+    fn tell_enqueued(&self, loaded: &Loaded, new: bool, out: &mut dyn Write) -> io::Result<()> {
+        let links = self.view(loaded, true).links();
+        let view = self.view(loaded, false);
         if self.as_json {
-            let links = view.json();
-            let mut told = self.view(&loaded, false).json();
-            for link in ["checkout_url", "direct_post_url"] {
-                told[link] = links[link].clone();
+            let mut told = view.json();
+            for (name, link) in links {
+                told[name] = json!(link);
             }
             told["new"] = json!(new);
-            return Ok(writeln!(out, "{told}")?);
+            return writeln!(out, "{told}");
         }
-        let state = loaded.payment.state().name();
-        writeln!(
-            out,
-            "{id} {state}{}",
-            if new { "" } else { " (recorded before)" }
-        )?;
-        let links = view.json();
-        for link in ["checkout_url", "direct_post_url"] {
-            if let Some(url) = links[link].as_str() {
-                writeln!(out, "{link} {url}")?;
+        let (id, state) = (loaded.payment.id(), loaded.payment.state().name());
+        let why = view.why().map_or(String::new(), |why| format!(": {why}"));
+        let before = if new { "" } else { " (recorded before)" };
+        writeln!(out, "{id} {state}{why}{before}")?;
+        for (name, link) in links {
+            if let Some(url) = link {
+                writeln!(out, "{name} {url}")?;
             }
-        }
-        if wait.is_some() && !rests(loaded.payment.state()) {
-            writeln!(out, "not settled yet; holdfast show {id} tells more")?;
         }
         Ok(())
     }
@@ -162,7 +175,11 @@ impl<S: Store> Desk<'_, S> {
         let done = intake::command(self.store, self.clock, self.policies, given).await?;
         let state = done.payment.state().name();
         let fine = matches!(done.answer, CommandAnswer::Accepted | CommandAnswer::Done);
-        let text = format!("{id} is {state}: {} [key {key}]", meaning(done.answer));
+        let meaning = match done.answer {
+            CommandAnswer::NotApplicable => not_applicable(&command, &done.payment),
+            answer => meaning(answer),
+        };
+        let text = format!("{id} is {state}: {meaning} [key {key}]");
         if self.as_json {
             let told = json!({"payment": id, "key": key, "answer": done.answer, "state": state});
             writeln!(out, "{told}")?;
@@ -203,7 +220,9 @@ impl<S: Store> Desk<'_, S> {
         after: Option<String>,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
+        let wrong = |error| Failure::Wrong(format!("--after: {error}"));
         let cursor = after.as_deref().map(Cursor::from_text);
+        let cursor = cursor.transpose().map_err(wrong)?;
         let page = self
             .store
             .list(state, cursor.as_ref(), usize::from(limit))
@@ -230,9 +249,11 @@ impl<S: Store> Desk<'_, S> {
             let reference = request.reference.as_ref().map_or("-", |r| r.as_str());
             let due = loaded.due.map_or("-".to_owned(), time);
             let (id, account, since) = (payment.id(), &request.account, time(payment.created_at()));
+            let why = self.view(loaded, false).why();
+            let why = why.map_or(String::new(), |why| format!("  {why}"));
             writeln!(
                 out,
-                "{id}  {account}  {money}  made {since}  due {due}  {reference}"
+                "{id}  {account}  {money}  made {since}  due {due}  {reference}{why}"
             )?;
         }
         if let Some(next) = next {
@@ -276,7 +297,14 @@ const fn rests(state: &State) -> bool {
 }
 
 fn payment_id(text: &str) -> Result<PaymentId, Failure> {
-    PaymentId::new(text).map_err(|error| Failure::Wrong(error.to_string()))
+    let wrong = || {
+        Failure::Wrong(format!(
+            "{text:?} is no payment's id; use the id as it was answered: pay_ and 32 hexadecimal \
+             digits"
+        ))
+    };
+    let id = PaymentId::looks_like_one(text).then(|| PaymentId::new(text));
+    id.and_then(Result::ok).ok_or_else(wrong)
 }
 
 fn user(env: &[(String, String)]) -> Result<String, Failure> {
@@ -291,6 +319,23 @@ fn user(env: &[(String, String)]) -> Result<String, Failure> {
     user.filter(|user| !user.is_empty())
         .cloned()
         .ok_or_else(wrong)
+}
+
+/// What to do instead of a command that does not fit the state.
+fn not_applicable(command: &Command, payment: &Payment) -> &'static str {
+    let held = matches!(payment.state().active(), Some(Active::Held(_)));
+    match command {
+        Command::Cancel if held => {
+            "there is a hold, and cancel is for what is not held yet; use release to give it back"
+        }
+        Command::Cancel => "an adopted hold can only be captured or released; use release",
+        Command::Capture { .. } | Command::Release if payment.is_checkout() => {
+            "nothing is held yet; wait for the payer, or use cancel"
+        }
+        Command::Capture { .. } | Command::Release => "nothing is held; nothing was changed",
+        Command::Reschedule { .. } => "only holds have a plan; nothing was changed",
+        Command::Rerun { .. } => meaning(CommandAnswer::NotApplicable),
+    }
 }
 
 const fn meaning(answer: CommandAnswer) -> &'static str {

@@ -20,6 +20,10 @@ pub enum Failure {
     Refused(String),
     /// Redis cannot be reached or used: exit code 4.
     Store(String),
+    /// The payment that was waited for failed: exit code 5.
+    EndedFailed(String),
+    /// The payment that was waited for is parked: exit code 6.
+    EndedParked(String),
     /// Anything else: exit code 1.
     Other(String),
     /// Whoever reads the output went away, as `head` does: nothing to say, exit code 1.
@@ -35,6 +39,8 @@ impl Failure {
             Self::Wrong(_) => 2,
             Self::Refused(_) => 3,
             Self::Store(_) => 4,
+            Self::EndedFailed(_) => 5,
+            Self::EndedParked(_) => 6,
         }
     }
 
@@ -43,6 +49,8 @@ impl Failure {
             Self::Wrong(_) => "wrong_input",
             Self::Refused(_) => "refused",
             Self::Store(_) => "store",
+            Self::EndedFailed(_) => "failed",
+            Self::EndedParked(_) => "parked",
             Self::Other(_) | Self::Unread => "other",
         }
     }
@@ -63,9 +71,12 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Wrong(text) | Self::Refused(text) | Self::Store(text) | Self::Other(text) => {
-                f.write_str(text)
-            }
+            Self::Wrong(text)
+            | Self::Refused(text)
+            | Self::Store(text)
+            | Self::EndedFailed(text)
+            | Self::EndedParked(text)
+            | Self::Other(text) => f.write_str(text),
             Self::Unread => f.write_str("the output was not read to its end"),
         }
     }

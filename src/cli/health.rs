@@ -1,5 +1,6 @@
-//! `holdfast health`: asks the worker of this machine whether it is ready.
+//! `holdfast health`: asks the worker of this machine whether it is ready, or whether it lives.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -11,20 +12,55 @@ use super::failure::Failure;
 const PATIENCE: Duration = Duration::from_secs(2);
 const ANSWER_BYTES: u64 = 4_096;
 
-/// Asks `/readyz` at the address that the worker listens to.
-pub(super) async fn ask(listen: Option<SocketAddr>) -> Result<(), Failure> {
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Whether the process lives.
+    Lives,
+    /// Whether it can do its work now.
+    IsReady,
+}
+
+impl Question {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Lives => "/livez",
+            Self::IsReady => "/readyz",
+        }
+    }
+
+    const fn yes(self) -> &'static str {
+        match self {
+            Self::Lives => "alive",
+            Self::IsReady => "ready",
+        }
+    }
+}
+
+/// Asks at the address that the worker listens to.
+pub(super) async fn ask(
+    question: Question,
+    listen: Option<SocketAddr>,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let Some(listen) = listen else {
         let told = "http.listen is empty, so nobody can be asked; set it, or check the process";
         return Err(Failure::Wrong(told.to_owned()));
     };
     let here = reachable(listen);
-    let answer = tokio::time::timeout(PATIENCE, readyz(here)).await;
+    let answer = tokio::time::timeout(PATIENCE, get(question.path(), here)).await;
+    let body = |text: &str| text.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned();
     match answer {
-        Ok(Ok(text)) if text.starts_with("HTTP/1.1 200") => Ok(()),
-        Ok(Ok(text)) => {
-            let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
-            Err(Failure::Refused(format!("not ready: {body}")))
+        Ok(Ok(text)) if text.starts_with("HTTP/1.1 200") => {
+            let told = if as_json {
+                body(&text)
+            } else {
+                question.yes().to_owned()
+            };
+            Ok(writeln!(out, "{told}")?)
         }
+        Ok(Ok(text)) => Err(Failure::Refused(format!("not ready: {}", body(&text)))),
         Ok(Err(error)) => Err(Failure::Other(format!("nobody answers at {here}: {error}"))),
         Err(_) => Err(Failure::Other(format!("no answer from {here} in time"))),
     }
@@ -40,9 +76,9 @@ const fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-async fn readyz(at: SocketAddr) -> std::io::Result<String> {
+async fn get(path: &str, at: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(at).await?;
-    let request = format!("GET /readyz HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES).read_to_end(&mut answer).await?;

@@ -7,7 +7,7 @@
 //! | `desk` | what producers and operators do, over any store |
 //! | `view` | a payment, for people and for programs |
 //! | `worker` | everything that runs in one worker process |
-//! | `health` | whether the worker of this machine is ready |
+//! | `health` | whether the worker of this machine is ready, or lives |
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
@@ -15,6 +15,7 @@ mod desk;
 mod failure;
 mod health;
 mod request;
+mod timeline;
 mod view;
 mod worker;
 
@@ -31,9 +32,12 @@ pub use desk::Desk;
 pub use failure::Failure;
 pub use request::Around;
 
+use health::Question;
+
 use crate::clock::Clock;
-use crate::config::{Config, Problems};
+use crate::config::{Config, DEFAULTS, LogFormat, Problems};
 use crate::payment::AccountName;
+use crate::store::Store;
 use crate::store::redis::{OpenError, RedisStore};
 use crate::telemetry;
 
@@ -47,20 +51,37 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         named.map(|(_, path)| PathBuf::from(path))
     });
     let loaded = load(path.as_deref(), around.env);
-    if let Verb::Config(ConfigVerb::Check) = cli.verb {
-        return check(loaded, cli.json, out);
+    match cli.verb {
+        Verb::Config(ConfigVerb::Check) => return check(loaded, cli.json, out),
+        Verb::Config(ConfigVerb::Defaults) if cli.json => {
+            return Ok(writeln!(out, "{}", json!({ "toml": DEFAULTS }))?);
+        }
+        Verb::Config(ConfigVerb::Defaults) => return Ok(out.write_all(DEFAULTS.as_bytes())?),
+        _ => {}
     }
     let config = loaded?;
     match cli.verb {
         Verb::Config(_) => show_settings(&config, cli.json, out),
-        Verb::Health => health::ask(config.listen).await,
+        Verb::Health { live } => {
+            let question = if live {
+                Question::Lives
+            } else {
+                Question::IsReady
+            };
+            health::ask(question, config.listen, cli.json, out).await
+        }
         Verb::Worker => {
-            telemetry::init(&config.log).map_err(|error| Failure::Other(error.to_string()))?;
+            config.require_accounts()?;
+            let mut log = config.log.clone();
+            if cli.json {
+                log.format = LogFormat::Json;
+            }
+            telemetry::init(&log).map_err(|error| Failure::Other(error.to_string()))?;
             worker::run(&config).await.map_err(worker_failure)
         }
         verb => {
             let clock = Clock::system();
-            let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+            let store = open(&config, &clock, &verb, cli.json, around.warnings).await?;
             let policies = config.policies();
             let desk = Desk {
                 store: &store,
@@ -71,6 +92,32 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             desk.serve(verb, &mut around, out).await
         }
     }
+}
+
+/// Opens the store. What writes needs a Redis that keeps what it is told; whoever only looks needs
+/// it most while it does not, and is warned.
+async fn open(
+    config: &Config,
+    clock: &Clock,
+    verb: &Verb,
+    as_json: bool,
+    warnings: &mut dyn Write,
+) -> Result<RedisStore, Failure> {
+    let settings = config.store_settings();
+    if !matches!(verb, Verb::Show { .. } | Verb::List { .. } | Verb::Stats) {
+        return Ok(RedisStore::connect(settings, clock.clone()).await?);
+    }
+    let store = RedisStore::connect_for_reading(settings, clock.clone()).await?;
+    if let Err(lack) = store.durability() {
+        let text = lack.to_string();
+        if as_json {
+            let told = json!({"warning": {"kind": "durability", "message": text}});
+            writeln!(warnings, "{told}")?;
+        } else {
+            writeln!(warnings, "warning: {text}")?;
+        }
+    }
+    Ok(store)
 }
 
 fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Config, Problems> {

@@ -1,7 +1,7 @@
 //! From flags to a request. Flags become the same JSON that every producer sends, so that one
 //! piece of code refuses what is wrong, with one wording.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -20,6 +20,8 @@ pub struct Around<'a> {
     pub env: &'a [(String, String)],
     /// Standard input.
     pub input: &'a mut dyn Read,
+    /// Where warnings go: standard error.
+    pub warnings: &'a mut dyn Write,
 }
 
 /// The request that was typed.

@@ -7,10 +7,11 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::timeline::{doubt, timeline};
 use crate::config::MASK;
 use crate::payment::{
-    Active, Ask, Attempt, Change, FailReason, Next, ParkReason, Payment, Plan, Policy, Private,
-    Source, State, Step, Timestamp, Verdict,
+    Active, Ask, Event, FailReason, Next, ParkReason, Payment, Plan, Policy, Private, Source,
+    State, Timestamp,
 };
 use crate::store::Loaded;
 
@@ -29,7 +30,7 @@ pub(super) fn time(at: Timestamp) -> String {
 }
 
 /// The word under which a value is stored.
-fn word(value: &impl Serialize) -> String {
+pub(super) fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         Ok(Value::Object(fields)) => {
@@ -58,8 +59,23 @@ impl View<'_> {
         }
     }
 
-    fn link(&self, link: Option<&Private<String>>) -> Option<String> {
-        link.map(|link| self.masked(link.reveal()))
+    /// The links where the payer pays, by name: only while the payer may. What a charge or a hold
+    /// on a saved card could be paid by as well, and what has been paid, is nobody's to hand out.
+    pub(super) fn links(&self) -> [(&'static str, Option<String>); 2] {
+        let payment = self.payment();
+        let payable = payment.is_checkout() && *payment.state() == State::AwaitingPayer;
+        let purchase = payment.purchase().filter(|_| payable);
+        let link = |link: Option<&Private<String>>| link.map(|link| self.masked(link.reveal()));
+        [
+            (
+                "checkout_url",
+                link(purchase.and_then(|p| p.checkout_url.as_ref())),
+            ),
+            (
+                "direct_post_url",
+                link(purchase.and_then(|p| p.direct_post_url.as_ref())),
+            ),
+        ]
     }
 
     /// What is done next, and when.
@@ -74,6 +90,8 @@ impl View<'_> {
         let what = |next: &Next| match next {
             Next::Send(step) => step.as_str().to_owned(),
             Next::LookUp => "look_up".to_owned(),
+            Next::Settle(Event::Stuck(reason)) => format!("park: {}", word(reason)),
+            Next::Settle(Event::Sealed(_, reason)) => format!("fail: {}", word(reason)),
             Next::Settle(_) => "settle".to_owned(),
             Next::WaitUntil(_) => "wait".to_owned(),
             Next::Nothing => "nothing".to_owned(),
@@ -91,6 +109,7 @@ impl View<'_> {
         let request = payment.request();
         let purchase = payment.purchase();
         let (what, at) = self.next();
+        let [(_, checkout_url), (_, direct_post_url)] = self.links();
         json!({
             "payment": payment.id(),
             "account": request.account,
@@ -112,8 +131,8 @@ impl View<'_> {
             "next": {"what": what, "at": at},
             "claimed": self.loaded.claimed,
             "purchase": purchase.map(|purchase| self.masked(purchase.id.as_str())),
-            "checkout_url": self.link(purchase.and_then(|p| p.checkout_url.as_ref())),
-            "direct_post_url": self.link(purchase.and_then(|p| p.direct_post_url.as_ref())),
+            "checkout_url": checkout_url,
+            "direct_post_url": direct_post_url,
             "history": payment.history(),
             "attempts": payment.attempts(),
             "commands": payment.commands(),
@@ -136,16 +155,16 @@ impl View<'_> {
         if matches!(request.ask, Ask::Authorize(_) | Ask::Adopt(_)) {
             line("plan", &plan(payment.plan()))?;
         }
+        if let Some(doubt) = doubt(payment, self.policy, self.now) {
+            line("in doubt", &doubt)?;
+        }
         line("next", &self.next_text())?;
         if let Some(purchase) = payment.purchase() {
             line("purchase", &self.masked(purchase.id.as_str()))?;
-            for (name, link) in [
-                ("checkout", &purchase.checkout_url),
-                ("direct", &purchase.direct_post_url),
-            ] {
-                if let Some(link) = self.link(link.as_ref()) {
-                    line(name, &link)?;
-                }
+        }
+        for (name, link) in self.links() {
+            if let Some(link) = link {
+                line(name.trim_end_matches("_url"), &link)?;
             }
         }
         writeln!(out, "timeline")?;
@@ -154,7 +173,17 @@ impl View<'_> {
             .try_for_each(|(at, text)| writeln!(out, "  {}  {text}", time(at)))
     }
 
-    fn state(&self) -> String {
+    /// Why a payment failed or is parked, in a word or two.
+    pub(super) fn why(&self) -> Option<String> {
+        match self.payment().state() {
+            State::Failed(reason) => Some(word(reason)),
+            State::Parked { reason, .. } => Some(word(reason)),
+            _ => None,
+        }
+    }
+
+    /// The state, and what there is to say about it.
+    pub(super) fn state(&self) -> String {
         let state = self.payment().state();
         let name = state.name();
         match state {
@@ -269,61 +298,4 @@ fn hold(state: &State) -> Option<Value> {
         Some(Active::Held(hold)) => serde_json::to_value(hold).ok(),
         _ => None,
     }
-}
-
-/// All that happened, in order. Of what happened at the same moment the cause comes first.
-fn timeline(payment: &Payment) -> Vec<(Timestamp, String)> {
-    let state = |change: &Change| (change.at, format!("state {}", change.to));
-    let (made, changes) = payment.history().split_at(1.min(payment.history().len()));
-    let mut lines: Vec<(Timestamp, String)> = made.iter().map(state).collect();
-    for command in payment.commands() {
-        let what = serde_json::to_value(&command.command).unwrap_or_default();
-        let field = |name: &str| what.get(name).and_then(Value::as_str).unwrap_or_default();
-        let said = match (field("actor"), field("reason")) {
-            ("", _) => String::new(),
-            (actor, why) => format!(" by {actor} ({why})"),
-        };
-        let (name, answer) = (field("command"), word(&command.answer));
-        lines.push((
-            command.at,
-            format!("command {name}{said}: {answer} [key {}]", command.key),
-        ));
-    }
-    for attempt in payment.attempts() {
-        lines.extend(attempt_lines(attempt));
-    }
-    lines.extend(changes.iter().map(state));
-    lines.sort_by_key(|(at, _)| *at);
-    lines
-}
-
-fn attempt_lines(attempt: &Attempt) -> Vec<(Timestamp, String)> {
-    let amount = match attempt.step {
-        Step::Capture { amount } => format!(" {} minor units", amount.minor()),
-        Step::Create | Step::Charge | Step::Release | Step::Cancel => String::new(),
-    };
-    let name = format!("attempt {} {}", attempt.number, attempt.step.as_str());
-    let mut lines = vec![(attempt.opened_at, format!("{name}{amount}: opened"))];
-    if let Some(note) = &attempt.note {
-        let code = note
-            .code
-            .as_ref()
-            .map(|code| format!(" ({code})"))
-            .unwrap_or_default();
-        lines.push((
-            note.at,
-            format!("{name}: answered {}{code}", word(&note.class)),
-        ));
-    }
-    if let Some(closed) = &attempt.closed {
-        let code = match &closed.verdict {
-            Verdict::Refused { code } | Verdict::Declined { code } => format!(" ({code})"),
-            Verdict::Done | Verdict::NotSent | Verdict::DidNotHappen => String::new(),
-        };
-        lines.push((
-            closed.at,
-            format!("{name}: {}{code}", closed.verdict.as_str()),
-        ));
-    }
-    lines
 }

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
-use crate::store::redis::RedisStore;
+use crate::store::redis::{Profile, RedisStore};
 use crate::worker::Worker;
 
 /// How often entries of finished payments that have expired are taken out of the state index.
@@ -22,7 +22,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Works until SIGTERM or SIGINT, then ends within the configured time.
 pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
-    config.require_accounts()?;
+    warn_of_dev(config.redis.durability);
     let stop = stop_on_signals()?;
     let clock = Clock::system();
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
@@ -33,7 +33,8 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
         Arc::clone(&gateway),
         clock.clone(),
         config.policies(),
-    );
+    )
+    .until(stop.clone());
     let background = TaskTracker::new();
     listen(config, &store, gateway, &background, &stop).await?;
     keep_house(&store, &background, &stop);
@@ -55,6 +56,16 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
         "the worker ended by itself; start it again"
     );
     Ok(())
+}
+
+/// The loud banner of the profile for development: nobody shall learn of it from a lost payment.
+fn warn_of_dev(profile: Profile) {
+    if profile == Profile::Dev {
+        tracing::warn!(
+            "durability dev: Redis may lose payments, and what it lost may be charged again or \
+             never. This is for development only; set redis.durability = \"solo\" for anything else"
+        );
+    }
 }
 
 fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<ChipGateway> {
@@ -85,9 +96,13 @@ async fn listen(
         tracing::info!("http.listen is empty: no webhooks, look-ups find everything");
         return Ok(());
     };
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("http.listen = {address} cannot be listened to"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "http.listen = {address} cannot be listened to; if another worker of this machine \
+                 has it, set HOLDFAST__HTTP__LISTEN= for further workers, which then listen to \
+                 nothing"
+        )
+    })?;
     let limits = config.http.limits;
     let router = api::router(Api::new(Arc::clone(store), gateway, limits));
     background.spawn(api::serve(listener, router, limits, stop.clone()));

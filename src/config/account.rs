@@ -1,16 +1,18 @@
 //! The accounts, checked.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use uuid::Uuid;
 
 use super::check;
 use super::problem::Problems;
-use super::secret::Secret;
+use super::secret::{MASK, Secret, in_file};
 use super::sections::{AccountSettings, Mode, Written};
 use crate::gateway::PublicKey;
 use crate::payment::{AccountName, UnknownPolicy};
+
+/// What there is to say about a secret in two places.
+pub(super) const TWICE: &str = "is given twice, as text and as a file; give one of them";
 
 /// One CHIP key and brand.
 #[derive(Debug, Clone)]
@@ -58,8 +60,9 @@ fn account(
 ) -> Option<Account> {
     let path = |setting: &str| format!("accounts.{name}.{setting}");
     let brand_id = Uuid::try_parse(&settings.brand_id).map_err(|_| {
+        // Not quoted: key and brand stand side by side in the portal, and are mixed up.
         let fix = "must be the brand's UUID from CHIP's portal (Collect, Brands)";
-        problems.add(&path("brand_id"), format!("{:?}", settings.brand_id), fix);
+        problems.add(&path("brand_id"), MASK, fix);
     });
     let secret_key = secret_key(name, settings, problems);
     let base_url = settings
@@ -73,7 +76,12 @@ fn account(
         } else {
             "gateway.base_url".to_owned()
         };
-        problems.add(&setting, format!("{base_url:?}"), fix);
+        let shown = if base_url.contains('@') {
+            MASK.to_owned()
+        } else {
+            format!("{base_url:?}")
+        };
+        problems.add(&setting, shown, fix);
     }
     let policy = &written.policy;
     let hold_lifetime_ms = settings.hold_lifetime_ms.unwrap_or(policy.hold_lifetime_ms);
@@ -85,7 +93,7 @@ fn account(
             problems,
         );
     }
-    callback(&path("success_callback"), settings, problems);
+    let success_callback = callback(name, settings, problems);
     let webhook_keys = webhook_keys(name, settings, problems);
     Some(Account {
         mode: settings.mode,
@@ -95,7 +103,7 @@ fn account(
         unknown: settings.unknown.unwrap_or(policy.unknown),
         hold_lifetime_ms,
         webhook_keys,
-        success_callback: settings.success_callback.clone(),
+        success_callback,
     })
 }
 
@@ -109,11 +117,7 @@ fn secret_key(
     let how = format!("set HOLDFAST__ACCOUNTS__{variable}__SECRET_KEY, or secret_key_file");
     let text = match (&settings.secret_key, &settings.secret_key_file) {
         (Some(_), Some(_)) => {
-            problems.add(
-                &setting,
-                "***",
-                "is given twice, as text and as a file; give one of them",
-            );
+            problems.add(&setting, MASK, TWICE);
             return None;
         }
         (None, None) => {
@@ -121,11 +125,11 @@ fn secret_key(
             return None;
         }
         (Some(secret), None) => secret.reveal().to_owned(),
-        (None, Some(file)) => read(file, &format!("{setting}_file"), problems)?,
+        (None, Some(file)) => in_file(file, &format!("{setting}_file"), problems)?,
     };
     let key = text.trim();
     let fine = !key.is_empty() && key.chars().all(|c| c.is_ascii_graphic());
-    problems.unless(fine, &setting, "***", || {
+    problems.unless(fine, &setting, MASK, || {
         format!("is empty or holds a character that no key has; copy it again, then {how}")
     });
     fine.then(|| Secret::new(key.to_owned()))
@@ -144,7 +148,7 @@ fn webhook_keys(
     }
     let setting = format!("accounts.{name}.webhook_public_key_files");
     for file in &settings.webhook_public_key_files {
-        if let Some(pem) = read(file, &setting, problems) {
+        if let Some(pem) = in_file(file, &setting, problems) {
             check_pem(&pem, &setting, problems);
             keys.push(pem);
         }
@@ -162,22 +166,33 @@ fn check_pem(pem: &str, setting: &str, problems: &mut Problems) {
     }
 }
 
-fn callback(setting: &str, settings: &AccountSettings, problems: &mut Problems) {
-    if let Some(callback) = &settings.success_callback {
-        let url = url::Url::parse(callback.reveal());
-        let fine = url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            && callback.reveal().len() <= 500;
-        problems.unless(fine, setting, "***", || {
-            "must be this worker's public https address, at most 500 characters".to_owned()
-        });
-    }
-}
-
-fn read(file: &Path, setting: &str, problems: &mut Problems) -> Option<String> {
-    std::fs::read_to_string(file)
-        .map_err(|error| {
-            let fix = format!("cannot be read ({error}); name a file that this process may read");
-            problems.add(setting, file.display(), fix);
-        })
-        .ok()
+/// Plain http is for a simulator: whoever reads a callback on its way knows what was paid.
+fn callback(
+    name: &AccountName,
+    settings: &AccountSettings,
+    problems: &mut Problems,
+) -> Option<Secret> {
+    let setting = format!("accounts.{name}.success_callback");
+    let text = match (&settings.success_callback, &settings.success_callback_file) {
+        (None, None) => return None,
+        (Some(_), Some(_)) => {
+            problems.add(&setting, MASK, TWICE);
+            return None;
+        }
+        (Some(secret), None) => secret.reveal().to_owned(),
+        (None, Some(file)) => in_file(file, &format!("{setting}_file"), problems)?,
+    };
+    let text = text.trim();
+    let scheme = |scheme: &str| match settings.mode {
+        Mode::Live => scheme == "https",
+        Mode::Test => matches!(scheme, "http" | "https"),
+    };
+    let url = url::Url::parse(text);
+    let fine = url.is_ok_and(|url| scheme(url.scheme()) && url.has_host()) && text.len() <= 500;
+    problems.unless(fine, &setting, MASK, || {
+        "must be this worker's public address, at most 500 characters: https, and plain http only \
+         for a test account"
+            .to_owned()
+    });
+    fine.then(|| Secret::new(text.to_owned()))
 }

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use url::{Host, Url};
 
 use super::problem::Problems;
-use super::sections::{Durability, Gateway, Http, Mode, PolicySettings, Redis, Worker, Written};
+use super::sections::{Gateway, Http, Mode, PolicySettings, Redis, Worker, Written};
 use crate::payment::Ladder;
+use crate::store::redis::Profile;
 
 /// How many payments one process can usefully work on at once.
 const MOST_CONCURRENCY: usize = 1024;
@@ -28,6 +29,9 @@ pub(super) fn check(written: &Written, problems: &mut Problems) {
         problems.add("log.filter", format!("{:?}", written.log.filter), problem);
     }
 }
+
+/// More events than anybody keeps, and far below what Redis can count.
+const MOST_EVENTS: u64 = 1_000_000_000;
 
 fn above_zero(problems: &mut Problems, section: &str, settings: &[(&str, u64)]) {
     for (name, value) in settings {
@@ -95,8 +99,14 @@ fn redis(redis: &Redis, problems: &mut Problems) {
         &[
             ("connect_timeout_ms", redis.connect_timeout_ms),
             ("save_patience_ms", redis.save_patience_ms),
-            ("events_maxlen", redis.events_maxlen),
         ],
+    );
+    let events = redis.events_maxlen;
+    problems.unless(
+        (1..=MOST_EVENTS).contains(&events),
+        "redis.events_maxlen",
+        events,
+        || format!("must be 1 to {MOST_EVENTS}; the default is 100000"),
     );
     problems.unless(
         redis.retention_days >= 1,
@@ -124,6 +134,10 @@ fn redis_url(text: &str) -> Result<(), &'static str> {
 /// Whether an address of Redis holds a user or a password; what cannot be read may.
 pub(super) fn has_credentials(url: &str) -> bool {
     Url::parse(url).map_or(url.contains('@'), |url| {
+        // Such as `user:password@host`, whose scheme was forgotten.
+        if url.cannot_be_a_base() {
+            return url.path().contains('@');
+        }
         let named = url
             .query_pairs()
             .any(|(name, _)| matches!(&*name, "user" | "pass"));
@@ -179,12 +193,14 @@ fn gateway(gateway: &Gateway, problems: &mut Problems) {
 fn quiet(written: &Written, problems: &mut Problems) {
     let longest = written.gateway.deadlines.longest_ms();
     let lease = written.worker.lease_ms;
-    let floor = longest.saturating_add(lease);
+    // A call may begin up to half the quiet period after its note.
+    let floor = longest.saturating_add(longest.max(lease));
     let quiet = written.policy.quiet_ms;
     problems.unless(quiet > floor, "policy.quiet_ms", quiet, || {
         format!(
             "must be longer than the longest of gateway.deadlines ({longest}) and worker.lease_ms \
-             ({lease}) together; set it above {floor}, or shorten the deadlines"
+             ({lease}) together, and than twice that deadline; set it above {floor}, or shorten \
+             the deadlines"
         )
     });
 }
@@ -314,19 +330,24 @@ pub(super) fn listen(http: &Http, problems: &mut Problems) -> Option<SocketAddr>
     parsed
 }
 
-/// No live key over a store that may forget.
+/// No live key over a store that may forget, and no promise that is not kept yet.
 fn profile(written: &Written, problems: &mut Problems) {
     let live = written
         .accounts
         .iter()
         .find(|(_, account)| account.mode == Mode::Live);
-    if let (Durability::Dev, Some((name, _))) = (written.redis.durability, live) {
-        let fix = format!(
+    let fix = match (written.redis.durability, live) {
+        (Profile::Dev, Some((name, _))) => format!(
             "is for development and accounts.{name} is live; use solo (appendonly yes, appendfsync \
-             always, noeviction) or replicated, or a test account"
-        );
-        problems.add("redis.durability", "\"dev\"", fix);
-    }
+             always, noeviction), or a test account"
+        ),
+        (Profile::Replicated, _) => {
+            "is not built yet; use solo on a Redis whose disk you trust".to_owned()
+        }
+        (Profile::Dev, None) | (Profile::Solo, _) => return,
+    };
+    let durability = written.redis.durability.as_str();
+    problems.add("redis.durability", format!("{durability:?}"), fix);
 }
 
 /// An address of the gateway: https, or plain http to this machine for a test account.

@@ -31,7 +31,8 @@ pub(super) struct Layers {
     pub(super) known: Value,
     /// One layer over the other.
     pub(super) merged: Value,
-    file: Value,
+    /// The file alone.
+    pub(super) file: Value,
     environment: Value,
 }
 
@@ -173,7 +174,7 @@ fn environment(
             _ => problems.add(
                 &name,
                 "",
-                format!("names no setting ({path}); see `holdfast config show` for all of them"),
+                format!("names no setting ({path}); `holdfast config defaults` shows all of them"),
             ),
         }
     }

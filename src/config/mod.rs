@@ -31,9 +31,7 @@ pub use account::Account;
 pub use layers::{DEFAULTS, Origin};
 pub use problem::{Problem, Problems};
 pub use secret::{MASK, Secret};
-pub use sections::{
-    Durability, Gateway, Http, Log, LogFormat, Mode, PolicySettings, Redis, Worker,
-};
+pub use sections::{Gateway, Http, Log, LogFormat, Mode, PolicySettings, Redis, Worker};
 pub use wiring::declines;
 
 use crate::payment::AccountName;
@@ -88,6 +86,7 @@ impl Config {
         read::refuse_names(&mut tree, &mut problems);
         read::refuse_unknown(&mut tree, &layers.known, &mut problems);
         read::refuse_secrets_in_file(&mut tree, &layers, &mut problems);
+        read::take_in_redis_url(&mut tree, &layers, &mut problems);
         let settings = read::shown(&tree, &layers);
         let written = read::typed(tree, &layers.known, &mut problems)?;
         let spoiled: Vec<String> = problems.0.iter().map(|p| p.setting.clone()).collect();
@@ -126,13 +125,6 @@ impl Config {
             accounts,
             settings,
         })
-    }
-
-    /// The account of that name; the refusal names those there are.
-    pub fn account(&self, name: &AccountName) -> Result<&Account, String> {
-        self.accounts
-            .get(name)
-            .ok_or_else(|| unknown_account(name, self.accounts.keys()))
     }
 
     /// A worker without an account has nothing to do, which is never what was meant.

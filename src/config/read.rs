@@ -1,22 +1,29 @@
 //! From a tree of values to types. Nothing stops at the first problem.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::Setting;
+use super::account::TWICE;
 use super::check::has_credentials;
 use super::layers::{Layers, Origin, at, schema_path};
 use super::problem::Problems;
-use super::secret::MASK;
+use super::secret::{MASK, in_file};
 use super::sections::Written;
 use crate::payment::AccountName;
 
-/// A value for people: one line, secrets masked.
-fn display(path: &str, value: &Value) -> String {
-    let secret = match path {
+/// Whether the value of a setting lets its holder in.
+fn is_secret(path: &str, value: &Value) -> bool {
+    match path {
         "redis.url" => value.as_str().is_none_or(has_credentials),
         path => path.ends_with(".secret_key") || path.ends_with(".success_callback"),
-    };
-    if secret {
+    }
+}
+
+/// A value for people: one line, secrets masked.
+fn display(path: &str, value: &Value) -> String {
+    if is_secret(path, value) {
         MASK.to_owned()
     } else {
         value.to_string()
@@ -44,15 +51,18 @@ fn leaves(tree: &Value, path: &str, each: &mut impl FnMut(&str, &Value)) {
 pub(super) fn shown(tree: &Value, layers: &Layers) -> Vec<Setting> {
     let mut settings = Vec::new();
     leaves(tree, "", &mut |path, value| {
-        let masked = display(path, value) == MASK;
+        let from = match path {
+            "redis.url" if at(tree, "redis.url_file").is_some() => "redis.url_file",
+            path => path,
+        };
         settings.push(Setting {
             name: path.to_owned(),
-            value: if masked {
+            value: if is_secret(path, value) {
                 Value::from(MASK)
             } else {
                 value.clone()
             },
-            origin: layers.origin(path),
+            origin: layers.origin(from),
         });
     });
     settings
@@ -72,47 +82,57 @@ pub(super) fn refuse_names(tree: &mut Value, problems: &mut Problems) {
     });
 }
 
-/// What is no setting at all: a slip of the pen would otherwise go unnoticed.
+/// What is no setting at all: a slip of the pen would otherwise go unnoticed. Its value is never
+/// shown: it may be a key under a name that was misspelt.
 pub(super) fn refuse_unknown(tree: &mut Value, known: &Value, problems: &mut Problems) {
     let mut unknown = Vec::new();
-    leaves(tree, "", &mut |path, value| {
+    leaves(tree, "", &mut |path, _| {
         if at(known, &schema_path(path)).is_none_or(Value::is_object) {
-            unknown.push((path.to_owned(), display(path, value)));
+            unknown.push(path.to_owned());
         }
     });
-    for (path, value) in unknown {
+    for path in unknown {
         problems.add(
             &path,
-            value,
-            "is no setting; `holdfast config show` lists all of them",
+            MASK,
+            "is no setting; `holdfast config defaults` shows all of them",
         );
         remove(tree, &path);
     }
 }
 
-/// Keys in a configuration file end up in repositories and images.
+/// Keys in a configuration file end up in repositories and images, whatever stands above the file.
 pub(super) fn refuse_secrets_in_file(tree: &mut Value, layers: &Layers, problems: &mut Problems) {
     let mut found = Vec::new();
-    leaves(tree, "", &mut |path, value| {
-        let key = path.ends_with(".secret_key");
-        let password = path == "redis.url" && value.as_str().is_some_and(has_credentials);
-        if (key || password) && layers.origin(path) == Origin::File {
+    leaves(&layers.file, "", &mut |path, value| {
+        let setting = at(&layers.known, &schema_path(path)).is_some();
+        // What is no text is no address; that is told of later.
+        let text = path != "redis.url" || value.is_string();
+        if setting && text && is_secret(path, value) {
             found.push(path.to_owned());
         }
     });
     for path in found {
         let variable = path.replace('.', "__").replace('-', "_").to_uppercase();
-        let fix = if path == "redis.url" {
-            ""
-        } else {
-            ", or name a file with it as secret_key_file"
-        };
+        let name = path.rsplit('.').next().unwrap_or_default();
         let fix = format!(
-            "is a secret and stands in the configuration file; remove it there and set \
-             HOLDFAST__{variable}{fix}"
+            "is a secret and stands in the configuration file; remove it there, and set \
+             HOLDFAST__{variable} or name a file with it as {name}_file"
         );
         problems.add(&path, MASK, fix);
         remove(tree, &path);
+    }
+}
+
+/// An address of Redis in a file of its own takes the place of the default one.
+pub(super) fn take_in_redis_url(tree: &mut Value, layers: &Layers, problems: &mut Problems) {
+    let Some(file) = at(tree, "redis.url_file").and_then(Value::as_str) else {
+        return;
+    };
+    if layers.origin("redis.url") != Origin::Default {
+        problems.add("redis.url", MASK, TWICE);
+    } else if let Some(url) = in_file(Path::new(file), "redis.url_file", problems) {
+        tree["redis"]["url"] = Value::from(url.trim());
     }
 }
 

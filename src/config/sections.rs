@@ -9,6 +9,7 @@ use super::secret::Secret;
 use crate::api::Limits;
 use crate::gateway::Deadlines;
 use crate::payment::{BeforeExpiry, Ladder, UnknownPolicy};
+use crate::store::redis::Profile;
 
 /// Everything, as written. Not checked yet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,37 +50,14 @@ pub struct Worker {
 )]
 pub struct Redis {
     pub url: Secret,
+    pub url_file: Option<PathBuf>,
     pub prefix: String,
-    pub durability: Durability,
+    pub durability: Profile,
     pub response_timeout_ms: u64,
     pub connect_timeout_ms: u64,
     pub save_patience_ms: u64,
     pub retention_days: u32,
     pub events_maxlen: u64,
-}
-
-/// What must be true of a write before money may move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Durability {
-    /// Nothing; for development, never with a live account.
-    Dev,
-    /// One Redis has it on disk.
-    Solo,
-    /// Replicas have it too.
-    Replicated,
-}
-
-impl Durability {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dev => "dev",
-            Self::Solo => "solo",
-            Self::Replicated => "replicated",
-        }
-    }
 }
 
 /// How the gateway is called.
@@ -174,6 +152,7 @@ pub(super) struct AccountSettings {
     #[serde(default)]
     pub(super) webhook_public_key_files: Vec<PathBuf>,
     pub(super) success_callback: Option<Secret>,
+    pub(super) success_callback_file: Option<PathBuf>,
 }
 
 /// Whether money is real.

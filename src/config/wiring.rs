@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use config::{File, FileFormat};
 
-use super::{Account, Config, Durability, Mode};
+use super::{Account, Config, Mode};
 use crate::gateway::{self, AccountConfig};
 use crate::payment::{AccountFacts, AccountName, DeclineTable, Policy, Private};
 use crate::queue;
@@ -104,11 +104,7 @@ impl Config {
             url: self.redis.url.reveal().to_owned(),
             prefix: self.redis.prefix.clone(),
             lease_ms: self.worker.lease_ms,
-            profile: match self.redis.durability {
-                Durability::Dev => store::Profile::Dev,
-                Durability::Solo => store::Profile::Solo,
-                Durability::Replicated => store::Profile::Replicated,
-            },
+            profile: self.redis.durability,
             response_timeout_ms: self.redis.response_timeout_ms,
             connect_timeout_ms: self.redis.connect_timeout_ms,
             save_patience_ms: self.redis.save_patience_ms,

@@ -3,7 +3,7 @@
 
 use chrono::DateTime;
 
-use super::refusal::Refusal;
+use super::refusal::{Code, Refusal};
 use super::wire::read_sighting;
 use crate::payment::{Answer, LookUp, PurchaseId, Sighting, Timestamp};
 
@@ -28,6 +28,10 @@ pub(super) fn answer(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
             Err(why) => Answer::Unknown { why },
         },
         400..=499 => refused(reply),
+        // A create moves no money, so nothing is in doubt: it only has to wait.
+        503 if purchase.is_none() && asked_to_wait_ms(reply).is_some() => {
+            rate_limited(reply, &Refusal::Empty)
+        }
         _ => unknown(reply),
     }
 }
@@ -37,32 +41,22 @@ pub(super) fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
     let failed = |why: String, denied| LookUp::Failed {
         why,
         denied,
-        retry_after_ms: None,
+        retry_after_ms: asked_to_wait_ms(reply),
     };
-    if (200..=299).contains(&reply.status) {
-        return match shown(reply, Some(purchase)) {
-            Ok(seen) => LookUp::Shown(Box::new(seen)),
-            Err(why) => failed(why, false),
-        };
-    }
-    let denied = matches!(reply.status, 401 | 403);
     match answer(reply, Some(purchase)) {
+        Answer::Shown(seen) => LookUp::Shown(seen),
         Answer::NoEffect {
             code,
             denied: false,
         } if code == NOT_FOUND => LookUp::NotFound,
-        Answer::NoEffect {
-            code,
-            denied: by_code,
-        } => failed(code, denied || by_code),
+        Answer::NoEffect { code, denied } => failed(code, denied),
         Answer::RateLimited { retry_after_ms } => LookUp::Failed {
             why: "rate_limited".to_owned(),
             denied: false,
             retry_after_ms,
         },
-        Answer::Declined { code } | Answer::Conflict { code } => failed(code, denied),
-        Answer::Unknown { why } | Answer::NotSent { why } => failed(why, denied),
-        Answer::Shown(_) => failed("an answer that contradicts itself".to_owned(), denied),
+        Answer::Declined { code } | Answer::Conflict { code } => failed(code, false),
+        Answer::Unknown { why } | Answer::NotSent { why } => failed(why, false),
     }
 }
 
@@ -70,16 +64,13 @@ const NOT_FOUND: &str = "not_found";
 
 /// The purchase in a 2xx, if it is one and the one that was asked about.
 fn shown(reply: &Reply, purchase: Option<&PurchaseId>) -> Result<Sighting, String> {
-    let mut seen = read_sighting(&reply.body)
+    let seen = read_sighting(&reply.body)
         .map_err(|error| format!("the answer {} is {error}", reply.status))?;
-    if let Some(asked) = purchase {
-        if !seen.purchase.as_str().eq_ignore_ascii_case(asked.as_str()) {
-            return Err(format!(
-                "the answer {} is about another purchase",
-                reply.status
-            ));
-        }
-        seen.purchase = asked.clone();
+    if purchase.is_some_and(|asked| *asked != seen.purchase) {
+        return Err(format!(
+            "the answer {} is about another purchase",
+            reply.status
+        ));
     }
     Ok(seen)
 }
@@ -102,30 +93,28 @@ fn refused(reply: &Reply) -> Answer {
     let code = || {
         codes
             .first()
-            .cloned()
-            .unwrap_or_else(|| format!("http_{}", reply.status))
+            .map_or_else(|| format!("http_{}", reply.status), Code::with_field)
     };
     match (reply.status, &refusal) {
         (409, _) => Answer::Conflict { code: code() },
         (429, _) => rate_limited(reply, &refusal),
         // 408: the gateway, or what stands before it, waited in vain: it may have acted.
         (408, _) => unknown(reply),
-        // A page of something in between: it may stand before the gateway or behind it.
-        (_, Refusal::Illegible) => Answer::Unknown {
+        // The gateway gives its code with these, so this is not its word. What stands before it may
+        // have turned the call away, or spoilt the answer of a call that went through.
+        (401 | 403 | 404, _) => Answer::Unknown {
             why: format!(
-                "the gateway answered {} with an unreadable body",
+                "{} came without a code of the gateway; something before it may have answered",
                 reply.status
             ),
         },
-        (401 | 403, _) => Answer::NoEffect {
-            code: code(),
-            denied: true,
+        // A page of something in between: it may stand before the gateway or behind it.
+        (_, Refusal::Empty | Refusal::Illegible) => Answer::Unknown {
+            why: format!(
+                "the gateway answered {} without a readable body",
+                reply.status
+            ),
         },
-        (404, _) => Answer::NoEffect {
-            code: NOT_FOUND.to_owned(),
-            denied: false,
-        },
-        (_, Refusal::Empty) => unknown(reply),
         (_, Refusal::Codes { .. }) => Answer::NoEffect {
             code: code(),
             denied: false,
@@ -134,8 +123,17 @@ fn refused(reply: &Reply) -> Answer {
 }
 
 /// What the codes alone decide, the one that demands most care first.
-fn by_code(codes: &[String], reply: &Reply, refusal: &Refusal) -> Option<Answer> {
-    let find = |is: fn(&str) -> bool| codes.iter().find(|code| is(code)).cloned();
+fn by_code(codes: &[Code], reply: &Reply, refusal: &Refusal) -> Option<Answer> {
+    let find = |is: fn(&str) -> bool| {
+        let found = codes.iter().find(|code| is(&code.word))?;
+        Some(found.word.clone())
+    };
+    // What concerns the key or the purchase as such is not said of a field.
+    let of_whole = |is: fn(&str) -> bool| {
+        let mut whole = codes.iter().filter(|code| code.field.is_none());
+        let found = whole.find(|code| is(&code.word))?;
+        Some(found.word.clone())
+    };
     if let Some(code) = find(|code| code.ends_with("_wrong_status") || code == "conflict") {
         return Some(Answer::Conflict { code });
     }
@@ -155,8 +153,15 @@ fn by_code(codes: &[String], reply: &Reply, refusal: &Refusal) -> Option<Answer>
             denied: false,
         });
     }
-    find(|code| matches!(code, "authentication_failed" | "unauthorized" | "forbidden"))
-        .map(|code| Answer::NoEffect { code, denied: true })
+    let denied =
+        of_whole(|code| matches!(code, "authentication_failed" | "unauthorized" | "forbidden"));
+    if let Some(code) = denied {
+        return Some(Answer::NoEffect { code, denied: true });
+    }
+    of_whole(|code| code == NOT_FOUND).map(|code| Answer::NoEffect {
+        code,
+        denied: false,
+    })
 }
 
 fn rate_limited(reply: &Reply, refusal: &Refusal) -> Answer {
@@ -164,12 +169,16 @@ fn rate_limited(reply: &Reply, refusal: &Refusal) -> Answer {
         Refusal::Codes { retry_after_s, .. } => *retry_after_s,
         Refusal::Empty | Refusal::Illegible => None,
     };
-    let header = reply
-        .retry_after
-        .as_deref()
-        .and_then(|text| retry_after_ms(text, reply.at));
-    let retry_after_ms = header.or_else(|| in_body.map(|seconds| seconds.saturating_mul(1000)));
-    Answer::RateLimited { retry_after_ms }
+    let in_body = in_body.map(|seconds| seconds.saturating_mul(1000));
+    Answer::RateLimited {
+        retry_after_ms: asked_to_wait_ms(reply).or(in_body),
+    }
+}
+
+/// How long the header asks to wait: with 429, and with 503 during maintenance.
+fn asked_to_wait_ms(reply: &Reply) -> Option<u64> {
+    let text = reply.retry_after.as_deref()?;
+    retry_after_ms(text, reply.at)
 }
 
 /// Seconds, or a date as HTTP writes it.
@@ -292,18 +301,20 @@ mod tests {
                 &all("authentication_failed"),
                 "denied authentication_failed",
             ),
-            (401, r#"{"detail":"?"}"#, "denied http_401"),
             (403, &all("forbidden"), "denied forbidden"),
-            (403, "", "denied http_403"),
             (400, &all("unauthorized"), "denied unauthorized"),
             // The request.
             (404, &all("not_found"), "no_effect not_found"),
-            (404, "", "no_effect not_found"),
-            (404, r#"{"detail":"Not found."}"#, "no_effect not_found"),
+            (404, r#"{"code":"not_found"}"#, "no_effect not_found"),
             (
                 400,
                 r#"{"amount":[{"message":"m","code":"max_value"}]}"#,
-                "no_effect max_value",
+                "no_effect amount.max_value",
+            ),
+            (
+                400,
+                r#"{"brand_id":[{"code":"not_found"}],"client":{"email":[{"code":"forbidden"}]}}"#,
+                "no_effect brand_id.not_found",
             ),
             (
                 400,
@@ -323,7 +334,7 @@ mod tests {
             (
                 400,
                 r#"{"purchase":{"products":[{},{"quantity":[{"code":"max_digits"}]}]}}"#,
-                "no_effect max_digits",
+                "no_effect purchase.products.quantity.max_digits",
             ),
             (
                 422,
@@ -348,8 +359,10 @@ mod tests {
             // What leaves open whether the gateway acted.
             (400, "", "unknown"),
             (400, html, "unknown"),
+            (401, r#"{"detail":"?"}"#, "unknown"),
+            (401, &all("blocked"), "unknown"),
+            (403, "", "unknown"),
             (403, html, "unknown"),
-            (404, html, "unknown"),
             (400, "[1,2]", "unknown"),
             (400, r#"{"__all__":[{"code":"not_f"#, "unknown"),
             (408, &all("timeout"), "unknown"),
@@ -432,25 +445,19 @@ mod tests {
             LookUp::Failed { denied, .. } => denied,
             other => panic!("{other:?}"),
         };
-        for (status, body) in [
-            (200, "{}"),
-            (500, ""),
-            (404, "<html>"),
-            (302, ""),
-            (400, "{}"),
-        ] {
+        for (status, body) in [(200, "{}"), (500, ""), (302, ""), (400, "{}")] {
             assert!(!failed(status, body), "{status} {body}");
         }
         for (status, body) in [
-            (401, ""),
-            (401, "<html>"),
-            (403, "<html>"),
-            (400, &all("forbidden")),
+            (401, all("authentication_failed")),
+            (403, all("forbidden")),
+            (400, all("forbidden")),
         ] {
-            assert!(failed(status, body), "{status} {body}");
+            assert!(failed(status, &body), "{status} {body}");
         }
-        assert_eq!(asked(404, &all("not_found")), LookUp::NotFound);
-        assert_eq!(asked(404, ""), LookUp::NotFound);
+        for (status, body) in [(401, ""), (401, "<html>"), (403, r#"{"code":"waf"}"#)] {
+            assert!(!failed(status, body), "no word of the key: {status} {body}");
+        }
         assert!(matches!(
             asked(200, &purchase(ID, "hold")),
             LookUp::Shown(_)
@@ -461,6 +468,86 @@ mod tests {
             retry_after_ms: Some(3000),
         };
         assert_eq!(asked(429, r#"{"retry_after":3}"#), slow_down);
+    }
+
+    #[test]
+    fn a_404_that_the_gateway_did_not_write_says_nothing() {
+        let bodies = [
+            "",
+            "{}",
+            "<html>",
+            r#"{"detail":"Not found."}"#,
+            r#"{"message":"no Route matched with those values"}"#,
+            r#"{"code":404}"#,
+            r#"{"error":{"code":"route_not_found"}}"#,
+            r#"{"brand_id":[{"code":"not_found"}]}"#,
+        ];
+        for body in bodies {
+            assert_eq!(word(&said(404, body)), "unknown", "{body}");
+            let look = asked(404, body);
+            assert!(
+                matches!(look, LookUp::Failed { denied: false, .. }),
+                "{body}: {look:?}"
+            );
+        }
+        assert_eq!(asked(404, &all("not_found")), LookUp::NotFound);
+    }
+
+    #[test]
+    fn a_refused_field_is_named_and_no_value_with_it() {
+        let refused = |body: &str| match said(400, body) {
+            Answer::NoEffect { code, .. } => code,
+            other => panic!("{other:?}"),
+        };
+        for (body, code) in [
+            (
+                r#"{"client":{"email":[{"message":"Enter…","code":"invalid"}]}}"#,
+                "client.email.invalid",
+            ),
+            (
+                r#"{"errors":{"success_redirect":{"code":"invalid"}}}"#,
+                "success_redirect.invalid",
+            ),
+            (
+                r#"{"purchase":{"products":[{"__all__":[{"code":"product_subtotal_negative"}]}]}}"#,
+                "purchase.products.product_subtotal_negative",
+            ),
+            (
+                r#"{"payer@shop.example":[{"code":"invalid"}]}"#,
+                "illegible_field.invalid",
+            ),
+            (
+                r#"{"4444333322221111":[{"code":"invalid"}]}"#,
+                "illegible_field.invalid",
+            ),
+        ] {
+            assert_eq!(refused(body), code, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_is_away_says_when_to_come_back() {
+        let mut reply = reply(503, "<html>");
+        reply.retry_after = Some("120".to_owned());
+        let wait = Some(120_000);
+        let create = answer(&reply, None);
+        assert_eq!(
+            create,
+            Answer::RateLimited {
+                retry_after_ms: wait
+            }
+        );
+        let purchase = PurchaseId::new(ID).unwrap();
+        assert_eq!(
+            word(&answer(&reply, Some(&purchase))),
+            "unknown",
+            "it may have acted"
+        );
+        let look = look_up(&reply, &purchase);
+        assert!(
+            matches!(&look, LookUp::Failed { retry_after_ms, denied: false, .. } if *retry_after_ms == wait),
+            "{look:?}"
+        );
     }
 
     #[test]

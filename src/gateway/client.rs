@@ -1,9 +1,12 @@
 //! The CHIP Collect client: one method a call, one answer a method.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+};
 use reqwest::{Method, Request};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -17,22 +20,23 @@ use super::settings::Settings;
 use super::transport::{Transport, TransportError, Trip};
 use crate::clock::Clock;
 use crate::payment::{
-    AccountName, Answer, AnswerClass, CardToken, CreateOrder, LookUp, MoneyCall, MoneyOrder,
-    PurchaseId,
+    AccountName, Answer, CardToken, CreateOrder, LookUp, MoneyCall, MoneyOrder, PurchaseId,
 };
 use crate::store::Permit;
 
 /// The code of a call for an account that the configuration does not name.
 const UNKNOWN_ACCOUNT: &str = "account_not_configured";
+/// What the log calls a look-up: it is no step of a payment, and stands where one would.
+const LOOK_UP: &str = "look_up";
 
-/// The gateway over HTTP, for all accounts.
-#[derive(Debug)]
+/// The gateway over HTTP, for all accounts. Clones share everything.
+#[derive(Debug, Clone)]
 pub struct ChipGateway {
-    pub(super) accounts: Accounts,
-    pub(super) company_keys: BTreeMap<AccountName, CompanyKey>,
-    pub(super) settings: Settings,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) company_keys: Arc<BTreeMap<AccountName, Arc<CompanyKey>>>,
+    pub(super) settings: Arc<Settings>,
     pub(super) clock: Clock,
-    transport: Transport,
+    transport: Arc<Transport>,
 }
 
 impl ChipGateway {
@@ -42,16 +46,19 @@ impl ChipGateway {
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, TransportError> {
+        let unknown = accounts.names().map(|name| (name.clone(), Arc::default()));
         Ok(Self {
-            company_keys: accounts
-                .names()
-                .map(|n| (n.clone(), CompanyKey::default()))
-                .collect(),
-            accounts,
-            transport: Transport::new(&settings, clock.clone())?,
-            settings,
+            company_keys: Arc::new(unknown.collect()),
+            accounts: Arc::new(accounts),
+            transport: Arc::new(Transport::new(&settings, clock.clone())?),
+            settings: Arc::new(settings),
             clock,
         })
+    }
+
+    /// The clock that everything asked here goes by.
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Asks for `path` and reads the answer to its end.
@@ -71,15 +78,20 @@ impl ChipGateway {
         &self,
         account: &Account,
         path: &str,
-        body: Option<Vec<u8>>,
-        (key, deadline_ms): (Option<String>, u64),
+        body: Vec<u8>,
+        (key, deadline_ms): (Option<&str>, u64),
     ) -> Trip {
         let mut request = Request::new(Method::POST, account.url(path));
         *request.headers_mut() = headers(account);
         if let Some(key) = key.and_then(|key| HeaderValue::try_from(key).ok()) {
             request.headers_mut().insert("idempotency-key", key);
         }
-        if let Some(body) = body {
+        if body.is_empty() {
+            // Of itself the client says nothing of a body that is empty, and there are proxies that
+            // refuse a POST without a length.
+            let none = HeaderValue::from_static("0");
+            request.headers_mut().insert(CONTENT_LENGTH, none);
+        } else {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(CONTENT_TYPE, json);
             *request.body_mut() = Some(body.into());
@@ -95,7 +107,7 @@ impl ChipGateway {
         // No key: the body of a later try has another due time, and a gateway that minds the key
         // would refuse it. A purchase too many is only a link that expires.
         let trip = self
-            .post(account, "purchases/", Some(body), (None, deadline_ms))
+            .post(account, "purchases/", body, (None, deadline_ms))
             .await;
         answered(trip, None)
     }
@@ -128,8 +140,7 @@ impl ChipGateway {
             order.call.as_str()
         );
         // Harmless where it is ignored, which is what was observed; nothing relies on it.
-        let key = format!("{}-{}", order.payment, order.attempt);
-        let body = Some(body).filter(|body| !body.is_empty());
+        let key = order.key.as_str();
         let trip = self
             .post(account, &path, body, (Some(key), deadline_ms))
             .await;
@@ -144,13 +155,8 @@ impl Gateway for ChipGateway {
             Some(account) => self.create_on(account, order).await,
             None => (not_configured(), None),
         };
-        log_write(
-            "create",
-            order.payment.as_str(),
-            &answer,
-            (http_status, started),
-            &self.clock,
-        );
+        let call = ("create", order.payment.as_str(), None);
+        log_write(call, &answer, (http_status, started), &self.clock);
         answer
     }
 
@@ -161,14 +167,12 @@ impl Gateway for ChipGateway {
             Some(account) => self.send_on(account, order).await,
             None => (not_configured(), None),
         };
-        let operation = order.call.as_str();
-        log_write(
-            operation,
+        let call = (
+            order.call.as_str(),
             order.payment.as_str(),
-            &answer,
-            (http_status, started),
-            &self.clock,
+            Some(order.attempt),
         );
+        log_write(call, &answer, (http_status, started), &self.clock);
         answer
     }
 
@@ -197,20 +201,7 @@ impl Gateway for ChipGateway {
             Trip::NotSent(why) => failed(why.to_owned()),
             Trip::Unknown(why) => failed(why),
         };
-        let (class, why) = match &look_up {
-            LookUp::Shown(_) => ("shown", None),
-            LookUp::NotFound => ("not_found", None),
-            LookUp::Failed { why, .. } => ("failed", Some(why.as_str())),
-        };
-        tracing::debug!(
-            account = %account,
-            operation = "look_up",
-            http.status = http_status,
-            class,
-            why,
-            duration_ms = elapsed_ms(started),
-            "the gateway was asked"
-        );
+        log_look_up(account, &look_up, (http_status, started));
         look_up
     }
 }
@@ -267,8 +258,7 @@ fn answered(trip: Trip, purchase: Option<&PurchaseId>) -> (Answer, Option<u16>) 
 }
 
 fn log_write(
-    operation: &'static str,
-    payment: &str,
+    (step, payment, attempt): (&'static str, &str, Option<u32>),
     answer: &Answer,
     (http_status, started): (Option<u16>, Instant),
     clock: &Clock,
@@ -276,28 +266,47 @@ fn log_write(
     let note = answer.note(clock.now());
     tracing::info!(
         payment.id = payment,
-        operation,
+        step,
+        attempt,
         http.status = http_status,
-        class = class_word(note.class),
+        class = note.class.as_str(),
         code = note.code.as_deref(),
         duration_ms = elapsed_ms(started),
         "the gateway was called"
     );
 }
 
-/// The class as it is stored.
-const fn class_word(class: AnswerClass) -> &'static str {
-    match class {
-        AnswerClass::NotSent => "not_sent",
-        AnswerClass::NoEffect => "no_effect",
-        AnswerClass::Declined => "declined",
-        AnswerClass::InDoubt => "in_doubt",
-        AnswerClass::Conflict => "conflict",
-        AnswerClass::RateLimited => "rate_limited",
-        AnswerClass::Unknown => "unknown",
-        AnswerClass::Pending => "pending",
-        AnswerClass::Done => "done",
-    }
+/// A look-up that says nothing matters to whoever follows a payment in doubt; the many that say
+/// only that the payer has not paid yet do not.
+fn log_look_up(
+    account: &AccountName,
+    look_up: &LookUp,
+    (http_status, started): (Option<u16>, Instant),
+) {
+    let duration_ms = elapsed_ms(started);
+    let (class, why) = match look_up {
+        LookUp::Shown(_) => {
+            return tracing::debug!(
+                account = %account,
+                step = LOOK_UP,
+                http.status = http_status,
+                class = "shown",
+                duration_ms,
+                "the gateway was asked"
+            );
+        }
+        LookUp::NotFound => ("not_found", None),
+        LookUp::Failed { why, .. } => ("failed", Some(why.as_str())),
+    };
+    tracing::info!(
+        account = %account,
+        step = LOOK_UP,
+        http.status = http_status,
+        class,
+        why,
+        duration_ms,
+        "the gateway was asked"
+    );
 }
 
 fn elapsed_ms(started: Instant) -> u64 {

@@ -1,7 +1,9 @@
 //! Whether a body was signed by the gateway: with a key of the account's webhooks, or with the
 //! company key, which signs callbacks and is asked for at the gateway.
 
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
 
 use super::client::ChipGateway;
 use super::signature::{PublicKey, signature_bytes};
@@ -21,7 +23,8 @@ pub enum SignatureCheck {
     Undecided,
 }
 
-/// An account's company key, as far as it is known.
+/// An account's company key, as far as it is known. The lock is held for a glance only: whoever
+/// waits for the gateway waits without it.
 #[derive(Debug, Default)]
 pub(super) struct CompanyKey(Mutex<Known>);
 
@@ -29,6 +32,19 @@ pub(super) struct CompanyKey(Mutex<Known>);
 struct Known {
     key: Option<PublicKey>,
     asked_at: Option<Timestamp>,
+    /// Closes when the fetch that is under way has ended.
+    fetch: Option<watch::Receiver<()>>,
+}
+
+impl CompanyKey {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key, copied out: a signature is checked without the lock.
+    fn key(&self) -> Option<PublicKey> {
+        self.known().key.clone()
+    }
 }
 
 impl ChipGateway {
@@ -64,31 +80,56 @@ impl ChipGateway {
         body: &[u8],
         signature: &[u8],
     ) -> SignatureCheck {
-        let Some(CompanyKey(known)) = self.company_keys.get(account) else {
+        let Some(company) = self.company_keys.get(account) else {
             return SignatureCheck::UnknownAccount;
         };
-        let mut known = known.lock().await;
         let fits =
             |key: &Option<PublicKey>| key.as_ref().is_some_and(|key| key.signed(body, signature));
-        if fits(&known.key) {
+        if fits(&company.key()) {
             return SignatureCheck::Good;
         }
-        let now = self.clock.now();
-        let every = millis(self.settings.company_key_every_ms);
-        if known
-            .asked_at
-            .is_none_or(|asked_at| now - asked_at >= every)
-        {
-            known.asked_at = Some(now);
-            if let Some(key) = self.company_key(account).await {
-                known.key = Some(key);
-            }
+        if let Some(mut fetch) = self.fetch_company_key(account, company) {
+            // Nothing is ever sent on it: it ends with an error when the fetch has ended.
+            while fetch.changed().await.is_ok() {}
         }
-        match &known.key {
-            key if fits(key) => SignatureCheck::Good,
+        match company.key() {
+            key if fits(&key) => SignatureCheck::Good,
             Some(_) => SignatureCheck::Bad,
             None => SignatureCheck::Undecided,
         }
+    }
+
+    /// The fetch that is under way, or a new one if it is time for one. It is a task of its own:
+    /// the request that asked for it may be given up, and what it learns still counts.
+    fn fetch_company_key(
+        &self,
+        account: &AccountName,
+        company: &Arc<CompanyKey>,
+    ) -> Option<watch::Receiver<()>> {
+        let now = self.clock.now();
+        let every = millis(self.settings.company_key_every_ms);
+        let mut known = company.known();
+        if let Some(fetch) = known.fetch.as_ref().filter(|f| f.has_changed().is_ok()) {
+            return Some(fetch.clone());
+        }
+        if known
+            .asked_at
+            .is_some_and(|asked_at| now - asked_at < every)
+        {
+            return None;
+        }
+        let (under_way, fetch) = watch::channel(());
+        known.asked_at = Some(now);
+        known.fetch = Some(fetch.clone());
+        drop(known);
+        let (gateway, account, company) = (self.clone(), account.clone(), Arc::clone(company));
+        tokio::spawn(async move {
+            if let Some(key) = gateway.company_key(&account).await {
+                company.known().key = Some(key);
+            }
+            drop(under_way);
+        });
+        Some(fetch)
     }
 
     /// Asks the gateway for the account's company key: a bare JSON string that holds the PEM.

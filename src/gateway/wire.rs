@@ -1,17 +1,17 @@
 //! A purchase as the gateway writes it. Fields it may add are ignored, numbers may be strings,
-//! what is empty may be null or missing; but what decides about money is never assumed: without
-//! it the body is unreadable.
+//! what is empty may be null, missing or of any empty shape; but what decides about money is never
+//! assumed: without it the body is unreadable. What decides nothing may be of any shape at all.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::refusal::code_word;
 use crate::payment::{
-    Links, Private, PurchaseId, Sighting, Standing, Taken, Timestamp, Try, TryKind,
+    CardToken, Links, Private, PurchaseId, Sighting, Standing, Taken, Timestamp, Try, TryKind,
 };
 
 /// Why a body is no purchase: the field that is missing or not as it should be. Never its value.
@@ -28,6 +28,7 @@ fn unreadable(field: &str) -> Unreadable {
     }
 }
 
+/// What is decisive has a type here; the rest is read as it comes.
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(borrow)]
@@ -43,24 +44,26 @@ struct Body<'a> {
     purchase: Details<'a>,
     #[serde(borrow, default)]
     reference: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    payment: Option<Money<'a>>,
     #[serde(default)]
-    currency_conversion: Option<Map<String, Value>>,
+    payment: Value,
     #[serde(default)]
-    due: Option<Whole>,
-    #[serde(borrow, default)]
-    status_history: Option<Vec<Change<'a>>>,
-    #[serde(borrow, default)]
-    transaction_data: Option<Transactions<'a>>,
+    currency_conversion: Value,
     #[serde(default)]
-    is_recurring_token: Option<bool>,
+    due: Value,
     #[serde(default)]
-    marked_as_paid: Option<bool>,
-    #[serde(borrow, default)]
-    checkout_url: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    direct_post_url: Option<Cow<'a, str>>,
+    status_history: Value,
+    #[serde(default)]
+    transaction_data: Value,
+    #[serde(default)]
+    is_recurring_token: Value,
+    #[serde(default)]
+    recurring_token: Value,
+    #[serde(default)]
+    marked_as_paid: Value,
+    #[serde(default)]
+    checkout_url: Value,
+    #[serde(default)]
+    direct_post_url: Value,
 }
 
 #[derive(Deserialize)]
@@ -68,46 +71,6 @@ struct Details<'a> {
     total: Whole,
     #[serde(borrow)]
     currency: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-struct Money<'a> {
-    #[serde(default)]
-    amount: Option<Whole>,
-    #[serde(borrow, default)]
-    currency: Option<Cow<'a, str>>,
-    #[serde(default)]
-    is_outgoing: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Change<'a> {
-    #[serde(borrow, default)]
-    status: Option<Cow<'a, str>>,
-    #[serde(default)]
-    timestamp: Option<Whole>,
-}
-
-#[derive(Deserialize)]
-struct Transactions<'a> {
-    #[serde(borrow, default)]
-    attempts: Option<Vec<Tried<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Tried<'a> {
-    #[serde(rename = "type", borrow, default)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(default)]
-    successful: Option<bool>,
-    #[serde(borrow, default)]
-    error: Option<Fault<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Fault<'a> {
-    #[serde(borrow, default)]
-    code: Option<Cow<'a, str>>,
 }
 
 /// A whole number, written as a number or as a string.
@@ -200,79 +163,137 @@ impl Body<'_> {
         if self.kind.as_deref().is_some_and(|kind| kind != "purchase") {
             return Err(unreadable("type"));
         }
-        let tries = self
-            .transaction_data
-            .and_then(|data| data.attempts)
-            .unwrap_or_default();
+        let purchase = PurchaseId::new(self.id).map_err(|_| unreadable("id"))?;
+        let standing = standing(&self.status);
         Ok(Sighting {
-            purchase: PurchaseId::new(self.id).map_err(|_| unreadable("id"))?,
-            standing: standing(&self.status),
+            card: card(&purchase, &self.is_recurring_token, &self.recurring_token),
+            purchase,
             total: self.purchase.total.minor("purchase.total")?,
             currency: self.purchase.currency.into_owned(),
-            converted: self
-                .currency_conversion
-                .is_some_and(|fields| !fields.is_empty()),
+            // Whatever stands there, if anything does: a conversion is never overlooked.
+            converted: !is_empty(&self.currency_conversion),
             brand: self.brand_id.into_owned(),
             test: self.is_test,
             reference: self.reference.unwrap_or_default().into_owned(),
-            taken: self.payment.map(Money::taken).transpose()?.flatten(),
-            by_hand: self.marked_as_paid.unwrap_or(false),
-            card_saved: self.is_recurring_token.unwrap_or(false),
-            tries: tries
-                .into_iter()
-                .map(Tried::read)
-                .collect::<Result<_, _>>()?,
-            held_since: held_since(&self.status_history.unwrap_or_default()),
-            due: self.due.and_then(Whole::seconds),
+            taken: match taken(&self.payment) {
+                // As long as nothing is taken, what it says does not matter.
+                Err(_) if standing != Standing::Paid => None,
+                taken => taken?,
+            },
+            standing,
+            by_hand: flag(&self.marked_as_paid, "marked_as_paid")?,
+            tries: tries(&self.transaction_data)?,
+            held_since: held_since(&self.status_history),
+            due: seconds(&self.due),
             links: Links {
-                checkout: self.checkout_url.and_then(link),
-                direct_post: self.direct_post_url.and_then(link),
+                checkout: link(&self.checkout_url),
+                direct_post: link(&self.direct_post_url),
             },
         })
     }
 }
 
-impl Money<'_> {
-    /// What was taken. An empty object is nothing; half of one is unreadable.
-    fn taken(self) -> Result<Option<Taken>, Unreadable> {
-        match (self.amount, self.currency) {
-            (None, None) => Ok(None),
-            _ if self.is_outgoing == Some(true) => Ok(None),
-            (Some(amount), Some(currency)) => Ok(Some(Taken {
-                amount: amount.minor("payment.amount")?,
-                currency: currency.into_owned(),
-            })),
-            (Some(_), None) => Err(unreadable("payment.currency")),
-            (None, Some(_)) => Err(unreadable("payment.amount")),
-        }
+/// Whether nothing stands there, in whatever shape.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) | Value::Number(_) => false,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.iter().all(is_empty),
+        Value::Object(fields) => fields.values().all(is_empty),
     }
 }
 
-impl Tried<'_> {
-    fn read(self) -> Result<Try, Unreadable> {
-        let field = "transaction_data.attempts.successful";
-        // A try that only names its error failed; one that says neither must not be guessed at.
-        let successful = match (self.successful, &self.error) {
-            (Some(successful), _) => successful,
-            (None, Some(_)) => false,
-            (None, None) => return Err(unreadable(field)),
-        };
-        let kind = match self.kind.as_deref() {
-            Some("execute" | "authorize" | "recurring_execute") => TryKind::Pay,
-            Some("capture") => TryKind::Capture,
-            Some("release") => TryKind::Release,
-            _ => TryKind::Other,
-        };
-        let code = self.error.and_then(|error| error.code);
-        let code = code
-            .filter(|code| !code.is_empty())
-            .map(|code| code_word(&code));
-        Ok(Try {
-            kind,
-            successful,
-            code,
-        })
+/// A yes or no that decides about money.
+fn flag(value: &Value, field: &str) -> Result<bool, Unreadable> {
+    match value {
+        Value::Bool(flag) => Ok(*flag),
+        value if is_empty(value) => Ok(false),
+        _ => Err(unreadable(field)),
     }
+}
+
+fn whole(value: &Value, field: &str) -> Result<Whole, Unreadable> {
+    Whole::deserialize(value).map_err(|_| unreadable(field))
+}
+
+fn seconds(value: &Value) -> Option<Timestamp> {
+    whole(value, "").ok()?.seconds()
+}
+
+fn link(value: &Value) -> Option<Private<String>> {
+    let text = value.as_str().filter(|text| !text.is_empty())?;
+    Some(Private::new(text.to_owned()))
+}
+
+/// Under which token the card is kept: the purchase's own id if it saved the card, and the older
+/// token if the payer picked a card that was saved before.
+fn card(purchase: &PurchaseId, saved_here: &Value, other: &Value) -> Option<CardToken> {
+    if saved_here == &Value::Bool(true) {
+        return Some(purchase.as_card_token());
+    }
+    CardToken::new(other.as_str()?).ok()
+}
+
+/// What was taken. Nothing is nothing; half of something is unreadable.
+fn taken(payment: &Value) -> Result<Option<Taken>, Unreadable> {
+    if is_empty(payment) {
+        return Ok(None);
+    }
+    let of = |key| payment.get(key).unwrap_or(&Value::Null);
+    if !payment.is_object() {
+        return Err(unreadable("payment"));
+    }
+    if flag(of("is_outgoing"), "payment.is_outgoing")? {
+        return Ok(None);
+    }
+    match (of("amount"), of("currency")) {
+        (Value::Null, Value::Null) => Ok(None),
+        (amount, Value::String(currency)) => Ok(Some(Taken {
+            amount: whole(amount, "payment.amount")?.minor("payment.amount")?,
+            currency: currency.clone(),
+        })),
+        _ => Err(unreadable("payment.currency")),
+    }
+}
+
+/// The tries at the acquirer. Their absence may lead to a call being made again, so a list that
+/// cannot be read is not an empty one.
+fn tries(transactions: &Value) -> Result<Vec<Try>, Unreadable> {
+    let field = "transaction_data.attempts";
+    match transactions {
+        empty if is_empty(empty) => Ok(Vec::new()),
+        Value::Object(data) => match data.get("attempts") {
+            Some(Value::Array(attempts)) => attempts.iter().map(tried).collect(),
+            attempts if attempts.is_none_or(is_empty) => Ok(Vec::new()),
+            _ => Err(unreadable(field)),
+        },
+        _ => Err(unreadable(field)),
+    }
+}
+
+fn tried(attempt: &Value) -> Result<Try, Unreadable> {
+    let of = |key| attempt.get(key).unwrap_or(&Value::Null);
+    let kind = match of("type").as_str() {
+        Some("execute" | "authorize" | "recurring_execute") => TryKind::Pay,
+        Some("capture") => TryKind::Capture,
+        Some("release") => TryKind::Release,
+        _ => TryKind::Other,
+    };
+    let error = of("error");
+    let successful = match of("successful") {
+        Value::Bool(successful) => *successful,
+        // A try that only names its error failed; one that says neither must not be guessed at.
+        value if is_empty(value) && !is_empty(error) => false,
+        _ if kind == TryKind::Other && attempt.is_object() => false,
+        _ => return Err(unreadable("transaction_data.attempts.successful")),
+    };
+    let code = error.get("code").unwrap_or(error).as_str();
+    Ok(Try {
+        kind,
+        successful,
+        code: code.filter(|code| !code.is_empty()).map(code_word),
+    })
 }
 
 /// What a status means for the money. All 21 of them; any other says nothing.
@@ -296,15 +317,13 @@ fn standing(status: &str) -> Standing {
 
 /// When the funds were reserved: at the first `hold`. A capture that failed comes back to `hold`
 /// later, and reserves nothing anew.
-fn held_since(history: &[Change<'_>]) -> Option<Timestamp> {
+fn held_since(history: &Value) -> Option<Timestamp> {
     let held = history
+        .as_array()?
         .iter()
-        .filter(|change| change.status.as_deref() == Some("hold"));
-    held.filter_map(|change| change.timestamp?.seconds()).min()
-}
-
-fn link(text: Cow<'_, str>) -> Option<Private<String>> {
-    (!text.is_empty()).then(|| Private::new(text.into_owned()))
+        .filter(|change| change.get("status").and_then(Value::as_str) == Some("hold"));
+    held.filter_map(|change| seconds(change.get("timestamp")?))
+        .min()
 }
 
 #[cfg(test)]
@@ -447,6 +466,19 @@ mod tests {
         let tries = |tried: Value| with("/transaction_data/attempts", json!([tried]));
         assert!(tries(json!({"type": "capture"})).is_err());
         assert!(tries(json!({"type": "capture", "successful": null, "error": null})).is_err());
+        assert!(tries(json!({"type": "execute", "successful": "yes"})).is_err());
+        assert!(tries(json!("capture")).is_err());
+        for list in [
+            json!("capture"),
+            json!({"0": {"type": "capture"}}),
+            json!(1),
+        ] {
+            assert!(
+                with("/transaction_data/attempts", list.clone()).is_err(),
+                "{list}"
+            );
+            assert!(with("/transaction_data", list.clone()).is_ok() == list.is_object());
+        }
         let failed = tries(json!({"type": "capture", "error": {"code": "x"}})).unwrap();
         assert!(!failed.tries[0].successful);
     }
@@ -499,23 +531,138 @@ mod tests {
         assert!(with("/id", json!("a/../b")).is_err());
     }
 
+    fn paid(payment: &Value) -> Result<Option<Taken>, Unreadable> {
+        let mut body = purchase();
+        body["status"] = json!("paid");
+        body["payment"] = payment.clone();
+        read_sighting(body.to_string().as_bytes()).map(|seen| seen.taken)
+    }
+
     #[test]
     fn what_was_taken_is_an_amount_and_a_currency_or_nothing() {
-        let taken = |payment: Value| with("/payment", payment).map(|seen| seen.taken);
         let money = Taken {
             amount: 40,
             currency: "MYR".to_owned(),
         };
         assert_eq!(
-            taken(json!({"amount": 40, "currency": "MYR"})),
+            paid(&json!({"amount": 40, "currency": "MYR"})),
             Ok(Some(money))
         );
-        assert_eq!(taken(json!({})), Ok(None));
-        assert!(taken(json!({"amount": 40})).is_err());
-        assert!(taken(json!({"currency": "MYR"})).is_err());
-        assert!(taken(json!({"amount": -40, "currency": "MYR"})).is_err());
+        for nothing in [
+            json!({}),
+            json!(null),
+            json!(""),
+            json!([]),
+            json!({"amount": null}),
+        ] {
+            assert_eq!(paid(&nothing), Ok(None), "{nothing}");
+        }
+        for half in [
+            json!({"amount": 40}),
+            json!({"currency": "MYR"}),
+            json!({"amount": -40, "currency": "MYR"}),
+            json!({"amount": "", "currency": "MYR"}),
+            json!({"amount": 40, "currency": 458}),
+            json!({"amount": 40, "currency": "MYR", "is_outgoing": "perhaps"}),
+            json!("MYR 40"),
+            json!([{"amount": 40, "currency": "MYR"}]),
+        ] {
+            assert!(paid(&half).is_err(), "{half}");
+            let held = with("/payment", half.clone());
+            assert_eq!(held.unwrap().taken, None, "nothing is taken yet: {half}");
+        }
         let refund = json!({"amount": 40, "currency": "MYR", "is_outgoing": true});
-        assert_eq!(taken(refund), Ok(None));
+        assert_eq!(paid(&refund), Ok(None));
+    }
+
+    #[test]
+    fn what_does_not_decide_about_money_may_be_of_any_shape() {
+        let plain = read_sighting(purchase().to_string().as_bytes()).unwrap();
+        let shapes = [
+            json!(null),
+            json!(""),
+            json!("x"),
+            json!(-1.5),
+            json!(true),
+            json!([]),
+            json!([1, "x", {}, null]),
+            json!({}),
+            json!({"status": 1, "timestamp": []}),
+        ];
+        for pointer in [
+            "/due",
+            "/status_history",
+            "/status_history/1/timestamp",
+            "/status_history/0",
+            "/checkout_url",
+            "/direct_post_url",
+            "/is_recurring_token",
+            "/recurring_token",
+            "/transaction_data/attempts/0/error",
+            "/viewed_on",
+            "/client",
+        ] {
+            for shape in &shapes {
+                let mut body = purchase();
+                let (parent, key) = pointer.rsplit_once('/').unwrap();
+                match body.pointer_mut(parent).unwrap() {
+                    Value::Array(items) => items[key.parse::<usize>().unwrap()] = shape.clone(),
+                    object => object[key] = shape.clone(),
+                }
+                let seen = read_sighting(body.to_string().as_bytes());
+                let seen = seen.unwrap_or_else(|error| panic!("{pointer} {shape}: {error}"));
+                let decisive = |seen: &Sighting| {
+                    let tries: Vec<_> = seen.tries.iter().map(|t| (t.kind, t.successful)).collect();
+                    (
+                        seen.standing.clone(),
+                        seen.total,
+                        seen.taken.clone(),
+                        seen.converted,
+                        tries,
+                    )
+                };
+                assert_eq!(decisive(&seen), decisive(&plain), "{pointer} {shape}");
+            }
+        }
+        for empty in [
+            json!(""),
+            json!([]),
+            json!({}),
+            json!({"exchange_rate": null}),
+        ] {
+            assert!(
+                !with("/currency_conversion", empty.clone())
+                    .unwrap()
+                    .converted,
+                "{empty}"
+            );
+            assert!(
+                with("/transaction_data", empty.clone())
+                    .unwrap()
+                    .tries
+                    .is_empty()
+            );
+        }
+        let other = json!([{"type": "delete_recurring_token"}, {"type": 7, "error": "x"}, {}]);
+        let seen = with("/transaction_data/attempts", other).unwrap();
+        assert!(seen.tries.iter().all(|tried| tried.kind == TryKind::Other));
+    }
+
+    #[test]
+    fn a_card_that_was_saved_before_is_told_by_its_own_token() {
+        let older = "5a9e3c1c-0000-4000-8000-000000000009";
+        let card = |here: Value, older: Value| {
+            let mut body = purchase();
+            body["is_recurring_token"] = here;
+            body["recurring_token"] = older;
+            let seen = read_sighting(body.to_string().as_bytes()).unwrap();
+            seen.card.map(|token| token.as_str().to_owned())
+        };
+        let own = "5a9e3c1c-0000-4000-8000-000000000002";
+        assert_eq!(card(json!(true), json!(null)).as_deref(), Some(own));
+        assert_eq!(card(json!(true), json!(older)).as_deref(), Some(own));
+        assert_eq!(card(json!(false), json!(older)).as_deref(), Some(older));
+        assert_eq!(card(json!(null), json!("")), None);
     }
 
     #[test]
@@ -526,7 +673,10 @@ mod tests {
                 .converted
         );
         let rate = json!({"original_currency": "EUR", "original_amount": 20, "exchange_rate": 5});
-        assert!(with("/currency_conversion", rate).unwrap().converted);
+        for conversion in [rate, json!("EUR"), json!([1]), json!(true), json!(5.0)] {
+            let seen = with("/currency_conversion", conversion.clone()).unwrap();
+            assert!(seen.converted, "{conversion}");
+        }
     }
 
     #[test]

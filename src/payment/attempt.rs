@@ -69,6 +69,13 @@ pub struct Attempt {
     pub opened_at: Timestamp,
     /// How many tries at this step the gateway listed before.
     pub tries_before: u32,
+    /// The claim under which it was opened, which tells it from another one of its number that was
+    /// opened where this one was never written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_by: Option<String>,
+    /// What look-ups showed while it was open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<Looks>,
     /// What was answered, if anything was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Note>,
@@ -87,6 +94,17 @@ pub struct Note {
     /// The gateway's code, or the reason in our words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+}
+
+/// What look-ups showed while an attempt was open, for whoever wants to know why it takes long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looks {
+    /// How many.
+    pub count: u32,
+    /// The last one.
+    pub last_at: Timestamp,
+    /// What it showed, in a word.
+    pub last_saw: String,
 }
 
 /// How an attempt ended.
@@ -188,6 +206,24 @@ pub enum AnswerClass {
     Done,
 }
 
+impl AnswerClass {
+    /// The word for it, as it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::NoEffect => "no_effect",
+            Self::Declined => "declined",
+            Self::InDoubt => "in_doubt",
+            Self::Conflict => "conflict",
+            Self::RateLimited => "rate_limited",
+            Self::Unknown => "unknown",
+            Self::Pending => "pending",
+            Self::Done => "done",
+        }
+    }
+}
+
 /// What the gateway answered to a call that may change something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -243,6 +279,18 @@ impl Answer {
             Self::Unknown { why } => (AnswerClass::Unknown, Some(why.clone())),
         };
         Note { at, class, code }
+    }
+}
+
+impl LookUp {
+    /// What it showed, in a word.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Shown(seen) => seen.standing.as_str(),
+            Self::NotFound => "not_found",
+            Self::Failed { .. } => "nothing",
+        }
     }
 }
 

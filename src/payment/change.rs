@@ -3,7 +3,7 @@
 use super::attempt::{Attempt, Closed, Step, Verdict};
 use super::evidence::{Links, Sighting};
 use super::record::{Change, Decision, HoldOutcome, Payment, Purchase};
-use super::request::Ask;
+use super::request::{Ask, Source};
 use super::state::{Event, FailReason, Illegal, ParkReason, State};
 use super::{Policy, Timestamp};
 
@@ -35,12 +35,21 @@ impl Payment {
             step,
             opened_at: now,
             tries_before,
+            opened_by: None,
+            looks: None,
             note: None,
             closed: None,
         });
         self.pace.one_more = false;
         self.look_from(now, self.lookup_delay(policy, 0));
         Some(number)
+    }
+
+    /// Notes under which claim the open attempt was opened.
+    pub fn sign_open(&mut self, claim: &str) {
+        if let Some(open) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
+            open.opened_by = Some(claim.to_owned());
+        }
     }
 
     fn decide(&mut self, outcome: HoldOutcome) {
@@ -62,12 +71,28 @@ impl Payment {
     pub(super) fn why_ending(&self, now: Timestamp) -> Option<FailReason> {
         let too_late = match &self.request.ask {
             Ask::Charge(ask) => ask.not_after.is_some_and(|end| now > end),
-            Ask::Authorize(_) | Ask::SaveCard(_) | Ask::Adopt(_) => false,
+            // A link that was not made in time would be dead when the payer gets it.
+            Ask::Authorize(_) | Ask::SaveCard(_) => {
+                self.purchase.is_none() && self.pay_by().is_some_and(|end| now >= end)
+            }
+            Ask::Adopt(_) => false,
         };
         let moving = matches!(self.state, State::New | State::AwaitingPayer);
         self.ending
             .clone()
             .or_else(|| (too_late && moving).then_some(FailReason::Expired))
+    }
+
+    /// Until when the payer may pay, if the request says.
+    fn pay_by(&self) -> Option<Timestamp> {
+        match &self.request.ask {
+            Ask::Authorize(ask) => match &ask.source {
+                Source::Checkout(checkout) => checkout.pay_by,
+                Source::Token(_) => None,
+            },
+            Ask::SaveCard(ask) => ask.checkout.pay_by,
+            Ask::Charge(_) | Ask::Adopt(_) => None,
+        }
     }
 
     /// Whether any call at this hold may have reached the gateway.
@@ -84,6 +109,7 @@ impl Payment {
     /// Starts looking for a conclusion: first after `delay`.
     pub(super) fn look_from(&mut self, now: Timestamp, delay: chrono::TimeDelta) {
         self.pace.looks = 0;
+        self.pace.looked_at = None;
         self.pace.looking_since = Some(now);
         self.pace.look_at = Some(now + delay);
     }
@@ -93,9 +119,11 @@ impl Payment {
         if matches!(verdict, Verdict::Done | Verdict::Declined { .. }) {
             self.pace.technical = 0;
             self.pace.technical_since = None;
+            self.pace.failed_at = None;
         }
         if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
             attempt.closed = Some(Closed { at: now, verdict });
+            self.stop_looking();
         }
         let undecided = !self.hold_call_sent();
         if undecided
@@ -118,14 +146,29 @@ impl Payment {
             });
         }
         self.state = state;
-        self.pace.look_at = None;
-        self.pace.looking_since = None;
-        self.pace.looks = 0;
+        self.stop_looking();
         Ok(())
     }
 
-    /// Stops the machine; a person decides.
+    /// The next call is made at once, and the technical ladder begins anew.
+    pub(super) fn climb_anew(&mut self) {
+        self.pace.technical = 0;
+        self.pace.technical_since = None;
+        self.pace.failed_at = None;
+        self.pace.step_at = None;
+    }
+
+    /// No conclusion is sought any more.
+    pub(super) fn stop_looking(&mut self) {
+        self.pace.look_at = None;
+        self.pace.looking_since = None;
+        self.pace.looked_at = None;
+        self.pace.looks = 0;
+    }
+
+    /// Stops the machine; a person decides. Whatever was asked for before led here, and is used up.
     pub(super) fn park(&mut self, reason: ParkReason, now: Timestamp, policy: &Policy) {
+        self.rerun_wanted = false;
         if self.on(Event::Stuck(reason), now).is_ok() {
             self.rest_parked(now, policy);
         }

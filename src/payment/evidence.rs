@@ -3,7 +3,7 @@
 //! A proof has private fields and one constructor that demands the evidence, so no other code
 //! can report an end of a payment that the gateway did not show.
 
-use super::id::{PaymentId, Private, PurchaseId};
+use super::id::{CardToken, PaymentId, Private, PurchaseId};
 use super::money::Money;
 use super::record::Payment;
 use super::request::Ask;
@@ -37,8 +37,8 @@ pub struct Sighting {
     pub taken: Option<Taken>,
     /// Whether a person only marked it as paid: no card was charged.
     pub by_hand: bool,
-    /// Whether its id can be charged as a card token.
-    pub card_saved: bool,
+    /// The token under which the payer's card is kept, if it is.
+    pub card: Option<CardToken>,
     /// What was tried at the acquirer, the newest first.
     pub tries: Vec<Try>,
     /// When it went on hold.
@@ -70,6 +70,24 @@ pub enum Standing {
     Expired,
     /// A status this code does not know: says nothing.
     Other(String),
+}
+
+impl Standing {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Payable => "payable",
+            Self::Pending => "pending",
+            Self::Held => "held",
+            Self::Paid => "paid",
+            Self::Released => "released",
+            Self::CardSaved => "card_saved",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Other(_) => "unknown_status",
+        }
+    }
 }
 
 /// Money that was taken, as the gateway tells it.

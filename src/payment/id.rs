@@ -38,6 +38,12 @@ fn checked(
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $longest:literal, $allowed:expr, $fix:literal) => {
+        name!($(#[$doc])* $name, $what, $longest, $allowed, $fix, std::convert::identity);
+    };
+    (
+        $(#[$doc:meta])* $name:ident, $what:literal, $longest:literal, $allowed:expr, $fix:literal,
+        $spelled:expr
+    ) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -46,7 +52,7 @@ macro_rules! name {
         impl $name {
             /// Checks the text; the error says what is wrong and what to write instead.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidName> {
-                checked($what, text.into(), $longest, $fix, $allowed).map(Self)
+                checked($what, $spelled(text.into()), $longest, $fix, $allowed).map(Self)
             }
 
             /// The text itself.
@@ -136,7 +142,8 @@ name!(
     /// The gateway's name for what a payment became there. It is the idempotency key of every
     /// call that moves money, and the card token of a saved card: masked in `Debug`.
     PurchaseId, "the purchase id", 64, word,
-    "use the id as the gateway gave it, a UUID"
+    "use the id as the gateway gave it, a UUID",
+    as_the_gateway_spells
 );
 masked!(PurchaseId);
 
@@ -146,6 +153,36 @@ name!(
     "use the token as `saved` reported it, a UUID"
 );
 masked!(CardToken);
+
+/// A UUID in any spelling, as the gateway writes it: small letters, with hyphens. However it is
+/// typed, it must name one payment. What is no UUID stays as it is.
+fn as_the_gateway_spells(text: String) -> String {
+    canonical_uuid(&text).unwrap_or(text)
+}
+
+fn canonical_uuid(text: &str) -> Option<String> {
+    let small = text.trim().to_ascii_lowercase();
+    let bare = small.strip_prefix("urn:uuid:").unwrap_or(&small);
+    let bare = bare
+        .strip_prefix('{')
+        .and_then(|inner| inner.strip_suffix('}'))
+        .unwrap_or(bare);
+    let places: &[usize] = match bare.len() {
+        32 => &[],
+        36 => &[8, 13, 18, 23],
+        _ => return None,
+    };
+    let well_formed = bare.bytes().enumerate().all(|(at, byte)| {
+        if places.contains(&at) {
+            byte == b'-'
+        } else {
+            byte.is_ascii_hexdigit()
+        }
+    });
+    let digits = well_formed.then(|| bare.replace('-', ""))?;
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+    Some(parts.join("-"))
+}
 
 impl PurchaseId {
     /// The token under which the gateway keeps the card that this purchase saved.
@@ -173,8 +210,7 @@ impl PaymentId {
     /// The one payment that may adopt `purchase`: however many keys ask, it is the same record.
     #[must_use]
     pub fn derive_adopted(account: &AccountName, purchase: &PurchaseId) -> Self {
-        let purchase = purchase.0.to_ascii_lowercase();
-        Self::hashed(&[b"adopt", account.0.as_bytes(), purchase.as_bytes()])
+        Self::hashed(&[b"adopt", account.0.as_bytes(), purchase.0.as_bytes()])
     }
 
     /// Whether `text` is what this code would call a payment.
@@ -278,6 +314,41 @@ mod tests {
             PaymentId::derive(&AccountName::new("a").unwrap(), &key)
         );
         assert_eq!(one.as_str().len(), 36);
+    }
+
+    #[test]
+    fn any_spelling_of_a_purchase_id_is_one_adoption() {
+        let account = AccountName::new("hotel").unwrap();
+        let written = "5a9e3c1c-00ab-4000-8000-0000000000ff";
+        let known = PurchaseId::new(written).unwrap();
+        for spelling in [
+            "5A9E3C1C-00AB-4000-8000-0000000000FF",
+            "5a9e3c1c00ab400080000000000000ff",
+            "5A9E3C1C00AB400080000000000000FF",
+            "{5a9e3c1c-00ab-4000-8000-0000000000ff}",
+            "urn:uuid:5a9e3c1c-00ab-4000-8000-0000000000ff",
+            " 5a9e3c1c-00ab-4000-8000-0000000000ff\n",
+        ] {
+            let typed = PurchaseId::new(spelling).unwrap();
+            assert_eq!(typed.as_str(), written, "{spelling}");
+            assert_eq!(
+                PaymentId::derive_adopted(&account, &typed),
+                PaymentId::derive_adopted(&account, &known)
+            );
+        }
+        let other = PurchaseId::new("5a9e3c1c-00ab-4000-8000-0000000000fe").unwrap();
+        assert_ne!(
+            PaymentId::derive_adopted(&account, &other),
+            PaymentId::derive_adopted(&account, &known)
+        );
+        for no_uuid in [
+            "5a9e3c1c00ab4000-8000-0000000000ff",
+            "an-id",
+            "é".repeat(16).as_str(),
+        ] {
+            let kept = PurchaseId::new(no_uuid).map(|id| id.as_str().to_owned());
+            assert!(kept.is_err() || kept.as_deref() == Ok(no_uuid));
+        }
     }
 
     #[test]

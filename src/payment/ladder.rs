@@ -38,11 +38,14 @@ impl Ladder {
     }
 }
 
-/// A span of `ms` milliseconds; absurd spans become the longest there is.
+/// The longest span that is reckoned with: any date stays within what a calendar can hold.
+const LONGEST: TimeDelta = TimeDelta::days(36_500);
+
+/// A span of `ms` milliseconds; absurd spans become a hundred years.
 #[must_use]
 pub fn millis(ms: u64) -> TimeDelta {
     i64::try_from(ms)
         .ok()
         .and_then(TimeDelta::try_milliseconds)
-        .unwrap_or(TimeDelta::MAX)
+        .map_or(LONGEST, |span| span.min(LONGEST))
 }

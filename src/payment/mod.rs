@@ -3,14 +3,14 @@
 //! | file | what |
 //! |---|---|
 //! | `id`, `money` | names and amounts, each with one fallible constructor |
-//! | `request`, `wire`, `command` | what producers and operators ask |
+//! | `request`, `times`, `limits`, `wire`, `command` | what producers and operators ask |
 //! | `state` | what is true of the money, and the one table of transitions |
 //! | `record` | the durable record: a [`Payment`] |
 //! | `attempt` | one try at a step; the classes of an answer |
 //! | `evidence` | what the gateway showed, and the proofs that can be made of it |
 //! | `next` | what is to be done now |
 //! | `change` | the few moves out of which every change of the record is made |
-//! | `learn`, `saw`, `reading` | what an answer, a look-up, a sighting of the purchase changes |
+//! | `learn`, `saw` and its parts, `reading` | what an answer, a look-up, a sighting of the purchase changes |
 //! | `obey` | what a command changes |
 //! | `order` | what exactly is sent |
 //! | `ladder`, `decline`, `policy` | how long to wait, and what the configuration decides |
@@ -23,6 +23,7 @@ mod evidence;
 mod id;
 mod ladder;
 mod learn;
+mod limits;
 mod money;
 mod next;
 mod obey;
@@ -32,7 +33,11 @@ mod reading;
 mod record;
 mod request;
 mod saw;
+mod saw_call;
+mod saw_hold;
+mod saw_unpaid;
 mod state;
+mod times;
 mod wire;
 
 #[cfg(test)]
@@ -44,9 +49,11 @@ mod properties;
 #[cfg(test)]
 mod scenes;
 #[cfg(test)]
+mod second_looks;
+#[cfg(test)]
 mod table;
 
-pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Note, Step, Verdict};
+pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Looks, Note, Step, Verdict};
 pub use command::{Command, CommandAnswer, CommandEntry};
 pub use decline::{Advice, DeclineTable};
 pub use evidence::{HeldProof, Links, PaidProof, Seal, Sighting, Standing, Taken, Try, TryKind};

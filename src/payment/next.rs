@@ -37,11 +37,14 @@ impl Payment {
         if matches!(self.state, State::Parked { .. }) {
             return self.next_parked(now, policy);
         }
-        if self.open_attempt().is_some() {
+        if self.needs_a_conclusion() {
             return self.look_or_give_up(now, policy);
         }
         match active {
-            Active::Held(hold) => self.next_held(&hold, now, policy),
+            Active::Held(hold) => {
+                let planned = self.next_held(&hold, now, policy);
+                self.look_meanwhile(planned, now)
+            }
             Active::New | Active::AwaitingPayer => match self.why_ending(now) {
                 Some(reason) => self.next_seal(reason, now, policy),
                 None if active == Active::New => self.next_new(now, policy),
@@ -74,15 +77,37 @@ impl Payment {
         }
     }
 
+    /// Whether nothing can go on before the gateway has shown what is true.
+    pub(super) fn needs_a_conclusion(&self) -> bool {
+        self.open_attempt().is_some() || (self.pace.unsettled && self.purchase.is_some())
+    }
+
+    /// Whether look-ups went up the whole ladder and for as long as it allows. What counts is the
+    /// last look, not the clock: after a long silence there is another look first.
+    pub(super) fn looked_enough(&self, policy: &Policy) -> bool {
+        let rungs = u32::try_from(policy.lookup.delays_ms.len()).unwrap_or(u32::MAX);
+        let span = self.pace.looking_since.zip(self.pace.looked_at);
+        self.pace.looks >= rungs
+            && span.is_some_and(|(since, last)| last - since > policy.lookup.give_up_after())
+    }
+
     fn look_or_give_up(&self, now: Timestamp, policy: &Policy) -> Next {
-        let since = self.pace.looking_since.unwrap_or(now);
         let at = self.pace.look_at.unwrap_or(now);
-        if self.pace.looks > 0 && now - since > policy.lookup.give_up_after() {
+        if self.looked_enough(policy) {
             Next::Settle(Event::Stuck(ParkReason::LookUpsExhausted))
         } else if at <= now {
             Next::LookUp
         } else {
             Next::WaitUntil(at)
+        }
+    }
+
+    /// A look at a hold that came to nothing is made again while the plan's time has not come.
+    fn look_meanwhile(&self, planned: Next, now: Timestamp) -> Next {
+        match (planned, self.pace.looking_since.and(self.pace.look_at)) {
+            (Next::WaitUntil(_), Some(at)) if at <= now => Next::LookUp,
+            (Next::WaitUntil(time), Some(at)) => Next::WaitUntil(time.min(at)),
+            (planned, _) => planned,
         }
     }
 
@@ -110,7 +135,7 @@ impl Payment {
     /// Sends `step`, or waits for the technical or business ladder, or gives up on the gateway.
     fn send(&self, step: Step, now: Timestamp, policy: &Policy) -> Next {
         match self.pace.step_at {
-            _ if self.is_failing(now, policy) && !self.pace.one_more => {
+            _ if self.is_failing(policy) && !self.pace.one_more => {
                 Next::Settle(Event::Stuck(self.why_failing()))
             }
             Some(at) if at > now => Next::WaitUntil(at.min(self.charge_ends().unwrap_or(at))),
@@ -118,10 +143,13 @@ impl Payment {
         }
     }
 
-    fn is_failing(&self, now: Timestamp, policy: &Policy) -> bool {
-        self.pace.technical_since.is_some_and(|since| {
-            self.pace.technical > 0 && now - since > policy.technical.give_up_after()
-        })
+    /// Whether calls failed for as long as the ladder allows: from the first to the last one that
+    /// was made. After a long silence there is another one first.
+    fn is_failing(&self, policy: &Policy) -> bool {
+        let rungs = u32::try_from(policy.technical.delays_ms.len()).unwrap_or(u32::MAX);
+        let span = self.pace.technical_since.zip(self.pace.failed_at);
+        self.pace.technical >= rungs
+            && span.is_some_and(|(since, last)| last - since > policy.technical.give_up_after())
     }
 
     /// Why calls have come to nothing for so long: not reached, or refused again and again.
@@ -237,7 +265,7 @@ impl Payment {
         }
         // An unreachable gateway is tried for as long as the hold lasts; one that keeps refusing
         // is not.
-        let given_up = self.is_failing(now, policy)
+        let given_up = self.is_failing(policy)
             && (now >= end || self.why_failing() != ParkReason::GatewayUnreachable);
         match self.pace.step_at {
             _ if given_up && !self.pace.one_more => Next::Settle(Event::Stuck(self.why_failing())),

@@ -2,7 +2,7 @@
 //! turn carries it out from what is true.
 
 use super::Timestamp;
-use super::attempt::Verdict;
+use super::attempt::{Step, Verdict};
 use super::command::{Command, CommandAnswer, CommandEntry};
 use super::id::IdempotencyKey;
 use super::money::Amount;
@@ -146,8 +146,9 @@ impl Payment {
             .as_ref()
             .filter(|decision| decision.by_command);
         let refused = self.attempts.last().is_some_and(|attempt| {
+            let of_the_hold = matches!(attempt.step, Step::Capture { .. } | Step::Release);
             let verdict = attempt.closed.as_ref().map(|closed| &closed.verdict);
-            matches!(verdict, Some(Verdict::Refused { .. }))
+            of_the_hold && matches!(verdict, Some(Verdict::Refused { .. }))
         });
         if before.is_some_and(|decision| decision.outcome != outcome) && !refused {
             return CommandAnswer::AlreadyDecided;
@@ -156,7 +157,7 @@ impl Payment {
             outcome,
             by_command: true,
         });
-        self.pace.step_at = None;
+        self.climb_anew();
         self.wake_parked();
         CommandAnswer::Accepted
     }
@@ -185,8 +186,11 @@ impl Payment {
             return Err(InvalidRequest::new("plan", problem));
         }
         self.plan = plan;
+        self.climb_anew();
         self.plan_by_command = matches!(self.state.active(), Some(Active::Held(_)));
-        self.wake_parked();
+        if self.plan_by_command {
+            self.wake_parked();
+        }
         Ok(CommandAnswer::Accepted)
     }
 
@@ -197,6 +201,9 @@ impl Payment {
 
     /// Seals the payment, unless money may already be on its way.
     fn cancel(&mut self) -> CommandAnswer {
+        if self.hold_call_sent() {
+            return CommandAnswer::TooLateInDoubt;
+        }
         if matches!(self.state.active(), Some(Active::Held(_))) || self.is_adoption() {
             return CommandAnswer::NotApplicable;
         }
@@ -206,17 +213,25 @@ impl Payment {
         match self.open_attempt() {
             Some(open) if open.step.takes_money() => CommandAnswer::TooLateInDoubt,
             _ => {
-                self.ending = Some(FailReason::Cancelled);
+                self.ending.get_or_insert(FailReason::Cancelled);
                 self.pace.step_at = None;
                 CommandAnswer::Accepted
             }
         }
     }
 
+    /// Whether a cancel was accepted, whatever else the payment is ending for.
+    pub(super) fn was_cancelled(&self) -> bool {
+        let cancels = |entry: &CommandEntry| {
+            entry.command == Command::Cancel && entry.answer == CommandAnswer::Accepted
+        };
+        self.commands.iter().any(cancels)
+    }
+
     /// A person gives up on a payment that is parked: whatever was sent had its quiet period, and
     /// the seal decides. Nothing is reported before the gateway shows that it can never be paid.
     fn cancel_parked(&mut self) -> CommandAnswer {
-        self.ending = Some(FailReason::Cancelled);
+        self.ending.get_or_insert(FailReason::Cancelled);
         self.look_again();
         CommandAnswer::Accepted
     }
@@ -225,7 +240,9 @@ impl Payment {
         matches!(self.request.ask, super::request::Ask::Adopt(_))
     }
 
+    /// A fresh search: how long an earlier one went on does not count.
     fn look_again(&mut self) {
+        self.stop_looking();
         self.rerun_wanted = matches!(self.state, State::Parked { .. });
         self.look_wanted = self.purchase.is_some();
     }

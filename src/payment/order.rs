@@ -1,7 +1,7 @@
 //! What exactly is to be sent for a step: made from the record alone, so that the call carries
 //! what the durable note says and nothing else.
 
-use super::attempt::Step;
+use super::attempt::{Attempt, Step, Verdict};
 use super::id::{AccountName, CardToken, PaymentId, Private, PurchaseId, Reference};
 use super::ladder::millis;
 use super::money::{Amount, Currency};
@@ -47,6 +47,9 @@ pub struct MoneyOrder {
     pub purchase: PurchaseId,
     /// The attempt that licenses it.
     pub attempt: u32,
+    /// By what the gateway may recognise the repeat of a call of which nothing is known: the same
+    /// for it and for all its repeats, another one for a call that is meant anew.
+    pub key: String,
     /// What to do.
     pub call: MoneyCall,
 }
@@ -146,13 +149,84 @@ impl Payment {
             account: self.request.account.clone(),
             purchase: self.purchase.as_ref()?.id.clone(),
             attempt: open.number,
+            key: format!("{}-{}", self.id, self.first_of_repeats(open)),
             call,
         })
+    }
+
+    /// The attempt that `open` repeats: the first of an unbroken row at the same step, each of which
+    /// left no trace or never left. One that was refused or declined had its answer, and a gateway
+    /// that minds the key would only give that answer again.
+    fn first_of_repeats(&self, open: &Attempt) -> u32 {
+        let traceless = |attempt: &&Attempt| {
+            let verdict = attempt.closed.as_ref().map(|closed| &closed.verdict);
+            attempt.step == open.step
+                && matches!(verdict, Some(Verdict::DidNotHappen | Verdict::NotSent))
+        };
+        self.attempts
+            .iter()
+            .rev()
+            .skip_while(|attempt| attempt.number >= open.number)
+            .take_while(traceless)
+            .last()
+            .map_or(open.number, |first| first.number)
     }
 
     /// The link where the payer pays, if there is one.
     #[must_use]
     pub fn checkout_url(&self) -> Option<&Private<String>> {
         self.purchase.as_ref()?.checkout_url.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenes::*;
+    use super::super::{Answer, Next, Standing, Step, TryKind, UnknownPolicy};
+
+    /// Opens the charge that is next, has it answered, and tells the key it carried.
+    fn charge_answered(scene: &mut Scene, answer: &Answer) -> String {
+        while scene.next() == Next::LookUp {
+            scene.look(Standing::Payable);
+            scene.until_due();
+        }
+        assert_eq!(scene.next(), Next::Send(Step::Charge));
+        let number = scene
+            .payment
+            .open(Step::Charge, scene.now, &scene.policy)
+            .unwrap();
+        let key = scene.payment.money_order().unwrap().key;
+        scene
+            .payment
+            .answered(number, answer, scene.now, &scene.policy);
+        key
+    }
+
+    #[test]
+    fn a_repeat_of_an_unknown_charge_carries_the_same_key_and_a_retry_after_a_decline_another() {
+        let mut scene = Scene::new(charge(), UnknownPolicy::ResendSame);
+        scene.show(Standing::Payable);
+        let not_sent = Answer::NotSent {
+            why: "refused".into(),
+        };
+        let declined = Answer::Declined {
+            code: "purchase_charge_error".into(),
+        };
+        let first = charge_answered(&mut scene, &Scene::unknown());
+        assert_eq!(first, format!("{}-2", scene.payment.id()));
+        scene.pass(QUIET);
+        let repeat = charge_answered(&mut scene, &not_sent);
+        assert_eq!(repeat, first, "nothing is known of the first");
+        scene.until_due();
+        let again = charge_answered(&mut scene, &declined);
+        assert_eq!(again, first, "the second never left");
+
+        let mut seen = sighting(&scene.payment, Standing::Payable);
+        seen.tries
+            .push(failed_try(TryKind::Pay, "insufficient_funds"));
+        scene.look_at(seen);
+        scene.until_due();
+        let retry = charge_answered(&mut scene, &Scene::unknown());
+        assert_eq!(retry, format!("{}-5", scene.payment.id()));
     }
 }

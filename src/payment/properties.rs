@@ -204,6 +204,12 @@ struct World {
     sent: Vec<(Step, Timestamp)>,
     commands: usize,
     nudges: u64,
+    /// Whether somebody asked for something since the payment was parked.
+    asked: bool,
+    /// What came of the last call or look.
+    reply: Option<Reply>,
+    /// What the gateway showed last, if it was what was asked for.
+    last: Option<Standing>,
 }
 
 impl World {
@@ -217,9 +223,10 @@ impl World {
             Act::Command(kind, amount) => {
                 self.commands += 1;
                 let key = IdempotencyKey::new(format!("c{}", self.commands)).unwrap();
-                let _ = scene
+                let answer = scene
                     .payment
                     .command(key, command(*kind, *amount), scene.now);
+                self.asked |= answer == Ok(CommandAnswer::Accepted);
             }
             Act::Crash => {
                 if let Next::Send(step) = scene.next()
@@ -234,13 +241,23 @@ impl World {
     }
 
     fn turn(&mut self, scene: &mut Scene, reply: &Reply) {
-        if let Reply::Shown { standing, .. } = reply {
-            let seen = seen(&scene.payment, *standing, &[], 99);
-            self.shown.push(seen.standing);
+        self.reply = Some(reply.clone());
+        let next = scene.next();
+        if let Next::Send(step) = next {
+            self.check_send(scene, step);
         }
-        match scene.next() {
+        if let Reply::Shown {
+            standing, twist, ..
+        } = reply
+        {
+            let seen = seen(&scene.payment, *standing, &[], 99);
+            self.shown.push(seen.standing.clone());
+            if matches!(next, Next::Send(_) | Next::LookUp) {
+                self.last = (*twist > 5).then_some(seen.standing);
+            }
+        }
+        match next {
             Next::Send(step) => {
-                self.check_send(scene, step);
                 let answer = answer(&scene.payment, reply);
                 if !matches!(answer, Answer::NotSent { .. } | Answer::NoEffect { .. }) {
                     self.sent.push((step, scene.now));
@@ -265,6 +282,14 @@ impl World {
 
     /// What may never be sent.
     fn check_send(&self, scene: &Scene, step: Step) {
+        let busy = matches!(
+            self.last,
+            Some(Standing::Pending | Standing::Paid | Standing::Other(_))
+        );
+        assert!(
+            !busy || step == Step::Create,
+            "sent while the gateway is busy with it"
+        );
         let sent = |wanted: fn(&Step) -> bool| self.sent.iter().any(|(step, _)| wanted(step));
         match step {
             Step::Capture { amount } => {
@@ -310,8 +335,18 @@ impl World {
         }
     }
 
-    fn check(&self, scene: &Scene, before: &Payment) {
+    fn check(&mut self, scene: &Scene, before: &Payment) {
         let payment = &scene.payment;
+        if let State::Parked { from, .. } = before.state() {
+            let resumed = State::from(from.clone()) == *payment.state();
+            assert!(!resumed || self.asked, "taken up again, and nobody asked");
+        }
+        let parked_again = payment.state().name() == StateName::Parked
+            && payment.state() != before.state()
+            && !matches!(self.reply, Some(Reply::Class(_)));
+        if parked_again {
+            self.asked = false;
+        }
         let open = payment
             .attempts()
             .iter()
@@ -358,7 +393,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
 
     #[test]
     fn no_answer_and_no_command_breaks_a_rule(

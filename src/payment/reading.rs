@@ -1,6 +1,6 @@
 //! What a sighting says about the call that is open.
 
-use super::attempt::{AnswerClass, Attempt};
+use super::attempt::{AnswerClass, Attempt, Step};
 use super::decline::Advice;
 use super::evidence::Sighting;
 use super::ladder::millis;
@@ -14,6 +14,10 @@ pub(super) enum Reading {
     Declined(String, Advice),
     /// There were too many requests, and there is no trace of this one.
     RateLimited,
+    /// The gateway took it on, and this sighting does not show it: it is older than that, or the
+    /// gateway has not made up its mind. Never "it did not happen" by itself; and where it lists
+    /// the call as done, not even for who gives up.
+    TakenOn { listed: bool },
     /// There is no trace of it, after the quiet period or before.
     NoTrace { quiet: bool },
 }
@@ -24,11 +28,16 @@ pub(super) fn reading(open: &Attempt, seen: &Sighting, now: Timestamp, policy: &
         seen.newest(kind)
             .filter(|_| seen.count(kind) > open.tries_before)
     });
-    if let Some(failed) = newest.filter(|newest| !newest.successful) {
-        let code = failed.code.clone().unwrap_or_else(|| "unknown".to_owned());
-        let advice = policy.declines.advice(&code);
-        return Reading::Declined(code, advice);
+    match newest {
+        Some(failed) if !failed.successful => {
+            let code = failed.code.clone().unwrap_or_else(|| "unknown".to_owned());
+            let advice = policy.declines.advice(&code);
+            return Reading::Declined(code, advice);
+        }
+        Some(_) => return Reading::TakenOn { listed: true },
+        None => {}
     }
+    let quiet = is_quiet(open, now, policy);
     match (
         open.answer_class(),
         open.note.as_ref().and_then(|note| note.code.clone()),
@@ -39,9 +48,19 @@ pub(super) fn reading(open: &Attempt, seen: &Sighting, now: Timestamp, policy: &
             None => Reading::Refused(code),
         },
         (Some(AnswerClass::RateLimited), _) => Reading::RateLimited,
-        _ => Reading::NoTrace {
-            quiet: is_quiet(open, now, policy),
-        },
+        (Some(AnswerClass::Pending), _) => Reading::TakenOn { listed: false },
+        // The gateway said that it failed and lists no try: believed once nothing more can come.
+        (Some(AnswerClass::Declined), Some(code)) if quiet && open.step.takes_money() => {
+            let advice = policy.declines.advice(&code);
+            Reading::Declined(code, advice)
+        }
+        // Not in the state for it, it said, and the purchase still is, for as long as anything of
+        // ours could have been under way: it will not take this charge at all. Of a capture that
+        // is not enough: what is refused may be given back, and a capture may have been first.
+        (Some(AnswerClass::Conflict), Some(code)) if quiet && open.step == Step::Charge => {
+            Reading::Refused(code)
+        }
+        _ => Reading::NoTrace { quiet },
     }
 }
 

@@ -9,8 +9,8 @@ use super::command::CommandEntry;
 use super::evidence::{Sighting, TryKind};
 use super::id::{Fingerprint, PaymentId, Private, PurchaseId};
 use super::money::{Amount, Money};
-use super::request::{Ask, InvalidRequest, Plan, Request, Source};
-use super::state::{Active, FailReason, State, StateName};
+use super::request::{Adopt, Ask, Authorize, InvalidRequest, Plan, Request, Source};
+use super::state::{FailReason, State, StateName};
 
 /// The version of the stored form.
 pub(crate) const BODY_VERSION: u32 = 1;
@@ -114,12 +114,27 @@ pub(super) struct Pace {
     pub(super) looks: u32,
     /// Since when a conclusion is sought.
     pub(super) looking_since: Option<Timestamp>,
+    /// The gateway was last seen busy with it, or in a status that nobody knows: nothing is sent
+    /// until it is seen otherwise.
+    #[serde(default)]
+    pub(super) unsettled: bool,
+    /// When it was last looked at without a conclusion.
+    #[serde(default)]
+    pub(super) looked_at: Option<Timestamp>,
+    /// How often in a row the gateway knew no such purchase, and since when.
+    #[serde(default)]
+    pub(super) missing: u32,
+    #[serde(default)]
+    pub(super) missing_since: Option<Timestamp>,
     /// The earliest time of the next call.
     pub(super) step_at: Option<Timestamp>,
     /// How often in a row a call did not reach the gateway.
     pub(super) technical: u32,
     /// Since when.
     pub(super) technical_since: Option<Timestamp>,
+    /// When such a call was last made.
+    #[serde(default)]
+    pub(super) failed_at: Option<Timestamp>,
     /// How often the acquirer refused.
     pub(super) declines: u32,
     /// A person asked for one more try after the plan's end.
@@ -197,6 +212,11 @@ impl Payment {
         })
     }
 
+    /// The version of its stored form.
+    #[must_use]
+    pub(crate) const fn body_version(&self) -> u32 {
+        self.v
+    }
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> &PaymentId {
@@ -306,9 +326,11 @@ impl Payment {
                 }),
                 ..,
             ) => *amount,
-            (None, Some(Active::Held(hold)), _) => {
-                self.plan.capture_amount.unwrap_or(hold.money.amount)
-            }
+            (
+                None,
+                Some(_),
+                Ask::Authorize(Authorize { money, .. }) | Ask::Adopt(Adopt { money, .. }),
+            ) => self.plan.capture_amount.unwrap_or(money.amount),
             (
                 Some(Decision {
                     outcome: HoldOutcome::Release,

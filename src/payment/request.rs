@@ -4,6 +4,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::{AccountName, IdempotencyKey, PaymentId, Private, PurchaseId, Reference};
+use super::limits::check_description;
 use super::money::{Amount, Currency, Money};
 use super::{CardToken, Fingerprint, Timestamp};
 
@@ -230,34 +231,6 @@ pub enum BeforeExpiry {
     Park,
 }
 
-impl Plan {
-    /// Checks the times against each other and the amount against the hold of `held`.
-    pub fn check(&self, held: Amount) -> Result<(), InvalidRequest> {
-        if let (Some(capture), Some(release)) = (self.capture_at, self.release_at)
-            && release <= capture
-        {
-            return Err(InvalidRequest::new(
-                "plan.release_at",
-                "must be after plan.capture_at: it is the fallback for a capture that could not \
-                 be sent in time. Give a later release_at, or leave one of the two out",
-            ));
-        }
-        if let Some(amount) = self.capture_amount
-            && amount > held
-        {
-            return Err(InvalidRequest::new(
-                "plan.capture_amount",
-                format!(
-                    "{} is above the hold of {}; capture at most what is held",
-                    amount.minor(),
-                    held.minor()
-                ),
-            ));
-        }
-        Ok(())
-    }
-}
-
 impl Request {
     /// Reads a request from its JSON form; every refusal names the field and the fix.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidRequest> {
@@ -278,16 +251,20 @@ impl Request {
         Fingerprint::of(self).map_err(|e| InvalidRequest::new("request", e.to_string()))
     }
 
-    /// Checks what no single field can check.
+    /// Checks what no single field can check, and what the gateway would refuse.
     pub fn check(&self) -> Result<(), InvalidRequest> {
         match &self.ask {
             Ask::Authorize(ask) => {
                 ask.plan.check(ask.money.amount)?;
                 ask.customer.check()?;
+                if let Source::Checkout(checkout) = &ask.source {
+                    checkout.check("source.checkout")?;
+                }
                 check_description(ask.description.as_deref())
             }
             Ask::SaveCard(ask) => {
                 ask.customer.check()?;
+                ask.checkout.check("checkout")?;
                 check_description(ask.description.as_deref())
             }
             Ask::Charge(ask) => {
@@ -308,54 +285,6 @@ impl Request {
             Ask::Adopt(ask) => Some(ask.money),
             Ask::SaveCard(_) => None,
         }
-    }
-}
-
-impl Charge {
-    fn check_times(&self) -> Result<(), InvalidRequest> {
-        match (self.not_before, self.not_after) {
-            (Some(before), Some(after)) if after <= before => Err(InvalidRequest::new(
-                "not_after",
-                "must be after not_before; give a later time or leave it out",
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Customer {
-    fn check(&self) -> Result<(), InvalidRequest> {
-        let email = self.email.reveal();
-        let at = email.find('@');
-        if email.len() > 254 || at.is_none_or(|i| i == 0 || i + 1 == email.len()) {
-            return Err(InvalidRequest::new(
-                "customer.email",
-                "must be an e-mail address of at most 254 characters; the gateway requires one",
-            ));
-        }
-        let too_long = |text: &Option<Private<String>>, most: usize| {
-            text.as_ref()
-                .is_some_and(|text| text.reveal().chars().count() > most)
-        };
-        if too_long(&self.phone, 32) {
-            let problem = "must be at most 32 characters, such as \"+60 123456789\"";
-            return Err(InvalidRequest::new("customer.phone", problem));
-        }
-        if too_long(&self.full_name, 128) {
-            let problem = "must be at most 128 characters; shorten it";
-            return Err(InvalidRequest::new("customer.full_name", problem));
-        }
-        Ok(())
-    }
-}
-
-fn check_description(text: Option<&str>) -> Result<(), InvalidRequest> {
-    match text {
-        Some(text) if text.is_empty() || text.chars().count() > 256 => Err(InvalidRequest::new(
-            "description",
-            "must be 1 to 256 characters; shorten it or leave it out",
-        )),
-        _ => Ok(()),
     }
 }
 

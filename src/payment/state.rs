@@ -308,14 +308,7 @@ impl State {
             (Self::New | Self::Held(_) | Self::Parked { .. }, E::Paid(proof)) => {
                 Ok(Self::Paid(proof.into_money()))
             }
-            (
-                Self::Held(_)
-                | Self::Parked {
-                    from: Active::Held(_),
-                    ..
-                },
-                E::Released,
-            ) => Ok(Self::Released),
+            (Self::Held(_) | Self::Parked { .. }, E::Released) => Ok(Self::Released),
             (
                 Self::AwaitingPayer
                 | Self::Parked {
@@ -359,13 +352,6 @@ impl State {
                 E::LinkMade | E::Held(_) | E::Saved(_) | E::Sealed(..) | E::Resumed,
             )
             | (Self::Parked { .. }, E::LinkMade)
-            | (
-                Self::Parked {
-                    from: Active::New | Active::AwaitingPayer,
-                    ..
-                },
-                E::Released,
-            )
             | (
                 Self::Parked {
                     from: Active::New | Active::Held(_),

@@ -103,7 +103,7 @@ fn only_listed_pairs_are_accepted() {
         .count();
     assert_eq!(
         accepted,
-        5 + 4 + 3 + 5 + 6 + 5,
+        5 + 4 + 3 + 6 + 7 + 5,
         "a pair was added or taken away: {}",
         rendered()
     );

@@ -4,9 +4,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::Timestamp;
 use super::command::Command;
 use super::id::{AccountName, IdempotencyKey, Reference};
-use super::request::{Ask, InvalidRequest, Request, WIRE_VERSION};
+use super::money::Amount;
+use super::request::{Ask, InvalidRequest, Request, WIRE_VERSION, offset_time};
 
 #[derive(Deserialize)]
 struct Common {
@@ -22,21 +24,7 @@ const KINDS: &str = "authorize, save_card, charge or adopt";
 pub(super) fn request(json: &[u8]) -> Result<Request, InvalidRequest> {
     let mut rest = object(json)?;
     version(&rest)?;
-    let kind = match rest.remove("type") {
-        Some(Value::String(kind)) => kind,
-        Some(_) => {
-            return Err(InvalidRequest::new(
-                "type",
-                format!("must be one of {KINDS}"),
-            ));
-        }
-        None => {
-            return Err(InvalidRequest::new(
-                "type",
-                format!("is missing; give {KINDS}"),
-            ));
-        }
-    };
+    let kind = word(rest.remove("type"), "type", KINDS)?;
     rest.remove("v");
     let common: Map<String, Value> = COMMON
         .into_iter()
@@ -66,10 +54,89 @@ pub(super) fn request(json: &[u8]) -> Result<Request, InvalidRequest> {
     Ok(request)
 }
 
+const COMMANDS: &str = "capture, release, reschedule, cancel or rerun";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Capture {
+    #[serde(default)]
+    amount: Option<Amount>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reschedule {
+    #[serde(default, with = "offset_time::option")]
+    capture_at: Option<Timestamp>,
+    #[serde(default)]
+    capture_amount: Option<Amount>,
+    #[serde(default, with = "offset_time::option")]
+    release_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rerun {
+    reason: String,
+    actor: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bare {}
+
 impl Command {
     /// Reads a command from its JSON form, such as `{"command":"capture","amount":1500}`.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidRequest> {
-        typed(Value::Object(object(json)?))
+        let mut rest = object(json)?;
+        let name = word(rest.remove("command"), "command", COMMANDS)?;
+        let rest = Value::Object(rest);
+        // One kind at a time, so that an error names the field.
+        match name.as_str() {
+            "capture" => typed(rest).map(|Capture { amount }| Self::Capture { amount }),
+            "release" => typed(rest).map(|Bare {}| Self::Release),
+            "reschedule" => typed(rest).map(
+                |Reschedule {
+                     capture_at,
+                     capture_amount,
+                     release_at,
+                 }| Self::Reschedule {
+                    capture_at,
+                    capture_amount,
+                    release_at,
+                },
+            ),
+            "cancel" => typed(rest).map(|Bare {}| Self::Cancel),
+            "rerun" => typed(rest).map(|Rerun { reason, actor }| Self::Rerun { reason, actor }),
+            other => Err(InvalidRequest::new(
+                "command",
+                format!("{other:?} is none of {COMMANDS}"),
+            )),
+        }
+    }
+}
+
+/// The word that says which kind the rest is of.
+fn word(value: Option<Value>, field: &str, words: &str) -> Result<String, InvalidRequest> {
+    match value {
+        Some(Value::String(word)) => Ok(word),
+        Some(other) => Err(InvalidRequest::new(
+            field,
+            format!("must be one of {words}; got {}", got(&other)),
+        )),
+        None => Err(InvalidRequest::new(
+            field,
+            format!("is missing; give {words}"),
+        )),
+    }
+}
+
+/// What stands where a short word or a number should.
+fn got(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        plain => plain.to_string().chars().take(32).collect(),
     }
 }
 
@@ -85,9 +152,12 @@ fn object(json: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
 }
 
 fn version(object: &Map<String, Value>) -> Result<(), InvalidRequest> {
-    match object.get("v").map(Value::as_u64) {
-        Some(Some(WIRE_VERSION)) => Ok(()),
-        Some(_) => Err(InvalidRequest::new("v", format!("must be {WIRE_VERSION}"))),
+    match object.get("v") {
+        Some(v) if v.as_u64() == Some(WIRE_VERSION) => Ok(()),
+        Some(other) => Err(InvalidRequest::new(
+            "v",
+            format!("must be {WIRE_VERSION}; got {}", got(other)),
+        )),
         None => Err(InvalidRequest::new(
             "v",
             format!("is missing; give {WIRE_VERSION}"),
@@ -101,4 +171,116 @@ fn typed<T: DeserializeOwned>(value: Value) -> Result<T, InvalidRequest> {
         let field = if path == "." { "request" } else { &path };
         InvalidRequest::new(field, error.inner().to_string())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::scenes::{TOKEN, start};
+    use super::super::{Amount, Command, InvalidRequest, Request};
+
+    fn command(json: &Value) -> Result<Command, InvalidRequest> {
+        Command::from_json(json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_command_that_is_wrong_is_told_by_its_field_and_what_was_got() {
+        for (json, field, told) in [
+            (
+                json!({"command": "capture", "amount": 0}),
+                "amount",
+                "got 0",
+            ),
+            (
+                json!({"command": "capture", "amount": -5}),
+                "amount",
+                "got -5",
+            ),
+            (
+                json!({"command": "capture", "sum": 5}),
+                "sum",
+                "unknown field",
+            ),
+            (
+                json!({"command": "release", "amount": 5}),
+                "amount",
+                "unknown field",
+            ),
+            (
+                json!({"command": "reschedule", "capture_amount": 0}),
+                "capture_amount",
+                "got 0",
+            ),
+            (
+                json!({"command": "reschedule", "release_at": "2027-01-31T14:00:00"}),
+                "release_at",
+                "offset",
+            ),
+            (
+                json!({"command": "rerun", "actor": "x"}),
+                "request",
+                "reason",
+            ),
+            (json!({"command": "refund"}), "command", "rerun"),
+            (json!({"command": 7}), "command", "got 7"),
+            (json!({}), "command", "is missing"),
+        ] {
+            let error = command(&json).unwrap_err();
+            assert_eq!(error.field, field, "{json}: {error}");
+            assert!(error.problem.contains(told), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_command_is_read_as_it_is_stored() {
+        let at = Some(start());
+        let amount = Amount::new(700).ok();
+        for given in [
+            Command::Capture { amount },
+            Command::Capture { amount: None },
+            Command::Release,
+            Command::Cancel,
+            Command::Reschedule {
+                capture_at: at,
+                capture_amount: amount,
+                release_at: None,
+            },
+            Command::Rerun {
+                reason: "key mended".to_owned(),
+                actor: "aina".to_owned(),
+            },
+        ] {
+            let json = serde_json::to_value(&given).unwrap();
+            assert_eq!(command(&json), Ok(given));
+        }
+    }
+
+    #[test]
+    fn a_version_or_a_kind_that_is_none_is_told_with_what_was_got() {
+        let request = |v: Value, kind: Value| {
+            let json = json!({"v": v, "type": kind, "account": "hotel", "idempotency_key": "k",
+                "token": TOKEN});
+            let error = Request::from_json(json.to_string().as_bytes()).unwrap_err();
+            error.to_string()
+        };
+        let told = [
+            (request(json!(2), json!("charge")), "v: must be 1; got 2"),
+            (
+                request(json!("1"), json!("charge")),
+                "v: must be 1; got \"1\"",
+            ),
+            (
+                request(json!([1]), json!("charge")),
+                "v: must be 1; got a list",
+            ),
+            (
+                request(json!(1), json!(null)),
+                "type: must be one of authorize, save_card, charge or adopt; got null",
+            ),
+        ];
+        for (told, expected) in told {
+            assert_eq!(told, expected);
+        }
+    }
 }

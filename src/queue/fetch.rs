@@ -15,8 +15,8 @@ use super::trouble::Trouble;
 use crate::payment::Timestamp;
 use crate::store::{Claim, Claims, Store, StoreError};
 
-/// A turn that ended may have left its payment due soon; turns that end within this time cost one
-/// call together.
+/// A turn that ended may have left its payment due at once; turns that end within this time cost
+/// one call together.
 const AFTER_TURN_MS: u64 = 5;
 /// So many hints in a row may lead to nothing, because other workers were quicker or the hints
 /// were late; the next ones are slowed down.
@@ -43,6 +43,8 @@ pub(super) async fn fetch<S: Store>(leases: Arc<Leases<S>>, jobs: UnboundedSende
     };
     while let Some(slots) = leases.free_slots().await {
         let asked = slots.num_permits();
+        // Whatever is due again by now is found by the call itself.
+        leases.take_due_again();
         match leases.store.claim(asked).await {
             Ok(Claims { claims, next_due }) => {
                 trouble.over();
@@ -118,18 +120,20 @@ async fn rest<S: Store>(
     wait: Duration,
 ) -> Because {
     let mut alarm = pin!(sleep(wait));
-    let mut turn_ended = false;
     loop {
         tokio::select! {
             biased;
             () = leases.stop.cancelled() => return Because::Time,
             () = &mut woken => return Because::Hint,
             () = &mut alarm => return Because::Time,
-            () = leases.turn_ended.notified(), if !turn_ended => {
-                turn_ended = true;
-                let soon = Instant::now() + Duration::from_millis(AFTER_TURN_MS);
-                let soon = soon.min(alarm.deadline());
-                alarm.as_mut().reset(soon);
+            () = leases.turn_ended.notified() => {
+                if let Some(due) = leases.take_due_again() {
+                    let left_ms = (due - leases.clock.now()).num_milliseconds();
+                    let left_ms = u64::try_from(left_ms).unwrap_or(0).max(AFTER_TURN_MS);
+                    let then = Instant::now() + Duration::from_millis(left_ms);
+                    let first = then.min(alarm.deadline());
+                    alarm.as_mut().reset(first);
+                }
             }
         }
     }

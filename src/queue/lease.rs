@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::trouble::Trouble;
-use super::{Cause, Settings, Stopped};
+use super::{Cause, Rests, Settings, Stopped};
 use crate::clock::Clock;
-use crate::payment::{PaymentId, millis};
-use crate::store::{Claim, ClaimKey, Store, StoreError};
+use crate::payment::{PaymentId, Timestamp, millis};
+use crate::store::{Claim, ClaimKey, Store, StoreError, Tried};
 
 /// How long a payment rests whose turn panicked, in milliseconds. It need not grow: the record
 /// counts claims without a save, and too many park the payment.
@@ -32,8 +32,10 @@ pub(super) struct Leases<S> {
     pub(super) deadline: CancellationToken,
     /// All is dropped.
     pub(super) end: CancellationToken,
-    /// A turn ended somewhere: its payment may be due soon.
+    /// A turn ended somewhere, and its payment is due again.
     pub(super) turn_ended: Notify,
+    /// When the first of those payments is due.
+    due_again: Mutex<Option<Timestamp>>,
     slots: Arc<Semaphore>,
     held: Mutex<HashMap<ClaimKey, Arc<AtomicBool>>>,
     working: Mutex<HashMap<PaymentId, Arc<AtomicBool>>>,
@@ -57,7 +59,7 @@ struct Counts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// Its turn ended by itself.
-    Finished,
+    Finished(Rests),
     /// Its turn panicked.
     Panicked,
     /// Its turn was dropped.
@@ -84,6 +86,7 @@ impl<S: Store> Leases<S> {
             deadline: end.child_token(),
             end,
             turn_ended: Notify::new(),
+            due_again: Mutex::default(),
             slots: Arc::new(Semaphore::new(settings.concurrency.max(1))),
             held: Mutex::default(),
             working: Mutex::default(),
@@ -170,13 +173,13 @@ impl<S: Store> Leases<S> {
         Ok(())
     }
 
-    fn give_back(self: &Arc<Self>, key: ClaimKey, rest_ms: u64) {
+    fn give_back(self: &Arc<Self>, key: ClaimKey, rest_ms: u64, tried: Tried) {
         self.counts.to_give_back.fetch_add(1, Ordering::Relaxed);
         let leases = Arc::clone(self);
         let due = self.clock.now() + millis(rest_ms);
         let giving_back = async move {
             let mut trouble = Trouble::new("give claims back");
-            while let Err(error) = leases.store.give_back(&key, due).await {
+            while let Err(error) = leases.store.give_back(&key, due, tried).await {
                 sleep(trouble.met(&error)).await;
             }
             leases.counts.given_back.fetch_add(1, Ordering::Relaxed);
@@ -186,6 +189,18 @@ impl<S: Store> Leases<S> {
         let end = self.end.clone();
         let task = async move { end.run_until_cancelled(timeout(lease, giving_back)).await };
         self.returns.spawn_on(task, &self.runtime);
+    }
+
+    fn is_due_again(&self, due: Timestamp) {
+        let mut first = lock(&self.due_again);
+        *first = Some(first.map_or(due, |known| known.min(due)));
+        drop(first);
+        self.turn_ended.notify_one();
+    }
+
+    /// When the first payment is due whose turn ended since this was asked last.
+    pub(super) fn take_due_again(&self) -> Option<Timestamp> {
+        lock(&self.due_again).take()
     }
 
     /// Resolves when nothing waits to be given back. For the end, when nothing new is claimed.
@@ -237,22 +252,31 @@ impl<S: Store> Drop for Lease<S> {
     fn drop(&mut self) {
         let leases = &self.leases;
         lock(&leases.held).remove(&self.key);
-        let (count, rest_ms) = match self.ending {
-            Ending::Finished => (Some(&leases.counts.finished), None),
+        let (count, back) = match self.ending {
+            Ending::Finished(_) => (Some(&leases.counts.finished), None),
             Ending::Lost => (None, None),
-            Ending::Panicked => (Some(&leases.counts.panicked), Some(PANIC_REST_MS)),
-            Ending::Abandoned => (Some(&leases.counts.abandoned), Some(0)),
-            Ending::Unstarted => (Some(&leases.counts.unstarted), Some(0)),
+            Ending::Panicked => {
+                let back = (PANIC_REST_MS, Tried::Yes);
+                (Some(&leases.counts.panicked), Some(back))
+            }
+            Ending::Abandoned => (Some(&leases.counts.abandoned), Some((0, Tried::Yes))),
+            Ending::Unstarted => (Some(&leases.counts.unstarted), Some((0, Tried::No))),
         };
         if let Some(count) = count {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(rest_ms) = rest_ms {
+        if let Some((rest_ms, tried)) = back {
             // Should its turn still run somewhere, it shall send nothing more.
             self.lost.store(true, Ordering::Release);
-            leases.give_back(self.key.clone(), rest_ms);
+            leases.give_back(self.key.clone(), rest_ms, tried);
         }
-        leases.turn_ended.notify_one();
+        let now = leases.clock.now();
+        match (self.ending, back) {
+            (Ending::Finished(Rests::ForGood) | Ending::Lost, _) => {}
+            (Ending::Finished(Rests::Until(due)), _) => leases.is_due_again(due),
+            (_, Some((rest_ms, _))) => leases.is_due_again(now + millis(rest_ms)),
+            (_, None) => leases.is_due_again(now),
+        }
     }
 }
 

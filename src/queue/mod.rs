@@ -29,6 +29,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::payment::Timestamp;
 use crate::store::{Claim, Store};
 use lease::Leases;
 
@@ -58,7 +59,7 @@ pub struct Settings {
 pub trait Handler: Send + Sync + 'static {
     /// One turn on the payment that was claimed. It ends when its outcome is in the store, or the
     /// claim is lost. It may be dropped at any await: the claim is then given back.
-    fn turn(&self, claim: Claim) -> impl Future<Output = ()> + Send;
+    fn turn(&self, claim: Claim) -> impl Future<Output = Rests> + Send;
 }
 
 impl<F, Turn> Handler for F
@@ -66,9 +67,22 @@ where
     F: Fn(Claim) -> Turn + Send + Sync + 'static,
     Turn: Future<Output = ()> + Send,
 {
-    fn turn(&self, claim: Claim) -> impl Future<Output = ()> + Send {
-        self(claim)
+    async fn turn(&self, claim: Claim) -> Rests {
+        self(claim).await;
+        Rests::Unknown
     }
+}
+
+/// When the payment needs its next turn, as far as this turn knows. It spares the queue a look at
+/// the due index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rests {
+    /// Perhaps at once.
+    Unknown,
+    /// At this time.
+    Until(Timestamp),
+    /// Never, or another worker will see to it.
+    ForGood,
 }
 
 /// Why the queue stopped.

@@ -73,7 +73,7 @@ async fn turn<S: Store, H: Handler>(
     let began = leases.clock.now();
     let ending = tokio::select! {
         biased;
-        () = handler.turn(claim) => Ending::Finished,
+        rests = handler.turn(claim) => Ending::Finished(rests),
         () = leases.deadline.cancelled() => Ending::Abandoned,
     };
     let duration_ms = (leases.clock.now() - began).num_milliseconds();

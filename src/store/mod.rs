@@ -71,6 +71,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         claim: &ClaimKey,
         due: Timestamp,
+        tried: Tried,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Makes a payment due now, because something may have happened to it at the gateway.
@@ -87,7 +88,8 @@ pub trait Store: Send + Sync + 'static {
     /// How many payments there are in each state, and how much is due.
     fn stats(&self) -> impl Future<Output = Result<Stats, StoreError>> + Send;
 
-    /// Resolves when there may be new work earlier than known. A hint: it can be lost.
+    /// Resolves when there may be new work earlier than was known when it was called. A hint: it
+    /// can be lost.
     fn woken(&self) -> impl Future<Output = ()> + Send;
 
     /// Whether money may move now: what the store lacks, if not.
@@ -103,6 +105,15 @@ pub enum Created {
     Existing(Box<Loaded>),
     /// It was there, from another request under the same key.
     Conflict,
+}
+
+/// Whether anything was tried on a claim that is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// A turn was begun: if that happens again and again, the payment breaks workers.
+    Yes,
+    /// Nothing: the claim does not count against the payment.
+    No,
 }
 
 /// What becomes of the claim after a save.
@@ -152,9 +163,14 @@ impl Cursor {
     }
 
     /// A cursor as it was answered before.
-    #[must_use]
-    pub fn from_text(text: &str) -> Self {
-        Self(text.to_owned())
+    pub fn from_text(text: &str) -> Result<Self, InvalidCursor> {
+        let made = text.split_once(':').filter(|(made, id)| {
+            made.len() >= 13
+                && made.bytes().all(|digit| digit.is_ascii_digit())
+                && PaymentId::looks_like_one(id)
+        });
+        made.map(|_| Self(text.to_owned()))
+            .ok_or_else(|| InvalidCursor(text.to_owned()))
     }
 
     /// The cursor as text.
@@ -163,6 +179,13 @@ impl Cursor {
         &self.0
     }
 }
+
+/// What is no cursor: a listing after it would be empty or begin anywhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no cursor; give the one that the page before ended with, or none for the first page"
+)]
+pub struct InvalidCursor(String);
 
 /// A page of a listing.
 #[derive(Debug, Clone, PartialEq)]

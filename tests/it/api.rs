@@ -2,16 +2,18 @@
 //! and no client can hold the listener up.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chip_sandbox::{Sandbox, TestCard};
 use chrono::TimeDelta;
+use holdfast::api::intake::{self, IntakeError, Submitted};
 use holdfast::api::{self, Api, Limits, WebhookCounts, WebhookTally};
 use holdfast::clock::Clock;
 use holdfast::payment::*;
 use holdfast::store::Store;
 use holdfast::store::memory::{MemoryStore, Trouble};
+use holdfast::worker::Policies;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -274,6 +276,119 @@ async fn a_forged_signature_is_refused_once_the_company_key_is_known() {
 }
 
 #[tokio::test]
+async fn a_company_key_that_is_slow_to_come_is_waited_for_no_longer_than_an_answer_takes() {
+    // It takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let limits = Limits {
+        request_timeout_ms: 3_000,
+        store_timeout_ms: 2_600,
+        ..LIMITS
+    };
+    let listener = Listener::with(limits, &url, &[]).await;
+    assert_eq!(listener.hook(&event("")).await, 503, "ask again later");
+    assert_eq!(listener.counts.tally().deferred, 1);
+}
+
+#[tokio::test]
+async fn an_address_that_was_registered_with_a_slash_at_its_end_is_served() {
+    let listener = Listener::start().await;
+    let body = event("");
+    let signature = Signer::shared().sign(&body);
+    for path in [
+        "/webhooks/chip/hotel/",
+        "/webhooks/chip/hotel",
+        "/callbacks/chip/hotel/",
+        "/callbacks/chip/hotel",
+    ] {
+        let status = listener.post(path, Some(&signature), &body).await;
+        assert_eq!(status, 200, "{path}");
+    }
+    assert_eq!(listener.counts.tally().unmatched, 4);
+}
+
+/// Keeps the lines that are logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn whoever_posts_rubbish_cannot_flood_the_log() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    // For this thread, on which the listener runs too.
+    let _log = tracing::subscriber::set_default(
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_writer(move || writer.clone())
+            .finish(),
+    );
+    let listener = Listener::start().await;
+    let flood = async || {
+        for _ in 0..20 {
+            let status = listener.post("/webhooks/chip/hotel", None, b"x").await;
+            assert_eq!(status, 401);
+        }
+    };
+    let told = || {
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        text.matches("webhooks are refused").count()
+    };
+    flood().await;
+    assert_eq!(told(), 1);
+    listener.clock.advance(TimeDelta::minutes(1));
+    flood().await;
+    assert_eq!(told(), 2);
+    assert_eq!(listener.counts.tally().unsigned, 40, "all are counted");
+}
+
+#[tokio::test]
+async fn a_request_whose_time_is_over_is_refused_and_its_repeat_is_answered() {
+    let clock = Clock::manual(start_time());
+    let store = MemoryStore::new(clock.clone(), 30_000);
+    let policies = Policies::from([(stage::account(), stage::policy(UnknownPolicy::Park))]);
+    let submit = async |key: &str, amount: u64| {
+        let charge = stage::charge_of("5a9e3c1c-0000-4000-8000-000000000001", amount);
+        let json = format!(
+            r#"{{"v":1,"account":"hotel","idempotency_key":"{key}",
+            "not_after":"2027-01-31T07:00:00Z",{charge}}}"#
+        );
+        let request = Request::from_json(json.as_bytes()).unwrap();
+        intake::submit(&store, &clock, &policies, request).await
+    };
+    let new = submit("in-time", 1500).await.unwrap();
+    assert!(matches!(new, Submitted::New(_)), "{new:?}");
+    clock.advance(TimeDelta::hours(1));
+
+    let late = submit("late", 1500).await.unwrap_err();
+    assert!(
+        matches!(&late, IntakeError::Invalid(error) if error.field == "not_after"),
+        "{late}"
+    );
+    let other = Request::from_json(
+        br#"{"v":1,"account":"hotel","idempotency_key":"late","type":"save_card",
+        "customer":{"email":"a@b.example"}}"#,
+    );
+    let id = other.unwrap().payment_id();
+    assert!(store.load(&id).await.unwrap().is_none(), "nothing is kept");
+
+    let repeat = submit("in-time", 1500).await.unwrap();
+    assert!(matches!(repeat, Submitted::Existing(_)), "{repeat:?}");
+    let changed = submit("in-time", 1600).await.unwrap_err();
+    assert!(matches!(changed, IntakeError::Conflict(_)), "{changed}");
+}
+
+#[tokio::test]
 async fn whatever_a_signed_body_is_about_it_does_not_hold_back_later_events() {
     let listener = Listener::start().await;
     let unknown = "pay_0123456789abcdef0123456789abcdef";
@@ -330,7 +445,11 @@ async fn readiness_tells_what_is_missing_and_life_does_not_depend_on_it() {
     assert_eq!(listener.get("/readyz").await, (200, json!({"ok": true})));
     listener.store.fall_short(Some("appendfsync is everysec"));
     let (status, body) = listener.get("/readyz").await;
-    assert_eq!((status, &body["ok"]), (503, &json!(false)));
+    assert_eq!(
+        (status, &body["ok"]),
+        (200, &json!(true)),
+        "webhooks are taken"
+    );
     assert!(
         body["reason"]
             .as_str()

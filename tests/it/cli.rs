@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use clap::{CommandFactory, Parser};
-use holdfast::api::intake;
+use holdfast::api::{self, Api, intake};
 use holdfast::cli::{Around, Cli, Desk, Failure, run};
 use holdfast::clock::Clock;
 use holdfast::config::Config;
+use holdfast::gateway::{Account, ChipGateway};
 use holdfast::payment::*;
 use holdfast::store::memory::{MemoryStore, Trouble};
 use holdfast::store::{Store, Then};
 use holdfast::worker::Policies;
+use holdfast_rig::{Redis, RedisOptions};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 const TOKEN: &str = "5a9e3c1c-0000-4000-8000-00000000cafe";
 const PURCHASE: &str = "5a9e3c1c-0000-4000-8000-00000000beef";
@@ -109,6 +112,7 @@ impl Shop {
         let mut around = Around {
             env: &self.env,
             input: &mut self.input.as_bytes(),
+            warnings: &mut std::io::sink(),
         };
         let mut out = Vec::new();
         let failure = desk.serve(cli.verb, &mut around, &mut out).await.err();
@@ -148,6 +152,16 @@ impl Shop {
         asked["payment"].as_str().unwrap().to_owned()
     }
 
+    /// A worker's turn that comes to this conclusion.
+    async fn settle(&self, event: impl FnOnce(&Payment) -> Event) {
+        let mut claim = self.store.claim(1).await.unwrap().claims.remove(0);
+        let policy = &self.policies[&claim.payment.request().account];
+        let event = event(&claim.payment);
+        claim.payment.settled(event, self.clock.now(), policy);
+        let due = claim.payment.due(self.clock.now(), policy);
+        self.store.save(&mut claim, Then::Rest(due)).await.unwrap();
+    }
+
     /// A worker's turn in which the gateway shows this.
     async fn turn(&self, shown: &[Standing]) {
         let mut claim = self.store.claim(1).await.unwrap().claims.remove(0);
@@ -181,7 +195,7 @@ fn sighting(payment: &Payment, standing: Standing) -> Sighting {
         test: true,
         reference: payment.id().to_string(),
         taken: None,
-        card_saved: standing == Standing::CardSaved,
+        card: (standing == Standing::CardSaved).then(|| CardToken::new(PURCHASE).unwrap()),
         tries: Vec::new(),
         held_since: Some(start()),
         due: Some(start() + TimeDelta::hours(1)),
@@ -329,10 +343,15 @@ async fn every_kind_of_request_can_be_typed() {
 async fn wrong_input_is_refused_with_the_reason_and_the_fix() {
     let shop = Shop::open();
     let amount = |text| ["--amount", text, "--currency", "MYR"];
-    for wrong in ["0", "-5", "15.00", "RM15"] {
+    for (wrong, got) in [
+        ("0", "got 0"),
+        ("-5", "got -5"),
+        ("15.00", "got 15.0"),
+        ("RM15", "got RM15"),
+    ] {
         shop.charges(&amount(wrong))
             .await
-            .failed(2, &["amount", "minor units", wrong]);
+            .failed(2, &["amount", "minor units", got]);
     }
     for wrong in ["RM", "myr", "RINGGIT"] {
         let line = ["--amount", "1500", "--currency", wrong];
@@ -395,9 +414,15 @@ async fn what_is_missing_is_named() {
         .await
         .failed(2, &["cannot be used with"]);
     shop.types(&["capture"]).await.failed(2, &["<ID>"]);
-    shop.types(&["capture", "pay_nobody"])
+    for verb in ["capture", "show"] {
+        shop.types(&[verb, "pay_nobody"])
+            .await
+            .failed(2, &["\"pay_nobody\" is no payment's id", "32 hexadecimal"]);
+    }
+    let nobody = "pay_00000000000000000000000000000000";
+    shop.types(&["show", nobody])
         .await
-        .failed(2, &["pay_nobody"]);
+        .failed(2, &["there is no payment", nobody]);
     shop.types(&["reschedule", "pay_nobody"])
         .await
         .failed(2, &["--capture-at"]);
@@ -432,7 +457,7 @@ async fn a_capture_is_taken_once_and_what_comes_later_is_told_so() {
         .failed(2, &["idempotency_key", "new key"]);
     shop.types(&["cancel", id])
         .await
-        .failed(3, &["not applicable"]);
+        .failed(3, &["is held", "use release"]);
     shop.types(&["capture", id, "--amount", "1501"])
         .await
         .failed(2, &["amount", "above the hold"]);
@@ -560,10 +585,7 @@ async fn what_lets_its_reader_pay_or_charge_is_masked_unless_revealed() {
         );
     }
     let told = shop.types(&["show", id, "--reveal"]).await.fine();
-    assert!(
-        told.contains(PURCHASE) && told.contains("canary-link"),
-        "{told}"
-    );
+    assert!(told.contains(PURCHASE), "{told}");
     assert!(!told.contains("canary@"), "{told}");
     let email = ["--email", "canary@b.example"];
     shop.asks("save-card", "s", &email).await.fine();
@@ -605,6 +627,99 @@ async fn waiting_ends_with_the_link_or_with_the_time() {
 }
 
 #[tokio::test]
+async fn a_link_is_handed_out_only_to_a_payer_who_may_pay() {
+    let shop = Shop::open();
+    // On a saved card: the purchase that the charge is made on has a link, too.
+    let charge = [&MONEY[..], &["--email", "a@b.example", "--token", TOKEN]].concat();
+    let asked = shop.asks("charge", "c", &charge).await.fine();
+    let id = asked.split(' ').next().unwrap();
+    shop.turn(&[Standing::Payable]).await;
+    let again = shop.asks("charge", "c", &charge).await.fine();
+    let shown = shop.types(&["show", id, "--reveal"]).await.fine();
+    for told in [again, shown] {
+        assert!(!told.contains("canary-link"), "{told}");
+    }
+
+    let shop = Shop::open();
+    let held = [&MONEY[..], &["--email", "a@b.example", "--checkout"]].concat();
+    let asked = shop.asks("authorize", "h", &held).await.fine();
+    let id = asked.split(' ').next().unwrap();
+    shop.turn(&[Standing::Payable]).await;
+    let again = shop.asks("authorize", "h", &held).await.fine();
+    assert!(
+        again.contains("checkout_url https://canary-link"),
+        "{again}"
+    );
+    let shown = shop.types(&["show", id]).await.fine();
+    assert!(shown.contains("checkout   ***"), "{shown}");
+    let shown = shop.types(&["show", id, "--reveal"]).await.fine();
+    assert!(shown.contains("checkout   https://canary-link"), "{shown}");
+    shop.clock.advance(TimeDelta::minutes(1));
+    shop.turn(&[Standing::Held]).await;
+    let again = shop.asks("authorize", "h", &held).await.fine();
+    let shown = shop.types(&["show", id, "--reveal", "--json"]).await.fine();
+    for told in [again, shown] {
+        assert!(!told.contains("canary-link"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_a_payment_that_fails_or_parks_tells_why_and_has_exit_codes_of_its_own() {
+    let shop = Shop::open();
+    let charge = [&MONEY[..], &["--email", "a@b.example", "--token", TOKEN]].concat();
+    let waits = [&charge[..], &["--wait", "1s"]].concat();
+
+    let asked = shop.asks("charge", "p", &charge).await.fine();
+    let parked = asked.split(' ').next().unwrap();
+    shop.settle(|_| Event::Stuck(ParkReason::Poison)).await;
+    let done = shop.asks("charge", "p", &waits).await;
+    assert!(done.out.contains("parked: poison"), "{}", done.out);
+    done.failed(6, &[parked, "is parked: poison", "a person must look"]);
+    let listed = shop.types(&["list", "--state", "parked"]).await.fine();
+    assert!(listed.contains("  poison"), "{listed}");
+
+    shop.asks("charge", "f", &charge).await.fine();
+    let code = "lost_card".to_owned();
+    shop.settle(|payment| {
+        let seal = Seal::nothing_created(payment).unwrap();
+        Event::Sealed(seal, FailReason::Declined { code })
+    })
+    .await;
+    let done = shop.asks("charge", "f", &waits).await;
+    assert!(
+        done.out.contains("failed: declined lost_card"),
+        "{}",
+        done.out
+    );
+    done.failed(5, &["is failed: declined lost_card", "no money moved"]);
+    let listed = shop.types(&["list", "--state", "failed"]).await.fine();
+    assert!(listed.contains("  declined lost_card"), "{listed}");
+    // Without waiting nothing is said about the outcome but what it is.
+    let told = shop.asks("charge", "f", &charge).await.fine();
+    assert!(told.contains("failed: declined lost_card"), "{told}");
+
+    let help = Cli::command().render_help().to_string();
+    for code in ["5 enqueue --wait", "6 enqueue --wait"] {
+        assert!(help.contains(code), "{help}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_none_is_refused() {
+    let shop = Shop::open();
+    for wrong in [
+        "garbage",
+        "",
+        "1801375200000:",
+        "x:pay_00000000000000000000000000000000",
+    ] {
+        shop.types(&["list", "--state", "new", "--after", wrong])
+            .await
+            .failed(2, &["--after", "is no cursor"]);
+    }
+}
+
+#[tokio::test]
 async fn a_list_goes_on_where_it_ended() {
     let shop = Shop::open();
     for key in ["1", "2", "3"] {
@@ -635,17 +750,24 @@ async fn a_list_goes_on_where_it_ended() {
 
 /// A command line as the process gets it.
 async fn process(line: &[&str], env: &[(String, String)]) -> Done {
+    process_that_warns(line, env).await.0
+}
+
+/// The same, and what it warned of.
+async fn process_that_warns(line: &[&str], env: &[(String, String)]) -> (Done, String) {
     let cli = Cli::try_parse_from(["holdfast"].iter().chain(line)).unwrap();
-    let mut out = Vec::new();
+    let (mut out, mut warnings) = (Vec::new(), Vec::new());
     let around = Around {
         env,
         input: &mut std::io::empty(),
+        warnings: &mut warnings,
     };
     let failure = run(cli, around, &mut out).await.err();
-    Done {
+    let done = Done {
         out: String::from_utf8(out).unwrap(),
         failure,
-    }
+    };
+    (done, String::from_utf8(warnings).unwrap())
 }
 
 #[tokio::test]
@@ -709,6 +831,43 @@ async fn a_redis_that_nobody_answers_at_ends_with_its_own_exit_code() {
 }
 
 #[tokio::test]
+async fn a_redis_that_may_forget_can_be_looked_into_with_a_warning_but_takes_nothing() {
+    let options = RedisOptions {
+        append_fsync: "everysec",
+        ..RedisOptions::default()
+    };
+    let redis = Redis::start(options).await.unwrap();
+    let mut env = Shop::open().env;
+    env.push(("HOLDFAST__REDIS__URL".into(), redis.url()));
+    let nobody = "pay_00000000000000000000000000000000";
+    for line in [&["stats"][..], &["list", "--state", "parked"]] {
+        let (done, warned) = process_that_warns(line, &env).await;
+        done.fine();
+        assert!(warned.starts_with("warning: "), "{line:?}: {warned}");
+        assert!(warned.contains("appendfsync is \"everysec\""), "{warned}");
+    }
+    let (done, warned) = process_that_warns(&["show", nobody, "--json"], &env).await;
+    done.failed(2, &["there is no payment"]);
+    let warned: Value = serde_json::from_str(&warned).unwrap();
+    assert_eq!(warned["warning"]["kind"], "durability");
+    let mut charge = vec![
+        "enqueue",
+        "charge",
+        "--account",
+        "hotel",
+        "--email",
+        "a@b.example",
+    ];
+    charge.extend(["--idempotency-key", "k", "--token", TOKEN]);
+    charge.extend(MONEY);
+    for line in [&charge[..], &["release", nobody]] {
+        process(line, &env).await.failed(4, &["appendfsync"]);
+    }
+    let stats = process(&["stats", "--json"], &env).await.json();
+    assert_eq!(stats["unfinished"], 0);
+}
+
+#[tokio::test]
 async fn a_worker_without_an_account_does_not_start() {
     let env = [("HOLDFAST__LOG__FILTER".to_owned(), "off".to_owned())];
     process(&["worker"], &env)
@@ -724,11 +883,53 @@ async fn health_asks_the_worker_of_this_machine() {
         .unwrap()
         .port();
     let listen = |text: String| [("HOLDFAST__HTTP__LISTEN".to_owned(), text)];
-    let nobody = process(&["health"], &listen(format!("0.0.0.0:{port}"))).await;
-    nobody.failed(1, &["nobody answers", "127.0.0.1"]);
+    for line in [&["health"][..], &["health", "--live"]] {
+        let nobody = process(line, &listen(format!("0.0.0.0:{port}"))).await;
+        nobody.failed(1, &["nobody answers", "127.0.0.1"]);
+    }
     process(&["health"], &listen(String::new()))
         .await
         .failed(2, &["http.listen"]);
+}
+
+/// A worker's listener as it answers without Redis: alive, and not ready.
+async fn a_worker_that_waits_for_redis() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let store = Arc::new(MemoryStore::new(Clock::manual(start()), 30_000));
+    store.disturb(|_| Some(Trouble::Unreached));
+    let config = Config::load(None, Shop::open().env).unwrap();
+    let limits = config.http.limits;
+    let accounts = config
+        .gateway_accounts()
+        .into_iter()
+        .map(|(name, account)| (name, Account::new(account).unwrap()))
+        .collect();
+    let gateway =
+        ChipGateway::new(accounts, config.gateway_settings(), Clock::manual(start())).unwrap();
+    let router = api::router(Api::new(store, Arc::new(gateway), limits));
+    tokio::spawn(api::serve(
+        listener,
+        router,
+        limits,
+        CancellationToken::new(),
+    ));
+    address
+}
+
+#[tokio::test]
+async fn a_worker_that_waits_for_redis_is_not_ready_but_alive() {
+    let env = [(
+        "HOLDFAST__HTTP__LISTEN".to_owned(),
+        a_worker_that_waits_for_redis().await,
+    )];
+    process(&["health"], &env)
+        .await
+        .failed(3, &["not ready", "Redis cannot be reached"]);
+    let told = process(&["health", "--live"], &env).await.fine();
+    assert_eq!(told, "alive\n");
+    let told = process(&["health", "--live", "--json"], &env).await.json();
+    assert_eq!(told["ok"], true);
 }
 
 #[test]
@@ -742,4 +943,26 @@ fn errors_are_json_where_results_are() {
         (&told["error"]["kind"], &told["error"]["message"]),
         (&"refused".into(), &"too late".into())
     );
+}
+
+#[tokio::test]
+async fn a_call_whose_outcome_is_not_known_is_shown_as_that() {
+    let shop = Shop::open();
+    let asked = shop
+        .charges(&["--amount", "1500", "--currency", "MYR", "--json"])
+        .await
+        .json();
+    let id = asked["payment"].as_str().unwrap();
+    // Created, then charged with an answer that leaves it open, then looked up.
+    shop.turn(&[Standing::Payable, Standing::Pending, Standing::Payable])
+        .await;
+    let told = shop.types(&["show", id]).await.fine();
+    for part in [
+        "in doubt",
+        "what charge of",
+        "is not believed before",
+        "looked up once, last seen payable",
+    ] {
+        assert!(told.contains(part), "{part} is missing:\n{told}");
+    }
 }

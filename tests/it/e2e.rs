@@ -7,7 +7,9 @@
 )]
 
 mod crowd;
+mod demo;
 mod oracle;
+mod proxies;
 mod random_kills;
 mod redis_trouble;
 mod refusals;

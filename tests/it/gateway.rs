@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, RwLock};
 
 use crate::stage::{self, account, policy, start_time};
 
@@ -466,13 +467,24 @@ async fn every_call_is_logged_once_and_nothing_secret_with_it() {
     let count = |text: &str| logged.matches(text).count();
     assert_eq!(
         (
-            count("operation=\"create\""),
-            count("operation=\"release\"")
+            count("step=\"create\""),
+            count("step=\"create\" attempt"),
+            count("step=\"release\" attempt=1 "),
         ),
-        (3, 3),
+        (3, 0, 3),
         "{logged}"
     );
-    assert_eq!(count("operation=\"look_up\""), 3, "{logged}");
+    assert_eq!(count("step=\"look_up\""), 3, "{logged}");
+    let look_ups = |level: &str, class: &str| {
+        let of = |line: &&str| {
+            line.contains(&format!(" {level} "))
+                && line.contains("step=\"look_up\"")
+                && line.contains(&format!("class=\"{class}\""))
+        };
+        logged.lines().filter(of).count()
+    };
+    let levels = (look_ups("DEBUG", "shown"), look_ups("INFO", "failed"));
+    assert_eq!(levels, (1, 2), "{logged}");
     assert_eq!(
         count(&format!("payment.id=\"{}\"", adopted().id())),
         3,
@@ -501,6 +513,9 @@ struct Sent {
 struct Stub {
     sent: Arc<Mutex<Vec<Sent>>>,
     answer: Arc<Mutex<(StatusCode, String)>>,
+    arrived: Arc<Notify>,
+    /// No answer goes out while this is held for writing.
+    gate: Arc<RwLock<()>>,
     base_url: String,
 }
 
@@ -510,6 +525,8 @@ impl Stub {
         let stub = Self {
             sent: Arc::default(),
             answer: Arc::new(Mutex::new((StatusCode::OK, shown("released")))),
+            arrived: Arc::default(),
+            gate: Arc::default(),
             // Without the slash at the end, as a person may write it.
             base_url: format!("http://{}/api/v1", listener.local_addr().unwrap()),
         };
@@ -540,6 +557,8 @@ async fn record(
         headers,
         body,
     });
+    stub.arrived.notify_one();
+    let _open = stub.gate.read().await;
     stub.answer.lock().unwrap().clone()
 }
 
@@ -609,11 +628,31 @@ async fn each_call_goes_to_its_address_with_exactly_what_the_permit_says() {
             call.uri.to_string(),
             format!("/api/v1/purchases/{PURCHASE}/{verb}/")
         );
-        assert_eq!(call.headers["authorization"], format!("Bearer {SECRET}"));
         assert_eq!(call.headers["idempotency-key"], key);
         let received = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
         assert_eq!(received, body, "{verb}");
+        has_the_headers_of_a_write(call, verb);
     }
+}
+
+/// What every POST carries, with a body or without.
+fn has_the_headers_of_a_write(call: &Sent, verb: &str) {
+    let header = |name: &str| {
+        call.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+    };
+    let length = call.body.len().to_string();
+    let json = (!call.body.is_empty()).then(|| "application/json".to_owned());
+    assert_eq!(
+        header("authorization"),
+        Some(format!("Bearer {SECRET}")),
+        "{verb}"
+    );
+    assert_eq!(header("accept").as_deref(), Some("application/json"));
+    assert_eq!(header("content-length"), Some(length), "{verb}");
+    assert_eq!(header("content-type"), json, "{verb}");
+    assert_eq!(header("transfer-encoding"), None, "{verb}");
 }
 
 #[tokio::test]
@@ -626,6 +665,8 @@ async fn a_create_carries_the_payment_as_its_reference() {
     assert!(matches!(answer, Answer::Shown(seen) if seen.purchase == purchase_id()));
     let sent = stub.sent();
     assert_eq!(sent[0].uri.to_string(), "/api/v1/purchases/");
+    has_the_headers_of_a_write(&sent[0], "create");
+    assert_eq!(sent[0].headers.get("idempotency-key"), None);
     let body: Value = serde_json::from_slice(&sent[0].body).unwrap();
     assert_eq!(body["reference"], payment.id().as_str());
     assert_eq!(body["skip_capture"], true);
@@ -701,6 +742,47 @@ async fn the_company_key_is_asked_for_once_and_again_only_when_a_signature_does_
     assert_eq!(check(&new.sign(body)).await, SignatureCheck::Good);
     assert_eq!(check(&old.sign(body)).await, SignatureCheck::Bad);
     assert_eq!(stub.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_slow_company_key_does_not_hold_up_callbacks_that_fit_the_known_one() {
+    let bound = Duration::from_secs(5);
+    let (old, new) = (Signer::shared(), Signer::from_seed(2));
+    let body = b"{}".as_slice();
+    let stub = Stub::start().await;
+    stub.answers(StatusCode::OK, json!(old.public_pem).to_string());
+    let setup = Setup {
+        deadline_ms: 30_000,
+        ..Setup::at(&stub.base_url)
+    };
+    let clock = setup.clock.clone();
+    let gateway = setup.gateway();
+    let check = |signer: &Signer| {
+        let (gateway, signature) = (gateway.clone(), signer.sign(body));
+        async move { gateway.check_signature(&account(), body, &signature).await }
+    };
+    assert_eq!(check(old).await, SignatureCheck::Good);
+    stub.arrived.notified().await;
+    stub.sent();
+
+    stub.answers(StatusCode::OK, json!(new.public_pem).to_string());
+    clock.advance(TimeDelta::minutes(1));
+    let stalled = stub.gate.write().await;
+    let asking = tokio::spawn(check(&new));
+    let arrived = tokio::time::timeout(bound, stub.arrived.notified()).await;
+    arrived.expect("the key was asked for");
+    let known = tokio::time::timeout(bound, check(old)).await;
+    assert_eq!(known.expect("not held up"), SignatureCheck::Good);
+
+    // Whoever asked is given up, as a request is whose time is over; the answer counts all the same.
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    let mut joined = std::pin::pin!(check(&new));
+    assert!(futures_util::poll!(joined.as_mut()).is_pending());
+    drop(stalled);
+    let joined = tokio::time::timeout(bound, joined).await;
+    assert_eq!(joined.expect("answered"), SignatureCheck::Good);
+    assert_eq!(stub.sent().len(), 1, "asked for once");
 }
 
 #[tokio::test]
@@ -867,9 +949,32 @@ async fn a_card_is_saved_without_money() {
         .pay(id.as_str().parse().unwrap(), TestCard::Plain, false);
     let seen = play.seen(&payment).await;
     assert_eq!(
-        (seen.standing, seen.total, seen.card_saved),
-        (Standing::CardSaved, 0, true)
+        (seen.standing, seen.total, seen.card),
+        (Standing::CardSaved, 0, Some(id.as_card_token()))
     );
+}
+
+#[test]
+fn a_card_that_was_saved_before_is_reported_by_its_own_token() {
+    let mut payment = payment(r#""type":"save_card","customer":{"email":"p@t.example"}"#);
+    let policy = policy(UnknownPolicy::Park);
+    let seen = |status: &str| {
+        let body = json!({
+            "id": PURCHASE, "type": "purchase", "status": status, "is_test": true,
+            "brand_id": chip_sandbox::DEFAULT_BRAND_ID.to_string(),
+            "reference": payment.id().as_str(), "payment": null,
+            "purchase": {"total": 0, "currency": "MYR"},
+            // The payer picked a card that was kept: this purchase is no token of its own.
+            "is_recurring_token": false, "recurring_token": TOKEN,
+        });
+        Box::new(read_sighting(body.to_string().as_bytes()).unwrap())
+    };
+    let (link, done) = (seen("created"), seen("preauthorized"));
+    let number = payment.open(Step::Create, start_time(), &policy).unwrap();
+    payment.answered(number, &Answer::Shown(link), start_time(), &policy);
+    payment.looked_up(&LookUp::Shown(done), start_time(), &policy);
+    let token = CardToken::new(TOKEN).unwrap();
+    assert_eq!(payment.state(), &holdfast::payment::State::Saved(token));
 }
 
 #[tokio::test]
@@ -1037,7 +1142,7 @@ async fn the_gateways_own_error_bodies_are_classified() {
         (
             "error-400-capture-amount-too-large.json",
             400,
-            refused("max_value", false),
+            refused("amount.max_value", false),
         ),
         (
             "error-400-capture-wrong-status.json",

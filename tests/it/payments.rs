@@ -1,5 +1,9 @@
 //! Whole payments against the sandbox: its ledger is the judge.
 
+mod deliveries;
+mod open_questions;
+mod stale;
+
 use chip_sandbox::{Effect, MovementKind, Operation, Rule};
 use chrono::TimeDelta;
 use holdfast::clock::Clock;

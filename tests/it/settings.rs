@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use holdfast::config::{Config, DEFAULTS, Origin, Problems};
+use holdfast::config::{Config, DEFAULTS, Origin, Problems, unknown_account};
 use holdfast::payment::*;
 use holdfast::telemetry;
 use serde_json::Value;
@@ -228,6 +228,132 @@ fn a_secret_in_the_configuration_file_is_refused_with_the_variable_to_set() {
 }
 
 #[test]
+fn a_secret_in_the_file_is_refused_whatever_the_environment_says() {
+    let file = format!(
+        "[accounts.hotel]\nmode = \"test\"\nbrand_id = \"{BRAND}\"\nsecret_key = \"canary-1\"\n\
+         success_callback = \"https://canary-2.example/\"\n\
+         [redis]\nurl = \"redis://:canary-3@localhost/\"\n"
+    );
+    let given = Given::file(&file)
+        .env("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY", KEY)
+        .env("HOLDFAST__REDIS__URL", "redis://127.0.0.1:6379/0")
+        .env(
+            "HOLDFAST__ACCOUNTS__HOTEL__SUCCESS_CALLBACK",
+            "https://shop.example/",
+        );
+    for (setting, file) in [
+        ("accounts.hotel.secret_key", "secret_key_file"),
+        ("accounts.hotel.success_callback", "success_callback_file"),
+        ("redis.url", "url_file"),
+    ] {
+        given.refused(setting, &["***", "remove it there", file]);
+    }
+    let told = given.load().unwrap_err().to_string();
+    assert!(!told.contains("canary"), "{told}");
+}
+
+#[test]
+fn what_stands_in_the_wrong_place_is_never_quoted() {
+    let file = "[accounts.hotel]\nsecretkey = \"canary-1\"\n\
+                [accounts]\nshop = \"canary-2\"\n[redis]\npassword = \"canary-3\"\n";
+    // TOML wants the table first.
+    let (hotel, rest) = file.split_once("[accounts]\n").unwrap();
+    let given = Given::file(&format!("accounts.{rest}{hotel}"));
+    let redis = Given::file("[redis]\nurl = \"user:canary-4@localhost:6379\"\n");
+    let mixed_up = Given::account()
+        .env("HOLDFAST__ACCOUNTS__HOTEL__BRAND_ID", "canary-5")
+        .env(
+            "HOLDFAST__ACCOUNTS__HOTEL__BASE_URL",
+            "https://user:canary-6@gate.example/",
+        );
+    for (given, settings) in [
+        (
+            given,
+            &[
+                "accounts.hotel.secretkey",
+                "accounts.shop",
+                "redis.password",
+            ][..],
+        ),
+        (redis, &["redis.url"]),
+        (
+            mixed_up,
+            &["accounts.hotel.brand_id", "accounts.hotel.base_url"],
+        ),
+    ] {
+        let told = given.load().unwrap_err().to_string();
+        assert!(!told.contains("canary"), "{told}");
+        for setting in settings {
+            given.refused(setting, &["***"]);
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_a_secret_can_come_from_a_file_of_its_own() {
+    let given = Given::account();
+    let redis = given.path("redis", "redis://:canary-password@localhost:6379/0\n");
+    let callback = given.path("callback", "https://canary-callback.example/cb\n");
+    let given = given
+        .env("HOLDFAST__REDIS__URL_FILE", redis.to_str().unwrap())
+        .env(
+            "HOLDFAST__ACCOUNTS__HOTEL__SUCCESS_CALLBACK_FILE",
+            callback.to_str().unwrap(),
+        );
+    let config = given.loaded();
+    assert_eq!(
+        config.store_settings().url,
+        "redis://:canary-password@localhost:6379/0"
+    );
+    let account = &config.accounts[&hotel()];
+    assert_eq!(
+        account.success_callback.as_ref().unwrap().reveal(),
+        "https://canary-callback.example/cb"
+    );
+    let url = config.settings.iter().find(|s| s.name == "redis.url");
+    let url = url.unwrap();
+    assert_eq!(
+        (&url.value, url.origin),
+        (&"***".into(), Origin::Environment)
+    );
+    assert!(!format!("{config:?}").contains("canary-"));
+
+    let twice = given.env("HOLDFAST__REDIS__URL", "redis://localhost/").env(
+        "HOLDFAST__ACCOUNTS__HOTEL__SUCCESS_CALLBACK",
+        "https://shop.example/",
+    );
+    twice.refused("redis.url", &["given twice"]);
+    twice.refused("accounts.hotel.success_callback", &["given twice"]);
+}
+
+#[test]
+fn a_secret_where_the_name_of_its_file_belongs_is_not_quoted() {
+    let mut given = Given::account()
+        .env("HOLDFAST__REDIS__URL_FILE", "redis://:canary@localhost/")
+        .env("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY_FILE", "canary-key");
+    given
+        .env
+        .retain(|(name, _)| !name.ends_with("__SECRET_KEY"));
+    for setting in ["redis.url_file", "accounts.hotel.secret_key_file"] {
+        given.refused(setting, &["***", "whole path"]);
+    }
+    assert!(!given.load().unwrap_err().to_string().contains("canary"));
+}
+
+#[test]
+fn a_live_account_is_told_of_payments_over_https_only() {
+    let callback = |mode: &str, url: &str| {
+        Given::account()
+            .env("HOLDFAST__ACCOUNTS__HOTEL__MODE", mode)
+            .env("HOLDFAST__ACCOUNTS__HOTEL__SUCCESS_CALLBACK", url)
+    };
+    callback("live", "http://shop.example/cb")
+        .refused("accounts.hotel.success_callback", &["https", "***"]);
+    callback("live", "https://shop.example/cb").loaded();
+    callback("test", "http://shop.example/cb").loaded();
+}
+
+#[test]
 fn secrets_are_never_shown() {
     let config = Given::account()
         .env(
@@ -281,7 +407,7 @@ fn all_problems_are_reported_together() {
     given.refused("policy.unknown", &["hope", "park", "resend_same"]);
     given.refused("worker.concurrency", &["many", "32"]);
     given.refused("http.listen", &["127.0.0.1:8080"]);
-    given.refused("worker.lease", &["is no setting", "config show"]);
+    given.refused("worker.lease", &["is no setting", "config defaults"]);
 }
 
 #[test]
@@ -314,8 +440,8 @@ fn a_quiet_period_that_a_call_can_outlive_is_refused() {
             .env("HOLDFAST__POLICY__QUIET_MS", ms)
             .env("HOLDFAST__GATEWAY__DEADLINES__CAPTURE_MS", "70000")
     };
-    quiet("100000").refused("policy.quiet_ms", &["100000", "70000", "30000"]);
-    quiet("100001").loaded();
+    quiet("140000").refused("policy.quiet_ms", &["140000", "70000", "30000"]);
+    quiet("140001").loaded();
 }
 
 #[test]
@@ -370,11 +496,12 @@ const OUT_OF_RANGE: &[(&str, &str, &str, &str)] = &[
     ),
     ("REDIS__URL", "rediss://localhost/", "redis.url", "TLS"),
     ("REDIS__PREFIX", "a:b", "redis.prefix", "letters and digits"),
+    ("REDIS__DURABILITY", "maybe", "redis.durability", "solo"),
     (
         "REDIS__DURABILITY",
-        "maybe",
-        "redis.durability",
         "replicated",
+        "redis.durability",
+        "is not built yet; use solo",
     ),
     (
         "REDIS__RESPONSE_TIMEOUT_MS",
@@ -547,9 +674,8 @@ fn what_an_account_says_stands_above_the_policy() {
 #[test]
 fn an_unknown_account_is_refused_with_those_there_are() {
     let config = Given::account().loaded();
-    let told = config
-        .account(&AccountName::new("motel").unwrap())
-        .unwrap_err();
+    let motel = AccountName::new("motel").unwrap();
+    let told = unknown_account(&motel, config.accounts.keys());
     assert!(told.contains("motel") && told.contains("hotel"), "{told}");
 }
 
@@ -603,7 +729,7 @@ fn planted() -> (Payment, String) {
         test: true,
         reference: payment.id().to_string(),
         taken: None,
-        card_saved: true,
+        card: Some(CardToken::new("canary-saved").unwrap()),
         tries: Vec::new(),
         held_since: None,
         due: None,

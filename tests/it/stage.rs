@@ -28,6 +28,16 @@ pub(crate) struct Stage<S: Store> {
     pub(crate) worker: Worker<S, ChipGateway>,
 }
 
+/// A sandbox whose clock only the test moves.
+pub(crate) fn sandbox_config() -> chip_sandbox::Config {
+    chip_sandbox::Config {
+        time: Time::Manual(start_time()),
+        seed: Some(7),
+        silence_cap: Duration::from_secs(2),
+        ..chip_sandbox::Config::default()
+    }
+}
+
 pub(crate) fn account() -> AccountName {
     AccountName::new("hotel").unwrap()
 }
@@ -85,7 +95,11 @@ pub(crate) fn policy(unknown: UnknownPolicy) -> Policy {
 }
 
 pub(crate) fn gateway(base_url: &str, clock: &Clock) -> ChipGateway {
-    let config = AccountConfig {
+    gateway_of(account_at(base_url), clock)
+}
+
+pub(crate) fn account_at(base_url: &str) -> AccountConfig {
+    AccountConfig {
         secret_key: Private::new(KEY.to_owned()),
         brand_id: chip_sandbox::DEFAULT_BRAND_ID.to_string(),
         base_url: base_url.to_owned(),
@@ -93,7 +107,10 @@ pub(crate) fn gateway(base_url: &str, clock: &Clock) -> ChipGateway {
         success_callback: None,
         card_whitelist: None,
         webhook_keys: Vec::new(),
-    };
+    }
+}
+
+pub(crate) fn gateway_of(config: AccountConfig, clock: &Clock) -> ChipGateway {
     let accounts = Accounts::from_iter([(account(), Account::new(config).unwrap())]);
     let settings = Settings {
         deadlines: Deadlines {
@@ -115,13 +132,7 @@ pub(crate) fn gateway(base_url: &str, clock: &Clock) -> ChipGateway {
 
 impl<S: Store> Stage<S> {
     pub(crate) async fn over(store: S, clock: Clock, unknown: UnknownPolicy) -> Self {
-        let config = chip_sandbox::Config {
-            time: Time::Manual(start_time()),
-            seed: Some(7),
-            silence_cap: Duration::from_secs(2),
-            ..chip_sandbox::Config::default()
-        };
-        let sandbox = Sandbox::start(config).await.unwrap();
+        let sandbox = Sandbox::start(sandbox_config()).await.unwrap();
         let store = Arc::new(store);
         let policies = Policies::from([(account(), policy(unknown))]);
         let gateway = Arc::new(gateway(&sandbox.base_url(), &clock));

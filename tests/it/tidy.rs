@@ -46,6 +46,16 @@ fn sources(folders: &[&str]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The whole text of all Rust files below these folders.
+fn sources_with_tests(folders: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in folders {
+        files(&root().join(folder), "rs", &mut found);
+    }
+    let text = |path| fs::read_to_string(path).unwrap();
+    found.into_iter().map(text).collect()
+}
+
 /// The lines of code, without comments.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
@@ -75,14 +85,18 @@ fn every_part_of_src_stands_in_the_code_map() {
 
 #[test]
 fn files_stay_small() {
-    let long: Vec<_> = sources(&["src", "sandbox/src", "tests"])
-        .into_iter()
+    let all = sources(&["src", "sandbox/src", "tests"]);
+    let only_tests: Vec<String> = all
+        .iter()
+        .flat_map(|(_, text)| text.split("#[cfg(test)]\nmod ").skip(1))
+        .filter_map(|rest| Some(format!("/{}.rs", rest.split_once(';')?.0)))
+        .collect();
+    let long: Vec<_> = all
+        .iter()
         .map(|(path, text)| (text.lines().count(), path))
         .filter(|(lines, path)| {
-            let tests = path.starts_with("tests/it")
-                || ["flows", "properties", "hard_cases"]
-                    .iter()
-                    .any(|name| path.contains(name));
+            let tests =
+                path.starts_with("tests/it") || only_tests.iter().any(|name| path.ends_with(name));
             *lines > LONGEST_FILE && !tests
         })
         .collect();
@@ -109,11 +123,8 @@ fn each_library_is_named_in_one_place_only() {
     ];
     for (name, homes) in borders {
         for (path, text) in sources(&["src"]) {
-            let named = code(&text).any(|line| {
-                line.contains(name)
-                    && !line.contains("store::redis::")
-                    && !line.contains("redis::{")
-            });
+            // Our own module has the name of its library.
+            let named = code(&text).any(|line| line.replace("store::redis::", "").contains(name));
             let at_home = homes.iter().any(|home| path.starts_with(home));
             assert!(!named || at_home, "{path} names {name}; only {homes:?} may");
         }
@@ -143,11 +154,22 @@ fn the_payments_core_is_pure() {
 }
 
 #[test]
-fn nothing_is_called_util() {
-    for (path, _) in sources(&["src", "sandbox/src", "tests"]) {
-        for word in ["util", "common", "helper", "manager"] {
-            assert!(!path.contains(word), "{path}: say what is in it");
+fn names_say_what_they_are_names_of() {
+    for (path, text) in sources(&["src", "sandbox/src", "tests"]) {
+        let mut names = vec![path.as_str()];
+        for line in code(&text) {
+            let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            if words.any(|word| ["fn", "mod", "struct", "enum", "trait"].contains(&word)) {
+                names.extend(words.next());
+            }
         }
+        for name in names {
+            for word in ["util", "helper", "manager"] {
+                let found = name.to_lowercase().contains(word);
+                assert!(!found, "{path}: {name}: say what is in it");
+            }
+        }
+        assert!(!path.contains("common"), "{path}: say what is in it");
     }
 }
 
@@ -157,6 +179,53 @@ fn no_test_is_ignored() {
     for (path, text) in sources(&["src", "sandbox", "tests"]) {
         assert!(!text.contains(word), "{path} ignores a test");
     }
+}
+
+#[test]
+fn every_invariant_names_tests_that_are_there() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let code: String = sources_with_tests(&["src", "tests"]).concat();
+    let numbered = |line: &&str| {
+        let rest = line.strip_prefix("| R").unwrap_or_default();
+        rest.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let rows: Vec<&str> = page.lines().filter(numbered).collect();
+    assert_eq!(rows.len(), 17);
+    for row in rows {
+        let tests = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for name in tests.split('`').skip(1).step_by(2) {
+            // A long name may be cut off.
+            let begin = name.trim_end_matches('…');
+            let there = code.contains(&format!("fn {begin}")) || root().join(begin).exists();
+            assert!(there, "{name} is named in ARCHITECTURE.md and is no test");
+        }
+    }
+}
+
+/// The Rust code of a page or of a module's documentation.
+fn example(text: &str, line_start: &str, fence: &str) -> Vec<String> {
+    let lines = text.lines().map(|line| {
+        let line = line.strip_prefix(line_start).unwrap_or(line);
+        line.strip_prefix(' ')
+            .filter(|_| !line_start.is_empty())
+            .unwrap_or(line)
+    });
+    lines
+        .skip_while(|line| *line != fence)
+        .skip(1)
+        .take_while(|line| *line != "```")
+        .filter(|line| !line.starts_with("# ") && !line.trim().is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_readme_shows_the_example_that_is_compiled() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let shown = example(&read("README.md"), "", "```rust");
+    assert!(shown.len() > 3, "the README shows no Rust");
+    let compiled = example(&read("src/api/intake.rs"), "//!", "```no_run");
+    assert_eq!(shown, compiled);
 }
 
 #[test]

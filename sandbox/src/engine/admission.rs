@@ -17,26 +17,9 @@ impl Engine {
         request: Request,
     ) -> Result<(LateCall, Chosen), (Refusal, Row)> {
         let route = route::route(&request.method, &request.path);
-        let operation = route
-            .as_ref()
-            .map_or(Operation::Unknown, |route| route.operation);
-        let about = route
-            .as_ref()
-            .ok()
-            .map(|route| route.id)
-            .filter(|id| !id.is_nil());
-        let row = self.ledger.arrived(RequestRow {
-            seq: 0,
-            at_ms: now_ms,
-            method: request.method,
-            path: request.path,
-            operation,
-            purchase_id: about,
-            status: None,
-            faults: Vec::new(),
-            committed: false,
-        });
+        let row = self.arrived(now_ms, &request);
         let route = route.map_err(|refusal| (refusal, row))?;
+        let operation = route.operation;
         let realm = self
             .realm(operation, request.key.as_deref())
             .map_err(|r| (r, row))?;
@@ -44,7 +27,7 @@ impl Engine {
             (Value::Null, request.body)
         } else {
             (
-                parse(&request.body).map_err(|refusal| (refusal, row))?,
+                parse(&request).map_err(|refusal| (refusal, row))?,
                 Vec::new(),
             )
         };
@@ -62,6 +45,23 @@ impl Engine {
             stale: chosen.stale.take(),
         };
         Ok((call, chosen))
+    }
+
+    /// Writes a request down as it arrived.
+    pub(super) fn arrived(&mut self, now_ms: i64, request: &Request) -> Row {
+        let route = route::route(&request.method, &request.path).ok();
+        self.ledger.arrived(RequestRow {
+            seq: 0,
+            at_ms: now_ms,
+            method: request.method.clone(),
+            path: request.path.clone(),
+            idempotency_key: request.idempotency_key.clone(),
+            operation: route.map_or(Operation::Unknown, |route| route.operation),
+            purchase_id: route.map(|route| route.id).filter(|id| !id.is_nil()),
+            status: None,
+            faults: Vec::new(),
+            committed: false,
+        })
     }
 
     fn realm(&self, operation: Operation, key: Option<&str>) -> Result<Option<Realm>, Refusal> {
@@ -96,10 +96,16 @@ impl Engine {
     }
 }
 
-fn parse(body: &[u8]) -> Result<Value, Refusal> {
-    if body.is_empty() {
+fn parse(request: &Request) -> Result<Value, Refusal> {
+    if request.body.is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(body)
+    let media = request.content_type.as_deref().unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("application/json") {
+        let text = format!("Unsupported media type \"{media}\" in request.");
+        return Err(Refusal::all(415, "unsupported_media_type", &text));
+    }
+    serde_json::from_slice(&request.body)
         .map_err(|_| Refusal::all(400, "parse_error", "The body is not valid JSON."))
 }

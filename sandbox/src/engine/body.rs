@@ -140,8 +140,8 @@ fn check_whole(terms: &Terms) -> Result<(), Refusal> {
                 name != "razer"
             }
         };
-        if !list.iter().any(usable) {
-            let text = "No payment method of the whitelist can be used for this Purchase.";
+        if !list.iter().all(usable) {
+            let text = "A payment method of the whitelist can't be used for this Purchase.";
             return Err(Refusal::all(400, "invalid_payment_method_whitelist", text));
         }
     }
@@ -181,10 +181,7 @@ pub(crate) fn client_details(raw: &Value) -> Result<Value, Value> {
     };
     let mut fields = Fields::of(Some(object), &empty);
     let mut shown = Map::new();
-    let email = fields.required_text("email", 254);
-    if !email.is_empty() && !email.contains('@') {
-        fields.fail("email", "invalid", "Enter a valid email address.");
-    }
+    fields.email("email");
     for (name, max) in CLIENT_TEXTS {
         shown.insert(name.to_owned(), Value::String(fields.text(name, max)));
     }

@@ -116,7 +116,9 @@ impl Engine {
     }
 
     pub(crate) fn kill_token_at(&mut self, now_ms: i64, id: Uuid) {
-        let Some(purchase) = self.purchases.get_mut(&id) else {
+        // What is dead already dies no second time, and nobody hears of it again.
+        let alive = |purchase: &&mut Purchase| purchase.face.is_token;
+        let Some(purchase) = self.purchases.get_mut(&id).filter(alive) else {
             return;
         };
         purchase.change(now_ms, |face| face.is_token = false);

@@ -59,8 +59,14 @@ struct Event {
 
 struct Try {
     delivery: Delivery,
+    plan: Plan,
+}
+
+/// When a delivery is first tried, and what waits for it.
+struct Plan {
     first_ms: i64,
     is_blocking: bool,
+    faults: Vec<&'static str>,
 }
 
 /// The events that are not delivered yet.
@@ -88,7 +94,8 @@ impl Events {
         }
     }
 
-    fn add(&mut self, event: &Event, target: &Target, first_ms: i64, is_blocking: bool) -> u64 {
+    /// Takes a delivery on; answers its number.
+    fn add(&mut self, event: &Event, target: &Target, plan: Plan) -> u64 {
         self.made += 1;
         let delivery = Delivery {
             id: self.made,
@@ -99,14 +106,7 @@ impl Events {
             attempt: 0,
             key: target.key,
         };
-        self.tries.insert(
-            self.made,
-            Try {
-                delivery,
-                first_ms,
-                is_blocking,
-            },
-        );
+        self.tries.insert(self.made, Try { delivery, plan });
         self.made
     }
 }
@@ -174,13 +174,14 @@ impl Engine {
             object_id: object,
             attempt: made,
             accepted: is_accepted,
+            faults: attempt.plan.faults.clone(),
         });
         if !is_accepted && made < ATTEMPTS {
-            let at_ms = attempt.first_ms + (3_i64.pow(made) - 1) * MINUTE_MS;
+            let at_ms = attempt.plan.first_ms + (3_i64.pow(made) - 1) * MINUTE_MS;
             self.timers.at(at_ms.max(now_ms), Timer::Deliver(id));
             return;
         }
-        let is_blocking = attempt.is_blocking;
+        let is_blocking = attempt.plan.is_blocking;
         self.events.tries.remove(&id);
         let queue = self.events.queues.get_mut(&object).filter(|_| is_blocking);
         let Some(head) = queue.and_then(VecDeque::front_mut) else {
@@ -251,6 +252,9 @@ impl Engine {
             for target in &event.targets {
                 self.start_delivery(&chosen, &event, target, first_ms);
             }
+            if chosen.delivery == Some(Effect::Lost) {
+                self.note_lost(now_ms, &event, &chosen);
+            }
             let overtaken = matches!(chosen.delivery, Some(Effect::Lost | Effect::Reordered(_)));
             if !overtaken {
                 event.open = event.targets.len();
@@ -274,8 +278,26 @@ impl Engine {
         };
         for (after_ms, is_blocking) in times {
             let at_ms = first_ms.saturating_add(*after_ms);
-            let number = self.events.add(event, target, at_ms, *is_blocking);
+            let plan = Plan {
+                first_ms: at_ms,
+                is_blocking: *is_blocking,
+                faults: chosen.names.clone(),
+            };
+            let number = self.events.add(event, target, plan);
             self.timers.at(at_ms, Timer::Deliver(number));
+        }
+    }
+
+    fn note_lost(&mut self, now_ms: i64, event: &Event, chosen: &Chosen) {
+        for _ in &event.targets {
+            self.ledger.delivered(DeliveryRow {
+                at_ms: now_ms,
+                event: event.name,
+                object_id: event.object,
+                attempt: 0,
+                accepted: false,
+                faults: chosen.names.clone(),
+            });
         }
     }
 

@@ -45,6 +45,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Refuses a `null` where a value may only be left out.
+    pub(crate) fn not_null(&mut self, name: &str) {
+        if self.object.get(name).is_some_and(Value::is_null) {
+            self.missing(name);
+        }
+    }
+
     fn missing(&mut self, name: &str) {
         if self.object.contains_key(name) {
             self.fail(name, "null", "This field may not be null.");
@@ -71,9 +78,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn strict_text(&mut self, name: &str, max: usize) -> String {
-        if self.object.get(name).is_some_and(Value::is_null) {
-            self.missing(name);
-        }
+        self.not_null(name);
         self.text(name, max)
     }
 
@@ -91,9 +96,16 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn url(&mut self, name: &str) -> String {
         let text = self.text(name, 500);
-        let is_url = text.starts_with("https://") || text.starts_with("http://");
-        if !text.is_empty() && !is_url {
+        if !text.is_empty() && !is_url(&text) {
             self.fail(name, "invalid", "Enter a valid URL.");
+        }
+        text
+    }
+
+    pub(crate) fn email(&mut self, name: &str) -> String {
+        let text = self.required_text(name, 254);
+        if !text.is_empty() && !is_email(&text) {
+            self.fail(name, "invalid", "Enter a valid email address.");
         }
         text
     }
@@ -164,6 +176,31 @@ impl<'a> Fields<'a> {
         }
         (default, shown(default, places))
     }
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'))
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// One `@`, something before it, and a domain of at least two labels behind it.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let is_label = |label: &str| {
+        let is_inner = |c: char| c.is_alphanumeric() || c == '-';
+        !label.is_empty() && label.chars().all(is_inner)
+    };
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "@,;:<>()[]\\\"".contains(c);
+    !local.is_empty()
+        && !local.contains(is_odd)
+        && domain.contains('.')
+        && domain.split('.').all(is_label)
 }
 
 fn shown(scaled: i128, places: usize) -> String {

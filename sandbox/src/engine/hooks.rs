@@ -15,6 +15,39 @@ use crate::config::WebhookConfig;
 /// The first key number of webhooks; the smaller ones are the companies'.
 const FIRST_KEY: u32 = 1000;
 
+/// Every event that a webhook can ask for.
+const EVENTS: [&str; 29] = [
+    "purchase.created",
+    "purchase.paid",
+    "purchase.payment_failure",
+    "purchase.refund_failure",
+    "purchase.capture_failure",
+    "purchase.release_failure",
+    "purchase.pending_execute",
+    "purchase.pending_charge",
+    "purchase.cancelled",
+    "purchase.hold",
+    "purchase.captured",
+    "purchase.pending_capture",
+    "purchase.released",
+    "purchase.pending_release",
+    "purchase.preauthorized",
+    "purchase.pending_recurring_token_delete",
+    "purchase.recurring_token_deleted",
+    "purchase.subscription_charge_failure",
+    "purchase.pending_refund",
+    "purchase.viewed",
+    "purchase.settled",
+    "payment.refunded",
+    "payment.charged_back",
+    "payment.chargeback_reversed",
+    "billing_template_client.subscription_billing_cancelled",
+    "payout.pending",
+    "payout.failed",
+    "payout.success",
+    "payout.created",
+];
+
 /// A registered webhook.
 pub(crate) struct Webhook {
     id: Uuid,
@@ -61,9 +94,16 @@ fn read(body: &Value) -> Result<Wish, Refusal> {
     let listed = fields.get("events").and_then(Value::as_array);
     let mut events: Vec<String> = Vec::new();
     if !hears_all {
-        let names = listed.into_iter().flatten().filter_map(Value::as_str);
-        events.extend(names.map(str::to_owned));
-        if events.is_empty() {
+        for name in listed.into_iter().flatten() {
+            match name.as_str() {
+                Some(name) if EVENTS.contains(&name) => events.push(name.to_owned()),
+                _ => {
+                    let text = format!("{name} is not a valid choice.");
+                    fields.fail("events", "invalid_choice", &text);
+                }
+            }
+        }
+        if listed.is_none_or(Vec::is_empty) {
             fields.fail("events", "min_length", "This list may not be empty.");
         }
     }

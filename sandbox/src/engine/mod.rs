@@ -12,6 +12,7 @@ mod fields;
 mod hooks;
 mod lookup;
 mod money;
+mod notes;
 mod outcome;
 mod page;
 mod pay;
@@ -95,6 +96,7 @@ enum Performed {
     Done {
         answer: Result<Response, Refusal>,
         purchase: Option<Uuid>,
+        took_effect: bool,
     },
     Flying(Box<Flight>, u64),
 }
@@ -143,6 +145,14 @@ impl Engine {
         }
     }
 
+    /// Refuses a request whose body was too large to be read, and writes it down.
+    pub fn refuse_too_large(&mut self, now_ms: i64, request: &Request) -> Response {
+        let row = self.arrived(now_ms, request);
+        let refusal = Refusal::all(413, "request_too_large", "The body is too large.");
+        self.ledger.answered(row, Some(refusal.status), None);
+        Response::json(refusal.status, refusal.body.to_string())
+    }
+
     /// Ends what [`Step::Working`] began; none if the ticket is unknown or was used.
     pub fn finish(&mut self, now_ms: i64, ticket: Ticket) -> Option<Response> {
         self.run_timers(now_ms);
@@ -152,9 +162,9 @@ impl Engine {
             chosen,
         } = self.working.remove(&ticket.0)?;
         let purchase = Some(flight.purchase);
-        let answer = self.settle(now_ms, flight);
-        self.note_commit(row, answer.is_ok());
-        Some(self.dress(row, &chosen, answer, purchase))
+        let settled = self.settle(now_ms, flight);
+        self.note_commit(row, settled.took_effect);
+        Some(self.dress(row, &chosen, settled.answer, purchase))
     }
 
     /// Does what has come due, and answers the webhooks to send now. Every one of them has to
@@ -212,8 +222,12 @@ impl Engine {
                 Step::Answer(self.dress(row, &chosen, nothing, about))
             }
             Some((Commit::Now, _)) | None => match self.perform(now_ms, &call) {
-                Performed::Done { answer, purchase } => {
-                    self.note_commit(row, answer.is_ok());
+                Performed::Done {
+                    answer,
+                    purchase,
+                    took_effect,
+                } => {
+                    self.note_commit(row, took_effect);
                     Step::Answer(self.dress(row, &chosen, answer, purchase))
                 }
                 Performed::Flying(flight, for_ms) => {
@@ -239,6 +253,7 @@ impl Engine {
             Launch::Not => {
                 let (answer, purchase) = self.simple(now_ms, call);
                 Performed::Done {
+                    took_effect: answer.is_ok(),
                     answer,
                     purchase: purchase.or(Some(id).filter(|id| !id.is_nil())),
                 }
@@ -246,16 +261,19 @@ impl Engine {
             Launch::Refused(refusal) => Performed::Done {
                 answer: Err(refusal),
                 purchase: Some(id),
+                took_effect: false,
             },
             Launch::Answered(response) => Performed::Done {
                 answer: Ok(response),
                 purchase: Some(id),
+                took_effect: false,
             },
             Launch::Flying(flight, 0) => {
-                let answer = self.settle(now_ms, *flight);
+                let settled = self.settle(now_ms, *flight);
                 Performed::Done {
-                    answer,
+                    answer: settled.answer,
                     purchase: Some(id),
+                    took_effect: settled.took_effect,
                 }
             }
             Launch::Flying(flight, for_ms) => Performed::Flying(flight, for_ms),
@@ -266,22 +284,24 @@ impl Engine {
         while let Some((at_ms, timer)) = self.timers.pop(now_ms) {
             match timer {
                 Timer::Due(purchase) => self.fall_due(at_ms, purchase),
+                Timer::Lapse(purchase) => self.lapse(at_ms, purchase),
+                Timer::ShowPayment(purchase) => self.show_payment(at_ms, purchase),
                 Timer::Settle(flight) => drop(self.settle(at_ms, *flight)),
                 Timer::Deliver(number) => self.events.send(number),
                 Timer::Commit(call) => {
                     let row = call.row;
-                    let answer = match self.perform(at_ms, &call) {
-                        Performed::Done { answer, .. } => answer,
-                        Performed::Flying(flight, _) => self.settle(at_ms, *flight),
+                    let took_effect = match self.perform(at_ms, &call) {
+                        Performed::Done { took_effect, .. } => took_effect,
+                        Performed::Flying(flight, _) => self.settle(at_ms, *flight).took_effect,
                     };
-                    self.note_commit(row, answer.is_ok());
+                    self.note_commit(row, took_effect);
                 }
             }
         }
     }
 
-    fn note_commit(&mut self, row: Row, is_good: bool) {
-        if is_good && row.operation.is_write() {
+    fn note_commit(&mut self, row: Row, took_effect: bool) {
+        if took_effect && row.operation.is_write() {
             self.ledger.committed(row);
         }
     }

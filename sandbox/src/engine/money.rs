@@ -21,6 +21,8 @@ pub(crate) struct Flight {
     pub(crate) purchase: Uuid,
     pub(crate) kind: Kind,
     pub(crate) fate: Fate,
+    /// Whether it was pending for longer than a call.
+    pub(crate) pended: bool,
     /// The status it goes back to when it fails.
     pub(crate) before: Status,
     pub(crate) client_ip: String,
@@ -77,12 +79,13 @@ pub(crate) enum Launch {
 
 impl Engine {
     pub(crate) fn launch(&mut self, now_ms: i64, call: &LateCall) -> Launch {
+        self.lapse(now_ms, call.route.id);
         let prepared = match (call.route.operation, call.realm) {
             (Operation::DirectPost | Operation::Confirm, _) => {
                 return self.launch_pay(now_ms, call);
             }
             (Operation::Charge, Some(realm)) => self.prepare_charge(call, realm),
-            (Operation::Capture, Some(realm)) => self.prepare_capture(now_ms, call, realm),
+            (Operation::Capture, Some(realm)) => self.prepare_capture(call, realm),
             (Operation::Release, Some(realm)) => self.prepare_release(call, realm),
             (Operation::Refund, Some(realm)) => self.prepare_refund(call, realm),
             (Operation::DeleteToken, Some(realm)) => self.prepare_delete_token(call, realm),
@@ -117,6 +120,7 @@ impl Engine {
             Kind::DeleteToken => return Launch::Flying(Box::new(flight), 0),
         };
         if let Some(purchase) = self.purchases.get_mut(&flight.purchase) {
+            purchase.begin();
             purchase.charges_in_flight += u32::from(matches!(flight.kind, Kind::Charge { .. }));
             if purchase.face.status != status {
                 purchase.enter(now_ms, status);
@@ -131,6 +135,7 @@ impl Engine {
             purchase: purchase.id,
             kind,
             fate: Fate::of(call.fate.as_ref()),
+            pended: false,
             before: purchase.face.status,
             client_ip: String::new(),
         }
@@ -139,10 +144,10 @@ impl Engine {
     fn prepare_charge(&self, call: &LateCall, realm: Realm) -> Result<Flight, Refusal> {
         let purchase = self.purchase(realm, call.route.id)?;
         let token = self.token(&call.body, realm, purchase.terms.brand_id)?;
-        let is_open = if purchase.face.status == Status::PendingCharge {
-            !self.behaviour.serialises_charges
-        } else {
-            purchase.is_payable()
+        let is_open = match purchase.face.status {
+            Status::PendingCharge => !self.behaviour.serialises_charges,
+            Status::Error | Status::Blocked if !self.behaviour.charges_after_error => false,
+            _ => purchase.is_payable(),
         };
         if !is_open {
             let text = "Only purchases that can be paid for can be charged.";
@@ -175,25 +180,20 @@ impl Engine {
         })
     }
 
-    fn prepare_capture(
-        &self,
-        now_ms: i64,
-        call: &LateCall,
-        realm: Realm,
-    ) -> Result<Flight, Refusal> {
+    fn prepare_capture(&self, call: &LateCall, realm: Realm) -> Result<Flight, Refusal> {
         let purchase = self.purchase(realm, call.route.id)?;
-        let Some(held) = purchase
-            .held
-            .filter(|_| purchase.face.status == Status::Hold)
-        else {
+        let is_open = match purchase.face.status {
+            Status::Hold => true,
+            Status::PendingCapture => !self.behaviour.serialises_captures,
+            _ => false,
+        };
+        let Some(held) = purchase.held.filter(|_| is_open) else {
             let text = "Only Purchases with `status == hold` can be captured.";
             return Err(self.wrong_status("purchase_capture_wrong_status", text));
         };
         let amount = amount(&call.body, held.amount)?;
         let mut flight = Self::flight(purchase, call, Kind::Capture { amount });
-        let lifetime = self.behaviour.hold_lifetime_ms;
-        let age_ms = u64::try_from(now_ms - held.since_ms).unwrap_or(0);
-        if lifetime.is_some_and(|lifetime| age_ms >= lifetime) {
+        if held.is_lapsed {
             flight.fate = Fate::bad("authorization_failed");
         }
         Ok(flight)
@@ -250,8 +250,13 @@ impl Engine {
 
 /// The `amount` of a body; all of `limit` when it is left out.
 fn amount(body: &Value, limit: i64) -> Result<i64, Refusal> {
+    if !body.is_null() && !body.is_object() {
+        let text = "Invalid data. Expected a dictionary.";
+        return Err(Refusal::field("non_field_errors", "invalid", text));
+    }
     let empty = serde_json::Map::new();
     let mut fields = Fields::of(body.as_object(), &empty);
+    fields.not_null("amount");
     let amount = fields.integer("amount").unwrap_or(limit);
     if amount > limit {
         let text = format!("Ensure this value is less than or equal to {limit}.");

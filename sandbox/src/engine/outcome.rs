@@ -1,24 +1,29 @@
 //! What the acquirer's answer does to a purchase, the ledger and the events.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use uuid::Uuid;
 
 use super::Engine;
 use super::money::{Fate, Flight, Kind};
-use super::purchase::{Attempt, Fault, Held};
+use super::purchase::{Fault, Held};
 use super::refusal::Refusal;
 use super::request::Response;
 use super::status::Status;
 use super::timer::Timer;
 use super::view::{Taken, reference_generated};
 use crate::config::ChargeOnSkipCapture;
-use crate::ledger::{Movement, MovementKind};
+use crate::ledger::MovementKind;
+
+/// How a flight ended.
+pub(crate) struct Settled {
+    pub(crate) answer: Result<Response, Refusal>,
+    /// Whether it did, or still may do, what was asked.
+    pub(crate) took_effect: bool,
+}
 
 impl Engine {
     /// Ends a flight, or leaves it pending when that is its fate.
-    pub(crate) fn settle(&mut self, now_ms: i64, flight: Flight) -> Result<Response, Refusal> {
+    pub(crate) fn settle(&mut self, now_ms: i64, flight: Flight) -> Settled {
         let id = flight.purchase;
         let is_pay = matches!(flight.kind, Kind::Pay { .. });
         let answer = match &flight.fate {
@@ -32,7 +37,10 @@ impl Engine {
                 Err(self.fail(now_ms, &flight, &code, status))
             }
         };
-        if is_pay { Ok(self.landing(id)) } else { answer }
+        Settled {
+            took_effect: answer.is_ok(),
+            answer: if is_pay { Ok(self.landing(id)) } else { answer },
+        }
     }
 
     fn stay_pending(&mut self, now_ms: i64, mut flight: Flight) {
@@ -40,6 +48,9 @@ impl Engine {
             return;
         };
         let after_ms = pending.for_ms;
+        let purchase = flight.purchase;
+        let is_deletion = matches!(flight.kind, Kind::DeleteToken);
+        flight.pended = true;
         flight.fate = pending
             .failing_with
             .as_ref()
@@ -47,6 +58,9 @@ impl Engine {
         if let Some(after_ms) = after_ms {
             let at_ms = now_ms.saturating_add_unsigned(after_ms);
             self.timers.at(at_ms, Timer::Settle(Box::new(flight)));
+        }
+        if is_deletion {
+            self.emit(now_ms, purchase, "purchase.pending_recurring_token_delete");
         }
     }
 
@@ -110,9 +124,11 @@ impl Engine {
                 amount,
                 since_ms: now_ms,
                 token,
+                is_lapsed: false,
             });
             purchase.enter(now_ms, Status::Hold);
-            self.note_movement(now_ms, id, MovementKind::Hold, amount, token);
+            self.watch_hold(now_ms, id);
+            self.note_movement(now_ms, id, (MovementKind::Hold, amount), token);
             self.emit(now_ms, id, "purchase.hold");
         } else {
             let kind = if token.is_some() {
@@ -121,12 +137,12 @@ impl Engine {
                 "purchase"
             };
             self.take(now_ms, id, amount, kind);
-            self.note_movement(now_ms, id, MovementKind::Charge, amount, token);
+            self.note_movement(now_ms, id, (MovementKind::Charge, amount), token);
             self.emit(now_ms, id, "purchase.paid");
         }
     }
 
-    fn take(&mut self, now_ms: i64, id: Uuid, amount: i64, kind: &'static str) {
+    pub(crate) fn take(&mut self, now_ms: i64, id: Uuid, amount: i64, kind: &'static str) {
         let Some(purchase) = self.purchases.get_mut(&id) else {
             return;
         };
@@ -135,13 +151,19 @@ impl Engine {
             at_s: now_ms.div_euclid(1000),
             kind,
         };
+        let hidden_ms = self.behaviour.paid_without_payment_ms;
         purchase.history.push((Status::Paid, taken.at_s));
         let shown = purchase.history.len();
         purchase.change(now_ms, |face| {
             face.status = Status::Paid;
             face.history_shown = shown;
             face.taken = Some(taken);
+            face.hides_payment = hidden_ms > 0;
         });
+        if hidden_ms > 0 {
+            let at_ms = now_ms.saturating_add_unsigned(hidden_ms);
+            self.timers.at(at_ms, Timer::ShowPayment(id));
+        }
     }
 
     fn captured(&mut self, now_ms: i64, flight: &Flight, amount: i64) {
@@ -152,11 +174,12 @@ impl Engine {
             .get_mut(&id)
             .and_then(|purchase| purchase.held.take());
         let token = held.and_then(|held| held.token);
-        let rest = held.map_or(0, |held| held.amount) - amount;
+        // A second capture of the same hold, when both were in flight, finds nothing left of it.
+        let rest = held.map_or(0, |held| held.amount - amount);
         self.take(now_ms, id, amount, "purchase");
-        self.note_movement(now_ms, id, MovementKind::Capture, amount, token);
+        self.note_movement(now_ms, id, (MovementKind::Capture, amount), token);
         if rest > 0 {
-            self.note_movement(now_ms, id, MovementKind::Release, rest, token);
+            self.note_movement(now_ms, id, (MovementKind::Release, rest), token);
         }
         self.emit(now_ms, id, "purchase.captured");
         self.emit(now_ms, id, "purchase.paid");
@@ -170,8 +193,8 @@ impl Engine {
         };
         let held = purchase.held.take();
         purchase.enter(now_ms, Status::Released);
-        if let Some(held) = held {
-            self.note_movement(now_ms, id, MovementKind::Release, held.amount, held.token);
+        if let Some(held) = held.filter(|held| !held.is_lapsed) {
+            self.note_movement(now_ms, id, (MovementKind::Release, held.amount), held.token);
         }
         self.emit(now_ms, id, "purchase.released");
     }
@@ -184,7 +207,7 @@ impl Engine {
         };
         purchase.enter(now_ms, Status::Refunded);
         purchase.change(now_ms, |face| face.refunded += amount);
-        self.note_movement(now_ms, id, MovementKind::Refund, amount, None);
+        self.note_movement(now_ms, id, (MovementKind::Refund, amount), None);
         let payment_id = self.new_id();
         let Some(purchase) = self.purchases.get(&id) else {
             return Err(Refusal::not_found());
@@ -217,55 +240,45 @@ impl Engine {
 
     fn fail(&mut self, now_ms: i64, flight: &Flight, code: &str, status: Status) -> Refusal {
         let id = flight.purchase;
-        let fault = Some(Fault::new(code));
-        let (attempt, event, error, text) = match flight.kind {
+        let (attempt, error, text) = match flight.kind {
             Kind::Charge { .. } => (
                 "recurring_execute",
-                "purchase.payment_failure",
                 "purchase_charge_error",
                 "The charge was not successful.",
             ),
-            Kind::Pay { .. } => {
-                let kind = if self.reserves(id) {
-                    "authorize"
-                } else {
-                    "execute"
-                };
-                (
-                    kind,
-                    "purchase.payment_failure",
-                    "payment_failed",
-                    "The payment failed.",
-                )
+            Kind::Pay { .. } if self.reserves(id) => {
+                ("authorize", "payment_failed", "The payment failed.")
             }
+            Kind::Pay { .. } => ("execute", "payment_failed", "The payment failed."),
             Kind::Capture { .. } => (
                 "capture",
-                "purchase.capture_failure",
                 "purchase_capture_error",
                 "The capture was not successful.",
             ),
             Kind::Release => (
                 "release",
-                "purchase.release_failure",
                 "purchase_release_error",
                 "The release was not successful.",
             ),
             Kind::Refund { .. } => (
                 "refund",
-                "purchase.refund_failure",
                 "purchase_refund_error",
                 "The refund was not successful.",
             ),
             Kind::DeleteToken => (
                 "delete_recurring_token",
-                "purchase.recurring_token_delete_failure",
                 "purchase_delete_recurring_token_error",
                 "The token was not deleted.",
             ),
         };
-        self.note_attempt(now_ms, flight, attempt, fault);
+        let is_capture = matches!(flight.kind, Kind::Capture { .. });
+        if !(flight.pended && is_capture) || self.behaviour.lists_failed_captures {
+            self.note_attempt(now_ms, flight, attempt, Some(Fault::new(code)));
+        }
         self.fall_back(now_ms, flight, status);
-        self.emit(now_ms, id, event);
+        if let Some(event) = failure_event(&flight.kind) {
+            self.emit(now_ms, id, event);
+        }
         Refusal::all(400, error, text)
     }
 
@@ -287,58 +300,21 @@ impl Engine {
         }
         if purchase.face.status == pending && purchase.charges_in_flight == 0 {
             purchase.enter(now_ms, after);
+            self.timers.at(now_ms, Timer::Lapse(flight.purchase));
             if purchase.terms.due_s * 1000 <= now_ms {
                 self.timers.at(now_ms, Timer::Due(flight.purchase));
             }
         }
     }
+}
 
-    fn note_attempt(
-        &mut self,
-        now_ms: i64,
-        flight: &Flight,
-        kind: &'static str,
-        error: Option<Fault>,
-    ) {
-        let card = self.card_of(flight);
-        let is_pay = matches!(flight.kind, Kind::Pay { .. });
-        let attempt = Attempt {
-            kind,
-            error,
-            card,
-            at_s: now_ms.div_euclid(1000),
-            flow: if is_pay { "payform" } else { "api" },
-            client_ip: flight.client_ip.clone(),
-        };
-        if let Some(purchase) = self.purchases.get_mut(&flight.purchase) {
-            if is_pay && attempt.error.is_none() {
-                purchase.card.clone_from(&attempt.card);
-            }
-            purchase.attempted(now_ms, attempt);
-        }
-    }
-
-    fn note_movement(
-        &mut self,
-        now_ms: i64,
-        id: Uuid,
-        kind: MovementKind,
-        amount: i64,
-        token: Option<Uuid>,
-    ) {
-        let Some(purchase) = self.purchases.get(&id) else {
-            return;
-        };
-        self.ledger.moved(Movement {
-            seq: 0,
-            at_ms: now_ms,
-            kind,
-            purchase_id: id,
-            reference: Arc::clone(&purchase.terms.reference),
-            amount,
-            currency: Arc::from(purchase.terms.currency.as_str()),
-            token,
-            is_test: !purchase.realm.live,
-        });
+/// What a failure is announced as; there is no event for a token that could not be deleted.
+fn failure_event(kind: &Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Charge { .. } | Kind::Pay { .. } => Some("purchase.payment_failure"),
+        Kind::Capture { .. } => Some("purchase.capture_failure"),
+        Kind::Release => Some("purchase.release_failure"),
+        Kind::Refund { .. } => Some("purchase.refund_failure"),
+        Kind::DeleteToken => None,
     }
 }

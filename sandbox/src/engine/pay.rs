@@ -127,6 +127,7 @@ impl Engine {
         let flight = Flight {
             purchase: id,
             fate: fault.map_or_else(|| Fate::of(call.fate.as_ref()), Fate::bad),
+            pended: false,
             before: purchase.face.status,
             client_ip: call.client_ip.clone(),
             kind: Kind::Pay {

@@ -60,11 +60,13 @@ pub(crate) struct Held {
     pub(crate) amount: i64,
     pub(crate) since_ms: i64,
     pub(crate) token: Option<Uuid>,
+    /// Whether the acquirer has let it go; the purchase says `hold` all the same.
+    pub(crate) is_lapsed: bool,
 }
 
 /// What the merchant asked for; none of it changes after creation.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools)] // The gateway's own fields.
+#[allow(clippy::struct_excessive_bools, reason = "the gateway's own fields")]
 pub(crate) struct Terms {
     pub(crate) brand_id: Uuid,
     pub(crate) total: i64,
@@ -96,6 +98,7 @@ pub(crate) struct Purchase {
     pub(crate) id: Uuid,
     pub(crate) realm: Realm,
     pub(crate) client_id: Uuid,
+    pub(crate) created_ms: i64,
     pub(crate) created_s: i64,
     pub(crate) created_from_ip: String,
     pub(crate) number: u64,
@@ -105,6 +108,8 @@ pub(crate) struct Purchase {
     pub(crate) face: Face,
     /// Earlier faces and the moment (ms) each stopped being true; stale reads are served from it.
     pub(crate) past: Vec<(i64, Face)>,
+    /// What it showed before the last operation on it.
+    pub(crate) before: Option<Face>,
     pub(crate) held: Option<Held>,
     pub(crate) card: Option<Arc<Card>>,
     pub(crate) charges_in_flight: u32,
@@ -144,10 +149,18 @@ impl Purchase {
         self.face.status.is_payable() && !spent
     }
 
-    /// The face as it was at a moment.
-    pub(crate) fn face_at(&self, at_ms: i64) -> &Face {
+    /// Remembers what it shows now: an operation begins.
+    pub(crate) fn begin(&mut self) {
+        self.before = Some(self.face.clone());
+    }
+
+    /// The face as it was at a moment; none before there was a purchase.
+    pub(crate) fn face_at(&self, at_ms: i64) -> Option<&Face> {
+        if at_ms < self.created_ms {
+            return None;
+        }
         let next = self.past.partition_point(|(until, _)| *until <= at_ms);
-        self.past.get(next).map_or(&self.face, |(_, face)| face)
+        Some(self.past.get(next).map_or(&self.face, |(_, face)| face))
     }
 
     /// The face with the status before the present one.

@@ -26,6 +26,7 @@ impl Engine {
             Operation::Create => return self.create(now_ms, call, realm),
             Operation::Retrieve => self.retrieve(now_ms, call, realm),
             Operation::Cancel => self.cancel(now_ms, id, realm),
+            Operation::MarkAsPaid => self.mark_as_paid(now_ms, call, realm),
             Operation::PublicKey => Ok(public_key(realm)),
             Operation::PaymentMethods => Ok(Self::payment_methods(&call.query)),
             Operation::WebhookCreate
@@ -66,6 +67,7 @@ impl Engine {
                 id,
                 realm,
                 client_id,
+                created_ms: now_ms,
                 created_s: at_s,
                 created_from_ip: call.client_ip.clone(),
                 number: self.purchases.len() as u64 + 1,
@@ -77,6 +79,8 @@ impl Engine {
                     updated_s: at_s,
                     viewed_s: None,
                     taken: None,
+                    hides_payment: false,
+                    marked_as_paid: false,
                     refunded: 0,
                     is_token: false,
                     paid_by_token: None,
@@ -84,6 +88,7 @@ impl Engine {
                     attempts_shown: 0,
                 },
                 past: Vec::new(),
+                before: None,
                 held: None,
                 card: None,
                 charges_in_flight: 0,
@@ -103,9 +108,11 @@ impl Engine {
         let purchase = self.purchase(realm, call.route.id)?;
         let face = match call.stale {
             Some(Effect::StaleBy(age_ms)) => {
-                purchase.face_at(now_ms.saturating_sub_unsigned(age_ms))
+                let at_ms = now_ms.saturating_sub_unsigned(age_ms);
+                purchase.face_at(at_ms).ok_or_else(Refusal::not_found)?
             }
             Some(Effect::StaleStatus) => purchase.face_before(),
+            Some(Effect::BeforeOperation) => purchase.before.as_ref().unwrap_or(&purchase.face),
             _ => &purchase.face,
         };
         let setting = self.setting(purchase.realm, None);
@@ -126,9 +133,28 @@ impl Engine {
         }
         if let Some(purchase) = self.purchases.get_mut(&id) {
             purchase.confirmation = None;
+            purchase.begin();
             purchase.enter(now_ms, Status::Cancelled);
         }
         self.emit(now_ms, id, "purchase.cancelled");
+        self.shown(id)
+    }
+
+    /// A person says that it was paid some other way: no money moves here.
+    fn mark_as_paid(&mut self, now_ms: i64, call: &LateCall, realm: Realm) -> Answer {
+        let id = call.route.id;
+        let purchase = self.purchase(realm, id)?;
+        if !purchase.face.status.is_payable() {
+            let text = "Only purchases that can be paid for can be marked as paid.";
+            return Err(self.wrong_status("purchase_mark_as_paid_wrong_status", text));
+        }
+        let total = purchase.terms.total;
+        if let Some(purchase) = self.purchases.get_mut(&id) {
+            purchase.begin();
+            purchase.change(now_ms, |face| face.marked_as_paid = true);
+        }
+        self.take(now_ms, id, total, "custom");
+        self.emit(now_ms, id, "purchase.paid");
         self.shown(id)
     }
 

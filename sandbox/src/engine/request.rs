@@ -13,6 +13,11 @@ pub struct Request {
     pub query: String,
     /// The bearer key, when one was sent.
     pub key: Option<String>,
+    /// The `Content-Type`, when one was sent.
+    pub content_type: Option<String>,
+    /// The `Idempotency-Key`, when one was sent: kept in the ledger, and otherwise ignored, as the
+    /// gateway does.
+    pub idempotency_key: Option<String>,
     /// The body, JSON for the API and a form for the checkout.
     pub body: Vec<u8>,
     /// Where it came from.
@@ -36,8 +41,10 @@ impl Request {
             path: format!("/api/v1/{}", path.trim_start_matches('/')),
             query: query.to_owned(),
             key: Some(key.to_owned()),
+            content_type: Some("application/json".to_owned()),
             body: body.into(),
             client_ip: "127.0.0.1".to_owned(),
+            ..Self::default()
         }
     }
 

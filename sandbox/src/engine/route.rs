@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the gateway's own names")]
 pub enum Operation {
     Create,
     Retrieve,
@@ -17,6 +17,7 @@ pub enum Operation {
     Capture,
     Release,
     Refund,
+    MarkAsPaid,
     DeleteToken,
     ClientCreate,
     ClientList,
@@ -46,7 +47,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether the operation can change anything at the gateway.
+    /// Whether the operation can change anything at the gateway that is of weight: a payer who
+    /// opens the page leaves a trace, and no more.
     #[must_use]
     pub fn is_write(self) -> bool {
         !matches!(
@@ -60,6 +62,7 @@ impl Operation {
                 | Self::WebhookRead
                 | Self::PublicKey
                 | Self::PaymentMethods
+                | Self::View
                 | Self::Unknown
         )
     }
@@ -149,6 +152,7 @@ fn purchase_verb(method: &str, verb: &str) -> Result<Operation, Refusal> {
         "capture" => Operation::Capture,
         "release" => Operation::Release,
         "refund" => Operation::Refund,
+        "mark_as_paid" => Operation::MarkAsPaid,
         "delete_recurring_token" => Operation::DeleteToken,
         _ => return Err(Refusal::not_found()),
     };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The status of a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the gateway's own names")]
 pub enum Status {
     Created,
     Sent,

@@ -14,6 +14,10 @@ pub(crate) enum Timer {
     Due(Uuid),
     /// The end of a pending operation.
     Settle(Box<Flight>),
+    /// The end of a hold's lifetime.
+    Lapse(Uuid),
+    /// The moment from which a paid purchase shows its payment.
+    ShowPayment(Uuid),
     /// A request that takes effect late.
     Commit(Box<LateCall>),
     /// A try at delivering a webhook.

@@ -15,6 +15,9 @@ pub(crate) struct Face {
     pub(crate) updated_s: i64,
     pub(crate) viewed_s: Option<i64>,
     pub(crate) taken: Option<Taken>,
+    /// Whether `payment` is still null although money was taken.
+    pub(crate) hides_payment: bool,
+    pub(crate) marked_as_paid: bool,
     pub(crate) refunded: i64,
     pub(crate) is_token: bool,
     pub(crate) paid_by_token: Option<Uuid>,
@@ -164,7 +167,7 @@ struct BankView {
 }
 
 #[derive(Serialize)]
-#[allow(clippy::struct_excessive_bools)] // The gateway's own fields.
+#[allow(clippy::struct_excessive_bools, reason = "the gateway's own fields")]
 struct PurchaseView<'a> {
     id: Uuid,
     due: i64,
@@ -248,6 +251,7 @@ fn view<'a>(p: &'a Purchase, face: &Face, setting: &Setting<'a>) -> PurchaseView
         payment: face
             .taken
             .as_ref()
+            .filter(|_| !face.hides_payment)
             .map(|taken| payment(taken, &terms.currency)),
         product: "purchases",
         user_id: None,
@@ -271,7 +275,7 @@ fn view<'a>(p: &'a Purchase, face: &Face, setting: &Setting<'a>) -> PurchaseView
         referral_code: None,
         can_chargeback: is_card_payment,
         issuer_details: issuer(setting.company),
-        marked_as_paid: false,
+        marked_as_paid: face.marked_as_paid,
         status_history: history(p, face),
         cancel_redirect: &terms.cancel_redirect,
         created_from_ip: &p.created_from_ip,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// When a request takes effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Commit {
     /// As usual.
     #[default]
@@ -15,9 +15,42 @@ pub enum Commit {
     Late(u64),
 }
 
+/// What the body of an error status is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorBody {
+    /// JSON with a list under `__all__`, as observed.
+    #[default]
+    List,
+    /// JSON with an object under `__all__`, as documented.
+    Object,
+    /// HTML, as a proxy sends.
+    Html,
+    /// Nothing.
+    Empty,
+}
+
+/// What differs in an answer from what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Difference {
+    /// One sen more: the total, and what was taken.
+    Amount,
+    /// Another currency.
+    Currency,
+    /// Another brand.
+    Brand,
+    /// A live object for a test key, or the other way round.
+    Mode,
+    /// The gateway converts into another currency.
+    Conversion,
+    /// A person marked it as paid.
+    MarkedAsPaid,
+}
+
 /// What the client gets instead of the true answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
     /// Nothing; the connection stays open until the client gives up (or a cap).
     Silence,
@@ -32,18 +65,21 @@ pub enum Answer {
         /// `Retry-After` in seconds.
         #[serde(default)]
         retry_after_s: Option<u64>,
-        /// An HTML body, as a proxy sends, instead of a JSON one.
+        /// What the body is.
         #[serde(default)]
-        html: bool,
+        body: ErrorBody,
     },
     /// 200 with a body that is not JSON.
     NotJson,
     /// The true answer with another purchase's id in it.
     WrongId,
+    /// The true answer with something in it that was asked for otherwise.
+    Differing(Difference),
 }
 
 /// How long an operation stays pending, and how it ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pending {
     /// Milliseconds on the sandbox's clock; none for ever.
     pub for_ms: Option<u64>,
@@ -54,7 +90,7 @@ pub struct Pending {
 
 /// What a rule does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
     /// The answer (or, for a delivery, the first try) comes so many milliseconds later.
     Latency(u64),
@@ -76,6 +112,9 @@ pub enum Effect {
     StaleBy(u64),
     /// A read answers the status before the present one.
     StaleStatus,
+    /// A read answers what was true before the last charge, capture, release, refund, cancel or
+    /// payment by the payer, however long ago that was.
+    BeforeOperation,
     /// A delivery is never made, and the gateway believes it was.
     Lost,
     /// A delivery is made twice.
@@ -163,10 +202,19 @@ impl Effect {
         let answer = Answer::Status {
             status: 429,
             retry_after_s: Some(retry_after_s),
-            html: false,
+            body: ErrorBody::List,
         };
         Self::Broken {
             commit: Commit::Never,
+            answer,
+        }
+    }
+
+    /// Another answer than the true one, and it happened.
+    #[must_use]
+    pub fn answered(answer: Answer) -> Self {
+        Self::Broken {
+            commit: Commit::Now,
             answer,
         }
     }
@@ -197,14 +245,17 @@ impl Effect {
     }
 
     /// What the ledger calls it.
-    pub(crate) fn name(&self) -> &'static str {
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Latency(_) => "latency",
             Self::Broken { commit, answer } => answer.name(*commit),
             Self::Decline(_) => "decline",
             Self::Block(_) => "block",
             Self::Pending(_) => "pending",
-            Self::StaleBy(_) | Self::StaleStatus => "stale",
+            Self::StaleBy(_) => "stale_by",
+            Self::StaleStatus => "stale_status",
+            Self::BeforeOperation => "before_operation",
             Self::Lost => "lost",
             Self::Duplicated => "duplicated",
             Self::Reordered(_) => "reordered",
@@ -219,7 +270,7 @@ impl Answer {
         Self::Status {
             status,
             retry_after_s: None,
-            html: false,
+            body: ErrorBody::List,
         }
     }
 
@@ -237,6 +288,7 @@ impl Answer {
             (Self::Truncated, _) => "truncated",
             (Self::NotJson, _) => "not_json",
             (Self::WrongId, _) => "wrong_id",
+            (Self::Differing(_), _) => "differing",
         }
     }
 }

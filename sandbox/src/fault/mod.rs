@@ -4,7 +4,7 @@ mod effect;
 mod rule;
 mod rules;
 
-pub use effect::{Answer, Commit, Effect, Pending};
+pub use effect::{Answer, Commit, Difference, Effect, ErrorBody, Pending};
 pub(crate) use rule::Facts;
 pub use rule::Rule;
 pub(crate) use rules::{Chosen, Rules};

@@ -10,6 +10,7 @@ use crate::engine::Operation;
 /// Which calls a rule looks at, which of them it acts on, and what it does. Of several rules
 /// that act on one call, latencies add up and the first of every other sort of effect wins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The operation; none for every one of the API.
     #[serde(default)]

@@ -103,7 +103,9 @@ impl Chosen {
             Effect::Decline(_) | Effect::Block(_) | Effect::Pending(_) => {
                 fill(&mut self.fate, effect)
             }
-            Effect::StaleBy(_) | Effect::StaleStatus => fill(&mut self.stale, effect),
+            Effect::StaleBy(_) | Effect::StaleStatus | Effect::BeforeOperation => {
+                fill(&mut self.stale, effect)
+            }
             Effect::Lost | Effect::Duplicated | Effect::Reordered(_) => {
                 fill(&mut self.delivery, effect)
             }

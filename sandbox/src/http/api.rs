@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, Request as HttpRequest, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Request as HttpRequest, StatusCode};
 use axum::response::Response as HttpResponse;
 use http_body::Frame;
 
@@ -25,32 +26,36 @@ pub(crate) async fn answer(
     request: HttpRequest<Body>,
 ) -> HttpResponse {
     let (parts, body) = request.into_parts();
+    let mut request = read(&parts, &cord);
     let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE);
+        let refused = shared.with(|engine, now_ms| engine.refuse_too_large(now_ms, &request));
+        return send(&shared, &cord, refused).await;
     };
-    let key = parts
-        .headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let is_head = parts.method == Method::HEAD;
-    let request = Request {
-        method: parts.method.as_str().to_owned(),
-        path: parts.uri.path().to_owned(),
-        query: parts.uri.query().unwrap_or_default().to_owned(),
-        key: key
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .map(str::to_owned),
-        body: body.into(),
-        client_ip: cord.peer.ip().to_string(),
-    };
-    if is_head {
-        return plain(StatusCode::METHOD_NOT_ALLOWED);
-    }
+    request.body = body.into();
     let response = match shared.with(|engine, now_ms| engine.handle(now_ms, request)) {
         Step::Answer(response) => response,
         Step::Working { ticket, for_ms } => finish(&shared, ticket, for_ms).await,
     };
     send(&shared, &cord, response).await
+}
+
+/// A request without its body.
+fn read(parts: &Parts, cord: &Cord) -> Request {
+    let header = |name: &str| {
+        let value = parts.headers.get(name)?;
+        value.to_str().ok()
+    };
+    let key = header(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    Request {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        key: key.map(str::to_owned),
+        content_type: header(CONTENT_TYPE.as_str()).map(str::to_owned),
+        idempotency_key: header("idempotency-key").map(str::to_owned),
+        body: Vec::new(),
+        client_ip: cord.peer.ip().to_string(),
+    }
 }
 
 /// Waits for the acquirer, which goes on even when the client hangs up.

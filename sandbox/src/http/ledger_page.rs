@@ -48,7 +48,11 @@ fn totals(page: &mut String, ledger: &Ledger, purchases: usize) {
             .sum()
     };
     let taken = sum(&[MovementKind::Capture, MovementKind::Charge]);
-    let given = sum(&[MovementKind::Capture, MovementKind::Release]);
+    let given = sum(&[
+        MovementKind::Capture,
+        MovementKind::Release,
+        MovementKind::Lapse,
+    ]);
     let held = sum(&[MovementKind::Hold]) - given;
     page.push_str("<dl>");
     for (name, value) in [

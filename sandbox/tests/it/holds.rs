@@ -76,7 +76,10 @@ fn a_lapsed_hold_still_says_hold_and_its_capture_fails_at_the_acquirer() {
         shown["transaction_data"]["attempts"][0]["successful"],
         false
     );
-    assert_eq!(gate.moved(id), [(MovementKind::Hold, 1000)]);
+    assert_eq!(
+        gate.moved(id),
+        [(MovementKind::Hold, 1000), (MovementKind::Lapse, 1000)]
+    );
 }
 
 #[test]

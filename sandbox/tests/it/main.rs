@@ -1,5 +1,5 @@
 //! What the sandbox promises, in process and over HTTP.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod checkout;
 mod events;
@@ -7,6 +7,9 @@ mod faults;
 mod gate;
 mod holds;
 mod http;
+mod ledger;
+mod open_questions;
 mod purchases;
 mod samples;
+mod strict;
 mod wire;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::write::{After, whole_ms};
 use super::super::{
     Claim, ClaimKey, Claims, Created, Cursor, Loaded, Nonce, NotDurable, Nudged, Page, SaveError,
-    StateEvent, Stats, Then,
+    StateEvent, Stats, Then, Tried,
 };
 use super::Trouble;
 use crate::payment::{Payment, PaymentId, StateName, Timestamp, digest_of, millis};
@@ -283,12 +283,21 @@ impl Books {
         lost
     }
 
-    pub(super) fn give_back(&mut self, key: &ClaimKey, due: Timestamp, now: Timestamp) {
+    pub(super) fn give_back(
+        &mut self,
+        key: &ClaimKey,
+        due: Timestamp,
+        tried: Tried,
+        now: Timestamp,
+    ) {
         self.change(&key.id, |record| {
             if record.nonce.as_ref() == Some(&key.nonce) {
                 record.nonce = None;
                 record.due = Some(if record.stirred { now } else { whole_ms(due) });
                 record.stirred = false;
+                if tried == Tried::No {
+                    record.barren = record.barren.saturating_sub(1);
+                }
             }
         });
     }

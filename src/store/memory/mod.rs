@@ -3,6 +3,7 @@
 
 mod books;
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -10,7 +11,7 @@ use tokio::sync::Notify;
 use self::books::Books;
 use super::{
     Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit, SaveError,
-    Saved, StateEvent, Stats, Store, StoreError, Then,
+    Saved, StateEvent, Stats, Store, StoreError, Then, Tried,
 };
 use crate::clock::Clock;
 use crate::payment::{Payment, PaymentId, StateName, Timestamp};
@@ -94,7 +95,6 @@ impl MemoryStore {
 
     fn wake(&self) {
         self.0.wake.notify_waiters();
-        self.0.wake.notify_one();
     }
 
     /// Does `work`, unless the call is disturbed.
@@ -155,9 +155,14 @@ impl Store for MemoryStore {
         obeyed
     }
 
-    async fn give_back(&self, claim: &ClaimKey, due: Timestamp) -> Result<(), StoreError> {
+    async fn give_back(
+        &self,
+        claim: &ClaimKey,
+        due: Timestamp,
+        tried: Tried,
+    ) -> Result<(), StoreError> {
         let given = self.ask("give_back", |books, now| {
-            books.give_back(claim, due, now);
+            books.give_back(claim, due, tried, now);
             Ok(())
         });
         self.wake();
@@ -185,8 +190,8 @@ impl Store for MemoryStore {
         self.ask("stats", |books, now| Ok(books.stats(now)))
     }
 
-    async fn woken(&self) {
-        self.0.wake.notified().await;
+    fn woken(&self) -> impl Future<Output = ()> + Send {
+        self.0.wake.notified()
     }
 
     fn durability(&self) -> Result<(), NotDurable> {

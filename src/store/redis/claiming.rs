@@ -6,12 +6,14 @@ use tokio::time::Instant;
 use super::call::{self, Call};
 use super::finder::{self, Hint};
 use super::{MOST_AT_ONCE, RedisStore, record, value};
-use crate::payment::millis;
+use crate::payment::{Timestamp, millis};
 use crate::store::write::due_ms;
-use crate::store::{Claim, ClaimKey, Claims, Loaded, Nonce, Store, StoreError};
+use crate::store::{Claim, ClaimKey, Claims, Loaded, Nonce, StoreError, Tried};
 
-/// When a record that cannot be read is tried again, perhaps by a newer version.
-const UNREADABLE_WAITS_MS: u64 = 60 * 60 * 1000;
+/// When a record that cannot be read is tried again, in case somebody mended it.
+const BROKEN_WAITS_MS: u64 = 60 * 60 * 1000;
+/// When a record of a newer version is tried again: by then a newer worker may have taken it.
+const NEWER_WAITS_MS: u64 = 5 * 1000;
 /// How often one call looks anew when others were quicker.
 const MOST_LOOKS: usize = 4;
 
@@ -65,7 +67,9 @@ impl RedisStore {
     async fn look(&self, slots: usize) -> Result<(), StoreError> {
         let depth = finder::depth_for(slots);
         let asked = Instant::now();
-        let replies = self.0.link.read(&finder::look(&self.0.keys, depth)).await?;
+        let now = self.0.clock.now().timestamp_millis();
+        let look = finder::look(&self.0.keys, depth, now);
+        let replies = self.0.link.read(&look).await?;
         let Some((time, partitions)) = replies.split_first() else {
             return Err(value::unexpected("TIME"));
         };
@@ -99,6 +103,8 @@ impl RedisStore {
         let replies = self.0.link.call_all(&calls).await?;
         let hints = trying.done();
         let tried = hints.len();
+        let mut unreadable = Vec::new();
+        let mut refused = None;
         for (hint, reply) in hints.into_iter().zip(replies) {
             let Hint {
                 id,
@@ -118,22 +124,47 @@ impl RedisStore {
                     };
                     claims.push(Claim::new(key, loaded, barren, lineage));
                 }
-                Ok(Err(problem)) => self.set_aside(&key, &problem).await,
-                Err(error) => {
-                    tracing::error!(payment = %key.id, %error, "a payment cannot be claimed");
-                }
+                Ok(Err(problem)) => unreadable.push((key, problem)),
+                Err(error) => refused = Some((key.id, error)),
             }
         }
+        if let Some((id, error)) = refused {
+            tracing::error!(payment.id = %id, %error, "a payment cannot be claimed, and perhaps others");
+        }
+        self.set_aside(unreadable).await;
         Ok(tried)
     }
 
-    /// Leaves a record that cannot be read as it is, and tries again much later.
-    async fn set_aside(&self, key: &ClaimKey, problem: &str) {
-        tracing::error!(payment = %key.id, problem, "a record cannot be read; it is left as it is");
-        let later = self.0.clock.now() + millis(UNREADABLE_WAITS_MS);
-        if let Err(error) = self.give_back(key, later).await {
-            tracing::warn!(payment = %key.id, %error, "it comes up again when its lease ends");
+    /// Leaves records that cannot be read as they are, and tries again later.
+    async fn set_aside(&self, records: Vec<(ClaimKey, record::Problem)>) {
+        let now = self.0.clock.now();
+        let mut calls = Vec::with_capacity(records.len());
+        for (key, problem) in &records {
+            tracing::error!(payment.id = %key.id, %problem, "a record cannot be read; it is left as it is");
+            let wait = match problem {
+                record::Problem::Newer(_) => NEWER_WAITS_MS,
+                record::Problem::Broken(_) => BROKEN_WAITS_MS,
+            };
+            calls.push(self.giving_back(key, now + millis(wait), Tried::No));
         }
+        if let Err(error) = self.0.link.call_all(&calls).await {
+            tracing::warn!(%error, "they come up again when their leases end");
+        }
+    }
+
+    /// The call that ends a claim without a change.
+    pub(super) fn giving_back(&self, claim: &ClaimKey, due: Timestamp, tried: Tried) -> Call {
+        let barren = match tried {
+            Tried::Yes => 0,
+            Tried::No => -1,
+        };
+        Call::new(&call::GIVE_BACK, self.0.keys.two(&claim.id))
+            .arg(claim.id.as_str())
+            .arg(claim.nonce.as_str())
+            .number(due_ms(due))
+            .number(self.0.clock.now().timestamp_millis())
+            .number(barren)
+            .arg(self.0.keys.wake())
     }
 }
 
@@ -144,7 +175,7 @@ fn claimed(reply: &Value) -> Result<Option<(Loaded, u32)>, record::Problem> {
         Value::Array(fields) => match fields.as_slice() {
             [version, state, nudges, barren, body] => {
                 let loaded = record::loaded([version, state, nudges, body])?;
-                let barren = value::number(barren).unwrap_or(u32::MAX);
+                let barren = value::number(barren).unwrap_or(0);
                 Ok(Some((
                     Loaded {
                         claimed: true,
@@ -153,8 +184,10 @@ fn claimed(reply: &Value) -> Result<Option<(Loaded, u32)>, record::Problem> {
                     barren,
                 )))
             }
-            _ => Err("it is due, but it is not there".to_owned()),
+            _ => Err(record::Problem::broken("it is due, but it is not there")),
         },
-        _ => Err("it was answered in an unknown form".to_owned()),
+        _ => Err(record::Problem::broken(
+            "it was answered in an unknown form",
+        )),
     }
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, Value};
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, ProtocolVersion, Value};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::call::{self, Call};
 use super::durability::{Inspection, Lineage, question};
+use super::keys::Keys;
 use super::settings::{Profile, Settings};
 use super::trouble::{LinkFault, Pause, may_pass, no_answer, refusal, refused, unreachable};
 use crate::store::{NotDurable, StoreError};
@@ -26,6 +27,7 @@ pub(super) struct Link(Arc<Shared>);
 struct Shared {
     client: Client,
     profile: Profile,
+    wake_up: String,
     response_timeout: Duration,
     connect_timeout: Duration,
     state: watch::Sender<State>,
@@ -61,7 +63,10 @@ impl Link {
             .as_str()
             .into_connection_info()
             .map_err(address)?;
+        // The replies are read as this protocol has them, whatever the address asks for.
+        let settings_of = info.redis_settings().clone();
         let client = info
+            .set_redis_settings(settings_of.set_protocol(ProtocolVersion::RESP2))
             .set_tcp_settings(TcpSettings::default().set_nodelay(true))
             .into_connection_info()
             .and_then(Client::open)
@@ -74,6 +79,7 @@ impl Link {
         let shared = Shared {
             client,
             profile: settings.profile,
+            wake_up: Keys::new(&settings.prefix).wake(),
             response_timeout: settings.response_timeout(),
             connect_timeout: settings.connect_timeout(),
             state: watch::Sender::new(State::Down("not connected yet".to_owned())),
@@ -306,7 +312,7 @@ impl Shared {
     }
 
     async fn inspect(&self, connection: &mut MultiplexedConnection) -> Result<(), LinkFault> {
-        let question = question();
+        let question = question(&self.wake_up);
         let answers = connection
             .send_packed_commands(&question, 0, question.len())
             .await;
@@ -318,6 +324,9 @@ impl Shared {
             });
         }
         let seen = Inspection::read(&answers);
+        if seen.loading {
+            return Err(LinkFault::Unreachable("it is still loading".to_owned()));
+        }
         seen.check_usable().map_err(LinkFault::Unusable)?;
         self.take_note(&seen);
         Ok(())

@@ -20,30 +20,54 @@ pub(super) struct Lineage {
 pub(super) struct Inspection {
     version: String,
     pub(super) lineage: Lineage,
+    mode: String,
+    /// Whether it is still reading what it kept; until then it says of itself what is not so.
+    pub(super) loading: bool,
     policy: String,
+    replicas: String,
     append_only: String,
     append_status: String,
+    /// Whether the first append-only file is only being written, so that there is nothing yet to
+    /// read back.
+    append_unmade: bool,
     /// `None` when CONFIG is forbidden.
     append_fsync: Option<String>,
+    append_fsync_pauses: Option<String>,
+    /// What was answered to a hint on the wake-up channel, if it was refused.
+    hint_refused: Option<String>,
 }
 
-/// The question.
-pub(super) fn question() -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(5);
+/// The question. With a hint to all workers in it: whether one may be given is part of it.
+pub(super) fn question(wake_up: &str) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(6);
     for section in ["server", "replication", "memory", "persistence"] {
         pipeline.cmd("INFO").arg(section);
     }
-    pipeline.cmd("CONFIG").arg("GET").arg("appendfsync");
+    pipeline.cmd("PUBLISH").arg(wake_up).arg("");
     pipeline
+        .cmd("CONFIG")
+        .arg("GET")
+        .arg("appendfsync")
+        .arg("no-appendfsync-on-rewrite");
+    pipeline
+}
+
+/// A setting among the pairs that CONFIG GET answers, in whatever order.
+fn setting(config: Option<&Value>, name: &str) -> Option<String> {
+    let pairs = config.map(value::items)?.as_chunks::<2>().0;
+    let found = pairs
+        .iter()
+        .find(|[key, _]| value::text(key) == Some(name))?;
+    value::text(&found[1]).map(ToOwned::to_owned)
 }
 
 impl Inspection {
     /// Reads the answers to [`question`].
     pub(super) fn read(answers: &[Value]) -> Self {
-        let (config, info) = answers
+        let (config, info_and_hint) = answers
             .split_last()
             .map_or((None, answers), |(c, i)| (Some(c), i));
-        let info: String = info
+        let info: String = info_and_hint
             .iter()
             .filter_map(value::text)
             .collect::<Vec<_>>()
@@ -55,6 +79,12 @@ impl Inspection {
                 .map_or(String::new(), |(_, value)| value.to_owned())
         };
         let valkey = field("valkey_version");
+        let hint_refused = info_and_hint.iter().find_map(|answer| match answer {
+            Value::ServerError(error) => Some(error.code().to_owned()),
+            _ => None,
+        });
+        let rewriting =
+            field("aof_rewrite_in_progress") == "1" || field("aof_rewrite_scheduled") == "1";
         Self {
             version: if valkey.is_empty() {
                 field("redis_version")
@@ -66,13 +96,16 @@ impl Inspection {
                 replication_id: field("master_replid"),
                 role: field("role"),
             },
+            mode: field("redis_mode"),
+            loading: field("loading") == "1",
             policy: field("maxmemory_policy"),
+            replicas: field("connected_slaves"),
             append_only: field("aof_enabled"),
             append_status: field("aof_last_write_status"),
-            append_fsync: config.and_then(|config| match config {
-                Value::Array(pair) => pair.get(1).and_then(value::text).map(ToOwned::to_owned),
-                _ => None,
-            }),
+            append_unmade: rewriting && field("aof_base_size") == "0",
+            append_fsync: setting(config, "appendfsync"),
+            append_fsync_pauses: setting(config, "no-appendfsync-on-rewrite"),
+            hint_refused,
         }
     }
 
@@ -94,6 +127,19 @@ impl Inspection {
             return Err(format!(
                 "has the role {:?}; set the address of the master",
                 self.lineage.role
+            ));
+        }
+        if !matches!(self.mode.as_str(), "standalone" | "") {
+            return Err(format!(
+                "runs in the mode {:?}; this version works with one Redis that is no cluster and \
+                 no sentinel",
+                self.mode
+            ));
+        }
+        if let Some(code) = &self.hint_refused {
+            return Err(format!(
+                "refuses the hints that wake workers ({code} to PUBLISH); allow the user the \
+                 channel, such as ACL SETUSER holdfast &hf:*"
             ));
         }
         Ok(())
@@ -129,10 +175,31 @@ impl Inspection {
     fn shortfall_solo(&self) -> Option<String> {
         if self.append_only != "1" {
             return Some(
-                "appendonly is \"no\", so a restart loses payments; run CONFIG SET appendonly yes \
-                 and put it into redis.conf"
+                "appendonly is \"no\", so a restart loses payments; run CONFIG SET appendonly yes, \
+                 put it into redis.conf, and wait until the first file is written"
                     .to_owned(),
             );
+        }
+        if self.append_unmade {
+            return Some(
+                "the first append-only file is still being written (aof_rewrite_in_progress), and \
+                 until then a restart loses what was answered; it ends by itself"
+                    .to_owned(),
+            );
+        }
+        if !matches!(self.replicas.as_str(), "0" | "") {
+            return Some(format!(
+                "connected_slaves is {}: a replica that takes over may not have the last writes, \
+                 and this profile does not wait for it; detach the replicas",
+                self.replicas
+            ));
+        }
+        if let Some(pauses) = self.append_fsync_pauses.as_deref().filter(|p| *p != "no") {
+            return Some(format!(
+                "no-appendfsync-on-rewrite is {pauses:?}, so nothing is on disk while Redis \
+                 rewrites its file; run CONFIG SET no-appendfsync-on-rewrite no and put it into \
+                 redis.conf"
+            ));
         }
         match self.append_fsync.as_deref() {
             Some("always") => {}
@@ -165,10 +232,10 @@ mod tests {
     use super::*;
 
     const SOUND: [&str; 4] = [
-        "redis_version:7.0.15\r\nrun_id:aaa\r\n",
-        "role:master\r\nmaster_replid:bbb\r\n",
+        "redis_version:7.0.15\r\nrun_id:aaa\r\nredis_mode:standalone\r\n",
+        "role:master\r\nmaster_replid:bbb\r\nconnected_slaves:0\r\n",
         "maxmemory_policy:noeviction\r\n",
-        "aof_enabled:1\r\naof_last_write_status:ok\r\n",
+        "aof_enabled:1\r\naof_rewrite_in_progress:0\r\naof_last_write_status:ok\r\naof_base_size:0\r\n",
     ];
 
     fn seen(from: &str, to: &str) -> Inspection {
@@ -177,7 +244,10 @@ mod tests {
             .iter()
             .map(|text| bulk(&text.replace(from, to)))
             .collect();
-        answers.push(Value::Array(vec![bulk("appendfsync"), bulk("always")]));
+        answers.push(Value::Int(0));
+        let config = ["no-appendfsync-on-rewrite", "no", "appendfsync", "always"];
+        let config = config.map(|text| bulk(&text.replace(from, to)));
+        answers.push(Value::Array(config.to_vec()));
         Inspection::read(&answers)
     }
 
@@ -194,6 +264,27 @@ mod tests {
             .check_durable(Profile::Solo)
             .unwrap_err();
         assert!(lack.problem.contains("aof_last_write_status"), "{lack}");
+    }
+
+    #[test]
+    fn solo_refuses_whatever_may_lose_what_was_answered() {
+        for (from, to, named) in [
+            ("aof_enabled:1", "aof_enabled:0", "appendonly"),
+            ("in_progress:0", "in_progress:1", "aof_rewrite_in_progress"),
+            ("slaves:0", "slaves:1", "connected_slaves"),
+            ("always", "everysec", "appendfsync"),
+        ] {
+            let seen = seen(from, to);
+            let lack = seen.check_durable(Profile::Solo).unwrap_err();
+            assert!(lack.problem.contains(named), "{lack}");
+            seen.check_durable(Profile::Dev).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_refused_by_name() {
+        let told = seen("standalone", "cluster").check_usable().unwrap_err();
+        assert!(told.contains("cluster"), "{told}");
     }
 
     #[test]

@@ -79,9 +79,15 @@ impl Finder {
     pub(super) fn learn(&self, partitions: &[Value], depth: usize, now: i64) {
         let mut found = Vec::new();
         let (mut later, mut more) = (None::<i64>, None::<i64>);
-        for partition in partitions {
-            let entries = items(partition);
+        for [due_now, next] in partitions.as_chunks::<2>().0 {
+            let entries = items(due_now);
             let mut last = None;
+            later = items(next)
+                .get(1)
+                .and_then(millis_of)
+                .into_iter()
+                .chain(later)
+                .min();
             for [id, due] in entries.as_chunks::<2>().0 {
                 let (Some(id), Some(due)) = (text(id), millis_of(due)) else {
                     continue;
@@ -142,19 +148,27 @@ pub(super) fn depth_for(slots: usize) -> usize {
     slots.clamp(LOOK_AHEAD, 1_000)
 }
 
-/// The commands that look at all partitions, and at the time.
-pub(super) fn look(keys: &Keys, depth: usize) -> Pipeline {
+/// The commands that look at all partitions, and at the time: what is due by `now`, and the first
+/// that falls due later.
+pub(super) fn look(keys: &Keys, depth: usize, now: i64) -> Pipeline {
     let mut pipeline = Pipeline::new();
     pipeline.cmd("TIME");
     for partition in 0..PARTITIONS {
         let due = keys.due(partition);
         pipeline
             .cmd("ZRANGE")
-            .arg(due)
+            .arg(&due)
             .arg("-inf")
-            .arg("+inf")
+            .arg(now)
             .arg("BYSCORE");
         pipeline.arg("LIMIT").arg(0).arg(depth).arg("WITHSCORES");
+        pipeline
+            .cmd("ZRANGE")
+            .arg(&due)
+            .arg(format!("({now}"))
+            .arg("+inf")
+            .arg("BYSCORE");
+        pipeline.arg("LIMIT").arg(0).arg(1).arg("WITHSCORES");
     }
     pipeline
 }

@@ -78,7 +78,9 @@ impl RedisStore {
         for ((_, id), [fields, score]) in ids().zip(replies.as_chunks::<2>().0) {
             match record::read(fields, score, now) {
                 Ok(found) => loaded.extend(found),
-                Err(problem) => tracing::error!(payment = id, problem, "a record cannot be read"),
+                Err(problem) => {
+                    tracing::error!(payment.id = id, %problem, "a record cannot be read");
+                }
             }
         }
         Ok(loaded)

@@ -27,6 +27,7 @@ mod value;
 mod wake;
 mod writes;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,13 +45,15 @@ use self::trouble::LinkFault;
 use super::write::due_ms;
 use super::{
     Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit, SaveError,
-    Saved, Stats, Store, StoreError, Then,
+    Saved, Stats, Store, StoreError, Then, Tried,
 };
 use crate::clock::Clock;
 use crate::payment::{Payment, PaymentId, StateName, Timestamp, millis};
 
 /// How often Redis is asked whether it is still good enough to move money.
 const INSPECT_EVERY: Duration = Duration::from_secs(60);
+/// How often it is asked whether it is good enough again.
+const INSPECT_SHORT_EVERY: Duration = Duration::from_secs(5);
 /// How many claims go into one round trip at most.
 const MOST_AT_ONCE: usize = 256;
 
@@ -89,13 +92,20 @@ impl RedisStore {
     /// Connects. Fails when Redis cannot be reached, may throw payments away, or falls short of
     /// the durability profile; later the link mends itself, and a shortfall stops money only.
     pub async fn connect(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        let store = Self::connect_for_reading(settings, clock).await?;
+        store.durability().map_err(OpenError::NotDurable)?;
+        Ok(store)
+    }
+
+    /// Connects as [`RedisStore::connect`] does, but also to what falls short of the durability
+    /// profile: for those who only look. What is written to such a Redis may be lost.
+    pub async fn connect_for_reading(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         settings.check().map_err(OpenError::Setting)?;
         let link = Link::open(&settings).await.map_err(|fault| match fault {
             LinkFault::Address(why) => OpenError::Setting(format!("url is not usable: {why}")),
             LinkFault::Unreachable(why) => OpenError::Unreachable(why),
             LinkFault::Unusable(why) => OpenError::Unusable(why),
         })?;
-        link.durability().map_err(OpenError::NotDurable)?;
         let keys = Keys::new(&settings.prefix);
         let waiting = Arc::new(Notify::new());
         let stop = CancellationToken::new();
@@ -126,7 +136,11 @@ impl RedisStore {
     pub async fn watch(&self, stop: CancellationToken) {
         let watching = async {
             loop {
-                tokio::time::sleep(INSPECT_EVERY).await;
+                let mut waited = Duration::ZERO;
+                while waited < INSPECT_EVERY && (waited.is_zero() || self.durability().is_ok()) {
+                    tokio::time::sleep(INSPECT_SHORT_EVERY).await;
+                    waited += INSPECT_SHORT_EVERY;
+                }
                 if let Err(error) = self.inspect().await {
                     tracing::warn!(%error, "Redis was not inspected");
                 }
@@ -174,7 +188,7 @@ impl Store for RedisStore {
         };
         record::read(fields, score, self.0.clock.now()).map_err(|problem| StoreError::Unreadable {
             id: id.to_string(),
-            problem,
+            problem: problem.to_string(),
         })
     }
 
@@ -194,8 +208,13 @@ impl Store for RedisStore {
         for some in claims.chunks(MOST_AT_ONCE) {
             let calls: Vec<Call> = some.iter().map(call).collect();
             for (key, reply) in some.iter().zip(self.0.link.call_all(&calls).await?) {
-                if value::word(&reply?) != "renewed" {
-                    lost.push(key.clone());
+                match reply {
+                    Ok(reply) if value::word(&reply) == "renewed" => {}
+                    Ok(_) => lost.push(key.clone()),
+                    // One record's trouble is no reason to lose the others.
+                    Err(error) => {
+                        tracing::error!(payment.id = %key.id, %error, "a lease cannot be renewed");
+                    }
                 }
             }
         }
@@ -224,13 +243,13 @@ impl Store for RedisStore {
         self.write_command(loaded, due).await
     }
 
-    async fn give_back(&self, claim: &ClaimKey, due: Timestamp) -> Result<(), StoreError> {
-        let call = Call::new(&call::GIVE_BACK, self.0.keys.two(&claim.id))
-            .arg(claim.id.as_str())
-            .arg(claim.nonce.as_str())
-            .number(due_ms(due))
-            .number(self.0.clock.now().timestamp_millis())
-            .arg(self.0.keys.wake());
+    async fn give_back(
+        &self,
+        claim: &ClaimKey,
+        due: Timestamp,
+        tried: Tried,
+    ) -> Result<(), StoreError> {
+        let call = self.giving_back(claim, due, tried);
         self.0.link.call(call).await.map(drop)
     }
 
@@ -261,8 +280,9 @@ impl Store for RedisStore {
         self.count().await
     }
 
-    async fn woken(&self) {
-        self.0.waiting.notified().await;
+    fn woken(&self) -> impl Future<Output = ()> + Send {
+        // Made at once, so that whatever comes from now on is heard.
+        self.0.waiting.notified()
     }
 
     fn durability(&self) -> Result<(), NotDurable> {

@@ -10,7 +10,25 @@ use crate::payment::{BODY_VERSION, Payment, StateName, Timestamp, digest_of};
 use crate::store::{Loaded, StoreError};
 
 /// Why a record cannot be read, without a word of what it says.
-pub(super) type Problem = String;
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Problem {
+    /// A newer program wrote it.
+    #[error("it has version {0}; this program reads {BODY_VERSION}")]
+    Newer(u32),
+    /// It is not as this program would have written it.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl Problem {
+    pub(super) fn broken(what: &str) -> Self {
+        Self::Broken(what.to_owned())
+    }
+
+    fn field(name: &str) -> Self {
+        Self::Broken(format!("its field {name} is not as expected"))
+    }
+}
 
 #[derive(Deserialize)]
 struct Versioned {
@@ -25,17 +43,25 @@ pub(super) fn body_of(payment: &Payment) -> Result<Vec<u8>, StoreError> {
 
 /// Reads the stored form. Names the place of a fault, never the text that is there.
 pub(super) fn payment_of(body: &[u8]) -> Result<Payment, Problem> {
+    match serde_json::from_slice::<Payment>(body) {
+        Ok(payment) if payment.body_version() == BODY_VERSION => Ok(payment),
+        _ => Err(fault_of(body)),
+    }
+}
+
+/// What is wrong with a body. Found by reading it again, slowly, and only then.
+fn fault_of(body: &[u8]) -> Problem {
     let Ok(Versioned { v }) = serde_json::from_slice(body) else {
-        return Err("it has no version".to_owned());
+        return Problem::broken("it has no version");
     };
-    if v != BODY_VERSION {
-        return Err(format!(
-            "it has version {v}; this program reads {BODY_VERSION}"
-        ));
+    if v > BODY_VERSION {
+        return Problem::Newer(v);
     }
     let reader = &mut serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(reader)
-        .map_err(|error| format!("its field {} is not as expected", error.path()))
+    match serde_path_to_error::deserialize::<_, Payment>(reader) {
+        Ok(_) => Problem::Broken(format!("it has version {v}, which was never written")),
+        Err(error) => Problem::field(&error.path().to_string()),
+    }
 }
 
 /// What tells one write from another: a hash of all that it was made of.
@@ -66,7 +92,7 @@ pub(super) fn read(
     now: Timestamp,
 ) -> Result<Option<Loaded>, Problem> {
     let [version, state, nudges, nonce, body] = items(fields) else {
-        return Err("it is no hash".to_owned());
+        return Err(Problem::broken("it is no hash"));
     };
     if matches!(version, Value::Nil) {
         return Ok(None);
@@ -84,7 +110,7 @@ pub(super) fn read(
 
 /// From version, state, nudges and body; due and claim are for the caller to say.
 pub(super) fn loaded([version, state, nudges, body]: [&Value; 4]) -> Result<Loaded, Problem> {
-    let field = |name: &str| format!("its field {name} is not as expected");
+    let field = Problem::field;
     let Value::BulkString(body) = body else {
         return Err(field("body"));
     };

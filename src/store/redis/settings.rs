@@ -1,11 +1,13 @@
 //! How the store is set up.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How durable a write must be before money may move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// Anything goes; for development, never with a live key.
     Dev,
@@ -23,20 +25,6 @@ impl Profile {
             Self::Dev => "dev",
             Self::Solo => "solo",
             Self::Replicated => "replicated",
-        }
-    }
-}
-
-impl FromStr for Profile {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "dev" => Ok(Self::Dev),
-            "solo" => Ok(Self::Solo),
-            "replicated" => Ok(Self::Replicated),
-            _ => Err(format!(
-                "{text:?} is no durability profile; use dev, solo or replicated"
-            )),
         }
     }
 }

@@ -14,13 +14,6 @@ use super::trouble::Pause;
 /// After so long without a hint the connection is asked whether it still stands.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// Wakes whoever waits.
-pub(super) fn wake(waiting: &Notify) {
-    waiting.notify_waiters();
-    // For whoever is just about to wait.
-    waiting.notify_one();
-}
-
 /// Listens until `stop`. What breaks is mended in silence: a hint may be lost.
 pub(super) async fn listen(
     client: Client,
@@ -60,10 +53,10 @@ async fn listen_once(
     };
     let (mut ask, mut hints) = timeout(patience, subscribe).await.map_err(late)??;
     // Whatever was published meanwhile went unheard.
-    wake(waiting);
+    waiting.notify_waiters();
     loop {
         match timeout(QUIET, hints.next()).await {
-            Ok(Some(_)) => wake(waiting),
+            Ok(Some(_)) => waiting.notify_waiters(),
             Ok(None) => return Ok(()),
             Err(_) => {
                 let pong = timeout(patience, ask.ping::<redis::Value>()).await;

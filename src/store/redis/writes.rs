@@ -72,7 +72,12 @@ impl RedisStore {
     pub(super) async fn write_claimed(&self, claim: &Claim, then: Then) -> Result<u64, SaveError> {
         let payment = &claim.payment;
         let body = body_of(payment)?;
-        let event = event_of(payment, claim.version + 1)?;
+        // The script writes the event only with a change of state.
+        let event = if claim.state_changed() {
+            event_of(payment, claim.version + 1)?
+        } else {
+            Vec::new()
+        };
         let nonce = claim.key.nonce.as_str();
         let asked = match then {
             Then::Keep => "keep".to_owned(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use holdfast_rig::{Pace, Redis, RedisOptions, Works};
 
-use super::stage::works;
+use super::stage::{until, works};
 
 /// Connecting may be tried for a while before it is given up.
 const REFUSED_WITHIN: Duration = Duration::from_secs(30);
@@ -73,6 +73,63 @@ async fn a_live_account_does_not_start_on_the_profile_for_development() {
         &["redis.durability", "accounts.hotel is live", "use solo"],
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_on_the_profile_for_development_says_so_loudly() {
+    let options = RedisOptions {
+        append_fsync: "everysec",
+        ..RedisOptions::default()
+    };
+    let redis = Redis::start(options).await.unwrap();
+    let (mut works, _) = works(Pace::QUICK).await;
+    works.set("HOLDFAST__REDIS__URL", redis.url());
+    works.set("HOLDFAST__REDIS__DURABILITY", "dev");
+    let worker = works.worker("dev").unwrap();
+    until(&works, "the worker works", async || {
+        worker.tail(100).contains("\"working\"")
+    })
+    .await;
+    let said = worker.tail(100);
+    let banner = said
+        .lines()
+        .find(|line| line.contains("Redis may lose payments"));
+    assert!(
+        banner.is_some_and(|line| line.contains("WARN") && line.contains("development only")),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_to_speak_json_logs_json_whatever_the_settings_say() {
+    let (works, _) = works(Pace::QUICK).await;
+    let command = works.command();
+    let ended = std::process::Command::new(&command.binary)
+        .args(["--json", "worker", "--config"])
+        .arg(&command.config)
+        .env_clear()
+        .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .env("HOLDFAST__LOG__FORMAT", "pretty")
+        .env("HOLDFAST__REDIS__DURABILITY", "dev")
+        .env("HOLDFAST__REDIS__URL", "unix:///nowhere/redis.sock")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("Redis may lose payments"), "{said}");
+    for line in said.lines() {
+        let told: Result<serde_json::Value, _> = serde_json::from_str(line);
+        assert!(told.is_ok(), "{line} is no JSON");
+    }
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_worker_on_one_machine_is_told_how_to_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let settings = [("HOLDFAST__HTTP__LISTEN", address.as_str())];
+    let told = ["http.listen", &address, "set HOLDFAST__HTTP__LISTEN= for"];
+    refuses(&settings, &told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

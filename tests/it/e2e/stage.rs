@@ -12,7 +12,7 @@ use holdfast_rig::{PARKS, Pace, WorkerProcess, Works, compare};
 use tokio::time::{Instant, sleep};
 
 /// How long an event may take that is only waited for. Where time is the promise, the test says so.
-pub(super) const PATIENCE: Duration = Duration::from_secs(150);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(20);
 
 /// The binary under test.
@@ -113,15 +113,32 @@ pub(super) fn logs(works: &Works) -> String {
     .concat()
 }
 
+/// What has not ended yet, or waits for a person: how many in each state, and some of them whole.
+async fn unfinished(works: &Works) -> String {
+    let mut told = Vec::new();
+    for state in StateName::ALL
+        .into_iter()
+        .filter(|state| !state.is_finished())
+    {
+        let page = works.store.list(state, None, 3).await.unwrap();
+        let count = count_in(works, state).await;
+        let some: Vec<_> = page.payments.iter().map(|p| format!("{p:?}")).collect();
+        told.push(format!("{count} are {state}\n{}", some.join("\n")));
+    }
+    told.join("\n")
+}
+
 /// Waits for an event of which nothing is promised but that it comes.
 pub(super) async fn until(works: &Works, what: &str, mut came: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !came().await {
-        assert!(
-            Instant::now() < end,
-            "{what}: not within {PATIENCE:?}\n{}",
-            logs(works)
-        );
+        if Instant::now() >= end {
+            let unfinished = unfinished(works).await;
+            panic!(
+                "{what}: not within {PATIENCE:?}\n{unfinished}\n{}",
+                logs(works)
+            );
+        }
         sleep(STEP).await;
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use holdfast::payment::{Payment, PaymentId, StateName, Timestamp};
 use holdfast::store::{
     Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit, SaveError,
-    Saved, Stats, Store, StoreError, Then,
+    Saved, Stats, Store, StoreError, Then, Tried,
 };
 use tokio::sync::watch;
 
@@ -198,10 +198,15 @@ impl<S: Store> Store for Watched<S> {
         self.inner.command(loaded, due).await
     }
 
-    async fn give_back(&self, claim: &ClaimKey, due: Timestamp) -> Result<(), StoreError> {
+    async fn give_back(
+        &self,
+        claim: &ClaimKey,
+        due: Timestamp,
+        tried: Tried,
+    ) -> Result<(), StoreError> {
         self.there()?;
         self.returned.lock().unwrap().push((claim.clone(), due));
-        self.inner.give_back(claim, due).await
+        self.inner.give_back(claim, due, tried).await
     }
 
     async fn nudge(&self, id: &PaymentId) -> Result<Nudged, StoreError> {

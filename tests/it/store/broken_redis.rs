@@ -5,10 +5,10 @@ use std::time::Duration;
 use holdfast::clock::Clock;
 use holdfast::payment::StateName;
 use holdfast::store::redis::{RedisStore, Settings};
-use holdfast::store::{Created, SaveError, Store, StoreError, Then};
+use holdfast::store::{Created, Nudged, SaveError, Store, StoreError, Then, Tried};
 use holdfast_rig::{FaultPoint, Redis, RedisOptions};
 
-use super::on_redis::configure;
+use super::on_redis::{configure, raw};
 use super::world::{LEASE_MS, World, adopted, payment, settings, start};
 
 /// A store that reaches its Redis only through a point where things go wrong.
@@ -318,34 +318,70 @@ async fn a_redis_that_stands_still_for_a_while_ends_nothing() {
 }
 
 #[tokio::test]
-async fn a_full_memory_refuses_what_is_new_and_loses_nothing() {
-    let redis = Redis::start(RedisOptions::default()).await.unwrap();
-    let settings = Settings {
-        save_patience_ms: 200,
-        ..settings(redis.url())
-    };
-    let clock = Clock::manual(start());
-    let store = RedisStore::connect(settings, clock.clone()).await.unwrap();
-    let world = World {
-        store,
-        clock,
-        redis: Some(redis),
-    };
+async fn a_full_memory_refuses_what_is_new_and_brings_what_exists_to_its_end() {
+    let world = World::on_redis().await;
     let mut claim = world.claimed("one").await;
+    world.created("two").await;
     configure(world.redis.as_ref().unwrap(), "maxmemory", "1").await;
     let refused = world
         .store
-        .create(&payment("two", world.now()), world.now())
+        .create(&payment("three", world.now()), world.now())
         .await;
     assert!(matches!(&refused, Err(StoreError::Refused(why)) if why.starts_with("OOM")));
-    let save = world.store.save(&mut claim, Then::Keep).await;
-    assert!(
-        matches!(&save, Err(SaveError::Store(StoreError::Refused(_)))),
-        "{save:?}"
-    );
-    configure(world.redis.as_ref().unwrap(), "maxmemory", "0").await;
+
+    let renewed = world.store.renew(std::slice::from_ref(&claim.key)).await;
+    assert_eq!(renewed.unwrap(), []);
     world.store.save(&mut claim, Then::Keep).await.unwrap();
+    world.fail(&mut claim.payment);
+    world
+        .store
+        .save(&mut claim, Then::Rest(None))
+        .await
+        .unwrap();
+    let other = world.claim_one().await;
+    world
+        .store
+        .give_back(&other.key, world.now(), Tried::Yes)
+        .await
+        .unwrap();
+    let nudged = world.store.nudge(&other.key.id).await.unwrap();
+    assert_eq!(nudged, Nudged::Due);
+    let mut asked = world.store.load(&other.key.id).await.unwrap().unwrap();
+    world.park(&mut asked.payment);
+    world
+        .store
+        .command(&asked, Some(world.now()))
+        .await
+        .unwrap();
     assert_eq!(world.store.stats().await.unwrap().unfinished, 1);
+}
+
+#[tokio::test]
+async fn a_user_without_the_wake_up_channel_is_told_so_and_no_write_fails_after_it_was_done() {
+    let redis = Redis::start(RedisOptions {
+        lines: vec![
+            "user deaf on nopass ~* resetchannels +@all".to_owned(),
+            "user holdfast on nopass ~hf* ~{hf* resetchannels &hf:* +@all".to_owned(),
+        ],
+        ..RedisOptions::default()
+    })
+    .await
+    .unwrap();
+    let as_user = |user: &str| settings(format!("{}?user={user}&pass=x", redis.url()));
+    let clock = Clock::manual(start());
+    let told = RedisStore::connect(as_user("deaf"), clock.clone()).await;
+    let told = told.err().expect("it could wake nobody").to_string();
+    assert!(told.contains("PUBLISH") && told.contains("&hf:*"), "{told}");
+
+    let store = RedisStore::connect(as_user("holdfast"), clock.clone())
+        .await
+        .unwrap();
+    let mut deafen = redis::cmd("ACL");
+    deafen.arg(&["SETUSER", "holdfast", "resetchannels"]);
+    deafen.exec_async(&mut raw(&redis).await).await.unwrap();
+    let now = clock.now();
+    let created = store.create(&payment("one", now), now).await.unwrap();
+    assert_eq!(created, Created::New, "a hint is only a hint");
 }
 
 /// Opening an attempt and asking for the permit, as a turn does.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use holdfast::clock::Clock;
 use holdfast::payment::{Command, IdempotencyKey, PaymentId};
 use holdfast::store::redis::{OpenError, Profile, RedisStore, Settings};
-use holdfast::store::{Claim, SaveError, Store, StoreError, Then};
+use holdfast::store::{Claim, SaveError, Store, StoreError, Then, Tried};
 use holdfast_rig::{Redis, RedisOptions};
 
 use super::world::{LEASE_MS, World, adopted, payment, settings, start};
@@ -325,7 +325,7 @@ async fn only_what_is_finished_ever_expires() {
     lives("command").await;
     world
         .store
-        .give_back(&claim.key, world.now())
+        .give_back(&claim.key, world.now(), Tried::Yes)
         .await
         .unwrap();
     lives("give back").await;
@@ -460,4 +460,22 @@ async fn workers_wake_each_other() {
     tokio::time::timeout(bound, other.woken())
         .await
         .expect("it was woken");
+}
+
+#[tokio::test]
+async fn no_two_workers_ever_claim_under_the_same_nonce() {
+    let world = World::on_redis().await;
+    let payment = world.created("one").await;
+    let mut nonces = std::collections::HashSet::new();
+    for _ in 0..5 {
+        // As a worker that was just started: whatever it counts begins anew.
+        let url = world.redis.as_ref().unwrap().url();
+        let store = RedisStore::connect(settings(url), world.clock.clone())
+            .await
+            .unwrap();
+        let claim = store.claim(1).await.unwrap().claims.remove(0);
+        assert_eq!(claim.key.id, *payment.id());
+        assert!(nonces.insert(claim.key.nonce), "a nonce came again");
+        world.pass(LEASE_MS);
+    }
 }

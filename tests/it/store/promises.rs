@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use holdfast::payment::{Command, IdempotencyKey, PaymentId, StateName};
-use holdfast::store::{Created, Cursor, Loaded, Nudged, SaveError, Saved, Store, Then};
+use holdfast::store::{Created, Cursor, Loaded, Nudged, SaveError, Saved, Store, Then, Tried};
 
 use super::world::{LEASE_MS, Watched, World, adopted, payment, worth};
 
@@ -32,6 +32,7 @@ promises! {
     an_identical_repeat_is_answered_as_the_first
     a_keeping_repeat_is_lost_when_the_claim_is
     a_claim_without_a_save_is_barren
+    what_was_not_tried_is_not_barren
     a_command_lets_the_holder_decide_again
     a_command_makes_an_unclaimed_payment_due
     a_command_on_an_old_version_is_refused
@@ -170,7 +171,7 @@ async fn a_lapsed_lease_goes_to_another_and_the_first_is_lost<S: Watched>(world:
     assert_eq!(world.store.renew(&keys).await.unwrap(), [first.key.clone()]);
     world
         .store
-        .give_back(&first.key, world.now())
+        .give_back(&first.key, world.now(), Tried::Yes)
         .await
         .unwrap();
     world.claim_none().await;
@@ -258,6 +259,24 @@ async fn a_claim_without_a_save_is_barren<S: Watched>(world: World<S>) {
         .await
         .unwrap();
     assert_eq!(world.claim_one().await.barren, 1);
+}
+
+async fn what_was_not_tried_is_not_barren<S: Watched>(world: World<S>) {
+    let mut claim = world.claimed("one").await;
+    for (tried, barren) in [
+        (Tried::Yes, 2),
+        (Tried::No, 2),
+        (Tried::No, 2),
+        (Tried::Yes, 3),
+    ] {
+        world
+            .store
+            .give_back(&claim.key, world.now(), tried)
+            .await
+            .unwrap();
+        claim = world.claim_one().await;
+        assert_eq!(claim.barren, barren, "{tried:?}");
+    }
 }
 
 async fn a_command_lets_the_holder_decide_again<S: Watched>(world: World<S>) {
@@ -531,7 +550,7 @@ async fn what_is_not_finished_stays_in_the_due_index<S: Watched>(world: World<S>
         .unwrap();
     world
         .store
-        .give_back(&claim.key, world.in_ms(10))
+        .give_back(&claim.key, world.in_ms(10), Tried::Yes)
         .await
         .unwrap();
     world
@@ -608,7 +627,7 @@ async fn what_is_given_back_is_due_again<S: Watched>(world: World<S>) {
     let mut claim = world.claimed("one").await;
     world
         .store
-        .give_back(&claim.key, world.in_ms(40))
+        .give_back(&claim.key, world.in_ms(40), Tried::Yes)
         .await
         .unwrap();
     let stored = loaded(&world, &claim.key.id).await;
@@ -631,14 +650,14 @@ async fn what_is_commanded_before_it_is_given_back_is_due_now<S: Watched>(world:
         .unwrap();
     world
         .store
-        .give_back(&claim.key, world.in_ms(60_000))
+        .give_back(&claim.key, world.in_ms(60_000), Tried::Yes)
         .await
         .unwrap();
     let claim = world.claim_one().await;
     assert_eq!(claim.payment.commands().len(), 1);
     world
         .store
-        .give_back(&claim.key, world.in_ms(60_000))
+        .give_back(&claim.key, world.in_ms(60_000), Tried::Yes)
         .await
         .unwrap();
     world.claim_none().await;
@@ -650,7 +669,7 @@ async fn what_is_commanded_before_it_is_given_back_is_due_now<S: Watched>(world:
     let second = world.claim_one().await;
     world
         .store
-        .give_back(&second.key, world.in_ms(60_000))
+        .give_back(&second.key, world.in_ms(60_000), Tried::Yes)
         .await
         .unwrap();
     world.claim_none().await;
@@ -676,7 +695,7 @@ async fn a_listing_goes_page_by_page_from_the_oldest<S: Watched>(world: World<S>
         );
         pages += 1;
         match page.next {
-            Some(next) => cursor = Some(Cursor::from_text(next.as_str())),
+            Some(next) => cursor = Some(Cursor::from_text(next.as_str()).unwrap()),
             None => break,
         }
     }
@@ -768,14 +787,10 @@ async fn a_create_wakes_whoever_waits<S: Watched>(world: World<S>) {
     let bound = std::time::Duration::from_secs(10);
     // The first wake-up may come from listening itself.
     for key in ["one", "two"] {
-        let waiting = tokio::spawn({
-            let store = world.store.clone();
-            async move { store.woken().await }
-        });
+        let woken = world.store.woken();
         world.created(key).await;
-        tokio::time::timeout(bound, waiting)
+        tokio::time::timeout(bound, woken)
             .await
-            .expect("it was woken")
-            .unwrap();
+            .expect("it was woken");
     }
 }

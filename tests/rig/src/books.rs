@@ -15,7 +15,7 @@ pub struct Movements {
     pub holds: usize,
     /// How much was reserved.
     pub held_minor: u64,
-    /// How often reserved funds were given back, but for what a capture leaves over.
+    /// How often reserved funds were given back, or lapsed, but for what a capture leaves over.
     pub releases: usize,
     /// How much of what was reserved is neither taken nor given back; below zero when more was
     /// taken and given back than was reserved.
@@ -111,12 +111,12 @@ fn sum(found: &[&Movement]) -> Movements {
             }
             // What a capture leaves over goes back by itself, after it.
             MovementKind::Release if is_rest(&found[..place], movement) => {}
-            MovementKind::Release => sum.releases += 1,
+            MovementKind::Release | MovementKind::Lapse => sum.releases += 1,
             MovementKind::Refund => {}
         }
         sum.reserved_minor += match movement.kind {
             MovementKind::Hold => movement.amount,
-            MovementKind::Capture | MovementKind::Release => -movement.amount,
+            MovementKind::Capture | MovementKind::Release | MovementKind::Lapse => -movement.amount,
             MovementKind::Charge | MovementKind::Refund => 0,
         };
     }
@@ -178,12 +178,12 @@ fn report(payment: &Payment, moved: &Movements, settled: bool, problems: &mut Ve
 
 /// What nobody asked for: another kind, amount, currency, card, or real money.
 fn unasked(payment: &Payment, movement: &Movement) -> Option<String> {
-    use MovementKind::{Capture, Charge, Hold, Refund, Release};
+    use MovementKind::{Capture, Charge, Hold, Lapse, Refund, Release};
     let ask = &payment.request().ask;
     let fits = match (ask, movement.kind) {
         (Ask::Charge(_), Charge)
-        | (Ask::Authorize(_) | Ask::Adopt(_), Hold | Capture | Release) => true,
-        (_, Hold | Capture | Charge | Release | Refund) => false,
+        | (Ask::Authorize(_) | Ask::Adopt(_), Hold | Capture | Release | Lapse) => true,
+        (_, Hold | Capture | Charge | Release | Lapse | Refund) => false,
     };
     let asked = payment.request().money();
     let amount = i64::try_from(asked.map_or(0, |money| money.amount.minor())).unwrap_or(i64::MAX);
@@ -233,6 +233,8 @@ fn unnoted(payment: &Payment, movement: &Movement) -> Option<String> {
         MovementKind::Release => {
             decided.is_some() && noted(|step| matches!(step, Step::Capture { .. } | Step::Release))
         }
+        // The acquirer asks nobody.
+        MovementKind::Lapse => true,
         MovementKind::Refund => false,
     };
     (!fine).then(|| format!("{:?} of {amount} without a note of it", movement.kind))
@@ -268,7 +270,7 @@ mod tests {
 
     #[test]
     fn one_purchase_captured_after_its_release_is_found_out() {
-        use MovementKind::{Capture, Hold, Release};
+        use MovementKind::{Capture, Hold, Lapse, Release};
         let double = problems(&[(Hold, 1500), (Release, 1500), (Capture, 1500)]);
         assert_eq!(
             double,
@@ -283,5 +285,8 @@ mod tests {
             ["more was taken and given back than was reserved"]
         );
         assert!(problems(&[(Hold, 1500), (Capture, 1000), (Release, 500)]).is_empty());
+        assert!(problems(&[(Hold, 1500), (Lapse, 1500)]).is_empty());
+        let gone = problems(&[(Hold, 1500), (Lapse, 1500), (Capture, 1500)]);
+        assert_eq!(gone.len(), 2, "{gone:?}");
     }
 }

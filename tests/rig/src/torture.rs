@@ -2,6 +2,10 @@
 
 mod asks;
 mod faults;
+mod havoc;
+mod hearing;
+mod manners;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,14 +13,16 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use chip_sandbox::{TestCard, Time};
-use holdfast::payment::{Command, ParkReason, PaymentId, State, StateName};
+use holdfast::payment::{PaymentId, State, StateName};
 use holdfast::store::{Loaded, Store};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt, SeedableRng};
 
 use self::asks::Asks;
 pub use self::faults::Hits;
-use crate::books::{Line, compare};
+use self::havoc::Havoc;
+pub use self::manners::Manners;
+use crate::books::Line;
 use crate::fleet::WorkerProcess;
 use crate::rest::unrest;
 use crate::works::{Pace, Works};
@@ -35,12 +41,24 @@ pub struct Plan {
     pub seed: u64,
     /// How many payments.
     pub payments: usize,
-    /// How long faults and kills go on.
+    /// How long faults and kills go on, at least.
     pub faults_for: Duration,
+    /// How many workers are killed, at least, before faults and kills end. A run that takes
+    /// [`Plan::PATIENCE`] times as long as it should for that fails.
+    pub least_kills: usize,
+    /// How many calls meet a fault, at least, before faults and kills end; bounded the same way.
+    pub least_faults: u64,
     /// How many worker processes there are at a time.
     pub workers: usize,
+    /// What the gateway does where nobody has written down what it does.
+    pub manners: Manners,
     /// The `holdfast` binary; beside the running program, without it.
     pub binary: Option<PathBuf>,
+}
+
+impl Plan {
+    /// How many times longer than asked the kills may take.
+    pub const PATIENCE: u32 = 8;
 }
 
 /// How it ended.
@@ -56,6 +74,8 @@ pub struct Report {
     pub faults: u64,
     /// How often each fault was met on each call.
     pub hits: Hits,
+    /// How many deliveries of the gateway the workers accepted.
+    pub heard: usize,
     /// The logs of all workers, for whoever must find out what happened.
     pub logs: PathBuf,
 }
@@ -99,110 +119,77 @@ impl Report {
 
 /// Runs the plan. `tell` hears of progress.
 pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
-    let mut random = StdRng::seed_from_u64(plan.seed);
     let sandbox = chip_sandbox::Config {
         time: Time::System,
         seed: Some(plan.seed),
         silence_cap: Duration::from_secs(3),
+        delivery_timeout: Duration::from_secs(2),
         ..chip_sandbox::Config::default()
     };
     let mut works = Works::start(Pace::QUICK, sandbox, plan.binary.clone()).await?;
     works.set("HOLDFAST__POLICY__LOOKUP__GIVE_UP_AFTER_MS", GIVE_UP_MS);
+    let ids = ask(plan, &works).await?;
+    let hearing = hearing::prepare(&mut works)?;
+    let manners = plan.manners;
+    works.sandbox.set_behaviour(|it| manners.apply(it));
+    for rule in faults::rules(plan.seed) {
+        works.sandbox.add_fault(rule);
+    }
+    tell(&format!("{} payments enqueued; killing workers", ids.len()));
+    let havoc = Havoc {
+        plan,
+        works: &works,
+        ids: &ids,
+        hearing: &hearing,
+    };
+    let kills = havoc.wreak().await?;
+    works.sandbox.clear_faults();
+    tell(&format!(
+        "{kills} workers killed; faults are off, waiting for the rest"
+    ));
+    let rest = havoc.workers("last")?;
+    settle(&works, &ids).await?;
+    look_at_the_parked(&works, &ids).await?;
+    settle(&works, &ids).await?;
+    stop(rest).await?;
+    report(&works, &ids, (manners, kills)).await
+}
+
+/// Records the payments.
+async fn ask(plan: &Plan, works: &Works) -> anyhow::Result<Vec<PaymentId>> {
+    let mut random = StdRng::seed_from_u64(plan.seed);
     let token = works.sandbox.save_card("payer@test.example").to_string();
     let asks = Asks {
-        works: &works,
+        works,
         token,
+        accounts: plan.manners.accounts(),
     };
     let mut ids = Vec::new();
     for number in 0..plan.payments {
         ids.push(works.enqueue(&asks.request(number, &mut random)?).await?);
     }
-    for rule in faults::rules(plan.seed) {
-        works.sandbox.add_fault(rule);
-    }
-    tell(&format!("{} payments enqueued; killing workers", ids.len()));
-    let kills = kill_at_random(plan, &works, &ids, &mut random).await?;
-    works.sandbox.clear_faults();
-    tell(&format!(
-        "{kills} workers killed; faults are off, waiting for the rest"
-    ));
-    let rest = workers(&works, "last", plan.workers)?;
-    settle(&works, &ids).await?;
-    look_at_the_parked(&works, &ids).await?;
-    settle(&works, &ids).await?;
-    stop(rest).await?;
+    Ok(ids)
+}
 
-    let besides = [unrest(&works, &ids).await?, strays(&works, &ids).await?].concat();
-    let lines = books(&works, &ids).await?;
+async fn report(
+    works: &Works,
+    ids: &[PaymentId],
+    (manners, kills): (Manners, usize),
+) -> anyhow::Result<Report> {
+    let strays = verdict::strays(works, ids).await?;
+    let besides = [unrest(works, ids).await?, strays].concat();
+    let lines = verdict::books(works, ids, manners).await?;
     let ledger = works.sandbox.ledger();
-    let faults = ledger
-        .all_counts()
-        .values()
-        .map(|counts| counts.faulted)
-        .sum();
+    let heard = ledger.deliveries().iter().filter(|row| row.accepted);
     Ok(Report {
         lines,
         besides,
         kills,
-        faults,
+        faults: faults::met(&ledger),
         hits: faults::hits(&ledger),
+        heard: heard.count(),
         logs: works.folder(),
     })
-}
-
-fn workers(works: &Works, name: &str, count: usize) -> anyhow::Result<Vec<WorkerProcess>> {
-    (0..count)
-        .map(|number| works.worker(&format!("{name}-{number}")))
-        .collect()
-}
-
-/// Kills a worker every few hundred milliseconds and starts another one; payers pay and people
-/// give commands meanwhile.
-async fn kill_at_random(
-    plan: &Plan,
-    works: &Works,
-    ids: &[PaymentId],
-    random: &mut StdRng,
-) -> anyhow::Result<usize> {
-    let mut fleet = workers(works, "first", plan.workers)?;
-    let mut kills = 0;
-    let mut commands = 0;
-    let end = tokio::time::Instant::now() + plan.faults_for;
-    while tokio::time::Instant::now() < end {
-        let pause = 150 + u64::from(random.next_u32() % 700);
-        tokio::time::sleep(Duration::from_millis(pause)).await;
-        let victim = random.random_range(0..fleet.len());
-        fleet[victim].kill()?;
-        kills += 1;
-        fleet[victim] = works.worker(&format!("after-{kills}"))?;
-        payers_pay(works, ids, random).await?;
-        for _ in 0..=ids.len() / 100 {
-            commands += 1;
-            asks::command_some(works, ids, commands, random).await?;
-        }
-    }
-    for worker in &mut fleet {
-        worker.kill()?;
-        kills += 1;
-    }
-    Ok(kills)
-}
-
-/// Some of the payers who have a link pay; some are told that it is over.
-async fn payers_pay(works: &Works, ids: &[PaymentId], random: &mut StdRng) -> anyhow::Result<()> {
-    for waiting in works
-        .store
-        .list(StateName::AwaitingPayer, None, ids.len())
-        .await?
-        .payments
-    {
-        match random.next_u32() % 10 {
-            0..2 => pay(works, &waiting)?,
-            2 => asks::give(works, waiting.payment.id(), "no-more", &Command::Cancel).await?,
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 fn pay(works: &Works, loaded: &Loaded) -> anyhow::Result<()> {
@@ -269,58 +256,4 @@ async fn stop(fleet: Vec<WorkerProcess>) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-async fn books(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<Line>> {
-    let ledger = works.sandbox.ledger();
-    let mut lines = Vec::new();
-    for id in ids {
-        let mut line = compare(works.load(id).await?.payment, &ledger, true).beside(&works.sandbox);
-        if let State::Parked { reason, .. } = line.payment.state()
-            && !is_explained(reason)
-        {
-            line.problems
-                .push(format!("parked, and no fault explains why: {reason:?}"));
-        }
-        lines.push(line);
-    }
-    Ok(lines)
-}
-
-/// Whether faults alone can lead there. Nobody else acts at the gateway, nothing is wrong with the
-/// configuration, and no worker dies of a payment.
-fn is_explained(reason: &ParkReason) -> bool {
-    match reason {
-        ParkReason::OutcomeUnknown
-        | ParkReason::LookUpsExhausted
-        | ParkReason::HoldLost
-        | ParkReason::ReleaseRefused => true,
-        ParkReason::Contradiction { .. }
-        | ParkReason::Refused { .. }
-        | ParkReason::DeclinedForOperator { .. }
-        | ParkReason::GatewayUnreachable
-        | ParkReason::BeforeExpiry
-        | ParkReason::Poison => false,
-    }
-}
-
-/// Money that moved and belongs to no payment.
-async fn strays(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<String>> {
-    let ledger = works.sandbox.ledger();
-    let mut ours: std::collections::BTreeSet<u64> = std::collections::BTreeSet::new();
-    for id in ids {
-        let payment = works.load(id).await?.payment;
-        ours.extend(
-            crate::books::found(&payment, &ledger)
-                .iter()
-                .map(|movement| movement.seq),
-        );
-    }
-    let strays = ledger
-        .movements()
-        .iter()
-        .filter(|movement| !ours.contains(&movement.seq));
-    Ok(strays
-        .map(|movement| format!("money of no payment: {movement:?}"))
-        .collect())
 }

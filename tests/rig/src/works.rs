@@ -108,7 +108,18 @@ impl Works {
 
     /// Starts a worker process.
     pub fn worker(&self, name: &str) -> anyhow::Result<WorkerProcess> {
-        self.command.start(name).context("a worker")
+        self.worker_with(name, &[])
+    }
+
+    /// Starts a worker process with settings of its own, such as the address it listens on.
+    pub fn worker_with(
+        &self,
+        name: &str,
+        settings: &[(String, String)],
+    ) -> anyhow::Result<WorkerProcess> {
+        let mut command = self.command.clone();
+        command.env.extend_from_slice(settings);
+        command.start(name).context("a worker")
     }
 
     /// How workers are started: to run other commands beside them.
@@ -117,9 +128,10 @@ impl Works {
         &self.command
     }
 
-    /// Adds a setting to the environment of the workers that are started from now on.
+    /// Gives a setting to the workers that are started from now on, by their environment. The last
+    /// value given is the one they get.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.command.env.push((name.to_owned(), value.into()));
+        give(&mut self.command.env, name, value.into());
     }
 
     /// The folder with configuration and logs.
@@ -171,6 +183,13 @@ impl Works {
     }
 }
 
+fn give(env: &mut Vec<(String, String)>, name: &str, value: String) {
+    match env.iter_mut().find(|(given, _)| given == name) {
+        Some((_, given)) => *given = value,
+        None => env.push((name.to_owned(), value)),
+    }
+}
+
 fn store_settings(url: String, lease_ms: u64) -> Settings {
     Settings {
         url,
@@ -185,6 +204,33 @@ fn store_settings(url: String, lease_ms: u64) -> Settings {
     }
 }
 
+/// What does not depend on the pace.
+const SCHEDULES: &str = r#"
+[policy.lookup]
+delays_ms = [200, 400, 800, 1500, 3000]
+jitter_percent = 20
+give_up_after_ms = 60000
+
+[policy.technical]
+delays_ms = [200, 500, 1000]
+jitter_percent = 20
+give_up_after_ms = 60000
+
+[policy.business]
+delays_ms = [1500, 2000, 2500]
+jitter_percent = 10
+give_up_after_ms = 120000
+
+[policy.payer]
+delays_ms = [300, 500, 1000]
+jitter_percent = 20
+give_up_after_ms = 60000
+
+[log]
+format = "json"
+filter = "holdfast=info"
+"#;
+
 fn configuration(pace: Pace, base_url: &str) -> String {
     let Pace {
         lease_ms,
@@ -193,13 +239,10 @@ fn configuration(pace: Pace, base_url: &str) -> String {
         concurrency,
     } = pace;
     let renew_ms = lease_ms / 3;
-    let brand = chip_sandbox::DEFAULT_BRAND_ID;
-    let account = |name: &str, unknown: &str| {
-        format!(
-            "[accounts.{name}]\nmode = \"test\"\nbrand_id = \"{brand}\"\n\
-             base_url = \"{base_url}\"\nunknown = \"{unknown}\"\n"
-        )
-    };
+    let (parks, resends) = (
+        account(PARKS, "park", base_url),
+        account(RESENDS, "resend_same", base_url),
+    );
     format!(
         r#"# Written for one run. Everything is much quicker here than in a real installation: leases
 # of {lease_ms} ms, calls of {deadline_ms} ms, a quiet period of {quiet_ms} ms instead of 15 minutes.
@@ -234,34 +277,31 @@ link_grace_ms = 2000
 hold_lifetime_ms = 600000
 expiry_margin_ms = 5000
 retry_after_cap_ms = 2000
-
-[policy.lookup]
-delays_ms = [200, 400, 800, 1500, 3000]
-jitter_percent = 20
-give_up_after_ms = 60000
-
-[policy.technical]
-delays_ms = [200, 500, 1000]
-jitter_percent = 20
-give_up_after_ms = 60000
-
-[policy.business]
-delays_ms = [1500, 2000, 2500]
-jitter_percent = 10
-give_up_after_ms = 120000
-
-[policy.payer]
-delays_ms = [300, 500, 1000]
-jitter_percent = 20
-give_up_after_ms = 60000
-
-[log]
-format = "json"
-filter = "holdfast=info"
-
-{}
-{}"#,
-        account(PARKS, "park"),
-        account(RESENDS, "resend_same"),
+{SCHEDULES}
+{parks}
+{resends}"#
     )
+}
+
+fn account(name: &str, unknown: &str, base_url: &str) -> String {
+    let brand = chip_sandbox::DEFAULT_BRAND_ID;
+    format!(
+        "[accounts.{name}]\nmode = \"test\"\nbrand_id = \"{brand}\"\n\
+         base_url = \"{base_url}\"\nunknown = \"{unknown}\"\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_is_given_again_replaces_the_first() {
+        let mut env = Vec::new();
+        give(&mut env, "A", "1".to_owned());
+        give(&mut env, "B", "2".to_owned());
+        give(&mut env, "A", String::new());
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(env, [pair("A", ""), pair("B", "2")]);
+    }
 }

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Claims a payment that is due, until the lease ends. A repeat under the same nonce is answered
 -- as the first time.
 -- KEYS: 1 payment  2 due

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Writes what a command changed. A claim that is held stays as it is, with its lease.
 -- KEYS: 1 payment  2 due
 -- ARGV: 1 id  2 version found  3 write  4 body  5 due (ms; '' leaves it)  6 now (ms)
@@ -20,5 +20,5 @@ elseif score and ARGV[5] ~= '' then
   redis.call('HSET', KEYS[1], 'nonce', '')
   redis.call('ZADD', KEYS[2], 'XX', ARGV[5], ARGV[1])
 end
-redis.call('PUBLISH', ARGV[7], '')
+redis.pcall('PUBLISH', ARGV[7], '')
 return 'written'

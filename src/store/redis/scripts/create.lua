@@ -13,5 +13,5 @@ redis.call('HSET', KEYS[1], 'version', 1, 'write', ARGV[2], 'state', ARGV[3], 'n
 redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
 redis.call('ZADD', KEYS[3], 0, ARGV[3] .. ':' .. ARGV[4])
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], '*', 'event', ARGV[8])
-redis.call('PUBLISH', ARGV[10], '')
+redis.pcall('PUBLISH', ARGV[10], '')
 return {'created'}

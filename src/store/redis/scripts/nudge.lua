@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Counts a nudge, and makes the payment due now unless somebody works on it.
 -- KEYS: 1 payment  2 due
 -- ARGV: 1 id  2 now (ms)  3 wake-up channel
@@ -14,5 +14,5 @@ if nonce ~= '' and tonumber(score) > tonumber(ARGV[2]) then
   return 'busy'
 end
 redis.call('ZADD', KEYS[2], 'XX', 'LT', ARGV[2], ARGV[1])
-redis.call('PUBLISH', ARGV[3], '')
+redis.pcall('PUBLISH', ARGV[3], '')
 return 'due'

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Lets the lease of a claim end later.
 -- KEYS: 1 payment  2 due
 -- ARGV: 1 id  2 nonce  3 end of the lease (ms)

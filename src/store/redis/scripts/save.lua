@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Writes a claimed payment with its indexes and its event, and lets the claim go on or end.
 -- KEYS: 1 payment  2 due  3 states  4 events
 -- ARGV: 1 id  2 version found  3 nonce  4 write  5 state  6 place in the index  7 body  8 event

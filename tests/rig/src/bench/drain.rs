@@ -13,6 +13,8 @@ use super::timing::now_us;
 
 /// How often Redis is asked how many are finished.
 const ASK_EVERY: Duration = Duration::from_millis(20);
+/// How long a worker has to come up before its memory is read.
+const IDLE: Duration = Duration::from_millis(500);
 /// Longer than this without a payment that finishes is a fault.
 const STANDSTILL_US: i64 = 30_000_000;
 /// How much of a run is left out at its beginning: the worker is only just starting.
@@ -33,6 +35,8 @@ pub struct Drain {
     pub sandbox_cpu_seconds: f64,
     /// The most memory of the worker.
     pub worker_peak_mib: f64,
+    /// The same of a worker that has nothing to do.
+    pub worker_idle_mib: f64,
     /// What Redis did.
     pub(super) redis: RedisCounts,
 }
@@ -63,9 +67,16 @@ impl Drain {
             .collect()
     }
 
+    /// Bytes that Redis read and wrote for each payment.
+    #[must_use]
+    pub(super) fn bytes_each(&self) -> [f64; 2] {
+        [self.redis.bytes_in, self.redis.bytes_out].map(|bytes| self.each(bytes as f64))
+    }
+
     /// All of it as JSON.
     #[must_use]
     pub(super) fn json(&self) -> Value {
+        let [bytes_in, bytes_out] = self.bytes_each();
         json!({
             "payments": self.payments,
             "seconds": self.seconds,
@@ -74,8 +85,9 @@ impl Drain {
             "redis_cpu_ms_each": self.each(self.redis_cpu_seconds * 1_000.0),
             "sandbox_cpu_ms_each": self.each(self.sandbox_cpu_seconds * 1_000.0),
             "worker_peak_mib": self.worker_peak_mib,
-            "redis_bytes_in_each": self.each(self.redis.bytes_in as f64),
-            "redis_bytes_out_each": self.each(self.redis.bytes_out as f64),
+            "worker_idle_mib": self.worker_idle_mib,
+            "redis_bytes_in_each": bytes_in,
+            "redis_bytes_out_each": bytes_out,
             "redis_calls_each": self.calls_each().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         })
     }
@@ -88,6 +100,7 @@ pub(super) async fn drain(
     concurrency: usize,
 ) -> anyhow::Result<Drain> {
     let stage = Stage::start().await?;
+    let idle_mib = idle_mib(&stage, binary, concurrency).await?;
     let charges: Vec<_> = (0..count)
         .map(|number| stage.charge(number, None))
         .collect::<Result<_, _>>()?;
@@ -99,7 +112,14 @@ pub(super) async fn drain(
     let before = Reading::take(&stage, &mut probe, worker.id())?;
     until_finished(&mut probe, count).await?;
     let after = Reading::take(&stage, &mut probe, worker.id())?;
-    before.until(&after, peak_mib(worker.id())?)
+    before.until(&after, [peak_mib(worker.id())?, idle_mib])
+}
+
+/// The memory of a worker that has come up and has nothing to do. It is gone afterwards.
+async fn idle_mib(stage: &Stage, binary: &Path, concurrency: usize) -> anyhow::Result<f64> {
+    let worker = stage.worker(binary, concurrency, stage.gateway)?;
+    sleep(IDLE).await;
+    Ok(peak_mib(worker.id())?)
 }
 
 /// How long a worker with the default settings takes for charges that all fall due at once.
@@ -177,7 +197,7 @@ impl Reading {
         })
     }
 
-    fn until(&self, after: &Self, worker_peak_mib: f64) -> anyhow::Result<Drain> {
+    fn until(&self, after: &Self, [peak, idle]: [f64; 2]) -> anyhow::Result<Drain> {
         ensure!(
             after.finished > self.finished,
             "too few payments to measure"
@@ -189,7 +209,8 @@ impl Reading {
             worker_cpu_seconds: after.cpu_seconds[0] - worker,
             redis_cpu_seconds: after.cpu_seconds[1] - redis,
             sandbox_cpu_seconds: after.cpu_seconds[2] - sandbox,
-            worker_peak_mib,
+            worker_peak_mib: peak,
+            worker_idle_mib: idle,
             redis: after.redis.since(&self.redis),
         })
     }

@@ -9,12 +9,14 @@ mod drain;
 mod front;
 mod probe;
 mod prompt;
+mod report;
 mod stage;
 mod timing;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use serde_json::{Value, json};
+use tokio::time::Instant;
 
 pub use baseline::Baseline;
 pub use drain::{Burst, Drain};
@@ -39,10 +41,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Everything, in a few minutes.
+    /// Everything, in about four minutes on two cores.
     #[must_use]
     pub fn full(workers: Vec<(String, PathBuf)>) -> Self {
-        let drains = vec![(2_000, 1), (20_000, 32), (20_000, 128)];
+        let drains = vec![(20_000, 1), (20_000, 32), (20_000, 128)];
         Self {
             workers,
             yardsticks: 500,
@@ -86,10 +88,13 @@ pub struct Report {
     pub baselines: [Baseline; 2],
     /// The figures, by worker.
     pub workers: Vec<(String, Figures)>,
+    /// How long all of it took.
+    pub took: Duration,
 }
 
 /// Measures everything. `tell` hears of progress.
 pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
+    let began = Instant::now();
     let mut figures: Vec<Figures> = plan.workers.iter().map(|_| Figures::default()).collect();
     let sides = || plan.workers.iter().enumerate();
     tell("yardsticks");
@@ -122,129 +127,6 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     Ok(Report {
         baselines: [before, after],
         workers: names.zip(figures).collect(),
+        took: began.elapsed(),
     })
-}
-
-impl Report {
-    /// The report for people.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (when, baseline) in ["before", "after"].iter().zip(&self.baselines) {
-            lines.push(format!("yardsticks, {when}"));
-            lines.push(format!(
-                "  durable SET       {}",
-                baseline.durable_set.line()
-            ));
-            lines.push(format!("  HTTP, fresh conn. {}", baseline.http.line()));
-        }
-        for (name, figures) in &self.workers {
-            lines.push(String::new());
-            lines.push(format!("worker {name}"));
-            self.prompt_lines(figures, &mut lines);
-            for (concurrency, drain) in &figures.drains {
-                self.drain_lines(*concurrency, drain, &mut lines);
-            }
-            if let Some(Burst { payments, seconds }) = figures.burst {
-                lines.push(format!(
-                    "  {payments} due in the same millisecond: done after {seconds:.1} s"
-                ));
-            }
-        }
-        lines
-    }
-
-    fn prompt_lines(&self, figures: &Figures, lines: &mut Vec<String>) {
-        let PickUp {
-            enqueued,
-            reached,
-            reached_after_answer,
-            charged,
-        } = &figures.pick_up;
-        let rows = [
-            (
-                "capture due at T: at the gateway after T",
-                &figures.lateness,
-            ),
-            ("enqueue: the producer's wait", enqueued),
-            ("enqueue begins -> first request arrives", reached),
-            (
-                "enqueue answered -> first request arrives",
-                reached_after_answer,
-            ),
-            ("enqueue begins -> charge arrives", charged),
-        ];
-        for (what, sample) in rows {
-            let times = sample.percentile_ms(50) / self.set_ms();
-            lines.push(format!(
-                "  {what:<42} {}  p50 = {times:.1} durable SETs",
-                sample.line()
-            ));
-        }
-    }
-
-    fn drain_lines(&self, concurrency: usize, drain: &Drain, lines: &mut Vec<String>) {
-        let cpu_ms = |seconds: f64| drain.each(seconds * 1_000.0);
-        let each_ms = 1_000.0 / drain.rate();
-        lines.push(format!(
-            "  drain, {concurrency:>3} at once: {:>6.0} payments/s ({each_ms:.2} ms each = {:.1} durable SETs; n = {})",
-            drain.rate(),
-            each_ms / self.set_ms(),
-            drain.payments
-        ));
-        lines.push(format!(
-            "      CPU a payment: worker {:.2} ms, Redis {:.2} ms, sandbox {:.2} ms; worker's peak memory {:.0} MiB",
-            cpu_ms(drain.worker_cpu_seconds),
-            cpu_ms(drain.redis_cpu_seconds),
-            cpu_ms(drain.sandbox_cpu_seconds),
-            drain.worker_peak_mib
-        ));
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "bytes of a run are far below 2^52"
-        )]
-        let [bytes_in, bytes_out] =
-            [drain.redis.bytes_in, drain.redis.bytes_out].map(|bytes| drain.each(bytes as f64));
-        let calls: Vec<_> = drain
-            .calls_each()
-            .into_iter()
-            .map(|(name, each)| format!("{name} {each:.2}"))
-            .collect();
-        lines.push(format!(
-            "      Redis a payment: {bytes_in:.0} bytes in, {bytes_out:.0} out"
-        ));
-        lines.push(format!("      Redis calls a payment: {}", calls.join(", ")));
-    }
-
-    /// The p50 of the durable write, both yardsticks together, in milliseconds.
-    fn set_ms(&self) -> f64 {
-        let [before, after] = &self.baselines;
-        f64::midpoint(
-            before.durable_set.percentile_ms(50),
-            after.durable_set.percentile_ms(50),
-        )
-    }
-
-    /// The report for programs.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        let baseline = |baseline: &Baseline| json!({"durable_set": baseline.durable_set.json(), "http": baseline.http.json()});
-        let worker = |(name, figures): &(String, Figures)| {
-            let drain = |(concurrency, drain): &(usize, Drain)| json!({"concurrency": concurrency, "drain": drain.json()});
-            json!({
-                "worker": name,
-                "capture_lateness": figures.lateness.json(),
-                "enqueue": figures.pick_up.enqueued.json(),
-                "first_request": figures.pick_up.reached.json(),
-                "first_request_after_answer": figures.pick_up.reached_after_answer.json(),
-                "charge": figures.pick_up.charged.json(),
-                "drains": figures.drains.iter().map(drain).collect::<Vec<_>>(),
-                "burst_seconds": figures.burst.map(|burst| burst.seconds),
-            })
-        };
-        json!({
-            "yardsticks": self.baselines.each_ref().map(baseline),
-            "workers": self.workers.iter().map(worker).collect::<Vec<_>>(),
-        })
-    }
 }

@@ -29,6 +29,12 @@ impl Sample {
         self.add(i64::try_from(taken.as_micros()).unwrap_or(i64::MAX));
     }
 
+    /// Both together.
+    #[must_use]
+    pub(super) fn with(&self, other: &Self) -> Self {
+        Self([self.0.as_slice(), other.0.as_slice()].concat())
+    }
+
     /// How many there are.
     #[must_use]
     pub(super) const fn count(&self) -> usize {

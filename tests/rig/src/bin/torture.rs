@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use clap::Parser;
-use holdfast_rig::torture::{Plan, run};
+use holdfast_rig::torture::{Manners, Plan, run};
 
 /// Kills workers at random under faults, and compares the books.
 #[derive(Debug, Parser)]
@@ -16,12 +16,18 @@ struct Arguments {
     /// How many payments.
     #[arg(long, default_value_t = 1000)]
     count: usize,
-    /// For how many seconds faults and kills go on.
+    /// For how many seconds faults and kills go on, at least.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// How many workers are killed, at least.
+    #[arg(long, default_value_t = 15)]
+    kills: usize,
     /// How many workers run at a time.
     #[arg(long, default_value_t = 3)]
     workers: usize,
+    /// What the gateway does where nobody has written down what it does.
+    #[arg(long, value_enum, default_value_t = Manners::AsObserved)]
+    manners: Manners,
 }
 
 #[tokio::main]
@@ -31,11 +37,17 @@ async fn main() -> anyhow::Result<()> {
         seed: arguments.seed,
         payments: arguments.count,
         faults_for: Duration::from_secs(arguments.seconds),
+        least_kills: arguments.kills,
+        least_faults: 0,
         workers: arguments.workers,
+        manners: arguments.manners,
         binary: None,
     };
     let report = run(&plan, |line| println!("{line}")).await?;
-    println!("{} kills, {} faults", report.kills, report.faults);
+    println!(
+        "{} kills, {} faults, {} deliveries accepted",
+        report.kills, report.faults, report.heard
+    );
     for (state, count) in report.states() {
         println!("{count:>7}  {state}");
     }

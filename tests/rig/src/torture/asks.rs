@@ -10,22 +10,19 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 
-use crate::works::{PARKS, RESENDS, Works};
+use crate::works::Works;
 
 /// Makes up requests.
 pub(super) struct Asks<'a> {
     pub(super) works: &'a Works,
     pub(super) token: String,
+    pub(super) accounts: &'a [&'a str],
 }
 
 impl Asks<'_> {
     /// One request of some kind, as JSON.
     pub(super) fn request(&self, number: usize, random: &mut StdRng) -> anyhow::Result<String> {
-        let account = if random.random_bool(0.5) {
-            PARKS
-        } else {
-            RESENDS
-        };
+        let account = self.accounts[random.random_range(0..self.accounts.len())];
         let amount = 100 + random.next_u32() % 100_000;
         let token = &self.token;
         let money = format!(r#""money":{{"amount":{amount},"currency":"MYR"}}"#);

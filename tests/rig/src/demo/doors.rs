@@ -1,0 +1,67 @@
+//! `make demo KEEP=1`: where to look, and something to do.
+
+use anyhow::Context;
+use chip_sandbox::TestCard;
+use holdfast::payment::StateName;
+
+use super::table::rm;
+use super::{Demo, scenes};
+use crate::works::PARKS;
+
+/// What the hold is of that is left to be paid.
+const YOURS: u64 = 12_300;
+
+impl Demo {
+    /// Prints where to look, and leaves a hold to pay.
+    pub(super) async fn show_doors(&self) -> anyhow::Result<()> {
+        let body = scenes::hold(r#"{"checkout":{}}"#, YOURS, "{}");
+        let request = scenes::request(PARKS, "yours", &body);
+        let id = self.works.enqueue(&request).await?;
+        self.rests(&id, &[StateName::AwaitingPayer]).await?;
+        let payment = self.works.load(&id).await?.payment;
+        let page = payment.checkout_url().context("a checkout link")?.reveal();
+        let origin = self.works.sandbox.origin();
+        let folder = self.works.folder();
+        std::fs::write(folder.join("card"), TestCard::Plain.form(false))?;
+        self.write_settings(page)?;
+        let (listen, folder, yours) = (&self.listen, folder.display(), rm(YOURS));
+        println!(
+            "\nEverything runs until Ctrl-C.\n  \
+               ledger    {origin}/sandbox/\n  \
+               health    http://{listen}/readyz\n  \
+               logs      {folder}\n  \
+               pay this  {page}\n            \
+                         a hold of {yours} for you, within 10 minutes: any name,\n            \
+                         card 4444 3333 2222 1111, expires 12/30, CVC 123\n\n\
+             In another terminal:\n  \
+               . {folder}/settings.sh\n  \
+               curl -s -o {folder}/page.html -d @{folder}/card $CHECKOUT   # pays it\n  \
+               holdfast list --state held\n  \
+               holdfast show {id}\n  \
+               holdfast capture {id} --amount 5000"
+        );
+        Ok(())
+    }
+
+    /// The workers' environment, to be read by a shell.
+    fn write_settings(&self, page: &str) -> anyhow::Result<()> {
+        let command = self.works.command();
+        let programs = command.binary.parent().context("a folder")?;
+        let mut text = format!(
+            "export PATH={}:\"$PATH\"\nexport HOLDFAST_CONFIG={}\nCHECKOUT={}\n",
+            quoted(&programs.display().to_string()),
+            quoted(&command.config.display().to_string()),
+            quoted(page)
+        );
+        let ours = command.env.iter();
+        let ours = ours.filter(|(name, _)| name.starts_with("HOLDFAST"));
+        text.extend(ours.map(|(name, value)| format!("export {name}={}\n", quoted(value))));
+        std::fs::write(self.works.folder().join("settings.sh"), text)?;
+        Ok(())
+    }
+}
+
+/// As one word of a shell, whatever is in it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
