@@ -152,6 +152,13 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// Whether something can come between reading the record and writing a command to it without
+    /// the write being refused. Otherwise the two are one action.
+    pub(crate) const fn commands_can_be_fooled(&self) -> bool {
+        let version_only = matches!(self.rules.command_check, CommandCheck::Version);
+        version_only && matches!(self.around.store, Store::Replicated)
+    }
+
     /// Whether a claim that no copy of the record bears any more can never write again.
     pub(crate) const fn lost_claims_stay_lost(&self) -> bool {
         self.rules.compare_and_swap && matches!(self.rules.fence, Fence::Nonce)
