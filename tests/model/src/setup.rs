@@ -63,6 +63,9 @@ pub(crate) struct Rules {
     pub(crate) look_first: bool,
     /// Whether the purchase's id is recorded, with the open attempt, before it is charged.
     pub(crate) id_first: bool,
+    /// Whether a note says under which claim it was written, so that a testimony about it is not
+    /// taken for one about another of its number.
+    pub(crate) signed_notes: bool,
     /// Whether a permit waits until the note it rests on is durable.
     pub(crate) gate: bool,
     /// Whether a save compares the version and the mark of the claim.

@@ -15,7 +15,7 @@ pub(crate) fn act(world: &World, w: usize, setup: &Setup) -> (Act, World) {
     let reads = worker.at == At::Testifying;
     let testimony = if reads {
         next.answered(setup);
-        worker.testimony(found.payment)
+        worker.testimony(found.payment, setup)
     } else {
         Some(worker.payment)
     };

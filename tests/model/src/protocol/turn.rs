@@ -87,10 +87,12 @@ fn decide(world: &World, w: usize, setup: &Setup) -> Vec<(Act, World)> {
             next.workers[w].created(id);
             all.push((Act::Create(id), next));
         }
-        Next::Send(Step::Charge) if !setup.rules.id_first => all.push(send_unrecorded(world, w)),
+        Next::Send(Step::Charge) if !setup.rules.id_first => {
+            all.push(send_unrecorded(world, w, setup));
+        }
         Next::Send(step) => {
             let mut next = *world;
-            next.workers[w].payment.open(step, worker.nonce);
+            next.workers[w].payment.open(step, worker.signature(setup));
             if worker.from_before {
                 let mut next = next;
                 give_up_call(&mut next, w, setup);
@@ -136,7 +138,7 @@ fn write_note(mut next: World, w: usize, step: Option<Step>, setup: &Setup) -> (
             let open = next.workers[w].payment.open;
             reload(&mut next, w, setup);
             if let Some(open) = open {
-                next.workers[w].give_up_note(open.number);
+                next.workers[w].give_up_note(open.number, setup);
             }
         }
     }
@@ -177,10 +179,10 @@ fn send(world: &World, w: usize, setup: &Setup) -> Option<(Act, World)> {
     Some((Act::Send(open.step, id), next))
 }
 
-fn send_unrecorded(world: &World, w: usize) -> (Act, World) {
+fn send_unrecorded(world: &World, w: usize, setup: &Setup) -> (Act, World) {
     let mut next = *world;
     let id = world.workers[w].payment.purchase;
-    let opened_by = world.workers[w].nonce;
+    let opened_by = world.workers[w].signature(setup);
     next.workers[w].payment.open(Step::Charge, opened_by);
     next.gateway.purchase_mut(id).on_the_way += 1;
     (Act::SendUnrecorded(id), next)

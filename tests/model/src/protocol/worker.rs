@@ -103,16 +103,26 @@ impl Worker {
 
     /// `Move::never_sent`, after a note that was outdated: an earlier try at it may have been
     /// written.
-    pub(crate) fn give_up_note(&mut self, number: u8) {
-        if self.payment.never_sent(number, self.nonce) {
+    pub(crate) fn give_up_note(&mut self, number: u8, setup: &Setup) {
+        if self.payment.never_sent(number, self.signature(setup)) {
             self.learned.never_sent = Some(number);
         }
     }
 
     /// The testimony, for a record as it is now; `None` if there is nothing to say of it.
-    pub(crate) fn testimony(&self, mut payment: Payment) -> Option<Payment> {
+    pub(crate) fn testimony(&self, mut payment: Payment, setup: &Setup) -> Option<Payment> {
         let number = self.learned.never_sent?;
-        payment.never_sent(number, self.nonce).then_some(payment)
+        let opened_by = self.signature(setup);
+        payment.never_sent(number, opened_by).then_some(payment)
+    }
+
+    /// What its notes are signed with: the mark of its claim.
+    pub(crate) const fn signature(&self, setup: &Setup) -> u8 {
+        if setup.rules.signed_notes {
+            self.nonce
+        } else {
+            NOBODY
+        }
     }
 
     /// A turn ends whose claim was lost.
@@ -136,7 +146,7 @@ impl Worker {
             self.payment.saw(seen, setup);
         }
         if let Some(number) = self.learned.never_sent {
-            self.payment.never_sent(number, self.nonce);
+            self.payment.never_sent(number, self.signature(setup));
         }
         if self.at != At::Ending {
             self.at = At::Deciding;
