@@ -56,9 +56,10 @@
 //!
 //! # How it is built
 //!
-//! [`twin`] is the model's payment alone: `src/payment/modelled.rs` compares the worker's with it,
-//! so that the two cannot drift apart. `setup` holds the switches, [`rows`] the table, `protocol` what can happen, `search` a
+//! `setup` holds the switches, [`rows`] the table, `protocol` what can happen, `search` a
 //! breadth-first search that knows nothing about payments, [`run`] and [`report`] the rest.
+//! [`twin`] is the model's payment alone: `src/payment/modelled.rs` compares the worker's with it,
+//! so that the two cannot drift apart.
 
 mod protocol;
 pub mod report;
