@@ -56,7 +56,11 @@ pub(super) fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
             retry_after_ms,
         },
         Answer::Declined { code } | Answer::Conflict { code } => failed(code, false),
-        Answer::Unknown { why } | Answer::NotSent { why } => failed(why, false),
+        // Whoever turned it away, the gateway or something before it: nothing is concluded, and the
+        // account is left alone for a while.
+        Answer::Unknown { why } | Answer::NotSent { why } => {
+            failed(why, matches!(reply.status, 401 | 403))
+        }
     }
 }
 
@@ -455,8 +459,9 @@ mod tests {
         ] {
             assert!(failed(status, &body), "{status} {body}");
         }
+        // Whoever turned it away: the account is left alone for a while.
         for (status, body) in [(401, ""), (401, "<html>"), (403, r#"{"code":"waf"}"#)] {
-            assert!(!failed(status, body), "no word of the key: {status} {body}");
+            assert!(failed(status, body), "{status} {body}");
         }
         assert!(matches!(
             asked(200, &purchase(ID, "hold")),
@@ -491,6 +496,20 @@ mod tests {
             );
         }
         assert_eq!(asked(404, &all("not_found")), LookUp::NotFound);
+    }
+
+    #[test]
+    fn a_401_without_a_code_pauses_the_account_and_parks_nothing() {
+        for status in [401, 403] {
+            for body in ["", "<html>", r#"{"detail":"Authentication failed."}"#] {
+                assert_eq!(word(&said(status, body)), "unknown", "{status} {body}");
+                let look = asked(status, body);
+                assert!(
+                    matches!(look, LookUp::Failed { denied: true, .. }),
+                    "{status} {body}: {look:?}"
+                );
+            }
+        }
     }
 
     #[test]
