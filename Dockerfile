@@ -7,6 +7,7 @@ COPY config config
 COPY schema schema
 COPY sandbox sandbox
 COPY src src
+COPY tests/model tests/model
 COPY tests/rig tests/rig
 RUN cargo build --release --locked --bin holdfast
 

@@ -13,7 +13,7 @@ REDIS_FLOOR := 7
 # Only tests with this in their name, for `make test-plain`.
 ONLY ?=
 
-.PHONY: demo test test-plain lint bench torture redis rust nextest cargo-deny fmt
+.PHONY: demo test test-plain lint bench torture model redis rust nextest cargo-deny fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -54,6 +54,12 @@ torture: rust redis
 bench: rust redis
 	$(CARGO) build --release --bins -p holdfast -p chip-sandbox -p holdfast-rig
 	@target/release/bench $(BENCH)
+
+# Searches all that can happen to a payment within bounds, in about two minutes: make model,
+# make model ROW=no_gate
+model: rust
+	$(CARGO) build --release -p holdfast-model
+	@target/release/model $(if $(ROW),--row $(ROW))
 
 fmt:
 	$(CARGO) fmt --all
