@@ -648,3 +648,27 @@ fn a_gateway_that_shows_nothing_for_long_parks_an_adoption_and_keeps_a_planned_h
     planned.until_due();
     assert!(matches!(planned.next(), Next::Send(Step::Capture { .. })));
 }
+
+#[test]
+fn a_seal_over_a_charge_that_was_never_explained_is_read_again_a_quiet_period_later() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    scene.command(Command::Cancel);
+    scene.look(Standing::Payable);
+    scene.show(Standing::Cancelled);
+    let first = scene.now;
+    // However often somebody asks for a look before.
+    for nudge in 1..4 {
+        scene.pass(MINUTE);
+        scene.payment.nudged(nudge);
+        scene.look(Standing::Cancelled);
+        assert_eq!(scene.state(), StateName::New, "too early to be sure");
+    }
+    scene.until_due();
+    assert_eq!(scene.now - first, QUIET);
+    // The gateway had cancelled under a charge that went through after all.
+    scene.look(Standing::Paid);
+    assert_eq!(scene.state(), StateName::Paid);
+}
