@@ -21,7 +21,8 @@
 //!
 //! A worker crashes; sleeps between any two of its actions and goes on when its claim is long
 //! gone, with a permit in hand too; claims although somebody else holds the claim; gives up
-//! waiting. A charge arrives late or never, is at the acquirer for long, is declined for now or
+//! waiting; says that a call was never made, long after it lost its claim. A charge arrives late or
+//! never, is at the acquirer for long, is declined for now or
 //! for good. An answer is lost. A look-up is stale. A person cancels, reruns, or cancels at the
 //! gateway behind our back. Within the bounds of a row: the store fails over and brings back an
 //! older record, and charges are attempted anew.
@@ -32,13 +33,16 @@
 //! |---|---|---|
 //! | leases, renewals, the due index (`claim.lua`, `queue/`) | anybody may claim at any time | a superset: a lease decides who works, never what is safe |
 //! | times (`is_quiet`, ladders, `SEND_WITHIN`) | one event, "the quiet period passes", that makes every note old | waits only restrict what may happen; the quiet period is what conclusions rest on. It passes only when no charge is on its way or at work, since whatever was sent has had its effect by then. A worker that calls late calls after it |
-//! | answers to charge and cancel (`learn.rs`) | a look-up right after the call | an answer that shows the purchase tells what a look-up tells; any other only leads to one. A refusal that closes the attempt at once (401, 403, 404, 429) is like a call that was not made |
+//! | answers to charge and cancel (`learn.rs`, `reading.rs`) | a look-up right after the call | an answer that shows the purchase tells what a look-up tells; any other only leads to one. A refusal that closes the attempt, at once (401, 403, 404, 429) or after the quiet period (409), is like a call that was never made |
 //! | time-outs and lost answers | the worker goes on, or crashes | it learns nothing either way |
+//! | numbers, times and looks of cancels | none | a cancel may be sent again at any time |
+//! | `Worker::testify` | only beside a lost claim; a payment that is parked is looked at anew | where it is not, a person asks for it |
 //! | `create` | one action | a lost one leaves a purchase that nobody knows |
 //! | nonces of 128 bits (`Nonce::fresh`) | named after their holder | that two are alike is not expected |
 //! | versions (`save.lua`) | counted from the one before the oldest that can come back; a save that changes nothing does not count | only equality is ever asked for |
 //! | write ids (`write_id`) | content, version and nonce | that is what they are made of |
 //! | `WAIT`, `appendfsync always` | a note is durable at some moment after it was written, and its permit waits for it. `Solo`: whoever else is answered by the store sees what is durable | a reply is sent after the disk has it |
+//! | reading the record again (`reload`) | with the write that was refused | a later reading is a write that is refused again |
 //! | a new lineage (R5, `check_license`) | the worker notices, or does not | nothing may rest on it |
 //! | a command (`Store::load`, then `command.lua`) | one action; two where its check can be fooled | if nothing was written in between, when it was read makes no difference |
 //! | amounts, currencies, brands (`Sighting::check`) | always as asked | compared before anything is charged, and again before `Paid` |

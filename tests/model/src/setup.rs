@@ -63,6 +63,9 @@ pub(crate) struct Rules {
     pub(crate) look_first: bool,
     /// Whether the purchase's id is recorded, with the open attempt, before it is charged.
     pub(crate) id_first: bool,
+    /// Whether a note says under which claim it was written, so that a testimony about it is not
+    /// taken for one about another of its number.
+    pub(crate) signed_notes: bool,
     /// Whether a permit waits until the note it rests on is durable.
     pub(crate) gate: bool,
     /// Whether a save compares the version and the mark of the claim.
@@ -152,6 +155,13 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
+    /// Whether something can come between reading the record and writing a command to it without
+    /// the write being refused. Otherwise the two are one action.
+    pub(crate) const fn commands_can_be_fooled(&self) -> bool {
+        let version_only = matches!(self.rules.command_check, CommandCheck::Version);
+        version_only && matches!(self.around.store, Store::Replicated)
+    }
+
     /// Whether a claim that no copy of the record bears any more can never write again.
     pub(crate) const fn lost_claims_stay_lost(&self) -> bool {
         self.rules.compare_and_swap && matches!(self.rules.fence, Fence::Nonce)

@@ -103,6 +103,11 @@ fn a_counter_as_fence_double_charges_after_one_failover() {
 }
 
 #[test]
+fn a_testimony_that_gives_a_number_alone_double_charges() {
+    fails("testimony_by_number", "twice");
+}
+
+#[test]
 fn saves_that_compare_nothing_double_charge() {
     fails("no_compare_and_swap", "twice");
 }

@@ -25,7 +25,19 @@ pub(crate) enum Act {
     /// Look-ups lead nowhere for too long, or claims are never followed by a save.
     ParkAnyway,
     Rest(Saved),
+    Testify(Said),
     Crash,
+}
+
+/// What became of a testimony.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// The record was read.
+    NotYet,
+    Written,
+    Outdated,
+    /// The attempt is not open in the record.
+    Nothing,
 }
 
 /// A command to the payment.
@@ -122,6 +134,12 @@ impl fmt::Display for Act {
             Self::Settle(Next::Resume) => f.write_str("goes on, as it was asked to"),
             Self::Settle(_) | Self::ParkAnyway => f.write_str("gives up: a person must look"),
             Self::Rest(saved) => write!(f, "writes what it knows and rests: {saved}"),
+            Self::Testify(said) => f.write_str(match said {
+                Said::NotYet => "reads the record, to say that its call was never made",
+                Said::Written => "says that its call was never made: written",
+                Said::Outdated => "says that its call was never made: outdated",
+                Said::Nothing => "has nothing more to say",
+            }),
             Self::Crash => f.write_str("crashes"),
         }
     }

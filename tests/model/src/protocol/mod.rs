@@ -3,14 +3,14 @@
 //!
 //! | file | what | in the worker |
 //! |---|---|---|
-//! | `payment`, `saw` | the record, what comes next, what a sighting changes | `payment/{next,change,obey,saw}.rs` |
-//! | `store` | comparing, swapping, failing over | `store/redis/scripts/{claim,save,command}.lua` |
-//! | `worker`, `turn` | one turn, action by action | `worker.rs`, `store/claim.rs` |
+//! | `payment`, `saw` | the record, what comes next, what a sighting changes | `payment/`: `next`, `change`, `learn`, `obey`, `saw`, `saw_call`, `saw_unpaid`, `reading` |
+//! | `store` | comparing, swapping, failing over | `store/redis/scripts/`: `claim`, `save`, `command` |
+//! | `worker`, `turn`, `testimony` | one turn, action by action | `worker/`, `store/claim.rs` |
 //! | `gateway`, `sighting` | purchases, requests under way, the ledger | the sandbox, `gateway/` |
 //! | `surroundings` | everything that no worker does | |
 //! | `world` | one moment, and what must be true of it | |
 //! | `same` | which moments differ only in names | |
-//! | `action` | what happens, in words | |
+//! | `action`, `show` | what happens, in words | |
 
 mod action;
 mod gateway;
@@ -21,6 +21,7 @@ mod show;
 mod sighting;
 mod store;
 mod surroundings;
+mod testimony;
 mod turn;
 mod worker;
 mod world;

@@ -35,11 +35,15 @@ pub(crate) enum Age {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Attempt {
     pub(crate) step: Step,
-    /// Which charge; cancels are not numbered, since nothing depends on it.
+    /// Which charge; nothing depends on the number of a cancel, or on how old it is.
     pub(crate) number: u8,
     pub(crate) age: Age,
     /// How many declines were known when it was opened.
     pub(crate) declines_before: u8,
+    /// The mark of the claim under which it was opened.
+    pub(crate) opened_by: u8,
+    /// Whether a look-up showed that the gateway had taken it on.
+    pub(crate) taken_on: bool,
 }
 
 /// What is to be done now.
@@ -71,6 +75,8 @@ pub(crate) struct Payment {
     pub(crate) seal_seen: Option<Age>,
     /// A person asked for another look.
     pub(crate) rerun: bool,
+    /// A charge was under way when it was last looked at, whoever sent it.
+    pub(crate) unsettled: bool,
 }
 
 impl Payment {
@@ -84,12 +90,16 @@ impl Payment {
             State::Parked if self.purchase != NONE => Next::Look,
             State::Parked if self.rerun => Next::Resume,
             State::Parked | State::Paid | State::Failed => Next::Nothing,
-            State::New if self.open.is_some() && setup.rules.look_first => Next::Look,
+            State::New if self.needs_a_conclusion(setup) => Next::Look,
             State::New if self.ending => self.next_seal(setup),
             State::New if self.purchase == NONE => Next::Create,
             State::New if self.charges >= setup.bounds.charges => Next::GiveUp,
             State::New => Next::Send(Step::Charge),
         }
+    }
+
+    fn needs_a_conclusion(&self, setup: &Setup) -> bool {
+        setup.rules.look_first && (self.open.is_some() || self.unsettled)
     }
 
     fn next_seal(&self, setup: &Setup) -> Next {
@@ -102,8 +112,8 @@ impl Payment {
         }
     }
 
-    /// `Payment::open` in `src/payment/change.rs`.
-    pub(crate) fn open(&mut self, step: Step) {
+    /// `Payment::open` and `Payment::sign_open` in `src/payment/change.rs`.
+    pub(crate) fn open(&mut self, step: Step, opened_by: u8) {
         if step == Step::Charge {
             self.charges += 1;
         }
@@ -116,14 +126,26 @@ impl Payment {
             },
             age: Age::Fresh,
             declines_before: self.declines_seen,
+            opened_by,
+            taken_on: false,
         });
     }
 
-    /// The answer `NotSent` in `src/payment/learn.rs`: only to the attempt with that number.
-    pub(crate) fn not_sent(&mut self, number: u8) {
-        if self.open.is_some_and(|open| open.number == number) {
+    /// `Payment::never_sent` in `src/payment/learn.rs`: answers whether it is that attempt.
+    pub(crate) fn never_sent(&mut self, number: u8, opened_by: u8) -> bool {
+        let ours = |open: &Attempt| (open.number, open.opened_by) == (number, opened_by);
+        let is_ours = self.open.as_ref().is_some_and(ours);
+        if is_ours {
             self.open = None;
+            self.rerun |= self.state == State::Parked;
         }
+        is_ours
+    }
+
+    /// The charge that is open. Nothing depends on how long ago a cancel was sent.
+    pub(crate) fn open_charge(&mut self) -> Option<&mut Attempt> {
+        let open = self.open.as_mut();
+        open.filter(|open| open.step == Step::Charge)
     }
 
     /// What [`Next`] concluded without asking anybody.
@@ -131,11 +153,12 @@ impl Payment {
         match next {
             Next::Fail => self.end(State::Failed),
             Next::Resume => self.resume_if_asked(),
-            Next::GiveUp => self.state = State::Parked,
+            Next::GiveUp => self.end(State::Parked),
             Next::Create | Next::Send(_) | Next::Look | Next::Nothing => {}
         }
     }
 
+    /// Whatever was asked for before led here, and is used up.
     pub(super) fn end(&mut self, state: State) {
         self.rerun = false;
         self.state = state;
@@ -163,7 +186,7 @@ impl Payment {
 
     /// The quiet period passes.
     pub(crate) fn grow_quiet(&mut self) {
-        if let Some(open) = &mut self.open {
+        if let Some(open) = self.open_charge() {
             open.age = Age::Quiet;
         }
         self.seal_seen = self.seal_seen.map(|_| Age::Quiet);

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use super::gateway::{Gateway, PURCHASES};
 use super::payment::{NONE, PurchaseId};
-use super::store::NOBODY;
+use super::store::{GONE, NOBODY};
 use super::world::{WORKERS, World};
 use crate::setup::{Fence, Setup};
 
@@ -19,8 +19,6 @@ const ORDERS: [[usize; WORKERS]; 6] = [
 ];
 /// The orders of two workers come first, those of one before them.
 const ORDERS_OF: [usize; WORKERS + 1] = [1, 1, 2, 6];
-/// A version that no record bears, nor ever will.
-const GONE: u8 = u8::MAX;
 
 /// The one that stands for all that are the same as `world`.
 pub(crate) fn representative(world: &World, setup: &Setup) -> World {
@@ -64,7 +62,7 @@ fn count_versions_from_the_oldest(world: &mut World) {
         _ => GONE,
     };
     for worker in &mut world.workers {
-        if worker.nonce != NOBODY {
+        if !worker.is_idle() {
             worker.version = since(worker.version);
         }
     }
@@ -90,9 +88,7 @@ fn in_order(world: &World, order: &[usize; WORKERS], fence: Fence) -> World {
     for worker in &mut sorted.workers {
         worker.nonce = renamed(worker.nonce);
     }
-    sorted
-        .store
-        .change_all(|record| record.nonce = renamed(record.nonce));
+    sorted.change_marks(renamed);
     sorted
 }
 
@@ -119,14 +115,9 @@ fn name_purchases(world: &World) -> World {
     for id in Gateway::ids() {
         *renamed.gateway.purchase_mut(name(id)) = *world.gateway.purchase(id);
     }
-    renamed
-        .store
-        .change_all(|record| record.payment.purchase = name(record.payment.purchase));
+    renamed.change_payments(|payment| payment.purchase = name(payment.purchase));
     for worker in &mut renamed.workers {
-        worker.rename(name);
-    }
-    if let Some((_, payment)) = &mut renamed.desk {
-        payment.purchase = name(payment.purchase);
+        worker.learned.rename(name);
     }
     renamed
 }

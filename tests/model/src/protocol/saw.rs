@@ -1,4 +1,5 @@
-//! What one sighting of the purchase changes: `src/payment/saw.rs` in short.
+//! What one sighting of the purchase changes: `src/payment/saw.rs`, `saw_call.rs` and
+//! `saw_unpaid.rs` in short.
 
 use super::payment::{Age, Attempt, NONE, Payment, State, Step};
 use super::sighting::{Advice, Shows, Sighting};
@@ -10,12 +11,14 @@ impl Payment {
         if self.is_finished() {
             return;
         }
+        // While an attempt is open, that alone says to look.
+        self.unsettled = seen.shows == Shows::Pending && self.open.is_none();
         match seen.shows {
             Shows::Paid => {
                 self.open = None;
                 self.end(State::Paid);
             }
-            Shows::Pending => self.saw_nothing_certain(),
+            Shows::Pending => self.saw_pending(),
             Shows::Payable { declines, advice } => {
                 self.declines_seen = self.declines_seen.max(declines);
                 match self.open {
@@ -31,6 +34,14 @@ impl Payment {
             }
             Shows::Cancelled => self.saw_sealed(seen, setup),
         }
+    }
+
+    fn saw_pending(&mut self) {
+        if let Some(open) = self.open_charge() {
+            open.taken_on = true;
+            open.age = Age::Fresh;
+        }
+        self.saw_nothing_certain();
     }
 
     fn declined(&mut self, advice: Advice) {
@@ -49,13 +60,12 @@ impl Payment {
         }
         let resend = match setup.rules.unknown {
             _ if self.ending => true,
+            _ if open.taken_on => return self.saw_nothing_certain(),
             Unknown::Park => false,
             Unknown::ResendSame | Unknown::NewPurchase => self.charges < setup.bounds.charges,
         };
         if !resend {
-            self.rerun = false;
-            self.state = State::Parked;
-            return;
+            return self.end(State::Parked);
         }
         self.close_unexplained();
         self.resume_if_asked();
@@ -97,7 +107,9 @@ impl Payment {
     }
 
     fn saw_nothing_certain(&mut self) {
-        self.resume_if_asked();
+        if self.open.is_some() {
+            self.resume_if_asked();
+        }
     }
 
     pub(super) fn resume_if_asked(&mut self) {

@@ -4,8 +4,10 @@ use std::hash::{Hash, Hasher};
 
 use super::payment::Payment;
 
-/// The number that says that nobody holds the record.
+/// The mark that says that nobody holds the record.
 pub(crate) const NOBODY: u8 = 0;
+/// A version that no record bears, nor ever will.
+pub(crate) const GONE: u8 = u8::MAX;
 /// How many states of the record a failover can bring back at most.
 pub(crate) const LAG: usize = 3;
 

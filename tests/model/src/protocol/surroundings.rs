@@ -7,7 +7,7 @@ use super::store::Record;
 use super::turn::Follow;
 use super::worker::At;
 use super::world::World;
-use crate::setup::{CommandCheck, People, Setup, Store};
+use crate::setup::{People, Setup};
 
 /// All that can happen now without a worker.
 pub(crate) fn events(world: &World, setup: &Setup, follow: &mut Follow) {
@@ -94,8 +94,7 @@ fn by_people(world: &World, setup: &Setup, follow: &mut Follow) {
         let rerun = commanded(world, setup, Payment::ask_again);
         add(Action::Commanded(Command::Rerun), rerun);
     }
-    let version_only = setup.rules.command_check == CommandCheck::Version;
-    if !version_only || setup.around.store == Store::Solo {
+    if !setup.commands_can_be_fooled() {
         let cancel = commanded(world, setup, Payment::cancel);
         return add(Action::Commanded(Command::Cancel), cancel);
     }
@@ -130,7 +129,7 @@ fn commanded(
     })
 }
 
-fn write_command(next: &mut World, payment: Payment, setup: &Setup) {
+pub(crate) fn write_command(next: &mut World, payment: Payment, setup: &Setup) {
     let found = next.store.record;
     let record = Record {
         payment,

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::Protocol;
 use super::gateway::Purchase;
 use super::payment::{NONE, Payment};
+use super::store::NOBODY;
 use super::world::{Reported, World};
 use crate::rows::{ROWS, Row};
 use crate::search::Model;
@@ -103,6 +104,9 @@ type Outline = (Payment, Option<Purchase>, u8, Reported);
 fn outline(world: &World) -> Outline {
     let mut payment = *world.payment();
     let id = std::mem::take(&mut payment.purchase);
+    if let Some(open) = &mut payment.open {
+        open.opened_by = NOBODY;
+    }
     let purchase = (id != NONE).then(|| *world.gateway.purchase(id));
     (payment, purchase, world.gateway.taken, world.reported)
 }
@@ -122,5 +126,5 @@ fn what_is_forgotten_of_lost_claims_makes_no_difference() {
     let mut setup = Row::named("park_numbered").expect("a row").setup;
     let all = outlines(&Protocol(setup));
     setup.rules.fence = Fence::Nonce;
-    assert_eq!(outlines(&Protocol(setup)), all);
+    assert!(outlines(&Protocol(setup)) == all);
 }

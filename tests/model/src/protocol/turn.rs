@@ -1,4 +1,4 @@
-//! What a worker can do next: a turn of `src/worker.rs`, one action at a time. Between any two it
+//! What a worker can do next: a turn of `src/worker/`, one action at a time. Between any two it
 //! may sleep, crash, or go on when nobody expects it any more.
 
 use super::action::{Act, Action};
@@ -6,6 +6,7 @@ use super::payment::{Age, NONE, Next, State, Step};
 use super::same::nonce_of;
 use super::sighting::Sighting;
 use super::store::{Record, Saved};
+use super::testimony;
 use super::worker::{At, Learned, Worker};
 use super::world::World;
 use crate::setup::{Fence, Setup};
@@ -27,6 +28,7 @@ pub(crate) fn acts(world: &World, w: usize, setup: &Setup, follow: &mut Follow) 
         At::Ending => add(rest(world, w, setup)),
         At::Repeating => add(write_note(*world, w, None, setup)),
         At::Gating => {}
+        At::Testifying | At::Swearing => add(testimony::act(world, w, setup)),
         At::Permitted => send(world, w, setup).into_iter().for_each(&mut add),
     }
     if matches!(worker.at, At::Repeating | At::Gating | At::Permitted) {
@@ -85,10 +87,12 @@ fn decide(world: &World, w: usize, setup: &Setup) -> Vec<(Act, World)> {
             next.workers[w].created(id);
             all.push((Act::Create(id), next));
         }
-        Next::Send(Step::Charge) if !setup.rules.id_first => all.push(send_unrecorded(world, w)),
+        Next::Send(Step::Charge) if !setup.rules.id_first => {
+            all.push(send_unrecorded(world, w, setup));
+        }
         Next::Send(step) => {
             let mut next = *world;
-            next.workers[w].payment.open(step);
+            next.workers[w].payment.open(step, worker.signature(setup));
             if worker.from_before {
                 let mut next = next;
                 give_up_call(&mut next, w, setup);
@@ -130,7 +134,13 @@ fn write_note(mut next: World, w: usize, step: Option<Step>, setup: &Setup) -> (
             }
         }
         Saved::Lost => give_up_call(&mut next, w, setup),
-        Saved::Outdated => reload(&mut next, w, setup),
+        Saved::Outdated => {
+            let open = next.workers[w].payment.open;
+            reload(&mut next, w, setup);
+            if let Some(open) = open {
+                next.workers[w].give_up_note(open.number, setup);
+            }
+        }
     }
     (
         step.map_or(Act::Repeat(saved), |step| Act::Note(step, saved)),
@@ -169,10 +179,11 @@ fn send(world: &World, w: usize, setup: &Setup) -> Option<(Act, World)> {
     Some((Act::Send(open.step, id), next))
 }
 
-fn send_unrecorded(world: &World, w: usize) -> (Act, World) {
+fn send_unrecorded(world: &World, w: usize, setup: &Setup) -> (Act, World) {
     let mut next = *world;
     let id = world.workers[w].payment.purchase;
-    next.workers[w].payment.open(Step::Charge);
+    let opened_by = world.workers[w].signature(setup);
+    next.workers[w].payment.open(Step::Charge, opened_by);
     next.gateway.purchase_mut(id).on_the_way += 1;
     (Act::SendUnrecorded(id), next)
 }
@@ -208,7 +219,8 @@ fn rest(world: &World, w: usize, setup: &Setup) -> (Act, World) {
     let mut next = *world;
     let saved = next.save(w, false, setup);
     match saved {
-        Saved::Written | Saved::Lost => next.workers[w] = Worker::default(),
+        Saved::Written => next.workers[w] = Worker::default(),
+        Saved::Lost => next.workers[w].end_without_claim(),
         Saved::Outdated => reload(&mut next, w, setup),
     }
     (Act::Rest(saved), next)

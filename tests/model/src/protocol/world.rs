@@ -148,36 +148,59 @@ impl World {
 
     /// The quiet period passes since everything that has happened so far.
     pub(crate) fn quiet_passes(&mut self, setup: &Setup) {
-        self.store.change_all(|record| record.payment.grow_quiet());
-        for worker in &mut self.workers {
-            worker.payment.grow_quiet();
-        }
-        if let Some((_, payment)) = &mut self.desk {
-            payment.grow_quiet();
-        }
+        self.change_payments(Payment::grow_quiet);
         self.gateway.quiet_passes(setup.around);
     }
 
-    /// Forgets what can make no difference any more, so that the search meets fewer states: the
-    /// marks of claims that nobody holds, and what a worker remembers whose mark is nowhere in the
-    /// store.
+    /// Changes the payment wherever anybody has it in hand.
+    pub(crate) fn change_payments(&mut self, mut change: impl FnMut(&mut Payment)) {
+        self.store.change_all(|record| change(&mut record.payment));
+        for worker in &mut self.workers {
+            change(&mut worker.payment);
+        }
+        if let Some((_, payment)) = &mut self.desk {
+            change(payment);
+        }
+    }
+
+    /// Changes the marks of claims wherever they are written.
+    pub(crate) fn change_marks(&mut self, change: impl Fn(u8) -> u8) {
+        self.store
+            .change_all(|record| record.nonce = change(record.nonce));
+        self.change_payments(|payment| {
+            if let Some(open) = &mut payment.open {
+                open.opened_by = change(open.opened_by);
+            }
+        });
+    }
+
+    /// Forgets what can make no difference any more, so that the search meets fewer states: what a
+    /// worker remembers whose mark is nowhere in the store, and the marks of claims that nobody
+    /// holds.
     pub(crate) fn forget(&mut self, setup: &Setup) {
         if !setup.lost_claims_stay_lost() {
             return;
         }
-        let holders = self.workers.map(|worker| worker.nonce);
-        self.store.change_all(|record| {
-            if !holders.contains(&record.nonce) {
-                record.nonce = NOBODY;
-            }
-        });
         for w in 0..WORKERS {
-            let nonce = self.workers[w].nonce;
-            let held = self.records().any(|record| record.nonce == nonce);
-            if nonce == NOBODY || !held {
-                self.workers[w] = self.workers[w].without_claim();
+            let worker = self.workers[w];
+            let claimed = self.records().any(|record| record.nonce == worker.nonce);
+            if !claimed || worker.nonce == NOBODY {
+                let noted = |record: &Record| {
+                    let open = record.payment.open;
+                    open.is_some_and(|open| open.opened_by == worker.nonce)
+                };
+                let noted = worker.nonce != NOBODY && self.records().any(noted);
+                self.workers[w] = worker.without_claim(noted);
             }
         }
+        let holders = self.workers.map(|worker| worker.nonce);
+        self.change_marks(|mark| {
+            if holders.contains(&mark) {
+                mark
+            } else {
+                NOBODY
+            }
+        });
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {

@@ -12,6 +12,7 @@ pub(super) const RULES: Rules = Rules {
     command_check: CommandCheck::Write,
     look_first: true,
     id_first: true,
+    signed_notes: true,
     gate: true,
     compare_and_swap: true,
     report_when_durable: true,

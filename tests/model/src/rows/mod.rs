@@ -174,6 +174,15 @@ pub const ROWS: &[Row] = &[
         )),
     ),
     broken(
+        "testimony_by_number",
+        "a worker that says which call it never made gives a number alone",
+        TWICE,
+        alone(with(Rules {
+            signed_notes: false,
+            ..NUMBERED.rules
+        })),
+    ),
+    broken(
         "no_compare_and_swap",
         "a save compares neither version nor nonce",
         TWICE,
