@@ -132,7 +132,7 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     settle(&works, &ids).await?;
     stop(rest).await?;
 
-    let besides = [unrest(&works, &ids).await?, strays(&works, &ids).await?].concat();
+    let besides = [unrest(&works.store, &ids).await?, strays(&works, &ids).await?].concat();
     let lines = books(&works, &ids).await?;
     let ledger = works.sandbox.ledger();
     let faults = ledger
@@ -275,7 +275,8 @@ async fn books(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<Line>> {
     let ledger = works.sandbox.ledger();
     let mut lines = Vec::new();
     for id in ids {
-        let mut line = compare(works.load(id).await?.payment, &ledger, true).beside(&works.sandbox);
+        let mut line = compare(works.load(id).await?.payment, &ledger, true)
+            .beside(|purchase| works.sandbox.status_of(purchase));
         if let State::Parked { reason, .. } = line.payment.state()
             && !is_explained(reason)
         {
@@ -306,21 +307,9 @@ fn is_explained(reason: &ParkReason) -> bool {
 
 /// Money that moved and belongs to no payment.
 async fn strays(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<String>> {
-    let ledger = works.sandbox.ledger();
-    let mut ours: std::collections::BTreeSet<u64> = std::collections::BTreeSet::new();
+    let mut payments = Vec::new();
     for id in ids {
-        let payment = works.load(id).await?.payment;
-        ours.extend(
-            crate::books::found(&payment, &ledger)
-                .iter()
-                .map(|movement| movement.seq),
-        );
+        payments.push(works.load(id).await?.payment);
     }
-    let strays = ledger
-        .movements()
-        .iter()
-        .filter(|movement| !ours.contains(&movement.seq));
-    Ok(strays
-        .map(|movement| format!("money of no payment: {movement:?}"))
-        .collect())
+    Ok(crate::books::strays(&payments, &works.sandbox.ledger()))
 }

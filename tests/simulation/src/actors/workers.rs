@@ -1,0 +1,153 @@
+//! Worker processes: the product's queue and worker, killed anywhere, stopped for longer than a
+//! lease, told to end, and started again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use holdfast::clock::Clock;
+use holdfast::queue::{self, Cause, Stopped};
+use holdfast::worker::Worker;
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::dice::Dice;
+use crate::gateway::SimulatedGateway;
+use crate::policy::queue_settings;
+use crate::process::Process;
+use crate::store::SimulatedStore;
+use crate::world::{World, rest};
+
+/// How long a worker that was told to end may take.
+const STOP: Duration = Duration::from_secs(60);
+
+/// The workers of a run.
+#[derive(Default)]
+pub(crate) struct Fleet {
+    pub(crate) kills: AtomicU64,
+    pub(crate) pauses: AtomicU64,
+    pub(crate) stops: AtomicU64,
+}
+
+struct Running {
+    process: Arc<Process>,
+    stop: CancellationToken,
+    queue: JoinHandle<Stopped>,
+}
+
+/// Keeps one worker running until `end`, whatever happens to it.
+pub(crate) async fn keep(world: Arc<World>, fleet: Arc<Fleet>, slot: u64, end: CancellationToken) {
+    let mut dice = world.dice("worker", &[slot]);
+    for generation in 0.. {
+        let running = start(&world, slot, generation, &mut dice);
+        let life_ms = *dice.pick(&[3_000, 20_000, 60_000, 200_000]);
+        let life_ms = dice.between(life_ms / 3, life_ms);
+        if end.run_until_cancelled(rest(life_ms)).await.is_none() {
+            return finish(&world, running).await;
+        }
+        let part = [slot, generation];
+        let (mut fate, id) = world.dice_for("worker.fate", &part);
+        if world.is_quiet() {
+            end.cancelled().await;
+            return finish(&world, running).await;
+        }
+        if !world.may_strike(id) {
+            tell(&world, running).await;
+            continue;
+        }
+        match fate.below(10) {
+            0..6 => kill(&world, &fleet, &running, id),
+            6..9 => {
+                fleet.pauses.fetch_add(1, Ordering::Relaxed);
+                sleep_through_the_lease(&world, &running, &mut fate, id).await;
+                kill(&world, &fleet, &running, id);
+            }
+            _ => {
+                world.struck(id, ("worker", "stopped"));
+                fleet.stops.fetch_add(1, Ordering::Relaxed);
+                tell(&world, running).await;
+            }
+        }
+        rest(dice.between(1, 10_000)).await;
+    }
+}
+
+fn start(world: &Arc<World>, slot: u64, generation: u64, dice: &mut Dice) -> Running {
+    let name = format!("w{slot}.{generation}");
+    let process = Arc::new(Process::new(name, slot));
+    let store = Arc::new(SimulatedStore::of(world, &process));
+    let gateway = SimulatedGateway {
+        world: Arc::clone(world),
+        process: Arc::clone(&process),
+    };
+    // No two machines show the same time.
+    let skew = chrono::TimeDelta::milliseconds(dice.between(0, 4_000).cast_signed() - 2_000);
+    let clock = Clock::starting_at(world.now() + skew);
+    let stop = CancellationToken::new();
+    let policies = world.policies.clone();
+    let worker = Worker::new(Arc::clone(&store), Arc::new(gateway), clock.clone(), policies);
+    let worker = Arc::new(worker.until(stop.clone()));
+    let settings = queue_settings(dice.next());
+    world.note(&process.name, format_args!("starts"));
+    let queue = tokio::spawn(queue::run(store, worker, clock, settings, stop.clone()));
+    Running {
+        process,
+        stop,
+        queue,
+    }
+}
+
+fn kill(world: &World, fleet: &Fleet, running: &Running, id: u64) {
+    for call in running.process.doing() {
+        world.hit(("killed", call));
+    }
+    world.struck(id, ("worker", "killed"));
+    world.note(&running.process.name, format_args!("is killed"));
+    fleet.kills.fetch_add(1, Ordering::Relaxed);
+    running.process.kill();
+    running.queue.abort();
+}
+
+/// The process is stopped for longer than its lease, and goes on as if nothing had happened.
+async fn sleep_through_the_lease(world: &World, running: &Running, dice: &mut Dice, id: u64) {
+    for call in running.process.doing() {
+        world.hit(("paused", call));
+    }
+    world.struck(id, ("worker", "paused"));
+    world.note(&running.process.name, format_args!("is paused"));
+    running.process.pause();
+    rest(dice.between(31_000, 250_000)).await;
+    world.note(&running.process.name, format_args!("goes on"));
+    running.process.resume();
+    rest(dice.between(1, 60_000)).await;
+}
+
+/// Tells a worker to end, as a redeployment does; one that does not is killed.
+async fn tell(world: &World, mut running: Running) {
+    world.note(&running.process.name, format_args!("is told to end"));
+    running.stop.cancel();
+    match timeout(STOP, &mut running.queue).await {
+        Ok(Ok(stopped)) => judge(world, &running.process, &stopped),
+        Ok(Err(error)) => world.problem(&format!("a worker panicked: {error}")),
+        Err(_) => world.problem("a worker that was told to end does not"),
+    }
+    running.process.kill();
+}
+
+/// The end of a run, when nothing goes wrong any more: nothing may be left leased.
+async fn finish(world: &World, running: Running) {
+    tell(world, running).await;
+}
+
+fn judge(world: &World, process: &Process, stopped: &Stopped) {
+    world.note(&process.name, format_args!("ended: {stopped:?}"));
+    if stopped.cause != Cause::Asked {
+        world.problem("a worker ended by itself");
+    }
+    if stopped.panicked > 0 {
+        world.problem("a turn panicked");
+    }
+    if world.is_quiet() && stopped.left_leased > 0 {
+        world.problem("a worker ended and left payments leased");
+    }
+}

@@ -1,0 +1,136 @@
+//! Who judges: the gateway's ledger beside what is reported, whenever either of them moves.
+
+use std::sync::Arc;
+
+use chip_sandbox::MovementKind;
+use holdfast::payment::{MoneyCall, MoneyOrder, ParkReason, Payment, PaymentId, State, Step};
+use holdfast::store::Store;
+use holdfast_rig::{compare, strays, unrest};
+
+use crate::world::World;
+
+/// No call is made without a note of it that is durable and names its purchase.
+pub(crate) fn check_noted(world: &World, order: &MoneyOrder) {
+    let number = world.number(&order.payment);
+    let call = order.call.as_str();
+    let Some(payment) = world.store.durable(&order.payment) else {
+        return world.problem(&format!("p{number:02}: {call} without a durable record"));
+    };
+    if payment.purchase().map(|known| &known.id) != Some(&order.purchase) {
+        world.problem(&format!("p{number:02}: {call} on a purchase that is not recorded"));
+    }
+    let fits = |step: Step| match &order.call {
+        MoneyCall::Charge(_) => step == Step::Charge,
+        MoneyCall::Capture(amount) => step == Step::Capture { amount: *amount },
+        MoneyCall::Release => step == Step::Release,
+        MoneyCall::Cancel => step == Step::Cancel,
+    };
+    let noted = payment
+        .attempts()
+        .iter()
+        .any(|attempt| attempt.number == order.attempt && fits(attempt.step));
+    if !noted {
+        world.problem(&format!("p{number:02}: {call} without a durable note of it"));
+    }
+}
+
+/// Money moves once for a payment, at most.
+pub(crate) fn check_movements(world: &Arc<World>) {
+    let all = world.engine(|engine, _| engine.ledger().movements().len());
+    for index in world.new_movements(all) {
+        let (kind, amount, reference, takes) = world.engine(|engine, _| {
+            let ledger = engine.ledger();
+            let movement = &ledger.movements()[index];
+            let takes = ledger
+                .movements_of(movement.purchase_id)
+                .iter()
+                .filter(|m| matches!(m.kind, MovementKind::Charge | MovementKind::Capture))
+                .count();
+            let reference = movement.reference.to_string();
+            (movement.kind, movement.amount, reference, takes)
+        });
+        let number = PaymentId::new(reference).ok().filter(|id| id.as_str().starts_with("pay_"));
+        let number = number.map(|id| world.number(&id));
+        let who = number.map_or("elsewhere".to_owned(), |number| format!("p{number:02}"));
+        world.note("ledger", format_args!("{who} {kind:?} of {amount}"));
+        if takes > 1 {
+            world.problem(&format!("{who}: money was taken {takes} times"));
+        }
+    }
+}
+
+/// What is reported as the end is true when it is reported.
+pub(crate) fn check_stored(world: &World, id: &PaymentId) {
+    let finished = world.store.stored(id).filter(Payment::is_finished);
+    if let Some(payment) = finished {
+        check_payment(world, payment, Settled::No);
+    }
+}
+
+/// Whether nothing may be under way any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    Yes,
+    No,
+}
+
+fn check_payment(world: &World, payment: Payment, settled: Settled) {
+    let number = world.number(payment.id());
+    let line = world.engine(|engine, _| {
+        compare(payment, engine.ledger(), settled == Settled::Yes)
+            .beside(|purchase| engine.status_of(purchase))
+    });
+    for problem in line.problems {
+        world.problem(&format!("p{number:02}: {problem}"));
+    }
+}
+
+/// At the end all is as it should be, for good.
+pub(crate) async fn check_all(world: &World, acknowledged: &[PaymentId], kills: u64) {
+    let mut payments = Vec::new();
+    for id in acknowledged {
+        match world.store.load(id).await {
+            Ok(Some(loaded)) => payments.push(loaded.payment),
+            _ => world.problem(&format!("p{:02}: it was lost", world.number(id))),
+        }
+    }
+    for payment in &payments {
+        check_payment(world, payment.clone(), Settled::Yes);
+        if let State::Parked { reason, .. } = payment.state()
+            && !is_explained(reason, kills)
+        {
+            let number = world.number(payment.id());
+            world.problem(&format!("p{number:02}: parked, and no fault explains it: {reason:?}"));
+        }
+    }
+    let all: Vec<Payment> = world.store.all().into_iter().map(|l| l.payment).collect();
+    for stray in world.engine(|engine, _| strays(&all, engine.ledger())) {
+        if !stray.contains("made elsewhere") {
+            world.problem(&stray);
+        }
+    }
+    let ids: Vec<PaymentId> = all.iter().map(|payment| payment.id().clone()).collect();
+    match unrest(&world.store, &ids).await {
+        Ok(problems) => problems.iter().for_each(|problem| {
+            world.problem(&format!("the store at rest: {problem}"));
+        }),
+        Err(error) => world.problem(&format!("the store at rest: {error}")),
+    }
+}
+
+/// Whether faults alone can lead there. Nobody else acts at the gateway, nothing is wrong with the
+/// configuration; only a worker that is killed again and again leaves a payment barren.
+const fn is_explained(reason: &ParkReason, kills: u64) -> bool {
+    match reason {
+        ParkReason::OutcomeUnknown
+        | ParkReason::LookUpsExhausted
+        | ParkReason::HoldLost
+        | ParkReason::ReleaseRefused
+        | ParkReason::BeforeExpiry => true,
+        ParkReason::Poison => kills > 0,
+        ParkReason::Contradiction { .. }
+        | ParkReason::Refused { .. }
+        | ParkReason::DeclinedForOperator { .. }
+        | ParkReason::GatewayUnreachable => false,
+    }
+}

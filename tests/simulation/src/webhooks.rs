@@ -1,0 +1,90 @@
+//! What the gateway tells by itself: lost, doubled, late, out of order, refused. It is read as the
+//! product reads it, and a nudge is all that comes of it.
+
+use std::sync::Arc;
+
+use chip_sandbox::Delivery;
+use holdfast::api::intake;
+use holdfast::gateway::Notice;
+use holdfast::payment::AccountName;
+use tokio::time::{Duration, Instant, sleep_until};
+
+use crate::oracle;
+use crate::process::Process;
+use crate::store::SimulatedStore;
+use crate::world::{World, rest};
+
+/// Sends what the gateway wants to tell, and looks at what it moved.
+pub(crate) fn pump(world: &Arc<World>) {
+    pump_quietly(world);
+    world.gateway_moved.notify_one();
+}
+
+fn pump_quietly(world: &Arc<World>) {
+    for delivery in world.engine(|engine, now_ms| engine.tick(now_ms)) {
+        world.sent_off();
+        tokio::spawn(deliver(Arc::clone(world), delivery));
+    }
+    oracle::check_movements(world);
+}
+
+/// Lets the gateway do what falls due.
+pub(crate) async fn keep_time(world: Arc<World>) {
+    loop {
+        let wake_ms = world.engine(|engine, _| engine.next_wake_ms());
+        let wait_ms = wake_ms.map_or(600_000, |wake| (wake - world.now_ms()).clamp(1, 600_000));
+        let wake = Instant::now() + Duration::from_millis(wait_ms.unsigned_abs());
+        tokio::select! {
+            biased;
+            () = world.gateway_moved.notified() => {}
+            () = sleep_until(wake) => pump_quietly(&world),
+        }
+    }
+}
+
+async fn deliver(world: Arc<World>, delivery: Delivery) {
+    let (mut dice, id) = world.dice_for("webhook", &[delivery.id, u64::from(delivery.attempt)]);
+    rest(dice.between(20, 400)).await;
+    let struck = dice.in_1000(world.plan.faults_in_1000) && world.may_strike(id);
+    let fault = struck.then(|| *dice.pick(&["lost", "duplicated", "late", "refused"]));
+    if let Some(fault) = fault {
+        world.struck(id, ("webhook", fault));
+    }
+    let process = Arc::new(Process::new("hook".to_owned(), 900));
+    let shop = SimulatedStore::of(&world, &process);
+    let accepted = match fault {
+        Some("lost") => true,
+        Some("refused") => false,
+        Some("late") => {
+            // The gateway waits for 10 s, and tells it again.
+            rest(10_000).await;
+            world.engine(|engine, now_ms| engine.delivered(now_ms, delivery.id, false));
+            rest(dice.between(1, 300_000)).await;
+            nudge(&world, &shop, &delivery).await;
+            world.arrived();
+            return;
+        }
+        Some(_) => nudge(&world, &shop, &delivery).await && nudge(&world, &shop, &delivery).await,
+        None => nudge(&world, &shop, &delivery).await,
+    };
+    world.engine(|engine, now_ms| engine.delivered(now_ms, delivery.id, accepted));
+    world.arrived();
+    pump(&world);
+}
+
+async fn nudge(world: &World, shop: &SimulatedStore, delivery: &Delivery) -> bool {
+    let name = delivery.url.rsplit('/').next().unwrap_or_default();
+    let Ok(account) = AccountName::new(name) else {
+        return false;
+    };
+    let notice = Notice::read(delivery.body.as_bytes());
+    match intake::nudge(shop, notice.payments(&account)).await {
+        Ok(Some((payment, nudged))) => {
+            let (number, event) = (world.number(&payment), delivery.event);
+            world.note("hook", format_args!("p{number:02} {event}: {nudged:?}"));
+            true
+        }
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
