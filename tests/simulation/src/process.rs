@@ -19,6 +19,7 @@ pub(crate) struct Process {
     pub(crate) number: u64,
     state: AtomicU8,
     changed: Notify,
+    began: Notify,
     busy: Mutex<BTreeMap<&'static str, usize>>,
 }
 
@@ -29,6 +30,7 @@ impl Process {
             number,
             state: AtomicU8::new(RUNNING),
             changed: Notify::new(),
+            began: Notify::new(),
             busy: Mutex::default(),
         }
     }
@@ -62,9 +64,21 @@ impl Process {
     pub(crate) fn begin(&self, call: &'static str) -> Busy<'_> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         *busy.entry(call).or_default() += 1;
+        self.began.notify_waiters();
         Busy {
             process: self,
             call,
+        }
+    }
+
+    /// Waits until such a call is under way.
+    pub(crate) async fn comes_to(&self, call: &str) {
+        loop {
+            let began = self.began.notified();
+            if self.doing().contains(&call) {
+                return;
+            }
+            began.await;
         }
     }
 

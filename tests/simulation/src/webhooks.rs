@@ -14,6 +14,9 @@ use crate::process::Process;
 use crate::store::SimulatedStore;
 use crate::world::{World, rest};
 
+/// How often the gateway looks at its timers when there are none.
+const LOOK_EVERY_MS: i64 = 600_000;
+
 /// Sends what the gateway wants to tell, and looks at what it moved.
 pub(crate) fn pump(world: &Arc<World>) {
     pump_quietly(world);
@@ -32,8 +35,10 @@ fn pump_quietly(world: &Arc<World>) {
 pub(crate) async fn keep_time(world: Arc<World>) {
     loop {
         let wake_ms = world.engine(|engine, _| engine.next_wake_ms());
-        let wait_ms = wake_ms.map_or(600_000, |wake| (wake - world.now_ms()).clamp(1, 600_000));
-        let wake = Instant::now() + Duration::from_millis(wait_ms.unsigned_abs());
+        let now_ms = world.now_ms();
+        let wait_ms = wake_ms.map_or(LOOK_EVERY_MS, |wake| wake.max(now_ms + 1) - now_ms);
+        let wait_ms = wait_ms.min(LOOK_EVERY_MS).unsigned_abs();
+        let wake = Instant::now() + Duration::from_millis(wait_ms);
         tokio::select! {
             biased;
             () = world.gateway_moved.notified() => {}

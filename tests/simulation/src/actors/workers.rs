@@ -21,6 +21,25 @@ use crate::world::{World, rest};
 /// How long a worker that was told to end may take.
 const STOP: Duration = Duration::from_secs(60);
 
+/// What a process is caught at.
+const DOING: &[&str] = &[
+    "create",
+    "charge",
+    "charge",
+    "capture",
+    "capture",
+    "release",
+    "release",
+    "cancel",
+    "cancel",
+    "look_up",
+    "store.claim",
+    "store.save",
+    "store.license",
+    "store.license",
+    "nothing",
+];
+
 /// The workers of a run.
 #[derive(Default)]
 pub(crate) struct Fleet {
@@ -40,9 +59,8 @@ pub(crate) async fn keep(world: Arc<World>, fleet: Arc<Fleet>, slot: u64, end: C
     let mut dice = world.dice("worker", &[slot]);
     for generation in 0.. {
         let running = start(&world, slot, generation, &mut dice);
-        let life_ms = *dice.pick(&[3_000, 20_000, 60_000, 200_000]);
-        let life_ms = dice.between(life_ms / 3, life_ms);
-        if end.run_until_cancelled(rest(life_ms)).await.is_none() {
+        let life = live(&running.process, &mut dice);
+        if end.run_until_cancelled(life).await.is_none() {
             return finish(&world, running).await;
         }
         let part = [slot, generation];
@@ -56,8 +74,8 @@ pub(crate) async fn keep(world: Arc<World>, fleet: Arc<Fleet>, slot: u64, end: C
             continue;
         }
         match fate.below(10) {
-            0..6 => kill(&world, &fleet, &running, id),
-            6..9 => {
+            0..5 => kill(&world, &fleet, &running, id),
+            5..8 => {
                 fleet.pauses.fetch_add(1, Ordering::Relaxed);
                 sleep_through_the_lease(&world, &running, &mut fate, id).await;
                 kill(&world, &fleet, &running, id);
@@ -70,6 +88,21 @@ pub(crate) async fn keep(world: Arc<World>, fleet: Arc<Fleet>, slot: u64, end: C
         }
         rest(dice.between(1, 10_000)).await;
     }
+}
+
+/// Until the process does something drawn beforehand, or for some time at the longest.
+async fn live(process: &Process, dice: &mut Dice) {
+    let longest_ms = *dice.pick(&[5_000, 30_000, 90_000, 200_000]);
+    let longest_ms = dice.between(longest_ms / 3, longest_ms);
+    let call = *dice.pick(DOING);
+    let into_it_ms = *dice.pick(&[0, 1, 2, 50, 300]);
+    let moment = async {
+        rest(dice.between(1, 2_000)).await;
+        process.comes_to(call).await;
+        rest(dice.between(0, into_it_ms)).await;
+    };
+    // Whichever comes first is as good as the other.
+    let _ = timeout(Duration::from_millis(longest_ms), moment).await;
 }
 
 fn start(world: &Arc<World>, slot: u64, generation: u64, dice: &mut Dice) -> Running {
