@@ -102,13 +102,13 @@ fn amount(dice: &mut Dice) -> u64 {
 }
 
 fn plan(world: &World, amount: u64, dice: &mut Dice) -> String {
-    let soon = dice.between(1_000, 600_000);
-    let later = world.written_time(soon + dice.between(1_000, 600_000));
+    let soon = dice.between(1_000, world.plan.trouble_ms / 2);
+    let later = world.written_time(soon + dice.between(1_000, 300_000));
     let soon = world.written_time(soon);
     let half = amount / 2;
-    match dice.below(6) {
+    match dice.below(8) {
         0 => format!(r#"{{"capture_at":"{soon}","capture_amount":{half}}}"#),
-        1 => format!(r#"{{"release_at":"{soon}"}}"#),
+        1 | 6 | 7 => format!(r#"{{"release_at":"{soon}"}}"#),
         2 => format!(r#"{{"capture_at":"{soon}","release_at":"{later}"}}"#),
         3 => "{}".to_owned(),
         _ => format!(r#"{{"capture_at":"{soon}"}}"#),

@@ -21,6 +21,9 @@ use crate::process::Process;
 use crate::webhooks::pump;
 use crate::world::{World, rest};
 
+/// The number of no payment.
+const UNKNOWN: u64 = 999;
+
 /// The gateway, as one process reaches it.
 pub(crate) struct SimulatedGateway {
     pub(crate) world: Arc<World>,
@@ -64,8 +67,8 @@ impl Gateway for SimulatedGateway {
     }
 
     async fn look_up(&self, _: &AccountName, purchase: &PurchaseId) -> LookUp {
-        // A look-up is told by its purchase: several payments may ask for one.
-        let subject = crate::dice::word(purchase.as_str());
+        let known = self.world.number_of_purchase(purchase.as_str());
+        let subject = known.unwrap_or(UNKNOWN);
         let path = look_up_path(purchase);
         let request = Request::api("GET", &path, DEFAULT_SECRET_KEY, Vec::new());
         let deadline_ms = DEADLINES.look_up_ms;
@@ -142,14 +145,9 @@ impl SimulatedGateway {
     }
 
     fn note(&self, verb: Verb, subject: u64, what: std::fmt::Arguments<'_>) {
-        let name = &self.process.name;
-        if verb == Verb::LookUp {
-            self.world.note(name, format_args!("look_up {what}"));
-        } else {
-            let verb = verb.as_str();
-            self.world
-                .note(name, format_args!("p{subject:02} {verb} {what}"));
-        }
+        let (name, verb) = (&self.process.name, verb.as_str());
+        self.world
+            .note(name, format_args!("p{subject:02} {verb} {what}"));
     }
 
     fn fate(&self, verb: Verb, subject: u64) -> (Fate, FaultId) {

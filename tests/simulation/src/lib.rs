@@ -37,5 +37,5 @@ pub use cells::{Cell, Cells};
 pub use many::{Summary, many};
 pub use plan::{Charges, Durability, FaultId, Plan};
 pub use run::{Outcome, run};
-pub use shrink::shrink;
+pub use shrink::{Failing, shrink};
 pub use trace::Keep;

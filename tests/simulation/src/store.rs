@@ -133,6 +133,7 @@ impl SimulatedStore {
     }
 
     fn wrote(&self, call: &str, payment: &Payment, done: &str) {
+        self.world.name_purchase(payment);
         let number = self.subject(payment.id());
         let state = payment.state().name();
         let name = &self.process.name;
@@ -201,6 +202,7 @@ impl Store for SimulatedStore {
         let claims = self.inner().claim(slots).await;
         for claim in claims.iter().flat_map(|found| &found.claims) {
             let number = self.subject(&claim.key.id);
+            self.world.name_purchase(&claim.payment);
             let name = &self.process.name;
             self.world
                 .note(name, format_args!("p{number:02} claimed ({})", claim.barren));

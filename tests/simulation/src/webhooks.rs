@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chip_sandbox::Delivery;
 use holdfast::api::intake;
 use holdfast::gateway::Notice;
-use holdfast::payment::AccountName;
+use holdfast::payment::{AccountName, PaymentId};
 use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::oracle;
@@ -48,7 +48,9 @@ pub(crate) async fn keep_time(world: Arc<World>) {
 }
 
 async fn deliver(world: Arc<World>, delivery: Delivery) {
-    let (mut dice, id) = world.dice_for("webhook", &[delivery.id, u64::from(delivery.attempt)]);
+    let about = about(&delivery);
+    let known = about.iter().find_map(|id| world.known(id));
+    let (mut dice, id) = world.next_dice("webhook", known.unwrap_or(0));
     rest(dice.between(20, 400)).await;
     let struck = dice.in_1000(world.plan.faults_in_1000) && world.may_strike(id);
     let fault = struck.then(|| *dice.pick(&["lost", "duplicated", "late", "refused"]));
@@ -77,13 +79,16 @@ async fn deliver(world: Arc<World>, delivery: Delivery) {
     pump(&world);
 }
 
-async fn nudge(world: &World, shop: &SimulatedStore, delivery: &Delivery) -> bool {
+/// The payments that a delivery may be about, read as the product reads it.
+fn about(delivery: &Delivery) -> Vec<PaymentId> {
     let name = delivery.url.rsplit('/').next().unwrap_or_default();
-    let Ok(account) = AccountName::new(name) else {
-        return false;
-    };
+    let account = AccountName::new(name).ok();
     let notice = Notice::read(delivery.body.as_bytes());
-    match intake::nudge(shop, notice.payments(&account)).await {
+    account.map_or_else(Vec::new, |account| notice.payments(&account))
+}
+
+async fn nudge(world: &World, shop: &SimulatedStore, delivery: &Delivery) -> bool {
+    match intake::nudge(shop, about(delivery)).await {
         Ok(Some((payment, nudged))) => {
             let (number, event) = (world.number(&payment), delivery.event);
             world.note("hook", format_args!("p{number:02} {event}: {nudged:?}"));

@@ -9,7 +9,7 @@ use chip_sandbox::{Behaviour, Config, Engine, WebhookConfig};
 use chrono::TimeDelta;
 use holdfast::clock::Clock;
 use holdfast::gateway::Account;
-use holdfast::payment::{AccountName, PaymentId, Timestamp};
+use holdfast::payment::{AccountName, Payment, PaymentId, Timestamp};
 use holdfast::store::memory::{MemoryStore, Trouble};
 use holdfast::worker::Policies;
 use tokio::sync::{Notify, watch};
@@ -53,6 +53,7 @@ struct Score {
     problems: Vec<String>,
     faults: Vec<FaultId>,
     names: BTreeMap<String, u64>,
+    purchases: BTreeMap<String, u64>,
     turns: BTreeMap<(u64, u64), u64>,
     movements_seen: usize,
 }
@@ -108,6 +109,7 @@ impl World {
                 problems: Vec::new(),
                 faults: Vec::new(),
                 names: BTreeMap::new(),
+                purchases: BTreeMap::new(),
                 turns: BTreeMap::new(),
                 movements_seen: 0,
             }),
@@ -173,6 +175,25 @@ impl World {
     /// Gives a payment the number under which it was asked for.
     pub(crate) fn name(&self, id: &PaymentId, number: u64) {
         self.score().names.entry(id.as_str().to_owned()).or_insert(number);
+    }
+
+    /// Takes note of a payment's purchase, so that calls about it can be told by its number.
+    pub(crate) fn name_purchase(&self, payment: &Payment) {
+        if let Some(known) = payment.purchase() {
+            let number = self.number(payment.id());
+            let id = known.id.as_str().to_owned();
+            self.score().purchases.entry(id).or_insert(number);
+        }
+    }
+
+    /// The number of the payment that a purchase is for, if it is recorded.
+    pub(crate) fn number_of_purchase(&self, purchase: &str) -> Option<u64> {
+        self.score().purchases.get(purchase).copied()
+    }
+
+    /// The number of a payment that was asked for.
+    pub(crate) fn known(&self, id: &PaymentId) -> Option<u64> {
+        self.score().names.get(id.as_str()).copied()
     }
 
     pub(crate) fn dice(&self, name: &str, parts: &[u64]) -> Dice {

@@ -18,7 +18,7 @@ use crate::world::{World, rest};
 pub(crate) async fn command_some(world: Arc<World>, known: Arc<Acknowledged>) {
     for number in 0.. {
         let mut dice = world.dice("operator", &[number]);
-        rest(dice.between(500, 60_000)).await;
+        rest(dice.between(500, 25_000)).await;
         if world.is_quiet() {
             return;
         }
@@ -60,15 +60,15 @@ fn rerun() -> Command {
 
 fn some_command(world: &World, dice: &mut Dice) -> Command {
     let soon = world.now() + TimeDelta::milliseconds(dice.between(1, 200_000).cast_signed());
-    match dice.below(6) {
+    match dice.below(10) {
         0 | 1 => Command::Capture { amount: None },
-        2 => Command::Release,
-        3 => Command::Reschedule {
+        2 | 3 => Command::Release,
+        4 => Command::Reschedule {
             capture_at: Some(soon),
             capture_amount: None,
             release_at: None,
         },
-        4 => Command::Cancel,
+        5..8 => Command::Cancel,
         _ => rerun(),
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn ask_all(world: Arc<World>, known: Arc<Acknowledged>, asks: A
 
 async fn ask(world: Arc<World>, known: Arc<Acknowledged>, asks: Arc<Asks>, number: u64) {
     let mut dice = world.dice("producer", &[number]);
-    rest(dice.below(world.plan.trouble_ms / 2)).await;
+    rest(dice.below(world.plan.trouble_ms / 3)).await;
     let body = asks.request(&world, number);
     let process = Arc::new(Process::new(format!("shop{number}"), 1_000 + number));
     let shop = SimulatedStore::of(&world, &process);

@@ -63,13 +63,36 @@ fn main() -> anyhow::Result<ExitCode> {
 fn one(arguments: &Arguments, seed: u64) -> anyhow::Result<ExitCode> {
     let mut plan = arguments.plan(seed);
     if arguments.shrink {
-        plan = shrink(plan, |told| say(&format!("shrinking: {told}")))?;
+        let Some(failing) = shrink(plan)? else {
+            say("nothing to shrink: this seed breaks no promise");
+            return Ok(ExitCode::SUCCESS);
+        };
+        let (payments, faults) = failing.left;
+        say(&format!("shrunk to {payments} payments and {faults} faults"));
+        plan = failing.plan;
     }
     let outcome = run(plan, Keep::Lines)?;
     for line in &outcome.lines {
-        say(line);
+        if !arguments.shrink || concerns(line, &outcome.problems) {
+            say(line);
+        }
     }
     Ok(tell_one(&outcome))
+}
+
+/// Whether a line is about a payment that a problem names, or about none.
+fn concerns(line: &str, problems: &[String]) -> bool {
+    let number = |word: &&str| {
+        let digits = word.strip_prefix('p')?.trim_end_matches(':');
+        (digits.len() >= 2 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| digits.to_owned())
+    };
+    let of_line = line.split(' ').find_map(|word| number(&word));
+    let named: Vec<String> = problems
+        .iter()
+        .filter_map(|problem| problem.split(' ').find_map(|word| number(&word)))
+        .collect();
+    named.is_empty() || of_line.is_none_or(|number| named.contains(&number))
 }
 
 fn tell_one(outcome: &Outcome) -> ExitCode {
