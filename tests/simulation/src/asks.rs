@@ -1,16 +1,17 @@
 //! What producers ask for: requests of every kind.
 
 use anyhow::Context;
-use chip_sandbox::{DEFAULT_BRAND_ID, DEFAULT_SECRET_KEY, Engine, Request};
+use chip_sandbox::{Engine, Request};
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-use crate::policy::ACCOUNTS;
+use crate::policy::{COMPANIES, Company};
 use crate::world::World;
 
 /// What requests refer to: saved cards, and holds that another service made.
 pub(crate) struct Asks {
-    pub(crate) cards: Vec<uuid::Uuid>,
+    /// Of each company.
+    pub(crate) cards: Vec<Vec<uuid::Uuid>>,
     holds: Vec<(u64, String, u64)>,
 }
 
@@ -18,18 +19,23 @@ impl Asks {
     /// Saves cards and makes holds at the gateway, before anything goes wrong.
     pub(crate) fn prepare(world: &World) -> anyhow::Result<Self> {
         world.engine(|engine, now_ms| {
-            let card = |number| {
-                let email = format!("payer{number}@test.example");
-                let saved = engine.save_test_card(now_ms, DEFAULT_SECRET_KEY, &email);
-                saved.context("a saved card")
-            };
-            let cards: Vec<uuid::Uuid> = (0..3).map(card).collect::<anyhow::Result<_>>()?;
+            let mut cards = Vec::new();
+            for company in &COMPANIES {
+                let card = |number| {
+                    let email = format!("payer{number}@test.example");
+                    let saved = engine.save_test_card(now_ms, company.key, &email);
+                    saved.context("a saved card")
+                };
+                cards.push((0..3).map(card).collect::<anyhow::Result<Vec<_>>>()?);
+            }
             let mut holds = Vec::new();
             for number in 0..world.plan.payments {
                 let mut dice = Dice::of(world.plan.seed, "ask", &[number]);
                 let (kind, amount) = (Kind::of(&mut dice), amount(&mut dice));
+                let account = company(&mut dice);
                 if kind == Kind::Adopt {
-                    let hold = hold_elsewhere(engine, now_ms, cards[0], amount)?;
+                    let card = (&COMPANIES[account], cards[account][0]);
+                    let hold = hold_elsewhere(engine, now_ms, card, amount)?;
                     holds.push((number, hold, amount));
                 }
             }
@@ -42,8 +48,9 @@ impl Asks {
         let mut dice = Dice::of(world.plan.seed, "ask", &[number]);
         let kind = Kind::of(&mut dice);
         let amount = amount(&mut dice);
-        let (account, _) = dice.pick(&ACCOUNTS);
-        let card = dice.pick(&self.cards);
+        let account = company(&mut dice);
+        let card = dice.pick(&self.cards[account]);
+        let account = COMPANIES[account].name;
         let money = format!(r#""money":{{"amount":{amount},"currency":"MYR"}}"#);
         let customer = r#""customer":{"email":"payer@test.example"}"#;
         let plan = plan(world, amount, &mut dice);
@@ -97,6 +104,11 @@ impl Kind {
     }
 }
 
+/// Whose request it is.
+fn company(dice: &mut Dice) -> usize {
+    usize::try_from(dice.below(COMPANIES.len() as u64)).unwrap_or(0)
+}
+
 fn amount(dice: &mut Dice) -> u64 {
     dice.between(100, 100_000)
 }
@@ -119,16 +131,16 @@ fn plan(world: &World, amount: u64, dice: &mut Dice) -> String {
 fn hold_elsewhere(
     engine: &mut Engine,
     now_ms: i64,
-    card: uuid::Uuid,
+    (company, card): (&Company, uuid::Uuid),
     amount: u64,
 ) -> anyhow::Result<String> {
     let purchase = json!({
-        "brand_id": DEFAULT_BRAND_ID, "client": {"email": "payer@test.example"},
+        "brand_id": company.brand, "client": {"email": "payer@test.example"},
         "reference": "made elsewhere", "skip_capture": true,
         "purchase": {"currency": "MYR", "products": [{"name": "Room", "price": amount}]},
     });
     let mut call = |path: &str, body: &Value| -> anyhow::Result<Value> {
-        let request = Request::api("POST", path, DEFAULT_SECRET_KEY, body.to_string());
+        let request = Request::api("POST", path, company.key, body.to_string());
         Ok(serde_json::from_str(&engine.answer(now_ms, request).body)?)
     };
     let made = call("purchases/", &purchase)?;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use chip_sandbox::{DEFAULT_SECRET_KEY, Manner, Request, Response, Rule, Step};
+use chip_sandbox::{Manner, Request, Response, Rule, Step};
 use holdfast::gateway::{Call, Gateway, Reply, answer, look_up, look_up_path};
 use holdfast::payment::{
     AccountName, Answer, CreateOrder, LookUp, MoneyCall, MoneyOrder, PurchaseId,
@@ -16,7 +16,7 @@ use tokio::time::{Duration, Instant, sleep_until, timeout_at};
 use crate::network::{Fate, Verb, Way};
 use crate::oracle;
 use crate::plan::FaultId;
-use crate::policy::DEADLINES;
+use crate::policy::{DEADLINES, key_of};
 use crate::process::Process;
 use crate::webhooks::pump;
 use crate::world::{World, rest};
@@ -51,7 +51,9 @@ impl Gateway for SimulatedGateway {
         let Some(call) = account.and_then(|known| Call::create(order, known, &DEADLINES)) else {
             return unwritable();
         };
-        self.write(Verb::Create, subject, call, None).await
+        let request = request(&order.account, &call);
+        self.write((Verb::Create, subject), request, call.deadline_ms, None)
+            .await
     }
 
     async fn send(&self, permit: Permit) -> Answer {
@@ -62,15 +64,17 @@ impl Gateway for SimulatedGateway {
         };
         self.process.running().await;
         oracle::check_noted(&self.world, order);
-        self.write(verb_of(order), subject, call, Some(&order.purchase))
+        let request = request(&order.account, &call);
+        let what = (verb_of(order), subject);
+        self.write(what, request, call.deadline_ms, Some(&order.purchase))
             .await
     }
 
-    async fn look_up(&self, _: &AccountName, purchase: &PurchaseId) -> LookUp {
+    async fn look_up(&self, account: &AccountName, purchase: &PurchaseId) -> LookUp {
         let known = self.world.number_of_purchase(purchase.as_str());
         let subject = known.unwrap_or(UNKNOWN);
         let path = look_up_path(purchase);
-        let request = Request::api("GET", &path, DEFAULT_SECRET_KEY, Vec::new());
+        let request = Request::api("GET", &path, key_of(account), Vec::new());
         let deadline_ms = DEADLINES.look_up_ms;
         match self.trip(Verb::LookUp, subject, request, deadline_ms).await {
             Trip::Answered(reply) => look_up(&reply, purchase),
@@ -78,6 +82,10 @@ impl Gateway for SimulatedGateway {
             Trip::Unknown(why) => failed(&why),
         }
     }
+}
+
+fn request(account: &AccountName, call: &Call) -> Request {
+    Request::api("POST", &call.path, key_of(account), call.body.clone())
 }
 
 const fn verb_of(order: &MoneyOrder) -> Verb {
@@ -106,13 +114,12 @@ fn failed(why: &str) -> LookUp {
 impl SimulatedGateway {
     async fn write(
         &self,
-        verb: Verb,
-        subject: u64,
-        call: Call,
+        (verb, subject): (Verb, u64),
+        request: Request,
+        deadline_ms: u64,
         purchase: Option<&PurchaseId>,
     ) -> Answer {
-        let request = Request::api("POST", &call.path, DEFAULT_SECRET_KEY, call.body);
-        match self.trip(verb, subject, request, call.deadline_ms).await {
+        match self.trip(verb, subject, request, deadline_ms).await {
             Trip::Answered(reply) => answer(&reply, purchase),
             Trip::NotSent => Answer::NotSent {
                 why: "not connected".to_owned(),

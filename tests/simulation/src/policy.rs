@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chip_sandbox::{DEFAULT_BRAND_ID, DEFAULT_SECRET_KEY};
 use holdfast::gateway::{Account, AccountConfig, Deadlines};
 use holdfast::payment::{
     AccountFacts, AccountName, Advice, BeforeExpiry, DeclineTable, Ladder, Policy, Private,
@@ -10,14 +9,39 @@ use holdfast::payment::{
 };
 use holdfast::queue;
 use holdfast::worker::Policies;
+use uuid::Uuid;
 
 use crate::plan::Plan;
 
-/// The names of the accounts: one parks what is unknown, one sends it again.
-pub(crate) const ACCOUNTS: [(&str, UnknownPolicy); 2] = [
-    ("parks", UnknownPolicy::Park),
-    ("resends", UnknownPolicy::ResendSame),
+/// An account of the shop, which is a company of its own at the gateway.
+pub(crate) struct Company {
+    pub(crate) name: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) brand: Uuid,
+    unknown: UnknownPolicy,
+}
+
+/// One parks what is unknown, one sends it again.
+pub(crate) const COMPANIES: [Company; 2] = [
+    Company {
+        name: "parks",
+        key: "simulated-key-of-parks",
+        brand: Uuid::from_u128(0x5a4d_b000_0000_4000_8000_0000_0000_0011),
+        unknown: UnknownPolicy::Park,
+    },
+    Company {
+        name: "resends",
+        key: "simulated-key-of-resends",
+        brand: Uuid::from_u128(0x5a4d_b000_0000_4000_8000_0000_0000_0022),
+        unknown: UnknownPolicy::ResendSame,
+    },
 ];
+
+/// The key of an account.
+pub(crate) fn key_of(account: &AccountName) -> &'static str {
+    let known = COMPANIES.iter().find(|company| company.name == account.as_str());
+    known.map_or("", |company| company.key)
+}
 /// The quiet period: longer than the longest deadline.
 pub(crate) const QUIET_MS: u64 = 180_000;
 pub(crate) const LEASE_MS: u64 = 30_000;
@@ -47,7 +71,7 @@ fn ladder(delays_ms: &[u64], give_up_after_ms: u64) -> Ladder {
     }
 }
 
-fn policy(unknown: UnknownPolicy) -> Policy {
+fn policy(brand: Uuid, unknown: UnknownPolicy) -> Policy {
     use Advice::{InDoubt, Later, Never};
     let codes = [
         ("insufficient_funds", Later),
@@ -57,7 +81,7 @@ fn policy(unknown: UnknownPolicy) -> Policy {
     ];
     Policy {
         account: AccountFacts {
-            brand: DEFAULT_BRAND_ID.to_string(),
+            brand: brand.to_string(),
             test: true,
             hold_lifetime_ms: HOLD_MS,
         },
@@ -84,28 +108,29 @@ fn policy(unknown: UnknownPolicy) -> Policy {
 }
 
 pub(crate) fn policies(plan: &Plan) -> Policies {
-    let named = |(name, unknown)| {
-        let name = AccountName::new(name).ok()?;
-        Some((name, policy(plan.unknown.unwrap_or(unknown))))
+    let named = |company: &Company| {
+        let unknown = plan.unknown.unwrap_or(company.unknown);
+        let name = AccountName::new(company.name).ok()?;
+        Some((name, policy(company.brand, unknown)))
     };
-    ACCOUNTS.into_iter().filter_map(named).collect()
+    COMPANIES.iter().filter_map(named).collect()
 }
 
 /// The accounts as the client needs them, by name.
 pub(crate) fn accounts() -> anyhow::Result<BTreeMap<AccountName, Account>> {
-    let account = |(name, _)| {
+    let account = |company: &Company| {
         let config = AccountConfig {
-            secret_key: Private::new(DEFAULT_SECRET_KEY.to_owned()),
-            brand_id: DEFAULT_BRAND_ID.to_string(),
+            secret_key: Private::new(company.key.to_owned()),
+            brand_id: company.brand.to_string(),
             base_url: "http://gateway.simulated/api/v1/".to_owned(),
             test: true,
             success_callback: None,
             card_whitelist: None,
             webhook_keys: Vec::new(),
         };
-        Ok((AccountName::new(name)?, Account::new(config)?))
+        Ok((AccountName::new(company.name)?, Account::new(config)?))
     };
-    ACCOUNTS.into_iter().map(account).collect()
+    COMPANIES.iter().map(account).collect()
 }
 
 pub(crate) const fn queue_settings(identity: u64) -> queue::Settings {

@@ -67,12 +67,12 @@ async fn deliver(world: Arc<World>, delivery: Delivery) {
             rest(10_000).await;
             world.engine(|engine, now_ms| engine.delivered(now_ms, delivery.id, false));
             rest(dice.between(1, 300_000)).await;
-            nudge(&world, &shop, &delivery).await;
+            nudge(&world, &shop, delivery.event, &about).await;
             world.arrived();
             return;
         }
-        Some(_) => nudge(&world, &shop, &delivery).await && nudge(&world, &shop, &delivery).await,
-        None => nudge(&world, &shop, &delivery).await,
+        Some(_) => nudge(&world, &shop, delivery.event, &about).await && nudge(&world, &shop, delivery.event, &about).await,
+        None => nudge(&world, &shop, delivery.event, &about).await,
     };
     world.engine(|engine, now_ms| engine.delivered(now_ms, delivery.id, accepted));
     world.arrived();
@@ -87,10 +87,15 @@ fn about(delivery: &Delivery) -> Vec<PaymentId> {
     account.map_or_else(Vec::new, |account| notice.payments(&account))
 }
 
-async fn nudge(world: &World, shop: &SimulatedStore, delivery: &Delivery) -> bool {
-    match intake::nudge(shop, about(delivery)).await {
+async fn nudge(
+    world: &World,
+    shop: &SimulatedStore,
+    event: &str,
+    about: &[PaymentId],
+) -> bool {
+    match intake::nudge(shop, about.to_vec()).await {
         Ok(Some((payment, nudged))) => {
-            let (number, event) = (world.number(&payment), delivery.event);
+            let number = world.number(&payment);
             world.note("hook", format_args!("p{number:02} {event}: {nudged:?}"));
             true
         }

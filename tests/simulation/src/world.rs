@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chip_sandbox::{Behaviour, Config, Engine, WebhookConfig};
+use chip_sandbox::{Account as At, Behaviour, Config, Engine, WebhookConfig};
 use chrono::TimeDelta;
 use holdfast::clock::Clock;
 use holdfast::gateway::Account;
@@ -18,7 +18,7 @@ use tokio::time::{Duration, sleep};
 use crate::cells::{Cell, Cells};
 use crate::dice::{Dice, word};
 use crate::plan::{Charges, Durability, FaultId, Plan};
-use crate::policy::{self, ACCOUNTS, HOLD_MS, LEASE_MS};
+use crate::policy::{self, COMPANIES, HOLD_MS, LEASE_MS};
 use crate::trace::{Keep, Trace};
 
 /// When every run begins.
@@ -85,10 +85,11 @@ impl World {
         }
         let config = Config {
             behaviour: behaviour(&plan),
-            webhooks: ACCOUNTS
+            accounts: COMPANIES
                 .iter()
-                .map(|(name, _)| WebhookConfig::all(&format!("http://shop.simulated/{name}")))
+                .map(|company| At::new(company.name, company.key, company.brand))
                 .collect(),
+            webhooks: (0..COMPANIES.len()).map(webhook).collect(),
             keep_requests: false,
             ..Config::default()
         };
@@ -284,6 +285,15 @@ impl World {
             problems: std::mem::take(&mut score.problems),
             faults: std::mem::take(&mut score.faults),
         }
+    }
+}
+
+/// Each company has its own webhook.
+fn webhook(account: usize) -> WebhookConfig {
+    let url = format!("http://shop.simulated/{}", COMPANIES[account].name);
+    WebhookConfig {
+        account,
+        ..WebhookConfig::all(&url)
     }
 }
 

@@ -37,7 +37,8 @@ pub(crate) async fn kill_a_card(world: Arc<World>, asks: Arc<Asks>) {
     rest(dice.below(world.plan.trouble_ms)).await;
     if dice.in_1000(200) && world.may_strike(id) {
         world.struck(id, ("card", "killed"));
-        let card = *dice.pick(&asks.cards[1..]);
+        let cards = dice.pick(&asks.cards);
+        let card = *dice.pick(&cards[1..]);
         world.note("card", format_args!("a saved card becomes unusable"));
         world.engine(|engine, now_ms| engine.kill_token(now_ms, card));
     }
