@@ -132,7 +132,11 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     settle(&works, &ids).await?;
     stop(rest).await?;
 
-    let besides = [unrest(&works.store, &ids).await?, strays(&works, &ids).await?].concat();
+    let besides = [
+        unrest(&works.store, &ids).await?,
+        strays(&works, &ids).await?,
+    ]
+    .concat();
     let lines = books(&works, &ids).await?;
     let ledger = works.sandbox.ledger();
     let faults = ledger

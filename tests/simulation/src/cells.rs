@@ -73,7 +73,14 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("worker", &["killed", "paused", "stopped"]),
     ("webhook", &["lost", "duplicated", "late", "refused"]),
     ("payer", &["pays", "pays_twice", "pays_pending", "declined"]),
-    ("producer", &["repeats", "repeats_at_once", "another_content"]),
+    (
+        "producer",
+        &["repeats", "repeats_at_once", "another_content"],
+    ),
+    (
+        "person",
+        &["capture", "release", "reschedule", "cancel", "rerun"],
+    ),
     ("card", &["killed"]),
 ];
 

@@ -244,12 +244,7 @@ async fn fly(
     let _ = tell.send(heard);
 }
 
-async fn once_more(
-    world: Arc<World>,
-    verb: Verb,
-    (request, fate): (Request, Fate),
-    after_ms: u64,
-) {
+async fn once_more(world: Arc<World>, verb: Verb, (request, fate): (Request, Fate), after_ms: u64) {
     rest(after_ms).await;
     perform(&world, verb, request, &fate).await;
     world.arrived();
@@ -261,7 +256,9 @@ async fn perform(world: &Arc<World>, verb: Verb, request: Request, fate: &Fate) 
         let rule = fate.effect.clone();
         let rule = rule.map(|effect| engine.add_fault(Rule::on(verb.operation(), effect)));
         let step = engine.handle(now_ms, request);
-        rule.map(|number| engine.remove_fault(number));
+        if let Some(number) = rule {
+            engine.remove_fault(number);
+        }
         step
     });
     pump(world);

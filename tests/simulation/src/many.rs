@@ -21,6 +21,8 @@ pub struct Summary {
     pub faults: u64,
     /// How many events were traced.
     pub events: u64,
+    /// The digests of all traces together: the same for the same seeds, on however many threads.
+    pub digest: u64,
     /// How many payments' money was taken more than once.
     pub doubles: u64,
     /// How often a worker was killed, paused and told to end.
@@ -41,6 +43,7 @@ impl Summary {
         self.payments += outcome.states.values().sum::<u64>();
         self.faults += outcome.faults.len() as u64;
         self.events += outcome.events;
+        self.digest ^= outcome.digest;
         self.doubles += outcome.doubles;
         self.lasted_ms += outcome.lasted_ms;
         for (sum, more) in self.workers.iter_mut().zip(outcome.workers) {

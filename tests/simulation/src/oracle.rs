@@ -17,7 +17,9 @@ pub(crate) fn check_noted(world: &World, order: &MoneyOrder) {
         return world.problem(&format!("p{number:02}: {call} without a durable record"));
     };
     if payment.purchase().map(|known| &known.id) != Some(&order.purchase) {
-        world.problem(&format!("p{number:02}: {call} on a purchase that is not recorded"));
+        world.problem(&format!(
+            "p{number:02}: {call} on a purchase that is not recorded"
+        ));
     }
     let fits = |step: Step| match &order.call {
         MoneyCall::Charge(_) => step == Step::Charge,
@@ -30,7 +32,9 @@ pub(crate) fn check_noted(world: &World, order: &MoneyOrder) {
         .iter()
         .any(|attempt| attempt.number == order.attempt && fits(attempt.step));
     if !noted {
-        world.problem(&format!("p{number:02}: {call} without a durable note of it"));
+        world.problem(&format!(
+            "p{number:02}: {call} without a durable note of it"
+        ));
     }
 }
 
@@ -38,20 +42,22 @@ pub(crate) fn check_noted(world: &World, order: &MoneyOrder) {
 pub(crate) fn check_movements(world: &Arc<World>) {
     let all = world.engine(|engine, _| engine.ledger().movements().len());
     for index in world.new_movements(all) {
-        let (kind, amount, reference, takes) = world.engine(|engine, _| {
+        let (movement, takes) = world.engine(|engine, _| {
             let ledger = engine.ledger();
-            let movement = &ledger.movements()[index];
-            let takes = ledger
-                .movements_of(movement.purchase_id)
+            let movement = ledger.movements()[index].clone();
+            let moved = ledger.movements_of(movement.purchase_id);
+            let takes = moved
                 .iter()
                 .filter(|m| matches!(m.kind, MovementKind::Charge | MovementKind::Capture))
                 .count();
-            let reference = movement.reference.to_string();
-            (movement.kind, movement.amount, reference, takes)
+            (movement, takes)
         });
-        let number = PaymentId::new(reference).ok().filter(|id| id.as_str().starts_with("pay_"));
-        let number = number.map(|id| world.number(&id));
+        let by_reference = PaymentId::new(&*movement.reference).ok();
+        let number = by_reference
+            .and_then(|id| world.known(&id))
+            .or_else(|| world.number_of_purchase(&movement.purchase_id.to_string()));
         let who = number.map_or("elsewhere".to_owned(), |number| format!("p{number:02}"));
+        let (kind, amount) = (movement.kind, movement.amount);
         world.note("ledger", format_args!("{who} {kind:?} of {amount}"));
         if takes > 1 {
             world.problem(&format!("{who}: money was taken {takes} times"));
@@ -100,7 +106,9 @@ pub(crate) async fn check_all(world: &World, acknowledged: &[PaymentId], kills: 
             && !is_explained(reason, kills)
         {
             let number = world.number(payment.id());
-            world.problem(&format!("p{number:02}: parked, and no fault explains it: {reason:?}"));
+            world.problem(&format!(
+                "p{number:02}: parked, and no fault explains it: {reason:?}"
+            ));
         }
     }
     let all: Vec<Payment> = world.store.all().into_iter().map(|l| l.payment).collect();

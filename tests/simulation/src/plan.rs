@@ -74,7 +74,7 @@ impl Plan {
             unknown: None,
             faults_in_1000: *dice.pick(&[60, 150, 150, 300]),
             trouble_ms: dice.between(180_000, 600_000),
-            acquirer_ms: *dice.pick(&[300, 2_000, 20_000]),
+            acquirer_ms: *dice.pick(&[300, 2_000, 2_000, 20_000, 50_000]),
             spared: BTreeSet::new(),
             unasked: BTreeSet::new(),
         }

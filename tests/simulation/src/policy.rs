@@ -39,7 +39,9 @@ pub(crate) const COMPANIES: [Company; 2] = [
 
 /// The key of an account.
 pub(crate) fn key_of(account: &AccountName) -> &'static str {
-    let known = COMPANIES.iter().find(|company| company.name == account.as_str());
+    let known = COMPANIES
+        .iter()
+        .find(|company| company.name == account.as_str());
     known.map_or("", |company| company.key)
 }
 /// The quiet period: longer than the longest deadline.
@@ -50,7 +52,7 @@ const MINUTE: u64 = 60_000;
 /// whose outcome is unknown, and a hold that lapses.
 pub(crate) const SETTLED_AFTER_MS: u64 = 180 * MINUTE;
 /// The longest that a hold lasts at the acquirer.
-pub(crate) const HOLD_MS: u64 = 40 * MINUTE;
+pub(crate) const HOLD_MS: u64 = 25 * MINUTE;
 /// After so long nothing that was sent is on its way any more.
 pub(crate) const DRAINED_AFTER_MS: u64 = 4 * QUIET_MS;
 
@@ -139,7 +141,7 @@ pub(crate) const fn queue_settings(identity: u64) -> queue::Settings {
         batch: 4,
         lease_ms: LEASE_MS,
         renew_ms: 10_000,
-        poll_ms: 5_000,
+        poll_ms: 15_000,
         shutdown_ms: 25_000,
         identity,
     }

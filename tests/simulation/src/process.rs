@@ -85,7 +85,11 @@ impl Process {
     /// The calls that are under way.
     pub(crate) fn doing(&self) -> Vec<&'static str> {
         let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut doing: Vec<_> = busy.iter().filter(|(_, n)| **n > 0).map(|(c, _)| *c).collect();
+        let mut doing: Vec<_> = busy
+            .iter()
+            .filter(|(_, n)| **n > 0)
+            .map(|(c, _)| *c)
+            .collect();
         if doing.is_empty() {
             doing.push("nothing");
         }
@@ -100,7 +104,11 @@ pub(crate) struct Busy<'a> {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        let mut busy = self.process.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut busy = self
+            .process
+            .busy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = busy.get_mut(self.call) {
             *count = count.saturating_sub(1);
         }

@@ -109,7 +109,8 @@ fn enter(world: &Arc<World>, asks: &Arc<Asks>) -> Cast {
     cast.others
         .spawn(operator::kill_a_card(here(), Arc::clone(asks)));
     let (known, asks) = (Arc::clone(&cast.known), Arc::clone(asks));
-    cast.producers.spawn(producers::ask_all(here(), known, asks));
+    cast.producers
+        .spawn(producers::ask_all(here(), known, asks));
     for slot in 1..=world.plan.workers {
         let (fleet, end) = (Arc::clone(&cast.fleet), cast.end.clone());
         cast.workers.spawn(workers::keep(here(), fleet, slot, end));
@@ -181,9 +182,8 @@ fn told(world: &Arc<World>, cast: &Cast, start_ms: i64) -> Outcome {
             state => state.name().to_string(),
         };
         *states.entry(name).or_default() += 1;
-        let line = world.engine(|engine, _| {
-            holdfast_rig::compare(loaded.payment, engine.ledger(), true)
-        });
+        let line =
+            world.engine(|engine, _| holdfast_rig::compare(loaded.payment, engine.ledger(), true));
         doubles += u64::from(line.ledger.takes > 1 || line.ledger.holds > 1);
     }
     let fleet = &cast.fleet;
@@ -206,7 +206,11 @@ fn told(world: &Arc<World>, cast: &Cast, start_ms: i64) -> Outcome {
         cells,
         states,
         doubles,
-        workers: [count(&fleet.kills), count(&fleet.pauses), count(&fleet.stops)],
+        workers: [
+            count(&fleet.kills),
+            count(&fleet.pauses),
+            count(&fleet.stops),
+        ],
         lasted_ms,
     }
 }

@@ -119,7 +119,9 @@ impl SimulatedStore {
         }
         let mut durable = self.world.durable.subscribe();
         let kept = durable.wait_for(|(kept, now)| *now != lineage || *kept >= written);
-        let kept = timeout(PATIENCE, kept).await.map(|known| known.map(|seen| seen.1 == lineage));
+        let kept = timeout(PATIENCE, kept)
+            .await
+            .map(|known| known.map(|seen| seen.1 == lineage));
         self.process.running().await;
         match kept {
             Ok(Ok(true)) => Ok(()),
@@ -181,7 +183,9 @@ fn told<T, E: std::fmt::Display>(outcome: &Result<T, E>) -> String {
 
 impl Store for SimulatedStore {
     async fn create(&self, payment: &Payment, due: Timestamp) -> Result<Created, StoreError> {
-        let visit = self.arrive("store.create", self.subject(payment.id())).await?;
+        let visit = self
+            .arrive("store.create", self.subject(payment.id()))
+            .await?;
         let created = self.inner().create(payment, due).await;
         self.wrote("create", payment, &told(&created));
         let mark = self.mark();
@@ -204,8 +208,10 @@ impl Store for SimulatedStore {
             let number = self.subject(&claim.key.id);
             self.world.name_purchase(&claim.payment);
             let name = &self.process.name;
-            self.world
-                .note(name, format_args!("p{number:02} claimed ({})", claim.barren));
+            self.world.note(
+                name,
+                format_args!("p{number:02} claimed ({})", claim.barren),
+            );
         }
         self.return_from(visit).await;
         claims
@@ -219,7 +225,9 @@ impl Store for SimulatedStore {
     }
 
     async fn save(&self, claim: &mut Claim, then: Then) -> Result<Saved, SaveError> {
-        let visit = self.arrive("store.save", self.subject(&claim.key.id)).await?;
+        let visit = self
+            .arrive("store.save", self.subject(&claim.key.id))
+            .await?;
         let saved = self.inner().save(claim, then).await;
         self.wrote("save", &claim.payment, &told(&saved));
         oracle::check_stored(&self.world, &claim.key.id);
@@ -228,7 +236,9 @@ impl Store for SimulatedStore {
     }
 
     async fn license(&self, claim: &mut Claim) -> Result<Permit, SaveError> {
-        let visit = self.arrive("store.license", self.subject(&claim.key.id)).await?;
+        let visit = self
+            .arrive("store.license", self.subject(&claim.key.id))
+            .await?;
         let permit = self.inner().license(claim).await;
         self.wrote("license", &claim.payment, &told(&permit));
         let mark = self.mark();
@@ -256,7 +266,9 @@ impl Store for SimulatedStore {
         due: Timestamp,
         tried: Tried,
     ) -> Result<(), StoreError> {
-        let visit = self.arrive("store.give_back", self.subject(&claim.id)).await?;
+        let visit = self
+            .arrive("store.give_back", self.subject(&claim.id))
+            .await?;
         let given = self.inner().give_back(claim, due, tried).await;
         self.return_from(visit).await;
         given

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chip_sandbox::Delivery;
+use chip_sandbox::{Delivery, Engine};
 use holdfast::api::intake;
 use holdfast::gateway::Notice;
 use holdfast::payment::{AccountName, PaymentId};
@@ -24,7 +24,7 @@ pub(crate) fn pump(world: &Arc<World>) {
 }
 
 fn pump_quietly(world: &Arc<World>) {
-    for delivery in world.engine(|engine, now_ms| engine.tick(now_ms)) {
+    for delivery in world.engine(Engine::tick) {
         world.sent_off();
         tokio::spawn(deliver(Arc::clone(world), delivery));
     }
@@ -71,7 +71,10 @@ async fn deliver(world: Arc<World>, delivery: Delivery) {
             world.arrived();
             return;
         }
-        Some(_) => nudge(&world, &shop, delivery.event, &about).await && nudge(&world, &shop, delivery.event, &about).await,
+        Some(_) => {
+            nudge(&world, &shop, delivery.event, &about).await
+                && nudge(&world, &shop, delivery.event, &about).await
+        }
         None => nudge(&world, &shop, delivery.event, &about).await,
     };
     world.engine(|engine, now_ms| engine.delivered(now_ms, delivery.id, accepted));
@@ -87,12 +90,7 @@ fn about(delivery: &Delivery) -> Vec<PaymentId> {
     account.map_or_else(Vec::new, |account| notice.payments(&account))
 }
 
-async fn nudge(
-    world: &World,
-    shop: &SimulatedStore,
-    event: &str,
-    about: &[PaymentId],
-) -> bool {
+async fn nudge(world: &World, shop: &SimulatedStore, event: &str, about: &[PaymentId]) -> bool {
     match intake::nudge(shop, about.to_vec()).await {
         Ok(Some((payment, nudged))) => {
             let number = world.number(&payment);

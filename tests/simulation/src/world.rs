@@ -175,7 +175,10 @@ impl World {
 
     /// Gives a payment the number under which it was asked for.
     pub(crate) fn name(&self, id: &PaymentId, number: u64) {
-        self.score().names.entry(id.as_str().to_owned()).or_insert(number);
+        self.score()
+            .names
+            .entry(id.as_str().to_owned())
+            .or_insert(number);
     }
 
     /// Takes note of a payment's purchase, so that calls about it can be told by its number.

@@ -17,15 +17,16 @@ use crate::world::{World, rest};
 /// Gives commands until it is quiet.
 pub(crate) async fn command_some(world: Arc<World>, known: Arc<Acknowledged>) {
     for number in 0.. {
-        let mut dice = world.dice("operator", &[number]);
+        let (mut dice, fault) = world.dice_for("operator", &[number]);
         rest(dice.between(500, 25_000)).await;
         if world.is_quiet() {
             return;
         }
         let ids = known.all();
-        if !ids.is_empty() {
+        if !ids.is_empty() && world.may_strike(fault) {
             let id = dice.pick(&ids).clone();
             let asked = some_command(&world, &mut dice);
+            world.struck(fault, ("person", word(&asked)));
             give(&world, &id, &format!("command-{number}"), &asked).await;
         }
     }
@@ -71,6 +72,16 @@ fn some_command(world: &World, dice: &mut Dice) -> Command {
         },
         5..8 => Command::Cancel,
         _ => rerun(),
+    }
+}
+
+const fn word(command: &Command) -> &'static str {
+    match command {
+        Command::Capture { .. } => "capture",
+        Command::Release => "release",
+        Command::Reschedule { .. } => "reschedule",
+        Command::Cancel => "cancel",
+        Command::Rerun { .. } => "rerun",
     }
 }
 

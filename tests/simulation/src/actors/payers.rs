@@ -79,10 +79,14 @@ fn go(world: &Arc<World>, purchase: Uuid, visit: &Visit) {
         TestCard::ThreeDSecure
     };
     world.engine(|engine, now_ms| {
-        let rules: Vec<u64> = effect.into_iter().flat_map(|effect| {
-            [Operation::DirectPost, Operation::Confirm]
-                .map(|operation| Rule::on(operation, effect.clone()))
-        }).map(|rule| engine.add_fault(rule)).collect();
+        let rules: Vec<u64> = effect
+            .into_iter()
+            .flat_map(|effect| {
+                [Operation::DirectPost, Operation::Confirm]
+                    .map(|operation| Rule::on(operation, effect.clone()))
+            })
+            .map(|rule| engine.add_fault(rule))
+            .collect();
         engine.pay(now_ms, purchase, card, false);
         for rule in rules {
             engine.remove_fault(rule);

@@ -24,7 +24,10 @@ impl Acknowledged {
     }
 
     pub(crate) fn all(&self) -> Vec<PaymentId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -50,11 +53,7 @@ async fn ask(world: Arc<World>, known: Arc<Acknowledged>, asks: Arc<Asks>, numbe
     let body = asks.request(&world, number);
     let process = Arc::new(Process::new(format!("shop{number}"), 1_000 + number));
     let shop = SimulatedStore::of(&world, &process);
-    let (repeats, at_once, other) = (
-        dice.in_1000(200),
-        dice.in_1000(100),
-        dice.in_1000(100),
-    );
+    let (repeats, at_once, other) = (dice.in_1000(200), dice.in_1000(100), dice.in_1000(100));
     if at_once {
         world.hit(("producer", "repeats_at_once"));
         tokio::join!(

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dice::Dice;
 use crate::gateway::SimulatedGateway;
+use crate::plan::FaultId;
 use crate::policy::queue_settings;
 use crate::process::Process;
 use crate::store::SimulatedStore;
@@ -59,20 +60,10 @@ pub(crate) async fn keep(world: Arc<World>, fleet: Arc<Fleet>, slot: u64, end: C
     let mut dice = world.dice("worker", &[slot]);
     for generation in 0.. {
         let running = start(&world, slot, generation, &mut dice);
-        let life = live(&running.process, &mut dice);
-        if end.run_until_cancelled(life).await.is_none() {
-            return finish(&world, running).await;
-        }
-        let part = [slot, generation];
-        let (mut fate, id) = world.dice_for("worker.fate", &part);
-        if world.is_quiet() {
-            end.cancelled().await;
-            return finish(&world, running).await;
-        }
-        if !world.may_strike(id) {
-            tell(&world, running).await;
-            continue;
-        }
+        let until_struck = until_struck(&world, &running.process, &mut dice, (slot, generation));
+        let Some((mut fate, id)) = end.run_until_cancelled(until_struck).await else {
+            return tell(&world, running).await;
+        };
         match fate.below(10) {
             0..5 => kill(&world, &fleet, &running, id),
             5..8 => {
@@ -88,6 +79,26 @@ pub(crate) async fn keep(world: Arc<World>, fleet: Arc<Fleet>, slot: u64, end: C
         }
         rest(dice.between(1, 10_000)).await;
     }
+}
+
+/// Lives until something happens to the process.
+async fn until_struck(
+    world: &World,
+    process: &Process,
+    dice: &mut Dice,
+    (slot, generation): (u64, u64),
+) -> (Dice, FaultId) {
+    for turn in 0.. {
+        live(process, dice).await;
+        let (fate, id) = world.dice_for("worker.fate", &[slot, generation, turn]);
+        if world.may_strike(id) {
+            return (fate, id);
+        }
+        if world.is_quiet() {
+            break;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Until the process does something drawn beforehand, or for some time at the longest.
@@ -118,7 +129,12 @@ fn start(world: &Arc<World>, slot: u64, generation: u64, dice: &mut Dice) -> Run
     let clock = Clock::starting_at(world.now() + skew);
     let stop = CancellationToken::new();
     let policies = world.policies.clone();
-    let worker = Worker::new(Arc::clone(&store), Arc::new(gateway), clock.clone(), policies);
+    let worker = Worker::new(
+        Arc::clone(&store),
+        Arc::new(gateway),
+        clock.clone(),
+        policies,
+    );
     let worker = Arc::new(worker.until(stop.clone()));
     let settings = queue_settings(dice.next());
     world.note(&process.name, format_args!("starts"));
@@ -130,7 +146,7 @@ fn start(world: &Arc<World>, slot: u64, generation: u64, dice: &mut Dice) -> Run
     }
 }
 
-fn kill(world: &World, fleet: &Fleet, running: &Running, id: u64) {
+fn kill(world: &World, fleet: &Fleet, running: &Running, id: FaultId) {
     for call in running.process.doing() {
         world.hit(("killed", call));
     }
@@ -142,7 +158,7 @@ fn kill(world: &World, fleet: &Fleet, running: &Running, id: u64) {
 }
 
 /// The process is stopped for longer than its lease, and goes on as if nothing had happened.
-async fn sleep_through_the_lease(world: &World, running: &Running, dice: &mut Dice, id: u64) {
+async fn sleep_through_the_lease(world: &World, running: &Running, dice: &mut Dice, id: FaultId) {
     for call in running.process.doing() {
         world.hit(("paused", call));
     }
@@ -165,11 +181,6 @@ async fn tell(world: &World, mut running: Running) {
         Err(_) => world.problem("a worker that was told to end does not"),
     }
     running.process.kill();
-}
-
-/// The end of a run, when nothing goes wrong any more: nothing may be left leased.
-async fn finish(world: &World, running: Running) {
-    tell(world, running).await;
 }
 
 fn judge(world: &World, process: &Process, stopped: &Stopped) {

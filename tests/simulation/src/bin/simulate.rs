@@ -1,5 +1,6 @@
 //! `simulate`: seeds, many of them; or one, with all that happened.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -68,13 +69,18 @@ fn one(arguments: &Arguments, seed: u64) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         };
         let (payments, faults) = failing.left;
-        say(&format!("shrunk to {payments} payments and {faults} faults"));
+        say(&format!(
+            "shrunk to {payments} payments and {faults} faults"
+        ));
         plan = failing.plan;
     }
     let outcome = run(plan, Keep::Lines)?;
     for line in &outcome.lines {
         if !arguments.shrink || concerns(line, &outcome.problems) {
             say(line);
+        }
+        if arguments.shrink && line.contains(" !! ") {
+            break;
         }
     }
     Ok(tell_one(&outcome))
@@ -137,24 +143,34 @@ fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let least = arguments.least.unwrap_or(arguments.seeds / 1000);
     let short: Vec<_> = summary.cells.short_of(least).collect();
     for ((call, fault), count) in &short {
-        say(&format!("met too seldom: {fault} on {call}, {count} of {least} times"));
-    }
-    for (seed, problems) in &summary.failed {
-        say(&format!("\nseed {seed} broke a promise:"));
-        for problem in problems {
-            say(&format!("  {problem}"));
-        }
         say(&format!(
-            "  cargo run --release -p holdfast-simulation --bin simulate -- --seed {seed}{}",
-            match arguments.weakest {
-                None => "",
-                Some(Unknown::Park) => " --weakest park",
-                Some(Unknown::ResendSame) => " --weakest resend-same",
-            }
+            "met too seldom: {fault} on {call}, {count} of {least} times"
         ));
     }
+    for (seed, problems) in &summary.failed {
+        tell_failed(arguments, *seed, problems);
+    }
     let fine = summary.failed.is_empty() && (short.is_empty() || arguments.weakest.is_some());
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn tell_failed(arguments: &Arguments, seed: u64, problems: &[String]) {
+    say(&format!("\nseed {seed} broke a promise:"));
+    for problem in problems {
+        say(&format!("  {problem}"));
+    }
+    let weakest = match arguments.weakest {
+        None => "",
+        Some(Unknown::Park) => " --weakest park",
+        Some(Unknown::ResendSame) => " --weakest resend-same",
+    };
+    say(&format!(
+        "  cargo run --release -p holdfast-simulation --bin simulate -- --seed {seed}{weakest}"
+    ));
 }
 
 fn progress(sum: &Summary, seeds: u64, took: Duration) {
@@ -182,23 +198,26 @@ fn summarise(sum: &Summary) {
     say(&format!(
         "workers: {kills} killed, {pauses} paused for longer than their lease, {stops} told to end"
     ));
-    say(&format!("payments whose money moved more than once: {}", sum.doubles));
+    say(&format!(
+        "payments whose money moved more than once: {}",
+        sum.doubles
+    ));
     for (state, count) in &sum.states {
         say(&format!("  {count:>8} {state}"));
     }
-    let mut row = String::new();
-    let mut of = "";
+    tell_cells(sum);
+}
+
+/// One line a call, with how often it met what.
+fn tell_cells(sum: &Summary) {
+    let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for ((call, fault), count) in sum.cells.iter() {
-        if call != of {
-            if !row.is_empty() {
-                say(&row);
-            }
-            row = format!("  {call:<16}");
-            of = call;
-        }
-        row.push_str(&format!(" {fault} {count}"));
+        let row = rows.entry(call).or_default();
+        row.push(format!("{fault} {count}"));
     }
-    say(&row);
+    for (call, row) in rows {
+        say(&format!("  {call:<16} {}", row.join(", ")));
+    }
 }
 
 fn say(line: &str) {
