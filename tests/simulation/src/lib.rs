@@ -8,7 +8,7 @@
 //! | `world` | the time, the store, the gateway, the score |
 //! | `process` | who lives, is paused, is killed |
 //! | `gateway`, `network` | calls on their way, and what becomes of them |
-//! | `store` | the store behind a network, with writes that become durable later |
+//! | `store`, `durable` | the store behind a network, with writes that become durable later |
 //! | `webhooks` | what the gateway tells by itself |
 //! | `actors/` | workers, producers, payers, people, the store's own fate |
 //! | `oracle` | what must be true, whenever something moves and at the end |
@@ -19,6 +19,7 @@ mod actors;
 mod asks;
 mod cells;
 mod dice;
+mod durable;
 mod gateway;
 mod many;
 mod network;

@@ -13,6 +13,7 @@ use holdfast::store::{
 use tokio::time::{Duration, timeout};
 
 use crate::dice::Dice;
+use crate::durable::{Kept, Mark};
 use crate::oracle;
 use crate::plan::Durability;
 use crate::process::{Busy, Process};
@@ -32,12 +33,6 @@ struct Visit<'a> {
     dice: Dice,
     reply: Reply,
     _busy: Busy<'a>,
-}
-
-/// A place among the writes of one lineage.
-struct Mark {
-    written: u64,
-    lineage: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,24 +103,20 @@ impl SimulatedStore {
     fn mark(&self) -> Mark {
         Mark {
             written: self.inner().written(),
-            lineage: self.world.durable.borrow().1,
+            lineage: self.world.durable.upto().lineage,
         }
     }
 
     /// Waits until what was written outlives a failover, if that is how the store is.
-    async fn until_durable(&self, Mark { written, lineage }: Mark) -> Result<(), NotKept> {
+    async fn until_durable(&self, mark: Mark) -> Result<(), NotKept> {
         if self.world.plan.durability == Durability::Solo {
             return Ok(());
         }
-        let mut durable = self.world.durable.subscribe();
-        let kept = durable.wait_for(|(kept, now)| *now != lineage || *kept >= written);
-        let kept = timeout(PATIENCE, kept)
-            .await
-            .map(|known| known.map(|seen| seen.1 == lineage));
+        let kept = timeout(PATIENCE, self.world.durable.decided(mark)).await;
         self.process.running().await;
         match kept {
-            Ok(Ok(true)) => Ok(()),
-            Ok(_) => Err(NotKept::Replaced),
+            Ok(Kept::Yes) => Ok(()),
+            Ok(Kept::Replaced) => Err(NotKept::Replaced),
             Err(_) => Err(NotKept::TooSlow),
         }
     }

@@ -12,11 +12,12 @@ use holdfast::gateway::Account;
 use holdfast::payment::{AccountName, Payment, PaymentId, Timestamp};
 use holdfast::store::memory::{MemoryStore, Trouble};
 use holdfast::worker::Policies;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Duration, sleep};
 
 use crate::cells::{Cell, Cells};
 use crate::dice::{Dice, word};
+use crate::durable::Durable;
 use crate::plan::{Charges, Durability, FaultId, Plan};
 use crate::policy::{self, COMPANIES, HOLD_MS, LEASE_MS};
 use crate::trace::{Keep, Trace};
@@ -33,8 +34,7 @@ pub(crate) struct World {
     pub(crate) store: MemoryStore,
     pub(crate) policies: Policies,
     pub(crate) accounts: BTreeMap<AccountName, Account>,
-    /// How much of what was written is durable, and how often another server took over.
-    pub(crate) durable: watch::Sender<(u64, u64)>,
+    pub(crate) durable: Durable,
     pub(crate) written: Notify,
     pub(crate) gateway_moved: Notify,
     engine: Mutex<Engine>,
@@ -100,7 +100,7 @@ impl World {
             plan,
             clock,
             store,
-            durable: watch::Sender::new((0, 0)),
+            durable: Durable::default(),
             written: Notify::new(),
             gateway_moved: Notify::new(),
             engine: Mutex::new(engine),

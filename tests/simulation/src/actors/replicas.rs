@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::durable::Mark;
 use crate::plan::Durability;
 use crate::world::{World, rest};
 
@@ -13,14 +14,17 @@ pub(crate) async fn catch_up(world: Arc<World>) {
     loop {
         world.written.notified().await;
         let written = world.store.written();
-        if world.durable.borrow().0 >= written {
+        let Mark {
+            written: upto,
+            lineage,
+        } = world.durable.upto();
+        if upto >= written {
             continue;
         }
-        let lineage = world.durable.borrow().1;
         rest(dice.between(1, slowest)).await;
-        if world.durable.borrow().1 == lineage {
+        if world.durable.upto().lineage == lineage {
             world.store.made_durable(written);
-            world.durable.send_modify(|(kept, _)| *kept = written);
+            world.durable.move_to(Mark { written, lineage });
         }
         world.written.notify_one();
     }
@@ -66,9 +70,8 @@ pub(crate) async fn suffer(world: Arc<World>) {
 fn fail_over(world: &World) {
     world.note("store", format_args!("another server takes over"));
     world.store.fail_over();
-    let written = world.store.written();
     // What was written is decided: it is kept, or it is gone.
-    world
-        .durable
-        .send_modify(|(kept, lineage)| (*kept, *lineage) = (written, *lineage + 1));
+    let written = world.store.written();
+    let lineage = world.durable.upto().lineage + 1;
+    world.durable.move_to(Mark { written, lineage });
 }
