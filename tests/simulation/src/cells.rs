@@ -70,7 +70,10 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("store", &["failover", "falls_short", "outage"]),
     ("killed", PROCESS),
     ("paused", PROCESS),
-    ("worker", &["killed", "paused", "stopped"]),
+    (
+        "worker",
+        &["killed", "paused", "stopped", "unknown_account"],
+    ),
     ("webhook", &["lost", "duplicated", "late", "refused"]),
     ("payer", &["pays", "pays_twice", "pays_pending", "declined"]),
     (

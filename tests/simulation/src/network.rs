@@ -57,6 +57,7 @@ pub(crate) const ON_LOOK_UP: &[&str] = &[
     "reset_after",
     "status_before",
     "rate_limited",
+    "denied",
     "truncated",
     "not_json",
     "wrong_id",
@@ -72,6 +73,7 @@ pub(crate) const ON_CREATE: &[&str] = &[
     "status_before",
     "status_after",
     "rate_limited",
+    "denied",
     "truncated",
     "not_json",
     "late",
@@ -87,6 +89,7 @@ pub(crate) const ON_CANCEL: &[&str] = &[
     "status_before",
     "status_after",
     "rate_limited",
+    "denied",
     "truncated",
     "not_json",
     "wrong_id",
@@ -103,6 +106,7 @@ pub(crate) const ON_ACQUIRER: &[&str] = &[
     "status_before",
     "status_after",
     "rate_limited",
+    "denied",
     "truncated",
     "not_json",
     "wrong_id",
@@ -186,6 +190,10 @@ impl Fate {
             "status_after" => self.effect = Some(Effect::status_after_commit(error)),
             "rate_limited" => {
                 self.effect = Some(Effect::rate_limited(dice.between(1, 90)));
+            }
+            "denied" => {
+                let status = *dice.pick(&[401, 403]);
+                self.effect = Some(Effect::status_before_commit(status));
             }
             "truncated" => self.effect = Some(Effect::truncated()),
             "not_json" => self.effect = broken(Commit::Now, Answer::NotJson),

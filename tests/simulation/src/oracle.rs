@@ -103,7 +103,7 @@ pub(crate) async fn check_all(world: &World, acknowledged: &[PaymentId], kills: 
     for payment in &payments {
         check_payment(world, payment.clone(), Settled::Yes);
         if let State::Parked { reason, .. } = payment.state()
-            && !is_explained(reason, kills)
+            && !is_explained(world, reason, kills)
         {
             let number = world.number(payment.id());
             world.problem(&format!(
@@ -128,7 +128,7 @@ pub(crate) async fn check_all(world: &World, acknowledged: &[PaymentId], kills: 
 
 /// Whether faults alone can lead there. Nobody else acts at the gateway, nothing is wrong with the
 /// configuration; only a worker that is killed again and again leaves a payment barren.
-const fn is_explained(reason: &ParkReason, kills: u64) -> bool {
+fn is_explained(world: &World, reason: &ParkReason, kills: u64) -> bool {
     match reason {
         ParkReason::OutcomeUnknown
         | ParkReason::LookUpsExhausted
@@ -136,8 +136,8 @@ const fn is_explained(reason: &ParkReason, kills: u64) -> bool {
         | ParkReason::ReleaseRefused
         | ParkReason::BeforeExpiry => true,
         ParkReason::Poison => kills > 0,
+        ParkReason::Refused { .. } => world.was_hit("denied"),
         ParkReason::Contradiction { .. }
-        | ParkReason::Refused { .. }
         | ParkReason::DeclinedForOperator { .. }
         | ParkReason::GatewayUnreachable => false,
     }

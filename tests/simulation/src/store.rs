@@ -4,13 +4,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use holdfast::clock::Clock;
 use holdfast::payment::{Payment, PaymentId, StateName, Timestamp};
 use holdfast::store::memory::MemoryStore;
 use holdfast::store::{
     Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit, SaveError,
     Saved, Stats, Store, StoreError, Then, Tried,
 };
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use crate::dice::Dice;
 use crate::durable::{Kept, Mark};
@@ -26,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct SimulatedStore {
     world: Arc<World>,
     process: Arc<Process>,
+    /// The clock of the process, which follows the store's.
+    clock: Option<Clock>,
 }
 
 /// A call that has arrived at the store and is not answered yet.
@@ -46,6 +49,15 @@ impl SimulatedStore {
         Self {
             world: Arc::clone(world),
             process: Arc::clone(process),
+            clock: None,
+        }
+    }
+
+    /// The same, telling the time to a clock with every claim, as the store on Redis does.
+    pub(crate) fn telling(self, clock: &Clock) -> Self {
+        Self {
+            clock: Some(clock.clone()),
+            ..self
         }
     }
 
@@ -194,7 +206,8 @@ impl Store for SimulatedStore {
 
     async fn claim(&self, slots: usize) -> Result<Claims, StoreError> {
         let visit = self.arrive("store.claim", self.process.number).await?;
-        let claims = self.inner().claim(slots).await;
+        let asked = Instant::now();
+        let (claims, now) = (self.inner().claim(slots).await, self.world.now());
         for claim in claims.iter().flat_map(|found| &found.claims) {
             let number = self.subject(&claim.key.id);
             self.world.name_purchase(&claim.payment);
@@ -205,6 +218,9 @@ impl Store for SimulatedStore {
             );
         }
         self.return_from(visit).await;
+        if let Some(clock) = self.clock.as_ref().filter(|_| claims.is_ok()) {
+            clock.sync(now, asked.elapsed());
+        }
         claims
     }
 

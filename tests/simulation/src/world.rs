@@ -232,6 +232,13 @@ impl World {
         score.cells.hit(cell);
     }
 
+    /// Whether that went wrong at least once.
+    pub(crate) fn was_hit(&self, fault: &str) -> bool {
+        let score = self.score();
+        let mut hit = score.cells.iter().filter(|(_, count)| *count > 0);
+        hit.any(|((_, of), _)| of == fault)
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet.load(Ordering::Relaxed)
     }
@@ -308,6 +315,7 @@ fn behaviour(plan: &Plan) -> Behaviour {
         capture_ms: dice.between(50, slow),
         release_ms: dice.between(50, slow),
         serialises_charges: plan.charges == Charges::Serialised,
+        cancel_races_charge: plan.charges == Charges::Concurrent,
         hold_lifetime_ms: Some(HOLD_MS),
         wrong_status_http: *dice.pick(&[400, 409]),
         ..Behaviour::default()

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use holdfast::clock::Clock;
 use holdfast::queue::{self, Cause, Stopped};
-use holdfast::worker::Worker;
+use holdfast::worker::{Policies, Worker};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
@@ -77,7 +77,8 @@ pub(crate) async fn keep(world: Arc<World>, fleet: Arc<Fleet>, slot: u64, end: C
                 tell(&world, running).await;
             }
         }
-        rest(dice.between(1, 10_000)).await;
+        let longest_ms = *dice.pick(&[2_000, 10_000, 10_000, 10_000, 300_000]);
+        rest(dice.between(1, longest_ms)).await;
     }
 }
 
@@ -119,7 +120,6 @@ async fn live(process: &Process, dice: &mut Dice) {
 fn start(world: &Arc<World>, slot: u64, generation: u64, dice: &mut Dice) -> Running {
     let name = format!("w{slot}.{generation}");
     let process = Arc::new(Process::new(name, slot));
-    let store = Arc::new(SimulatedStore::of(world, &process));
     let gateway = SimulatedGateway {
         world: Arc::clone(world),
         process: Arc::clone(&process),
@@ -127,8 +127,9 @@ fn start(world: &Arc<World>, slot: u64, generation: u64, dice: &mut Dice) -> Run
     // No two machines show the same time.
     let skew = chrono::TimeDelta::milliseconds(dice.between(0, 4_000).cast_signed() - 2_000);
     let clock = Clock::starting_at(world.now() + skew);
+    let store = Arc::new(SimulatedStore::of(world, &process).telling(&clock));
     let stop = CancellationToken::new();
-    let policies = world.policies.clone();
+    let policies = some_policies(world, slot, dice);
     let worker = Worker::new(
         Arc::clone(&store),
         Arc::new(gateway),
@@ -144,6 +145,16 @@ fn start(world: &Arc<World>, slot: u64, generation: u64, dice: &mut Dice) -> Run
         stop,
         queue,
     }
+}
+
+/// Now and then a worker other than the first does not know an account.
+fn some_policies(world: &World, slot: u64, dice: &mut Dice) -> Policies {
+    let mut policies = world.policies.clone();
+    if slot > 1 && dice.in_1000(50) && !world.is_quiet() {
+        world.hit(("worker", "unknown_account"));
+        policies.pop_last();
+    }
+    policies
 }
 
 fn kill(world: &World, fleet: &Fleet, running: &Running, id: FaultId) {
