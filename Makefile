@@ -6,8 +6,10 @@ CARGO ?= cargo
 SEED ?= 1
 COUNT ?= 1000
 SECONDS_OF_FAULTS ?= 60
+SEEDS ?= 10000
+FROM ?= 0
 
-.PHONY: demo test lint bench torture redis nextest fmt
+.PHONY: demo test lint bench torture simulate redis nextest fmt
 
 demo: redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -35,6 +37,12 @@ lint:
 torture: redis
 	$(CARGO) build --release --bins -p holdfast -p holdfast-rig
 	@target/release/torture --seed $(SEED) --count $(COUNT) --seconds $(SECONDS_OF_FAULTS)
+
+# The real worker against the gateway's engine in virtual time, once for each seed:
+# make simulate SEEDS=10000 FROM=0. A seed that fails is told with the command that shows why.
+simulate:
+	$(CARGO) build --release -p holdfast-simulation
+	@target/release/simulate --from $(FROM) --seeds $(SEEDS) --jobs $$(nproc)
 
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: redis
