@@ -122,9 +122,8 @@ mod tests {
         assert_eq!(clock.now(), start + TimeDelta::milliseconds(5));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_clock_runs_by_the_time_of_the_runtime() {
-        tokio::time::pause();
         let start = from_millis(1_800_000_000_000).unwrap();
         let clock = Clock::starting_at(start);
         tokio::time::sleep(Duration::from_secs(3_600)).await;
