@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use chip_sandbox::MovementKind;
-use holdfast::payment::{MoneyCall, MoneyOrder, ParkReason, Payment, PaymentId, State, Step};
+use chip_sandbox::{Movement, MovementKind};
+use holdfast::payment::{
+    Adopt, Ask, Authorize, MoneyCall, MoneyOrder, ParkReason, Payment, PaymentId, State, Step,
+};
 use holdfast::store::Store;
-use holdfast_rig::{compare, strays, unrest};
+use holdfast_rig::{compare, found, strays, unrest};
 
 use crate::world::World;
+
+/// So far a worker's clock may be ahead of the store's before it has asked it.
+pub(crate) const SKEW_MS: i64 = 2_000;
 
 /// No call is made without a note of it that is durable and names its purchase.
 pub(crate) fn check_noted(world: &World, order: &MoneyOrder) {
@@ -91,6 +96,36 @@ fn check_payment(world: &World, payment: Payment, settled: Settled) {
     }
 }
 
+/// Nothing is taken or given back before its time, unless somebody said so.
+fn check_times(world: &World, payment: &Payment) {
+    if payment.commands().iter().any(|c| c.answer.is_accepted()) {
+        return;
+    }
+    let earliest = |kind| match (&payment.request().ask, kind) {
+        (Ask::Charge(ask), MovementKind::Charge) => ask.not_before,
+        (Ask::Authorize(Authorize { plan, .. }) | Ask::Adopt(Adopt { plan, .. }), kind) => {
+            match kind {
+                MovementKind::Capture => plan.capture_at,
+                MovementKind::Release if plan.capture_at.is_none() => plan.release_at,
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    let early = world.engine(|engine, _| {
+        let moved = found(payment, engine.ledger());
+        let early = |movement: &&&Movement| {
+            earliest(movement.kind)
+                .is_some_and(|time| movement.at_ms + SKEW_MS < time.timestamp_millis())
+        };
+        moved.iter().find(early).map(|movement| movement.kind)
+    });
+    if let Some(kind) = early {
+        let number = world.number(payment.id());
+        world.problem(&format!("p{number:02}: {kind:?} before its time"));
+    }
+}
+
 /// At the end all is as it should be, for good.
 pub(crate) async fn check_all(world: &World, acknowledged: &[PaymentId], kills: u64) {
     let mut payments = Vec::new();
@@ -102,6 +137,7 @@ pub(crate) async fn check_all(world: &World, acknowledged: &[PaymentId], kills: 
     }
     for payment in &payments {
         check_payment(world, payment.clone(), Settled::Yes);
+        check_times(world, payment);
         if let State::Parked { reason, .. } = payment.state()
             && !is_explained(world, reason, kills)
         {

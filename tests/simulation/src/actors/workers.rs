@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dice::Dice;
 use crate::gateway::SimulatedGateway;
+use crate::oracle::SKEW_MS;
 use crate::plan::FaultId;
 use crate::policy::queue_settings;
 use crate::process::Process;
@@ -125,7 +126,7 @@ fn start(world: &Arc<World>, slot: u64, generation: u64, dice: &mut Dice) -> Run
         process: Arc::clone(&process),
     };
     // No two machines show the same time.
-    let skew = chrono::TimeDelta::milliseconds(dice.between(0, 4_000).cast_signed() - 2_000);
+    let skew = chrono::TimeDelta::milliseconds(dice.between(0, 4_000).cast_signed() - SKEW_MS);
     let clock = Clock::starting_at(world.now() + skew);
     let store = Arc::new(SimulatedStore::of(world, &process).telling(&clock));
     let stop = CancellationToken::new();

@@ -188,12 +188,13 @@ fn progress(sum: &Summary, seeds: u64, took: Duration) {
 fn summarise(sum: &Summary) {
     let [kills, pauses, stops] = sum.workers;
     say(&format!(
-        "\n{} seeds, {} payments, {} faults, {} events, {} h of virtual time",
+        "\n{} seeds, {} payments, {} faults, {} events, {} h of virtual time, digest {:016x}",
         sum.seeds,
         sum.payments,
         sum.faults,
         sum.events,
-        sum.lasted_ms / 3_600_000
+        sum.lasted_ms / 3_600_000,
+        sum.digest
     ));
     say(&format!(
         "workers: {kills} killed, {pauses} paused for longer than their lease, {stops} told to end"
