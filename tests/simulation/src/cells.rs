@@ -75,7 +75,10 @@ const EXPECTED: &[(&str, &[&str])] = &[
         &["killed", "paused", "stopped", "unknown_account"],
     ),
     ("webhook", &["lost", "duplicated", "late", "refused"]),
-    ("payer", &["pays", "pays_twice", "pays_pending", "declined"]),
+    (
+        "payer",
+        &["pays", "pays_twice", "pays_pending", "declined", "rushes"],
+    ),
     (
         "producer",
         &["repeats", "repeats_at_once", "another_content"],

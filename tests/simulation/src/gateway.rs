@@ -12,7 +12,9 @@ use holdfast::payment::{
 use holdfast::store::Permit;
 use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant, sleep_until, timeout_at};
+use uuid::Uuid;
 
+use crate::actors::payers;
 use crate::network::{Fate, Verb, Way};
 use crate::oracle;
 use crate::plan::FaultId;
@@ -64,6 +66,9 @@ impl Gateway for SimulatedGateway {
         };
         self.process.running().await;
         oracle::check_noted(&self.world, order);
+        if order.call == MoneyCall::Cancel {
+            self.rush_the_payer(order, subject);
+        }
         let request = request(&order.account, &call);
         let what = (verb_of(order), subject);
         self.write(what, request, call.deadline_ms, Some(&order.purchase))
@@ -149,6 +154,23 @@ impl SimulatedGateway {
             Trip::Unknown(why) => self.note(verb, subject, format_args!("unknown: {why}")),
         }
         trip
+    }
+
+    /// Now and then the payer pays just when the purchase is to be sealed.
+    fn rush_the_payer(&self, order: &MoneyOrder, subject: u64) {
+        let world = &self.world;
+        let has_payer = world
+            .store
+            .stored(&order.payment)
+            .is_some_and(|payment| payment.is_checkout());
+        let (mut dice, id) = world.next_dice("payer.rushes", subject);
+        let purchase = Uuid::parse_str(order.purchase.as_str()).ok();
+        let rushes = has_payer && dice.in_1000(300) && world.may_strike(id);
+        if let Some(purchase) = purchase.filter(|_| rushes) {
+            world.struck(id, ("payer", "rushes"));
+            let after_ms = dice.between(1, 200);
+            tokio::spawn(payers::rush(Arc::clone(world), purchase, subject, after_ms));
+        }
     }
 
     fn note(&self, verb: Verb, subject: u64, what: std::fmt::Arguments<'_>) {

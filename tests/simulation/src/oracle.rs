@@ -126,6 +126,19 @@ fn check_times(world: &World, payment: &Payment) {
     }
 }
 
+/// No command that was answered is forgotten, nor answered otherwise.
+fn check_commands(world: &World, payment: &Payment) {
+    for (key, answer) in world.commands_of(payment.id()) {
+        let entry = payment.commands().iter().find(|entry| entry.key == key);
+        if entry.map(|entry| entry.answer) != Some(answer) {
+            let number = world.number(payment.id());
+            world.problem(&format!(
+                "p{number:02}: a command that was answered is lost"
+            ));
+        }
+    }
+}
+
 /// At the end all is as it should be, for good.
 pub(crate) async fn check_all(world: &World, acknowledged: &[PaymentId], kills: u64) {
     let mut payments = Vec::new();
@@ -138,6 +151,7 @@ pub(crate) async fn check_all(world: &World, acknowledged: &[PaymentId], kills: 
     for payment in &payments {
         check_payment(world, payment.clone(), Settled::Yes);
         check_times(world, payment);
+        check_commands(world, payment);
         if let State::Parked { reason, .. } = payment.state()
             && !is_explained(world, reason, kills)
         {

@@ -9,7 +9,9 @@ use chip_sandbox::{Account as At, Behaviour, Config, Engine, WebhookConfig};
 use chrono::TimeDelta;
 use holdfast::clock::Clock;
 use holdfast::gateway::Account;
-use holdfast::payment::{AccountName, Payment, PaymentId, Timestamp};
+use holdfast::payment::{
+    AccountName, CommandAnswer, IdempotencyKey, Payment, PaymentId, Timestamp,
+};
 use holdfast::store::memory::{MemoryStore, Trouble};
 use holdfast::worker::Policies;
 use tokio::sync::Notify;
@@ -54,6 +56,7 @@ struct Score {
     faults: Vec<FaultId>,
     names: BTreeMap<String, u64>,
     purchases: BTreeMap<String, u64>,
+    commanded: Vec<(PaymentId, IdempotencyKey, CommandAnswer)>,
     turns: BTreeMap<(u64, u64), u64>,
     movements_seen: usize,
 }
@@ -111,6 +114,7 @@ impl World {
                 faults: Vec::new(),
                 names: BTreeMap::new(),
                 purchases: BTreeMap::new(),
+                commanded: Vec::new(),
                 turns: BTreeMap::new(),
                 movements_seen: 0,
             }),
@@ -277,6 +281,21 @@ impl World {
         self.on_the_way.load(Ordering::Relaxed)
     }
 
+    /// A command was answered.
+    pub(crate) fn commanded(&self, id: &PaymentId, key: &IdempotencyKey, answer: CommandAnswer) {
+        let told = (id.clone(), key.clone(), answer);
+        self.score().commanded.push(told);
+    }
+
+    /// What was answered to the commands for a payment.
+    pub(crate) fn commands_of(&self, id: &PaymentId) -> Vec<(IdempotencyKey, CommandAnswer)> {
+        let score = self.score();
+        let theirs = score.commanded.iter().filter(|(of, ..)| of == id);
+        theirs
+            .map(|(_, key, answer)| (key.clone(), *answer))
+            .collect()
+    }
+
     /// Moves that were not looked at yet: their number is forgotten.
     pub(crate) fn new_movements(&self, all: usize) -> std::ops::Range<usize> {
         let mut score = self.score();
@@ -316,7 +335,8 @@ fn behaviour(plan: &Plan) -> Behaviour {
         release_ms: dice.between(50, slow),
         serialises_charges: plan.charges == Charges::Serialised,
         cancel_races_charge: plan.charges == Charges::Concurrent,
-        hold_lifetime_ms: Some(HOLD_MS),
+        // Now and then a hold lapses much earlier than the shop was told.
+        hold_lifetime_ms: Some(*dice.pick(&[HOLD_MS, HOLD_MS, HOLD_MS, HOLD_MS / 10])),
         wrong_status_http: *dice.pick(&[400, 409]),
         ..Behaviour::default()
     }

@@ -97,6 +97,7 @@ async fn give(world: &Arc<World>, id: &PaymentId, key: &str, asked: &Command) {
             Ok(done) => {
                 let number = world.number(id);
                 let answer = done.answer;
+                world.commanded(id, &key, answer);
                 world.note("person", format_args!("p{number:02} {asked:?}: {answer:?}"));
                 return;
             }

@@ -55,6 +55,14 @@ pub(crate) async fn pay(world: Arc<World>) {
     }
 }
 
+/// The payer of a purchase, if it has one, pays in that moment.
+pub(crate) async fn rush(world: Arc<World>, purchase: Uuid, number: u64, after_ms: u64) {
+    rest(after_ms).await;
+    world.note("payer", format_args!("p{number:02} rushes"));
+    world.engine(|engine, now_ms| engine.pay(now_ms, purchase, TestCard::Plain, false));
+    pump(&world);
+}
+
 fn plan(world: &World, number: u64) -> Option<Visit> {
     let mut dice = world.dice("payer", &[number]);
     let after_ms = dice.between(0, *dice.clone().pick(&[10_000, 300_000, 560_000]));
