@@ -9,19 +9,20 @@ use crate::payment::{Answer, LookUp, PurchaseId, Sighting, Timestamp};
 
 /// An HTTP answer, read to its end.
 #[derive(Debug, Clone)]
-pub(super) struct Reply {
+pub struct Reply {
     /// The HTTP number.
-    pub(super) status: u16,
+    pub status: u16,
     /// The header of that name.
-    pub(super) retry_after: Option<String>,
+    pub retry_after: Option<String>,
     /// When it came.
-    pub(super) at: Timestamp,
+    pub at: Timestamp,
     /// The body.
-    pub(super) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 /// What the answer to a call on `purchase` means; `None` for the call that makes one.
-pub(super) fn answer(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
+#[must_use]
+pub fn answer(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
     match reply.status {
         200..=299 => match shown(reply, purchase) {
             Ok(seen) => Answer::Shown(Box::new(seen)),
@@ -37,7 +38,8 @@ pub(super) fn answer(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
 }
 
 /// What the answer to a look-up of `purchase` means.
-pub(super) fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
+#[must_use]
+pub fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
     let failed = |why: String, denied| LookUp::Failed {
         why,
         denied,
