@@ -7,9 +7,6 @@ use crate::plan::Plan;
 use crate::run::{Outcome, run};
 use crate::trace::Keep;
 
-/// So many runs are tried at most.
-const MOST_RUNS: usize = 600;
-
 /// A plan that fails, and how it does.
 #[derive(Debug, Clone)]
 pub struct Failing {
@@ -19,10 +16,11 @@ pub struct Failing {
     pub left: (usize, usize),
     kind: String,
     runs: usize,
+    most_runs: usize,
 }
 
-/// Makes a failing plan small; `None` if it does not fail.
-pub fn shrink(plan: Plan) -> anyhow::Result<Option<Failing>> {
+/// Makes a failing plan small in so many runs at most; `None` if it does not fail.
+pub fn shrink(plan: Plan, most_runs: usize) -> anyhow::Result<Option<Failing>> {
     let outcome = run(plan.clone(), Keep::Digest)?;
     let Some(problem) = outcome.problems.first() else {
         return Ok(None);
@@ -32,6 +30,7 @@ pub fn shrink(plan: Plan) -> anyhow::Result<Option<Failing>> {
         left: (0, outcome.faults.len()),
         kind: kind_of(problem),
         runs: 0,
+        most_runs,
     };
     failing.leave_workers_out()?;
     loop {
@@ -48,7 +47,7 @@ pub fn shrink(plan: Plan) -> anyhow::Result<Option<Failing>> {
         let payments = failing.plan.payments - failing.plan.unasked.len() as u64;
         let faults = run(failing.plan.clone(), Keep::Digest)?.faults.len();
         failing.left = (usize::try_from(payments)?, faults);
-        if failing.left == before || failing.runs >= MOST_RUNS {
+        if failing.left == before || failing.runs >= most_runs {
             return Ok(Some(failing));
         }
     }
@@ -80,7 +79,7 @@ impl Failing {
         without: impl Fn(&mut Plan, &[u64]),
     ) -> anyhow::Result<()> {
         let mut size = all.len();
-        while size > 0 && self.runs < MOST_RUNS {
+        while size > 0 && self.runs < self.most_runs {
             let mut left = Vec::new();
             for some in all.chunks(size) {
                 let mut plan = self.plan.clone();

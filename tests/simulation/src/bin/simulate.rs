@@ -9,6 +9,9 @@ use clap::{Parser, ValueEnum};
 use holdfast::payment::UnknownPolicy;
 use holdfast_simulation::{Keep, Outcome, Plan, Summary, many, run, shrink};
 
+/// How often a failing seed is run to make it small.
+const MOST_RUNS: usize = 600;
+
 /// Runs the real worker against a simulated gateway in virtual time, once for each seed.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -64,7 +67,7 @@ fn main() -> anyhow::Result<ExitCode> {
 fn one(arguments: &Arguments, seed: u64) -> anyhow::Result<ExitCode> {
     let mut plan = arguments.plan(seed);
     if arguments.shrink {
-        let Some(failing) = shrink(plan)? else {
+        let Some(failing) = shrink(plan, MOST_RUNS)? else {
             say("nothing to shrink: this seed breaks no promise");
             return Ok(ExitCode::SUCCESS);
         };
@@ -175,13 +178,10 @@ fn tell_failed(arguments: &Arguments, seed: u64, problems: &[String]) {
 
 fn progress(sum: &Summary, seeds: u64, took: Duration) {
     let rate = f64::from(u32::try_from(sum.seeds).unwrap_or(u32::MAX)) / took.as_secs_f64();
+    let broken: Vec<u64> = sum.failed.iter().map(|(seed, _)| *seed).collect();
     say(&format!(
-        "{}/{seeds} seeds, {rate:.0} a second, {} payments, {} faults, {} kills, {} broken",
-        sum.seeds,
-        sum.payments,
-        sum.faults,
-        sum.workers[0],
-        sum.failed.len()
+        "{}/{seeds} seeds, {rate:.0} a second, {} payments, {} faults, {} kills, broken: {broken:?}",
+        sum.seeds, sum.payments, sum.faults, sum.workers[0],
     ));
 }
 
