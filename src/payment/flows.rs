@@ -5,20 +5,6 @@ use chrono::TimeDelta;
 use super::scenes::*;
 use super::*;
 
-fn charged(unknown: UnknownPolicy) -> Scene {
-    let mut scene = Scene::new(charge(), unknown);
-    assert_eq!(scene.show(Standing::Payable), Step::Create);
-    scene
-}
-
-fn held(plan: &str) -> Scene {
-    let mut scene = Scene::new(by_token(plan), UnknownPolicy::Park);
-    scene.show(Standing::Payable);
-    assert_eq!(scene.show(Standing::Held), Step::Charge);
-    assert_eq!(scene.state(), StateName::Held);
-    scene
-}
-
 fn linked(request: Request) -> Scene {
     let mut scene = Scene::new(request, UnknownPolicy::Park);
     scene.show(Standing::Payable);

@@ -5,49 +5,11 @@ use chrono::TimeDelta;
 use super::scenes::*;
 use super::*;
 
-fn charged(unknown: UnknownPolicy) -> Scene {
-    let mut scene = Scene::new(charge(), unknown);
-    scene.show(Standing::Payable);
-    scene
-}
-
-fn held(plan: &str) -> Scene {
-    let mut scene = Scene::new(by_token(plan), UnknownPolicy::Park);
-    scene.show(Standing::Payable);
-    scene.show(Standing::Held);
-    scene
-}
-
-fn rerun() -> Command {
-    Command::Rerun {
-        reason: "x".into(),
-        actor: "y".into(),
-    }
-}
-
-fn capture(amount: u64) -> Command {
-    Command::Capture {
-        amount: Amount::new(amount).ok(),
-    }
-}
-
 fn denied() -> Answer {
     Answer::NoEffect {
         code: "authentication_failed".into(),
         denied: true,
     }
-}
-
-fn failed_get(scene: &mut Scene) {
-    assert_eq!(scene.next(), Next::LookUp);
-    let failed = LookUp::Failed {
-        why: "time-out".into(),
-        denied: false,
-        retry_after_ms: None,
-    };
-    scene
-        .payment
-        .looked_up(&failed, scene.now, &scene.policy.clone());
 }
 
 fn tried(scene: &Scene, standing: Standing, kind: TryKind, code: &str) -> Sighting {
