@@ -200,7 +200,13 @@ impl Store for SimulatedStore {
     async fn load(&self, id: &PaymentId) -> Result<Option<Loaded>, StoreError> {
         let visit = self.arrive("store.load", self.subject(id)).await?;
         let loaded = self.inner().load(id).await;
+        let mark = self.mark();
         self.return_from(visit).await;
+        // What is told to the outside must outlive a failover; a repeated command is answered
+        // from what is read. A worker only acts on it, and its own writes are decided in order.
+        if self.clock.is_none() {
+            self.until_durable(mark).await?;
+        }
         loaded
     }
 
