@@ -45,6 +45,8 @@ mod flows;
 #[cfg(test)]
 mod hard_cases;
 #[cfg(test)]
+mod modelled;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod scenes;

@@ -56,7 +56,8 @@
 //!
 //! # How it is built
 //!
-//! `setup` holds the switches, [`rows`] the table, `protocol` what can happen, `search` a
+//! [`twin`] is the model's payment alone: `src/payment/modelled.rs` compares the worker's with it,
+//! so that the two cannot drift apart. `setup` holds the switches, [`rows`] the table, `protocol` what can happen, `search` a
 //! breadth-first search that knows nothing about payments, [`run`] and [`report`] the rest.
 
 mod protocol;
@@ -65,3 +66,4 @@ pub mod rows;
 pub mod run;
 mod search;
 mod setup;
+pub mod twin;

@@ -31,8 +31,10 @@ mod tests;
 
 use crate::search::Model;
 use crate::setup::{Fence, People, Setup};
+pub(crate) use payment::{Age, NONE, Next, Payment, State, Step};
+pub(crate) use sighting::{Advice, Shows, Sighting};
+
 use action::Action;
-use payment::State;
 use world::World;
 
 /// `Paid` was reported.

@@ -62,6 +62,9 @@ const TWICE: Option<&str> = Some("money was taken twice");
 const FALSE_FAILED: Option<&str> = Some("Failed was reported, and money was taken");
 const EARLY_FAILED: Option<&str> = Some("Failed was reported while a charge may still take money");
 
+/// The protocol as it is built, on the gateway that it is built for.
+pub(crate) const AS_BUILT: Setup = RESEND;
+
 /// All of them.
 pub const ROWS: &[Row] = &[
     promise("park", "park, whatever the gateway does", PARK),
