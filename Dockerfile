@@ -4,6 +4,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY config config
+COPY schema schema
 COPY sandbox sandbox
 COPY src src
 COPY tests/model tests/model

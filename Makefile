@@ -13,7 +13,10 @@ REDIS_FLOOR := 7
 # Only tests with this in their name, for `make test-plain`.
 ONLY ?=
 
-.PHONY: demo test test-plain lint bench torture model redis rust nextest cargo-deny fmt
+SEEDS ?= 10000
+FROM ?= 0
+
+.PHONY: demo test test-plain lint bench torture model simulate redis rust nextest cargo-deny fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -49,6 +52,12 @@ lint: rust
 torture: rust redis
 	$(CARGO) build --release --bins -p holdfast -p holdfast-rig
 	@target/release/torture --seed $(SEED) --count $(COUNT) --seconds $(SECONDS_OF_FAULTS)
+
+# The real worker against the gateway's engine in virtual time, once for each seed:
+# make simulate SEEDS=10000 FROM=0. A seed that fails is told with the command that shows why.
+simulate: rust
+	$(CARGO) build --release -p holdfast-simulation
+	@target/release/simulate --from $(FROM) --seeds $(SEEDS) --jobs $$(nproc)
 
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis

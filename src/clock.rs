@@ -2,13 +2,15 @@
 //!
 //! All workers live by the time of Redis: [`Clock::sync`] takes it in, and between two readings
 //! the monotonic clock of the machine carries it on, so a jump of the machine's wall clock moves
-//! nothing. Tests use a clock that moves only when told to. No clock is part of what keeps
-//! payments safe; it only decides when things are done.
+//! nothing. Tests use a clock that moves only when told to; in a runtime whose time is simulated
+//! a running clock shows simulated time. No clock is part of what keeps payments safe; it only
+//! decides when things are done.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use tokio::time::Instant;
 
 use crate::payment::Timestamp;
 
@@ -30,6 +32,16 @@ impl Clock {
         Self::with(Face::Running {
             at: Instant::now(),
             was: Utc::now(),
+        })
+    }
+
+    /// A clock that shows `start` now and runs on from there by the runtime's time.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "this is the place that may ask")]
+    pub fn starting_at(start: Timestamp) -> Self {
+        Self::with(Face::Running {
+            at: Instant::now(),
+            was: start,
         })
     }
 
@@ -108,6 +120,14 @@ mod tests {
         assert_eq!(clock.now(), start);
         clock.advance(TimeDelta::milliseconds(5));
         assert_eq!(clock.now(), start + TimeDelta::milliseconds(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_runs_by_the_time_of_the_runtime() {
+        let start = from_millis(1_800_000_000_000).unwrap();
+        let clock = Clock::starting_at(start);
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(clock.now(), start + TimeDelta::hours(1));
     }
 
     #[test]

@@ -36,7 +36,7 @@ use crate::clock::Clock;
 use crate::payment::{
     Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId, Request,
 };
-use crate::store::{Created, Loaded, SaveError, Store, StoreError};
+use crate::store::{Created, Loaded, Nudged, SaveError, Store, StoreError};
 use crate::worker::Policies;
 
 /// How often a command is decided anew when the record changes under it.
@@ -172,4 +172,20 @@ pub async fn load<S: Store>(store: &S, id: &PaymentId) -> Result<Loaded, IntakeE
         .load(id)
         .await?
         .ok_or_else(|| IntakeError::Missing(id.clone()))
+}
+
+/// Nudges the first of `candidates` that is here.
+pub async fn nudge<S: Store>(
+    store: &S,
+    candidates: Vec<PaymentId>,
+) -> Result<Option<(PaymentId, Nudged)>, StoreError> {
+    for id in candidates {
+        match store.nudge(&id).await? {
+            Nudged::Missing => {}
+            nudged @ (Nudged::Due | Nudged::Busy | Nudged::Finished) => {
+                return Ok(Some((id, nudged)));
+            }
+        }
+    }
+    Ok(None)
 }

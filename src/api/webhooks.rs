@@ -15,8 +15,8 @@ use chrono::TimeDelta;
 
 use super::Api;
 use crate::gateway::{Notice, SIGNATURE_HEADER, SignatureCheck};
-use crate::payment::{AccountName, PaymentId, Timestamp};
-use crate::store::{Nudged, Store, StoreError};
+use crate::payment::{AccountName, Timestamp};
+use crate::store::{Store, StoreError};
 
 /// The gateway's bodies have some 6 KiB.
 const LARGEST_BODY_BYTES: usize = 256 * 1024;
@@ -140,7 +140,7 @@ fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
 async fn accept<S: Store>(api: &Api<S>, account: &AccountName, body: &[u8]) -> StatusCode {
     let notice = Notice::read(body);
     let event = notice.event();
-    let nudge = nudge(&*api.store, notice.payments(account));
+    let nudge = super::intake::nudge(&*api.store, notice.payments(account));
     let outcome = match tokio::time::timeout(api.store_timeout(), nudge).await {
         Ok(outcome) => outcome,
         Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
@@ -162,20 +162,4 @@ async fn accept<S: Store>(api: &Api<S>, account: &AccountName, body: &[u8]) -> S
             StatusCode::SERVICE_UNAVAILABLE
         }
     }
-}
-
-/// Nudges the first of `candidates` that is here.
-async fn nudge<S: Store>(
-    store: &S,
-    candidates: Vec<PaymentId>,
-) -> Result<Option<(PaymentId, Nudged)>, StoreError> {
-    for id in candidates {
-        match store.nudge(&id).await? {
-            Nudged::Missing => {}
-            nudged @ (Nudged::Due | Nudged::Busy | Nudged::Finished) => {
-                return Ok(Some((id, nudged)));
-            }
-        }
-    }
-    Ok(None)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::payment::StateName;
 
@@ -113,6 +113,13 @@ pub enum Verb {
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Print the wire format as JSON Schema.
+    #[command(after_help = "Example: holdfast schema request > request.v1.json")]
+    Schema {
+        /// Of what.
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
     /// Ask the worker of this machine whether it is ready to work, for routing.
     Health {
         /// Only whether it lives, for a container's health check: a worker that waits for Redis
@@ -120,6 +127,15 @@ pub enum Verb {
         #[arg(long)]
         live: bool,
     },
+}
+
+/// What can be sent to Holdfast.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SchemaOf {
+    /// What a producer asks: authorize, `save_card`, charge or adopt.
+    Request,
+    /// What is asked of a payment: capture, release, reschedule, cancel or rerun.
+    Command,
 }
 
 /// What to do with the settings.

@@ -84,7 +84,7 @@ impl<S: Store> Desk<'_, S> {
                 after,
             } => self.list(state, limit, after, out).await,
             Verb::Stats => self.stats(out).await,
-            Verb::Worker | Verb::Config(_) | Verb::Health { .. } => {
+            Verb::Worker | Verb::Config(_) | Verb::Schema { .. } | Verb::Health { .. } => {
                 Err(Failure::Other("this is not done at the desk".to_owned()))
             }
         }

@@ -26,7 +26,8 @@ use serde_json::json;
 
 pub use args::{
     AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, Cli, CommonArgs, ConfigVerb,
-    CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, TokenArgs, Verb,
+    CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, SchemaOf,
+    TokenArgs, Verb,
 };
 pub use desk::Desk;
 pub use failure::Failure;
@@ -36,7 +37,7 @@ use health::Question;
 
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULTS, LogFormat, Problems};
-use crate::payment::AccountName;
+use crate::payment::{AccountName, Command, Request};
 use crate::store::Store;
 use crate::store::redis::{OpenError, RedisStore};
 use crate::telemetry;
@@ -56,6 +57,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         Verb::Config(ConfigVerb::Defaults) if cli.json => {
             return Ok(writeln!(out, "{}", json!({ "toml": DEFAULTS }))?);
         }
+        Verb::Schema { of } => return Ok(out.write_all(schema(of).as_bytes())?),
         Verb::Config(ConfigVerb::Defaults) => return Ok(out.write_all(DEFAULTS.as_bytes())?),
         _ => {}
     }
@@ -118,6 +120,13 @@ async fn open(
         }
     }
     Ok(store)
+}
+
+const fn schema(of: SchemaOf) -> &'static str {
+    match of {
+        SchemaOf::Request => Request::SCHEMA,
+        SchemaOf::Command => Command::SCHEMA,
+    }
 }
 
 fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Config, Problems> {

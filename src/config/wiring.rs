@@ -113,9 +113,9 @@ impl Config {
         }
     }
 
-    /// How the queue runs.
+    /// How the queue runs. Another process each time it is asked.
     #[must_use]
-    pub const fn queue_settings(&self) -> queue::Settings {
+    pub fn queue_settings(&self) -> queue::Settings {
         queue::Settings {
             concurrency: self.worker.concurrency,
             batch: self.worker.batch,
@@ -123,6 +123,7 @@ impl Config {
             renew_ms: self.worker.renew_ms,
             poll_ms: self.worker.poll_ms,
             shutdown_ms: self.worker.shutdown_ms,
+            identity: rand::random(),
         }
     }
 }

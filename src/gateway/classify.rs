@@ -9,19 +9,20 @@ use crate::payment::{Answer, LookUp, PurchaseId, Sighting, Timestamp};
 
 /// An HTTP answer, read to its end.
 #[derive(Debug, Clone)]
-pub(super) struct Reply {
+pub struct Reply {
     /// The HTTP number.
-    pub(super) status: u16,
+    pub status: u16,
     /// The header of that name.
-    pub(super) retry_after: Option<String>,
+    pub retry_after: Option<String>,
     /// When it came.
-    pub(super) at: Timestamp,
+    pub at: Timestamp,
     /// The body.
-    pub(super) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 /// What the answer to a call on `purchase` means; `None` for the call that makes one.
-pub(super) fn answer(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
+#[must_use]
+pub fn answer(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
     match reply.status {
         200..=299 => match shown(reply, purchase) {
             Ok(seen) => Answer::Shown(Box::new(seen)),
@@ -37,7 +38,8 @@ pub(super) fn answer(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
 }
 
 /// What the answer to a look-up of `purchase` means.
-pub(super) fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
+#[must_use]
+pub fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
     let failed = |why: String, denied| LookUp::Failed {
         why,
         denied,
@@ -56,7 +58,11 @@ pub(super) fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
             retry_after_ms,
         },
         Answer::Declined { code } | Answer::Conflict { code } => failed(code, false),
-        Answer::Unknown { why } | Answer::NotSent { why } => failed(why, false),
+        // Whoever turned it away, the gateway or something before it: nothing is concluded, and the
+        // account is left alone for a while.
+        Answer::Unknown { why } | Answer::NotSent { why } => {
+            failed(why, matches!(reply.status, 401 | 403))
+        }
     }
 }
 
@@ -455,8 +461,9 @@ mod tests {
         ] {
             assert!(failed(status, &body), "{status} {body}");
         }
+        // Whoever turned it away: the account is left alone for a while.
         for (status, body) in [(401, ""), (401, "<html>"), (403, r#"{"code":"waf"}"#)] {
-            assert!(!failed(status, body), "no word of the key: {status} {body}");
+            assert!(failed(status, body), "{status} {body}");
         }
         assert!(matches!(
             asked(200, &purchase(ID, "hold")),
@@ -491,6 +498,20 @@ mod tests {
             );
         }
         assert_eq!(asked(404, &all("not_found")), LookUp::NotFound);
+    }
+
+    #[test]
+    fn a_401_without_a_code_pauses_the_account_and_parks_nothing() {
+        for status in [401, 403] {
+            for body in ["", "<html>", r#"{"detail":"Authentication failed."}"#] {
+                assert_eq!(word(&said(status, body)), "unknown", "{status} {body}");
+                let look = asked(status, body);
+                assert!(
+                    matches!(look, LookUp::Failed { denied: true, .. }),
+                    "{status} {body}: {look:?}"
+                );
+            }
+        }
     }
 
     #[test]

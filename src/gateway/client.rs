@@ -8,20 +8,17 @@ use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
 };
 use reqwest::{Method, Request};
-use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Gateway;
 use super::account::{Account, Accounts};
-use super::body::CreateBody;
+use super::call::{Call, look_up_path};
 use super::classify;
 use super::company::CompanyKey;
 use super::settings::Settings;
 use super::transport::{Transport, TransportError, Trip};
 use crate::clock::Clock;
-use crate::payment::{
-    AccountName, Answer, CardToken, CreateOrder, LookUp, MoneyCall, MoneyOrder, PurchaseId,
-};
+use crate::payment::{AccountName, Answer, CreateOrder, LookUp, MoneyOrder, PurchaseId};
 use crate::store::Permit;
 
 /// The code of a call for an account that the configuration does not name.
@@ -74,19 +71,13 @@ impl ChipGateway {
             .await
     }
 
-    async fn post(
-        &self,
-        account: &Account,
-        path: &str,
-        body: Vec<u8>,
-        (key, deadline_ms): (Option<&str>, u64),
-    ) -> Trip {
-        let mut request = Request::new(Method::POST, account.url(path));
+    async fn post(&self, account: &Account, call: Call) -> Trip {
+        let mut request = Request::new(Method::POST, account.url(&call.path));
         *request.headers_mut() = headers(account);
-        if let Some(key) = key.and_then(|key| HeaderValue::try_from(key).ok()) {
+        if let Some(key) = call.key.and_then(|key| HeaderValue::try_from(key).ok()) {
             request.headers_mut().insert("idempotency-key", key);
         }
-        if body.is_empty() {
+        if call.body.is_empty() {
             // Of itself the client says nothing of a body that is empty, and there are proxies that
             // refuse a POST without a length.
             let none = HeaderValue::from_static("0");
@@ -94,57 +85,23 @@ impl ChipGateway {
         } else {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(CONTENT_TYPE, json);
-            *request.body_mut() = Some(body.into());
+            *request.body_mut() = Some(call.body.into());
         }
-        self.transport.write(request, ms(deadline_ms)).await
+        self.transport.write(request, ms(call.deadline_ms)).await
     }
 
     async fn create_on(&self, account: &Account, order: &CreateOrder) -> (Answer, Option<u16>) {
-        let Some(body) = json(&CreateBody::of(order, account)) else {
-            return (unwritable(), None);
-        };
-        let deadline_ms = self.settings.deadlines.create_ms;
-        // No key: the body of a later try has another due time, and a gateway that minds the key
-        // would refuse it. A purchase too many is only a link that expires.
-        let trip = self
-            .post(account, "purchases/", body, (None, deadline_ms))
-            .await;
-        answered(trip, None)
+        match Call::create(order, account, &self.settings.deadlines) {
+            Some(call) => answered(self.post(account, call).await, None),
+            None => (unwritable(), None),
+        }
     }
 
     async fn send_on(&self, account: &Account, order: &MoneyOrder) -> (Answer, Option<u16>) {
-        let deadlines = &self.settings.deadlines;
-        let (body, deadline_ms) = match &order.call {
-            MoneyCall::Charge(token) => (
-                json(&ChargeBody {
-                    recurring_token: token_text(token),
-                }),
-                deadlines.charge_ms,
-            ),
-            // Always with the amount: without it the gateway takes all.
-            MoneyCall::Capture(amount) => (
-                json(&CaptureBody {
-                    amount: amount.minor(),
-                }),
-                deadlines.capture_ms,
-            ),
-            MoneyCall::Release => (Some(Vec::new()), deadlines.release_ms),
-            MoneyCall::Cancel => (Some(Vec::new()), deadlines.cancel_ms),
-        };
-        let Some(body) = body else {
-            return (unwritable(), None);
-        };
-        let path = format!(
-            "purchases/{}/{}/",
-            order.purchase.as_str(),
-            order.call.as_str()
-        );
-        // Harmless where it is ignored, which is what was observed; nothing relies on it.
-        let key = order.key.as_str();
-        let trip = self
-            .post(account, &path, body, (Some(key), deadline_ms))
-            .await;
-        answered(trip, Some(&order.purchase))
+        match Call::money(order, &self.settings.deadlines) {
+            Some(call) => answered(self.post(account, call).await, Some(&order.purchase)),
+            None => (unwritable(), None),
+        }
     }
 }
 
@@ -192,8 +149,7 @@ impl Gateway for ChipGateway {
             retry_after_ms: None,
         };
         let mut http_status = None;
-        let path = format!("purchases/{}/", purchase.as_str());
-        let look_up = match self.get(known, &path).await {
+        let look_up = match self.get(known, &look_up_path(purchase)).await {
             Trip::Answered(reply) => {
                 http_status = Some(reply.status);
                 classify::look_up(&reply, purchase)
@@ -206,29 +162,11 @@ impl Gateway for ChipGateway {
     }
 }
 
-#[derive(Serialize)]
-struct ChargeBody<'a> {
-    recurring_token: &'a str,
-}
-
-#[derive(Serialize)]
-struct CaptureBody {
-    amount: u64,
-}
-
-fn token_text(token: &CardToken) -> &str {
-    token.as_str()
-}
-
 fn headers(account: &Account) -> HeaderMap {
     HeaderMap::from_iter([
         (AUTHORIZATION, account.authorization.clone()),
         (ACCEPT, HeaderValue::from_static("application/json")),
     ])
-}
-
-fn json(body: &impl Serialize) -> Option<Vec<u8>> {
-    serde_json::to_vec(body).ok()
 }
 
 fn unwritable() -> Answer {

@@ -6,7 +6,7 @@
 //! | `account`, `settings` | keys, brands, deadlines |
 //! | `client` | [`ChipGateway`]: one method a call |
 //! | `transport` | bytes out, bytes in; nothing is ever sent twice |
-//! | `body` | what a create carries |
+//! | `call`, `body` | what is asked: path and body; pure |
 //! | `wire` | a purchase as the gateway writes it, read into a [`Sighting`](crate::payment::Sighting) |
 //! | `classify` | what an HTTP answer means; pure |
 //! | `refusal` | the codes in an error body |
@@ -15,6 +15,7 @@
 
 mod account;
 mod body;
+mod call;
 mod classify;
 mod client;
 mod company;
@@ -28,6 +29,8 @@ mod wire;
 use std::future::Future;
 
 pub use account::{Account, AccountConfig, Accounts, InvalidAccount};
+pub use call::{Call, look_up_path};
+pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;
 pub use notice::Notice;

@@ -22,22 +22,47 @@ struct About {
     reference: Value,
 }
 
+/// What is read of a body, which has some hundred fields more.
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    event_type: Value,
+    #[serde(default, rename = "type")]
+    kind: Value,
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    reference: Value,
+    #[serde(default)]
+    related_to: Value,
+}
+
 impl Notice {
     /// Reads what can be read. A body that says nothing is about nothing.
     #[must_use]
     pub fn read(json: &[u8]) -> Self {
-        let body: Value = serde_json::from_slice(json).unwrap_or(Value::Null);
-        let event = body.get("event_type").and_then(Value::as_str);
+        let Ok(body) = serde_json::from_slice::<Body>(json) else {
+            return Self {
+                event: None,
+                about: Vec::new(),
+            };
+        };
+        let itself = About {
+            kind: body.kind,
+            id: body.id,
+            reference: body.reference,
+        };
         // A refund or a chargeback is an object of its own, related to the purchase.
-        let objects = [Some(&body), body.get("related_to")];
-        let about = objects.into_iter().flatten().filter_map(|object| {
-            let about: About = serde_json::from_value(object.clone()).ok()?;
-            let purchase = about.kind.as_str().is_none_or(|kind| kind == "purchase");
-            (object.is_object() && purchase).then_some(about)
-        });
+        let related = Some(body.related_to).filter(Value::is_object);
+        let related = related.and_then(|object| serde_json::from_value(object).ok());
+        let is_purchase = |about: &About| about.kind.as_str().is_none_or(|kind| kind == "purchase");
         Self {
-            about: about.collect(),
-            event: event.map(super::refusal::code_word),
+            about: [Some(itself), related]
+                .into_iter()
+                .flatten()
+                .filter(is_purchase)
+                .collect(),
+            event: body.event_type.as_str().map(super::refusal::code_word),
         }
     }
 

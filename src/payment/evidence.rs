@@ -259,11 +259,19 @@ impl Seal {
         payment.purchase().is_none().then_some(Self(()))
     }
 
-    /// The purchase was seen cancelled or expired before, and now again.
+    /// The purchase was seen cancelled or expired before, and now again; a quiet period later, if
+    /// a call that takes money was sent of which nobody knows what it did.
     #[must_use]
-    pub fn read_twice(payment: &Payment, seen: &Sighting) -> Option<Self> {
+    pub fn read_twice(
+        payment: &Payment,
+        seen: &Sighting,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Option<Self> {
         let now_sealed = matches!(seen.standing, Standing::Cancelled | Standing::Expired);
-        (payment.seal_seen_at().is_some() && now_sealed).then_some(Self(()))
+        let first = payment.seal_seen_at()?;
+        let long_enough = now - first >= payment.seal_takes(policy);
+        (long_enough && now_sealed).then_some(Self(()))
     }
 }
 

@@ -5,20 +5,6 @@ use chrono::TimeDelta;
 use super::scenes::*;
 use super::*;
 
-fn charged(unknown: UnknownPolicy) -> Scene {
-    let mut scene = Scene::new(charge(), unknown);
-    assert_eq!(scene.show(Standing::Payable), Step::Create);
-    scene
-}
-
-fn held(plan: &str) -> Scene {
-    let mut scene = Scene::new(by_token(plan), UnknownPolicy::Park);
-    scene.show(Standing::Payable);
-    assert_eq!(scene.show(Standing::Held), Step::Charge);
-    assert_eq!(scene.state(), StateName::Held);
-    scene
-}
-
 fn linked(request: Request) -> Scene {
     let mut scene = Scene::new(request, UnknownPolicy::Park);
     scene.show(Standing::Payable);
@@ -577,6 +563,7 @@ fn a_person_who_gives_up_on_an_unknown_charge_gets_it_sealed_not_just_written_of
     assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
     scene.look(Standing::Payable);
     assert_eq!(scene.show(Standing::Cancelled), Step::Cancel);
+    scene.until_due();
     scene.look(Standing::Cancelled);
     assert_eq!(*scene.payment.state(), State::Failed(FailReason::Cancelled));
 }
@@ -642,6 +629,7 @@ fn a_cancelled_purchase_is_not_believed_while_a_charge_may_be_on_its_way() {
     }
     scene.pass(QUIET);
     scene.look(Standing::Cancelled);
+    scene.until_due();
     scene.look(Standing::Cancelled);
     assert_eq!(*scene.payment.state(), State::Failed(FailReason::Cancelled));
 }

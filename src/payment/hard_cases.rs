@@ -6,11 +6,6 @@ use chrono::TimeDelta;
 use super::scenes::*;
 use super::*;
 
-fn charged(unknown: UnknownPolicy) -> Scene {
-    let mut scene = Scene::new(charge(), unknown);
-    scene.show(Standing::Payable);
-    scene
-}
 fn held_with(plan: &str, unknown: UnknownPolicy) -> Scene {
     let mut scene = Scene::new(by_token(plan), unknown);
     scene.show(Standing::Payable);
@@ -22,26 +17,6 @@ fn linked() -> Scene {
     let mut scene = Scene::new(by_checkout("{}"), UnknownPolicy::Park);
     scene.show(Standing::Payable);
     scene
-}
-fn failed_get(scene: &mut Scene) {
-    assert_eq!(scene.next(), Next::LookUp);
-    let failed = LookUp::Failed {
-        why: "time-out".into(),
-        denied: false,
-        retry_after_ms: None,
-    };
-    scene.payment.looked_up(&failed, scene.now, &scene.policy);
-}
-fn rerun() -> Command {
-    Command::Rerun {
-        reason: "x".into(),
-        actor: "y".into(),
-    }
-}
-fn capture(amount: u64) -> Command {
-    Command::Capture {
-        amount: Amount::new(amount).ok(),
-    }
 }
 fn conflict() -> Answer {
     Answer::Conflict {

@@ -1,6 +1,7 @@
 //! What a producer asks: the wire format, version 1, and the checks a request must pass.
 
 use chrono::{DateTime, FixedOffset, Utc};
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::{AccountName, IdempotencyKey, PaymentId, Private, PurchaseId, Reference};
@@ -215,7 +216,11 @@ pub struct Plan {
     )]
     pub expires_at: Option<Timestamp>,
     /// What the guard does shortly before the hold lapses.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "guard",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub before_expiry: Option<BeforeExpiry>,
 }
 
@@ -231,7 +236,17 @@ pub enum BeforeExpiry {
     Park,
 }
 
+/// A word and nothing else: left to itself, serde would also take `{"release": null}`.
+fn guard<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BeforeExpiry>, D::Error> {
+    let word = Option::<String>::deserialize(deserializer)?;
+    word.map(|word| BeforeExpiry::deserialize(word.into_deserializer()))
+        .transpose()
+}
+
 impl Request {
+    /// The wire format as JSON Schema, version 1, for whoever checks or builds requests elsewhere.
+    pub const SCHEMA: &str = include_str!("../../schema/request.v1.json");
+
     /// Reads a request from its JSON form; every refusal names the field and the fix.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidRequest> {
         super::wire::request(json)

@@ -2,6 +2,8 @@
 //! What it says of a hold is in `saw_hold`, of a call that is open in `saw_call`, of a purchase that
 //! can still be paid in `saw_unpaid`.
 
+use chrono::TimeDelta;
+
 use super::attempt::{AnswerClass, Note, Step, Verdict};
 use super::evidence::{PaidProof, Seal, Sighting, Standing};
 use super::ladder::millis;
@@ -161,6 +163,20 @@ impl Payment {
         }
     }
 
+    /// How long after the first sight of a seal the second one counts. At once, unless a call that
+    /// takes money was never explained: a gateway that cancels under a charge may show the seal and
+    /// take the money all the same, for as long as that call may be on its way.
+    pub(super) fn seal_takes(&self, policy: &Policy) -> TimeDelta {
+        let unexplained = self.attempts.iter().any(|attempt| {
+            attempt.step.takes_money()
+                && attempt
+                    .closed
+                    .as_ref()
+                    .is_none_or(|closed| closed.verdict == Verdict::DidNotHappen)
+        });
+        millis(if unexplained { policy.quiet_ms } else { 0 })
+    }
+
     /// Cancelled or expired: believed when it was read twice, and not while a call that takes
     /// money may still be on its way.
     pub(super) fn saw_sealed(&mut self, seen: &Sighting, now: Timestamp, policy: &Policy) {
@@ -177,15 +193,16 @@ impl Payment {
             Some(Step::Cancel) if seen.standing == Standing::Cancelled => Verdict::Done,
             _ => Verdict::DidNotHappen,
         };
-        let Some(seal) = Seal::read_twice(self, seen) else {
+        let Some(seal) = Seal::read_twice(self, seen, now, policy) else {
             self.close(verdict, now);
-            self.seal_seen_at = Some(now);
+            let first = *self.seal_seen_at.get_or_insert(now);
             self.ending.get_or_insert(match seen.standing {
                 Standing::Expired => FailReason::Expired,
                 _ => FailReason::Cancelled,
             });
-            self.look_wanted = matches!(self.state, State::Parked { .. });
-            return self.look_from(now, millis(0));
+            let second = first + self.seal_takes(policy);
+            self.look_wanted = matches!(self.state, State::Parked { .. }) && second <= now;
+            return self.look_from(now, (second - now).max(millis(0)));
         };
         let reason = self.ending.clone().unwrap_or(FailReason::Cancelled);
         self.settle(Event::Sealed(seal, reason), now, policy);

@@ -142,6 +142,46 @@ pub(super) fn failed_try(kind: TryKind, code: &str) -> Try {
     }
 }
 
+pub(super) fn rerun() -> Command {
+    Command::Rerun {
+        reason: "x".into(),
+        actor: "y".into(),
+    }
+}
+
+pub(super) fn capture(amount: u64) -> Command {
+    Command::Capture {
+        amount: Amount::new(amount).ok(),
+    }
+}
+
+/// A charge whose purchase was made, and which is next.
+pub(super) fn charged(unknown: UnknownPolicy) -> Scene {
+    let mut scene = Scene::new(charge(), unknown);
+    scene.show(Standing::Payable);
+    scene
+}
+
+/// A hold on a saved card.
+pub(super) fn held(plan: &str) -> Scene {
+    let mut scene = Scene::new(by_token(plan), UnknownPolicy::Park);
+    scene.show(Standing::Payable);
+    scene.show(Standing::Held);
+    assert_eq!(scene.state(), StateName::Held);
+    scene
+}
+
+/// A look-up, which must be what is next, that comes to nothing.
+pub(super) fn failed_get(scene: &mut Scene) {
+    assert_eq!(scene.next(), Next::LookUp);
+    let failed = LookUp::Failed {
+        why: "time-out".into(),
+        denied: false,
+        retry_after_ms: None,
+    };
+    scene.payment.looked_up(&failed, scene.now, &scene.policy);
+}
+
 /// A payment being played through: its clock, and the gateway's answers chosen by the test.
 pub(super) struct Scene {
     pub payment: Payment,

@@ -5,49 +5,11 @@ use chrono::TimeDelta;
 use super::scenes::*;
 use super::*;
 
-fn charged(unknown: UnknownPolicy) -> Scene {
-    let mut scene = Scene::new(charge(), unknown);
-    scene.show(Standing::Payable);
-    scene
-}
-
-fn held(plan: &str) -> Scene {
-    let mut scene = Scene::new(by_token(plan), UnknownPolicy::Park);
-    scene.show(Standing::Payable);
-    scene.show(Standing::Held);
-    scene
-}
-
-fn rerun() -> Command {
-    Command::Rerun {
-        reason: "x".into(),
-        actor: "y".into(),
-    }
-}
-
-fn capture(amount: u64) -> Command {
-    Command::Capture {
-        amount: Amount::new(amount).ok(),
-    }
-}
-
 fn denied() -> Answer {
     Answer::NoEffect {
         code: "authentication_failed".into(),
         denied: true,
     }
-}
-
-fn failed_get(scene: &mut Scene) {
-    assert_eq!(scene.next(), Next::LookUp);
-    let failed = LookUp::Failed {
-        why: "time-out".into(),
-        denied: false,
-        retry_after_ms: None,
-    };
-    scene
-        .payment
-        .looked_up(&failed, scene.now, &scene.policy.clone());
 }
 
 fn tried(scene: &Scene, standing: Standing, kind: TryKind, code: &str) -> Sighting {
@@ -647,4 +609,28 @@ fn a_gateway_that_shows_nothing_for_long_parks_an_adoption_and_keeps_a_planned_h
     assert_eq!(planned.state(), StateName::Held);
     planned.until_due();
     assert!(matches!(planned.next(), Next::Send(Step::Capture { .. })));
+}
+
+#[test]
+fn a_seal_over_a_charge_that_was_never_explained_is_read_again_a_quiet_period_later() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    scene.command(Command::Cancel);
+    scene.look(Standing::Payable);
+    scene.show(Standing::Cancelled);
+    let first = scene.now;
+    // However often somebody asks for a look before.
+    for nudge in 1..4 {
+        scene.pass(MINUTE);
+        scene.payment.nudged(nudge);
+        scene.look(Standing::Cancelled);
+        assert_eq!(scene.state(), StateName::New, "too early to be sure");
+    }
+    scene.until_due();
+    assert_eq!(scene.now - first, QUIET);
+    // The gateway had cancelled under a charge that went through after all.
+    scene.look(Standing::Paid);
+    assert_eq!(scene.state(), StateName::Paid);
 }

@@ -32,6 +32,7 @@ pub(super) fn request(json: &[u8]) -> Result<Request, InvalidRequest> {
         .collect();
     let common: Common = typed(Value::Object(common))?;
     let rest = Value::Object(rest);
+    no_list(&rest, "")?;
     let ask = match kind.as_str() {
         "authorize" => Ask::Authorize(typed(rest)?),
         "save_card" => Ask::SaveCard(typed(rest)?),
@@ -86,6 +87,9 @@ struct Rerun {
 struct Bare {}
 
 impl Command {
+    /// The commands as JSON Schema, version 1.
+    pub const SCHEMA: &str = include_str!("../../schema/command.v1.json");
+
     /// Reads a command from its JSON form, such as `{"command":"capture","amount":1500}`.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidRequest> {
         let mut rest = object(json)?;
@@ -148,6 +152,21 @@ fn object(json: &[u8]) -> Result<Map<String, Value>, InvalidRequest> {
             "request",
             format!("is not JSON: {error}"),
         )),
+    }
+}
+
+/// No field of a request is a list; serde would take one for an object, its fields by position.
+fn no_list(value: &Value, path: &str) -> Result<(), InvalidRequest> {
+    match value {
+        Value::Array(_) => Err(InvalidRequest::new(
+            path,
+            "must not be a list: no field of a request is one",
+        )),
+        Value::Object(fields) => fields.iter().try_for_each(|(name, value)| {
+            let dot = if path.is_empty() { "" } else { "." };
+            no_list(value, &format!("{path}{dot}{name}"))
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -229,6 +248,33 @@ mod tests {
             let error = command(&json).unwrap_err();
             assert_eq!(error.field, field, "{json}: {error}");
             assert!(error.problem.contains(told), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_list_in_place_of_an_object_is_refused_with_its_field() {
+        let adopt = |money: Value, plan: Value| {
+            let json = json!({"v": 1, "type": "adopt", "account": "hotel", "idempotency_key": "k",
+                "purchase": TOKEN, "money": money, "plan": plan});
+            Request::from_json(json.to_string().as_bytes()).map_err(|error| error.field)
+        };
+        let money = || json!({"amount": 1, "currency": "MYR"});
+        assert!(adopt(money(), json!({})).is_ok());
+        for (money, plan, field) in [
+            (json!([1, "MYR"]), json!({}), "money"),
+            (
+                json!({"amount": 1, "currency": ["MYR"]}),
+                json!({}),
+                "money.currency",
+            ),
+            (money(), json!([]), "plan"),
+            (
+                money(),
+                json!({"before_expiry": {"release": null}}),
+                "plan.before_expiry",
+            ),
+        ] {
+            assert_eq!(adopt(money, plan), Err(field.to_owned()));
         }
     }
 

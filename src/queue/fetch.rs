@@ -35,7 +35,7 @@ pub(super) struct Job<S: Store> {
 /// because what it claimed would stay leased.
 pub(super) async fn fetch<S: Store>(leases: Arc<Leases<S>>, jobs: UnboundedSender<Job<S>>) {
     let mut woken = pin!(leases.store.woken());
-    let mut trouble = Trouble::new("claim due payments");
+    let mut trouble = Trouble::new("claim due payments", leases.settings.identity);
     let mut pace = Pace {
         poll_ms: leases.settings.poll_ms.max(1),
         early: 0,

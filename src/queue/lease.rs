@@ -1,6 +1,6 @@
 //! What this process holds: slots, leases that are renewed, claims that are given back.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,8 +37,8 @@ pub(super) struct Leases<S> {
     /// When the first of those payments is due.
     due_again: Mutex<Option<Timestamp>>,
     slots: Arc<Semaphore>,
-    held: Mutex<HashMap<ClaimKey, Arc<AtomicBool>>>,
-    working: Mutex<HashMap<PaymentId, Arc<AtomicBool>>>,
+    held: Mutex<BTreeMap<ClaimKey, Arc<AtomicBool>>>,
+    working: Mutex<BTreeMap<PaymentId, Arc<AtomicBool>>>,
     left_work: Notify,
     returns: TaskTracker,
     runtime: Handle,
@@ -178,7 +178,7 @@ impl<S: Store> Leases<S> {
         let leases = Arc::clone(self);
         let due = self.clock.now() + millis(rest_ms);
         let giving_back = async move {
-            let mut trouble = Trouble::new("give claims back");
+            let mut trouble = Trouble::new("give claims back", leases.settings.identity);
             while let Err(error) = leases.store.give_back(&key, due, tried).await {
                 sleep(trouble.met(&error)).await;
             }
@@ -227,7 +227,7 @@ impl<S: Store> Leases<S> {
 /// Renews all leases, again and again.
 pub(super) async fn keep_renewing<S: Store>(leases: Arc<Leases<S>>) {
     let every = Duration::from_millis(leases.settings.renew_ms);
-    let mut trouble = Trouble::new("renew leases");
+    let mut trouble = Trouble::new("renew leases", leases.settings.identity);
     loop {
         sleep(every).await;
         while let Err(error) = leases.renew().await {

@@ -53,6 +53,9 @@ pub struct Settings {
     pub poll_ms: u64,
     /// How long running turns may go on after a stop.
     pub shutdown_ms: u64,
+    /// What tells this process from all others, those that were there before it included: names
+    /// its worker and spreads its waits. Drawn at random at each start.
+    pub identity: u64,
 }
 
 /// What carries out turns.

@@ -33,8 +33,7 @@ pub(super) async fn work<S: Store, H: Handler>(
     handler: Arc<H>,
     jobs: UnboundedReceiver<Job<S>>,
 ) {
-    // New at each start: nothing may take this process for one that was there before.
-    let name = format!("holdfast-{:016x}", rand::random::<u64>());
+    let name = format!("holdfast-{:016x}", leases.settings.identity);
     let backend = DueIndex {
         jobs,
         settings: leases.settings,

@@ -2,22 +2,28 @@
 
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
 use crate::store::StoreError;
 
 /// What to do while the store does not answer: wait, a little longer each time, and try again.
 pub(super) struct Trouble {
     cannot: &'static str,
     failures: u32,
+    dice: SmallRng,
 }
 
 impl Trouble {
     const FIRST_MS: u64 = 50;
     const LONGEST_MS: u64 = 1_000;
 
-    pub(super) fn new(cannot: &'static str) -> Self {
+    /// `identity` spreads the waits of different processes.
+    pub(super) fn new(cannot: &'static str, identity: u64) -> Self {
         Self {
             cannot,
             failures: 0,
+            dice: SmallRng::seed_from_u64(identity),
         }
     }
 
@@ -30,7 +36,7 @@ impl Trouble {
         }
         let full_ms = (Self::FIRST_MS << self.failures.min(10)).min(Self::LONGEST_MS);
         self.failures = self.failures.saturating_add(1);
-        Duration::from_millis(rand::random_range(full_ms / 2..=full_ms))
+        Duration::from_millis(self.dice.random_range(full_ms / 2..=full_ms))
     }
 
     /// Notes that the store answered.

@@ -8,7 +8,7 @@ use super::{SaveError, Saved};
 use crate::payment::{Payment, PaymentId, StateName, Timestamp};
 
 /// A random number that makes a claim unlike any other, before and after any failover.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nonce(String);
 
 impl Nonce {
@@ -30,7 +30,7 @@ impl Nonce {
 }
 
 /// Which claim on which payment.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKey {
     /// The payment.
     pub id: PaymentId,

@@ -153,10 +153,9 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         };
         let outcome = self.gateway.look_up(&request.account, &purchase.id).await;
         self.note_key(turn, Key::of_look_up(&outcome));
-        turn.learn(Learned::LookedUp {
-            outcome,
-            at: self.clock.now(),
-        });
+        // Dated by when it was asked for: by when the answer is here, however long that took, it
+        // may be an old truth.
+        turn.learn(Learned::LookedUp { outcome, at: now });
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod gateway;
 mod never_sent;
 mod payments;
 mod queue;
+mod schema;
 mod settings;
 mod stage;
 mod store;

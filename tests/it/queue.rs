@@ -35,6 +35,7 @@ const QUICK: Settings = Settings {
     renew_ms: NEVER_MS,
     poll_ms: NEVER_MS,
     shutdown_ms: 10_000,
+    identity: 7,
 };
 
 fn payment(number: usize, now: Timestamp) -> Payment {

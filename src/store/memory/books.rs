@@ -8,6 +8,7 @@ use super::super::{
     StateEvent, Stats, Then, Tried,
 };
 use super::Trouble;
+use super::replica::Replica;
 use crate::payment::{Payment, PaymentId, StateName, Timestamp, digest_of, millis};
 
 pub(super) type Disturb = Box<dyn FnMut(&'static str) -> Option<Trouble> + Send>;
@@ -22,11 +23,13 @@ pub(super) struct Books {
     pub(super) lineage: u64,
     pub(super) shortfall: Option<String>,
     pub(super) disturb: Option<Disturb>,
+    pub(super) replica: Option<Replica>,
     lease_ms: u64,
 }
 
+#[derive(Clone)]
 pub(super) struct Record {
-    payment: Payment,
+    pub(super) payment: Payment,
     version: u64,
     /// What the last write found and asked for: with the payment, what tells a repeat of it from
     /// another write.
@@ -88,6 +91,9 @@ impl Books {
         let before = record.due;
         let answer = f(record);
         let after = record.due;
+        if let Some(replica) = &mut self.replica {
+            replica.note(id, record);
+        }
         if before != after {
             if let Some(due) = before {
                 self.due.remove(&(due, id.clone()));
@@ -97,6 +103,17 @@ impl Books {
             }
         }
         Some(answer)
+    }
+
+    /// What is not durable is gone, and what was claimed licenses nothing any more. The events stay:
+    /// nothing can be untold.
+    pub(super) fn fail_over(&mut self) {
+        self.lineage += 1;
+        if let Some(replica) = &mut self.replica {
+            self.records = replica.take_over();
+            let due = |(id, record): (&PaymentId, &Record)| Some((record.due?, id.clone()));
+            self.due = self.records.iter().filter_map(due).collect();
+        }
     }
 
     fn nonce(&mut self) -> Nonce {
@@ -128,6 +145,9 @@ impl Books {
             due: Some(due),
         };
         self.due.insert((due, payment.id().clone()));
+        if let Some(replica) = &mut self.replica {
+            replica.note(payment.id(), &record);
+        }
         self.records.insert(payment.id().clone(), record);
         self.events.push(StateEvent::of(payment, 1));
         Created::New

@@ -2,6 +2,7 @@
 //! stands still, random numbers that repeat, and every trouble that Redis can make on demand.
 
 mod books;
+mod replica;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use self::books::Books;
+use self::replica::Replica;
 use super::{
     Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit, SaveError,
     Saved, StateEvent, Stats, Store, StoreError, Then, Tried,
@@ -74,6 +76,13 @@ impl MemoryStore {
             .collect()
     }
 
+    /// A payment as it is stored now.
+    #[must_use]
+    pub fn stored(&self, id: &PaymentId) -> Option<Payment> {
+        let books = self.books();
+        books.records.get(id).map(|record| record.payment.clone())
+    }
+
     /// Makes the store fall short of its durability profile, or suffice again with `None`.
     pub fn fall_short(&self, problem: Option<&str>) {
         self.books().shortfall = problem.map(ToOwned::to_owned);
@@ -82,6 +91,43 @@ impl MemoryStore {
     /// As after a failover: what was claimed before licenses nothing any more.
     pub fn change_lineage(&self) {
         self.books().lineage += 1;
+    }
+
+    /// From now on writes are durable only when [`MemoryStore::made_durable`] says so.
+    pub fn replicate(&self) {
+        let mut books = self.books();
+        books.replica = Some(Replica::of(&books.records));
+    }
+
+    /// How many writes there were since [`MemoryStore::replicate`].
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.books().replica.as_ref().map_or(0, Replica::written)
+    }
+
+    /// The first `written` writes outlive a failover from now on.
+    pub fn made_durable(&self, written: u64) {
+        if let Some(replica) = &mut self.books().replica {
+            replica.catch_up(written);
+        }
+    }
+
+    /// Another server takes over: writes that are not durable are undone, and what was claimed
+    /// licenses nothing any more.
+    pub fn fail_over(&self) {
+        self.books().fail_over();
+        self.wake();
+    }
+
+    /// A payment as a failover would leave it.
+    #[must_use]
+    pub fn durable(&self, id: &PaymentId) -> Option<Payment> {
+        let books = self.books();
+        let record = match &books.replica {
+            Some(replica) => replica.record(id),
+            None => books.records.get(id),
+        };
+        record.map(|record| record.payment.clone())
     }
 
     /// Asks `disturb` before each call, by the name of the method, what goes wrong with it.
@@ -196,5 +242,41 @@ impl Store for MemoryStore {
 
     fn durability(&self) -> Result<(), NotDurable> {
         self.books().durability()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::payment::Request;
+
+    fn charge(key: &str) -> Payment {
+        let json = format!(
+            r#"{{"v":1,"account":"hotel","idempotency_key":"{key}","type":"charge","token":"t",
+                "money":{{"amount":100,"currency":"MYR"}},"customer":{{"email":"a@b.example"}}}}"#
+        );
+        let now = from_millis(1_800_000_000_000).unwrap();
+        Payment::new(Request::from_json(json.as_bytes()).unwrap(), now).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_failover_undoes_what_was_not_durable_and_nothing_else() {
+        let now = from_millis(1_800_000_000_000).unwrap();
+        let store = MemoryStore::new(Clock::manual(now), 30_000);
+        store.replicate();
+        let (kept, gone) = (charge("kept"), charge("gone"));
+        store.create(&kept, now).await.unwrap();
+        let durable = store.written();
+        let claimed = store.claim(1).await.unwrap().claims;
+        store.create(&gone, now).await.unwrap();
+        store.made_durable(durable);
+        assert!(store.durable(kept.id()).is_some() && store.durable(gone.id()).is_none());
+        store.fail_over();
+        assert_eq!(store.load(gone.id()).await.unwrap(), None);
+        assert!(!store.load(kept.id()).await.unwrap().unwrap().claimed);
+        let keys = [claimed[0].key.clone()];
+        assert_eq!(store.renew(&keys).await.unwrap(), keys);
+        assert_eq!(store.claim(9).await.unwrap().claims.len(), 1);
     }
 }

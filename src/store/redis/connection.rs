@@ -40,6 +40,8 @@ struct Known {
     /// Goes up whenever the lineage changes.
     number: u64,
     durability: Result<(), NotDurable>,
+    /// The last inspection.
+    seen: Option<Inspection>,
 }
 
 enum State {
@@ -75,6 +77,7 @@ impl Link {
             lineage: None,
             number: 0,
             durability: Ok(()),
+            seen: None,
         };
         let shared = Shared {
             client,
@@ -103,6 +106,11 @@ impl Link {
     /// Whether Redis was good enough to move money when it was last asked.
     pub(super) fn durability(&self) -> Result<(), NotDurable> {
         self.0.known().durability.clone()
+    }
+
+    /// What keeps workers from being woken, if anything does.
+    pub(super) fn deafness(&self) -> Option<String> {
+        self.0.known().seen.as_ref()?.deafness()
     }
 
     /// Asks Redis again whether it is good enough, and who it is.
@@ -328,13 +336,14 @@ impl Shared {
             return Err(LinkFault::Unreachable("it is still loading".to_owned()));
         }
         seen.check_usable().map_err(LinkFault::Unusable)?;
-        self.take_note(&seen);
+        self.take_note(seen);
         Ok(())
     }
 
-    fn take_note(&self, seen: &Inspection) {
-        let durability = seen.check_durable(self.profile);
+    fn take_note(&self, seen: Inspection) {
         let mut known = self.known();
+        let seen = seen.after(known.seen.as_ref());
+        let durability = seen.check_durable(self.profile);
         if known.lineage.as_ref() != Some(&seen.lineage) {
             if known.lineage.is_some() {
                 tracing::warn!("Redis was restarted or replaced; what is claimed is claimed anew");
@@ -350,6 +359,11 @@ impl Shared {
             }
         }
         known.durability = durability;
+        let deaf = seen.deafness();
+        if let Some(problem) = deaf.filter(|_| known.seen.is_some()) {
+            tracing::warn!(problem, "workers find new work later than they could");
+        }
+        known.seen = Some(seen);
     }
 }
 

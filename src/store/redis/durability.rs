@@ -27,8 +27,9 @@ pub(super) struct Inspection {
     replicas: String,
     append_only: String,
     append_status: String,
-    /// Whether the first append-only file is only being written, so that there is nothing yet to
-    /// read back.
+    rewriting: bool,
+    append_base_size: String,
+    /// Whether the append-only file is only being made, so that there is nothing yet to read back.
     append_unmade: bool,
     /// `None` when CONFIG is forbidden.
     append_fsync: Option<String>,
@@ -79,10 +80,11 @@ impl Inspection {
                 .map_or(String::new(), |(_, value)| value.to_owned())
         };
         let valkey = field("valkey_version");
-        let hint_refused = info_and_hint.iter().find_map(|answer| match answer {
-            Value::ServerError(error) => Some(error.code().to_owned()),
+        let hint_refused = match info_and_hint.last() {
+            Some(Value::ServerError(error)) => Some(error.code().to_owned()),
             _ => None,
-        });
+        };
+        let mode = [field("redis_mode"), field("server_mode")];
         let rewriting =
             field("aof_rewrite_in_progress") == "1" || field("aof_rewrite_scheduled") == "1";
         Self {
@@ -96,17 +98,40 @@ impl Inspection {
                 replication_id: field("master_replid"),
                 role: field("role"),
             },
-            mode: field("redis_mode"),
+            mode: mode.concat(),
             loading: field("loading") == "1",
             policy: field("maxmemory_policy"),
             replicas: field("connected_slaves"),
             append_only: field("aof_enabled"),
             append_status: field("aof_last_write_status"),
-            append_unmade: rewriting && field("aof_base_size") == "0",
+            rewriting,
+            append_base_size: field("aof_base_size"),
+            append_unmade: false,
             append_fsync: setting(config, "appendfsync"),
             append_fsync_pauses: setting(config, "no-appendfsync-on-rewrite"),
             hint_refused,
         }
+    }
+
+    /// Judges the append-only file by what was seen of the same Redis before, if anything was. A
+    /// rewrite of a file that was there is no reason to stop; one that makes the file is, and the two
+    /// look alike.
+    pub(super) fn after(mut self, before: Option<&Self>) -> Self {
+        let before = before.filter(|before| before.lineage == self.lineage);
+        let made = before.map_or(self.append_base_size != "0", |before| {
+            before.append_only == "1" && !before.append_unmade
+        });
+        self.append_unmade = self.rewriting && !made;
+        self
+    }
+
+    /// What workers lack to be woken, if the hints are refused.
+    pub(super) fn deafness(&self) -> Option<String> {
+        let code = self.hint_refused.as_ref()?;
+        Some(format!(
+            "refuses the hints that wake workers ({code} to PUBLISH); allow the user the channel, \
+             such as ACL SETUSER holdfast &hf:*"
+        ))
     }
 
     /// Whether it can be worked with at all: what is wrong and how to put it right, if not.
@@ -134,12 +159,6 @@ impl Inspection {
                 "runs in the mode {:?}; this version works with one Redis that is no cluster and \
                  no sentinel",
                 self.mode
-            ));
-        }
-        if let Some(code) = &self.hint_refused {
-            return Err(format!(
-                "refuses the hints that wake workers ({code} to PUBLISH); allow the user the \
-                 channel, such as ACL SETUSER holdfast &hf:*"
             ));
         }
         Ok(())
@@ -248,7 +267,7 @@ mod tests {
         let config = ["no-appendfsync-on-rewrite", "no", "appendfsync", "always"];
         let config = config.map(|text| bulk(&text.replace(from, to)));
         answers.push(Value::Array(config.to_vec()));
-        Inspection::read(&answers)
+        Inspection::read(&answers).after(None)
     }
 
     #[test]
@@ -282,9 +301,34 @@ mod tests {
     }
 
     #[test]
+    fn the_first_rewrite_of_a_sound_file_stops_no_money() {
+        let sound = seen("", "");
+        let rewriting = seen("in_progress:0", "in_progress:1").after(Some(&sound));
+        rewriting.check_durable(Profile::Solo).unwrap();
+        let later = seen("in_progress:0", "in_progress:1").after(Some(&rewriting));
+        later.check_durable(Profile::Solo).unwrap();
+    }
+
+    #[test]
+    fn append_only_switched_off_and_on_is_unmade_until_the_rewrite_ends() {
+        let off = seen("aof_enabled:1", "aof_enabled:0");
+        let on = seen("in_progress:0", "in_progress:1").after(Some(&off));
+        on.check_durable(Profile::Solo).unwrap_err();
+        let still = seen("in_progress:0", "in_progress:1").after(Some(&on));
+        still.check_durable(Profile::Solo).unwrap_err();
+        let made = seen("", "").after(Some(&still));
+        made.check_durable(Profile::Solo).unwrap();
+    }
+
+    #[test]
     fn a_cluster_is_refused_by_name() {
-        let told = seen("standalone", "cluster").check_usable().unwrap_err();
-        assert!(told.contains("cluster"), "{told}");
+        for (from, to) in [
+            ("standalone", "cluster"),
+            ("redis_mode:standalone", "server_mode:cluster"),
+        ] {
+            let told = seen(from, to).check_usable().unwrap_err();
+            assert!(told.contains("cluster"), "{told}");
+        }
     }
 
     #[test]

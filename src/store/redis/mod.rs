@@ -93,6 +93,11 @@ impl RedisStore {
     /// the durability profile; later the link mends itself, and a shortfall stops money only.
     pub async fn connect(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         let store = Self::connect_for_reading(settings, clock).await?;
+        store
+            .0
+            .link
+            .deafness()
+            .map_or(Ok(()), |deaf| Err(OpenError::Unusable(deaf)))?;
         store.durability().map_err(OpenError::NotDurable)?;
         Ok(store)
     }

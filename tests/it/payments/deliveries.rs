@@ -151,7 +151,8 @@ async fn run(told: Told, effect: Option<Effect>) -> Came {
     stage.work_for(TimeDelta::hours(1)).await;
     let mut ends = Vec::new();
     for id in [&checkout, &charge, &released] {
-        let line = compare(stage.payment(id).await, &stage.ledger(), true).beside(&stage.sandbox);
+        let line = compare(stage.payment(id).await, &stage.ledger(), true)
+            .beside(|id| stage.sandbox.status_of(id));
         assert_eq!(line.problems, [""; 0], "{:?}", line.payment);
         let holds = stage.moved(id, MovementKind::Hold);
         ends.push((stage.state(id).await, stage.taken(id), holds));

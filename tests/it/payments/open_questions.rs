@@ -11,7 +11,8 @@ use super::{Here, parked_for, stage};
 use crate::stage::KEY;
 
 async fn in_both_books(stage: &Here, id: &PaymentId) -> Line {
-    compare(stage.payment(id).await, &stage.ledger(), false).beside(&stage.sandbox)
+    compare(stage.payment(id).await, &stage.ledger(), false)
+        .beside(|id| stage.sandbox.status_of(id))
 }
 
 /// The first charge is stuck on the way for longer than the quiet period; if a second one is sent,

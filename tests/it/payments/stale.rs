@@ -64,7 +64,8 @@ fn ages() -> [Effect; 4] {
 
 /// No effect twice and no report that the ledger does not bear out, at this moment.
 async fn sound(stage: &Here, id: &PaymentId, scene: &str) {
-    let line = compare(stage.payment(id).await, &stage.ledger(), false).beside(&stage.sandbox);
+    let line = compare(stage.payment(id).await, &stage.ledger(), false)
+        .beside(|id| stage.sandbox.status_of(id));
     assert_eq!(line.problems, [""; 0], "{scene}: {:?}", line.payment);
     let moved = |kind| stage.moved(id, kind);
     assert!(moved(MovementKind::Hold) <= 1, "{scene}");

@@ -15,6 +15,7 @@ const ON_REDIS: Settings = Settings {
     renew_ms: 10_000,
     poll_ms: 1_000,
     shutdown_ms: 10_000,
+    identity: 7,
 };
 
 type Seen = Arc<Mutex<BTreeMap<PaymentId, usize>>>;

@@ -1,6 +1,8 @@
 //! The worker's reports beside the sandbox's ledger: the ledger is the judge.
 
-use chip_sandbox::{Ledger, Movement, MovementKind, Sandbox, Status};
+use std::collections::BTreeSet;
+
+use chip_sandbox::{Ledger, Movement, MovementKind, Status};
 use holdfast::payment::{Ask, CardToken, HoldOutcome, Payment, Source, State, Step};
 use uuid::Uuid;
 
@@ -37,7 +39,7 @@ impl Line {
     /// Looks at the purchase itself as well: what is reported failed can never be paid any more,
     /// and a card that is reported saved is the one that the gateway saved.
     #[must_use]
-    pub fn beside(mut self, sandbox: &Sandbox) -> Self {
+    pub fn beside(mut self, status_of: impl FnOnce(Uuid) -> Option<Status>) -> Self {
         let Some(id) = self
             .payment
             .purchase()
@@ -45,7 +47,7 @@ impl Line {
         else {
             return self;
         };
-        let status = sandbox.status_of(id);
+        let status = status_of(id);
         let sealed = matches!(status, Some(Status::Cancelled | Status::Expired));
         match self.payment.state() {
             State::Failed(_) if !sealed => {
@@ -85,7 +87,8 @@ pub fn compare(payment: Payment, ledger: &Ledger, settled: bool) -> Line {
 
 /// Everything that moved for this payment: under its reference, on whichever purchase, and on its
 /// purchase, under whichever reference.
-pub(crate) fn found<'a>(payment: &Payment, ledger: &'a Ledger) -> Vec<&'a Movement> {
+#[must_use]
+pub fn found<'a>(payment: &Payment, ledger: &'a Ledger) -> Vec<&'a Movement> {
     let purchase = payment
         .purchase()
         .and_then(|known| known.id.as_str().parse::<Uuid>().ok());
@@ -94,6 +97,23 @@ pub(crate) fn found<'a>(payment: &Payment, ledger: &'a Ledger) -> Vec<&'a Moveme
     found.sort_by_key(|movement| movement.seq);
     found.dedup_by_key(|movement| movement.seq);
     found
+}
+
+/// Money that moved and belongs to none of these payments.
+#[must_use]
+pub fn strays(payments: &[Payment], ledger: &Ledger) -> Vec<String> {
+    let ours: BTreeSet<u64> = payments
+        .iter()
+        .flat_map(|payment| found(payment, ledger))
+        .map(|movement| movement.seq)
+        .collect();
+    let strays = ledger
+        .movements()
+        .iter()
+        .filter(|movement| !ours.contains(&movement.seq));
+    strays
+        .map(|movement| format!("money of no payment: {movement:?}"))
+        .collect()
 }
 
 fn sum(found: &[&Movement]) -> Movements {

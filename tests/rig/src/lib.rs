@@ -10,7 +10,7 @@ mod rest;
 pub mod torture;
 mod works;
 
-pub use books::{Line, Movements, compare};
+pub use books::{Line, Movements, compare, found, strays};
 pub use fault::FaultPoint;
 pub use fleet::{WorkerCommand, WorkerProcess, holdfast_binary, program_beside};
 pub use redis::{Redis, RedisOptions};

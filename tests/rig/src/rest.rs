@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use holdfast::payment::{PaymentId, StateName};
 use holdfast::store::{Loaded, Store};
 
-use crate::works::Works;
-
 /// What is wrong with the store at rest; empty when all is well. `ids` are all payments there are.
-pub async fn unrest(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<String>> {
+pub async fn unrest(store: &impl Store, ids: &[PaymentId]) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
     let mut states: BTreeMap<PaymentId, StateName> = BTreeMap::new();
     for id in ids {
-        let Some(loaded) = works.store.load(id).await? else {
+        let Some(loaded) = store.load(id).await? else {
             problems.push(format!("{id}: it is not there any more"));
             continue;
         };
@@ -20,13 +18,13 @@ pub async fn unrest(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<Stri
         states.insert(id.clone(), loaded.stored);
     }
     let unfinished = states.values().filter(|state| !state.is_finished()).count();
-    let due = works.store.stats().await?.unfinished;
+    let due = store.stats().await?.unfinished;
     if due != u64::try_from(unfinished)? {
         problems.push(format!(
             "{unfinished} are unfinished, {due} are in the due index"
         ));
     }
-    problems.extend(of_the_index(works, &states).await?);
+    problems.extend(of_the_index(store, &states).await?);
     Ok(problems)
 }
 
@@ -49,7 +47,7 @@ fn of_one(id: &PaymentId, loaded: &Loaded) -> Vec<String> {
 
 /// Each payment stands in the state index once, under its state.
 async fn of_the_index(
-    works: &Works,
+    store: &impl Store,
     states: &BTreeMap<PaymentId, StateName>,
 ) -> anyhow::Result<Vec<String>> {
     let mut problems = Vec::new();
@@ -57,7 +55,7 @@ async fn of_the_index(
     for state in StateName::ALL {
         let mut cursor = None;
         loop {
-            let page = works.store.list(state, cursor.as_ref(), 500).await?;
+            let page = store.list(state, cursor.as_ref(), 500).await?;
             for loaded in page.payments {
                 listed
                     .entry(loaded.payment.id().clone())

@@ -177,7 +177,7 @@ async fn report(
     (manners, kills): (Manners, usize),
 ) -> anyhow::Result<Report> {
     let strays = verdict::strays(works, ids).await?;
-    let besides = [unrest(works, ids).await?, strays].concat();
+    let besides = [unrest(&works.store, ids).await?, strays].concat();
     let lines = verdict::books(works, ids, manners).await?;
     let ledger = works.sandbox.ledger();
     let heard = ledger.deliveries().iter().filter(|row| row.accepted);

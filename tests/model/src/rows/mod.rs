@@ -63,7 +63,13 @@ const FALSE_FAILED: Option<&str> = Some("Failed was reported, and money was take
 const EARLY_FAILED: Option<&str> = Some("Failed was reported while a charge may still take money");
 
 /// The protocol as it is built, on the gateway that it is built for.
-pub(crate) const AS_BUILT: Setup = RESEND;
+pub(crate) const AS_BUILT: Setup = Setup {
+    rules: Rules {
+        seal: Seal::TwoReadsApart,
+        ..RESEND.rules
+    },
+    ..RESEND
+};
 
 /// All of them.
 pub const ROWS: &[Row] = &[

@@ -23,7 +23,8 @@ impl Demo {
         for asked in &self.asked {
             let payment = self.works.load(&asked.id).await?.payment;
             known.extend(found(&payment, &ledger).iter().map(|movement| movement.seq));
-            let line = compare(payment, &ledger, true).beside(&self.works.sandbox);
+            let line =
+                compare(payment, &ledger, true).beside(|id| self.works.sandbox.status_of(id));
             twice += usize::from(line.ledger.takes > 1 || line.ledger.holds > 1);
             let told = rows(asked, &line, &ledger);
             wrong += usize::from(told.len() > 1);

@@ -1,12 +1,10 @@
 //! What is wrong when all has settled.
 
-use std::collections::BTreeSet;
-
 use chip_sandbox::Sandbox;
 use holdfast::payment::{ParkReason, Payment, PaymentId, State, Verdict};
 
 use super::Manners;
-use crate::books::{Line, compare, found};
+use crate::books::{Line, compare};
 use crate::works::Works;
 
 /// Every payment in both books.
@@ -18,7 +16,8 @@ pub(super) async fn books(
     let ledger = works.sandbox.ledger();
     let mut lines = Vec::new();
     for id in ids {
-        let mut line = compare(works.load(id).await?.payment, &ledger, true).beside(&works.sandbox);
+        let mut line = compare(works.load(id).await?.payment, &ledger, true)
+            .beside(|id| works.sandbox.status_of(id));
         if let State::Parked { reason, .. } = line.payment.state()
             && !is_explained(reason, &line.payment, &works.sandbox)
             && !is_known_of(manners, reason, &line.payment)
@@ -70,18 +69,9 @@ fn is_there(payment: &Payment, sandbox: &Sandbox) -> bool {
 
 /// Money that moved and belongs to no payment.
 pub(super) async fn strays(works: &Works, ids: &[PaymentId]) -> anyhow::Result<Vec<String>> {
-    let ledger = works.sandbox.ledger();
-    let mut ours: BTreeSet<u64> = BTreeSet::new();
+    let mut payments = Vec::new();
     for id in ids {
-        let payment = works.load(id).await?.payment;
-        let movements = found(&payment, &ledger);
-        ours.extend(movements.iter().map(|movement| movement.seq));
+        payments.push(works.load(id).await?.payment);
     }
-    let strays = ledger
-        .movements()
-        .iter()
-        .filter(|movement| !ours.contains(&movement.seq));
-    Ok(strays
-        .map(|movement| format!("money of no payment: {movement:?}"))
-        .collect())
+    Ok(crate::books::strays(&payments, &works.sandbox.ledger()))
 }

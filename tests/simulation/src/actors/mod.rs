@@ -1,0 +1,7 @@
+//! Who acts: workers that come and go, producers, payers, an operator, and the store's own fate.
+
+pub(crate) mod operator;
+pub(crate) mod payers;
+pub(crate) mod producers;
+pub(crate) mod replicas;
+pub(crate) mod workers;

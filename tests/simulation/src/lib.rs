@@ -1,0 +1,42 @@
+//! Deterministic simulation: the real payments, worker, queue and store in memory, against the
+//! sandbox's gateway in the same process, in virtual time. One seed decides everything, so
+//! whatever is found is found again.
+//!
+//! | file | what |
+//! |---|---|
+//! | `plan`, `dice` | what a seed decides; every decision has a name of its own |
+//! | `world` | the time, the store, the gateway, the score |
+//! | `process` | who lives, is paused, is killed |
+//! | `gateway`, `network` | calls on their way, and what becomes of them |
+//! | `store`, `durable` | the store behind a network, with writes that become durable later |
+//! | `webhooks` | what the gateway tells by itself |
+//! | `actors/` | workers, producers, payers, people, the store's own fate |
+//! | `oracle` | what must be true, whenever something moves and at the end |
+//! | `run`, `many`, `shrink` | one seed, many seeds, as little as fails still |
+//! | `trace`, `cells` | what happened, and how often what went wrong where |
+
+mod actors;
+mod asks;
+mod cells;
+mod dice;
+mod durable;
+mod gateway;
+mod many;
+mod network;
+mod oracle;
+mod plan;
+mod policy;
+mod process;
+mod run;
+mod shrink;
+mod store;
+mod trace;
+mod webhooks;
+mod world;
+
+pub use cells::{Cell, Cells};
+pub use many::{Summary, many};
+pub use plan::{Charges, Durability, FaultId, Plan};
+pub use run::{Outcome, run};
+pub use shrink::{Failing, shrink};
+pub use trace::Keep;
