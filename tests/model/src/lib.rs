@@ -19,13 +19,13 @@
 //!
 //! # What can happen at any moment, as often as it likes
 //!
-//! A worker crashes; sleeps between any two of its actions and goes on when its claim is long
-//! gone, with a permit in hand too; claims although somebody else holds the claim; gives up
-//! waiting; says that a call was never made, long after it lost its claim. A charge arrives late or
-//! never, is at the acquirer for long, is declined for now or
-//! for good. An answer is lost. A look-up is stale. A person cancels, reruns, or cancels at the
-//! gateway behind our back. Within the bounds of a row: the store fails over and brings back an
-//! older record, and charges are attempted anew.
+//! A worker crashes; sleeps between any two of its actions and goes on when its claim is long gone,
+//! with a permit in hand too, and over a look-up in the rows that say so; claims although somebody
+//! else holds the claim; gives up waiting; says that a call was never made, long after it lost its
+//! claim. A charge arrives late or never, is at the acquirer for long, is declined for now or for
+//! good. An answer is lost. A look-up is stale. A person cancels, reruns, or cancels at the gateway
+//! behind our back. Within the bounds of a row: the store fails over and brings back an older
+//! record, and charges are attempted anew.
 //!
 //! # What is left out, and what stands for it
 //!

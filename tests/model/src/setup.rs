@@ -44,6 +44,17 @@ pub(crate) enum CommandCheck {
     Write,
 }
 
+/// When a look-up counts as made, where it takes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dated {
+    /// When it was asked for.
+    Question,
+    /// When its answer was there.
+    Answer,
+    /// When it was asked for; what took too long is thrown away.
+    QuestionInTime,
+}
+
 /// What the protocol does.
 #[derive(Debug, Clone, Copy)]
 #[allow(
@@ -59,6 +70,8 @@ pub(crate) struct Rules {
     pub(crate) fence: Fence,
     /// What a command is compared with.
     pub(crate) command_check: CommandCheck,
+    /// When a look-up counts as made.
+    pub(crate) dated: Dated,
     /// Whether an open attempt is looked up, and not simply made again.
     pub(crate) look_first: bool,
     /// Whether the purchase's id is recorded, with the open attempt, before it is charged.
@@ -116,6 +129,9 @@ pub(crate) struct Around {
     pub(crate) cancel_is_atomic: bool,
     /// How old look-ups may be.
     pub(crate) stale: Stale,
+    /// Whether a worker may sleep while it looks, so that its question and its answer are as far
+    /// apart as it likes.
+    pub(crate) slow_looks: bool,
     /// Whether the quiet period is longer than any request is on its way and at work.
     pub(crate) quiet_is_enough: bool,
     /// Whether a worker may sleep for longer than the quiet period between its last look at the

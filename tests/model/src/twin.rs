@@ -64,8 +64,8 @@ impl Twin {
     pub fn new(resend_same: bool) -> Self {
         let mut setup = rows::AS_BUILT;
         setup.bounds.charges = u8::MAX;
-        if !resend_same {
-            setup.rules.unknown = Unknown::Park;
+        if resend_same {
+            setup.rules.unknown = Unknown::ResendSame;
         }
         Self {
             payment: Payment::default(),
@@ -124,6 +124,7 @@ impl Twin {
             shows,
             quiet: self.payment.open.is_some_and(|open| open.age == Age::Quiet),
             seal_quiet: self.payment.seal_seen == Some(Age::Quiet),
+            began: Age::Fresh,
         };
         self.payment.saw(sighting, &self.setup);
     }

@@ -48,6 +48,11 @@ fn park_holds_where_nothing_is_forgotten_of_lost_claims() {
 }
 
 #[test]
+fn park_holds_with_workers_that_sleep_over_a_look_up() {
+    holds("park_slow_looks");
+}
+
+#[test]
 fn reading_a_seal_twice_at_once_is_enough_where_a_cancel_waits_for_charges() {
     holds("park_read_at_once");
 }
@@ -60,6 +65,11 @@ fn reading_a_seal_twice_at_once_is_enough_where_no_call_is_late() {
 #[test]
 fn resend_same_on_a_serialising_gateway_never_moves_money_twice() {
     holds("resend_same");
+}
+
+#[test]
+fn resend_same_holds_with_workers_that_sleep_over_a_look_up() {
+    holds("resend_same_slow_looks");
 }
 
 #[test]
@@ -115,6 +125,16 @@ fn saves_that_compare_nothing_double_charge() {
 #[test]
 fn a_failure_without_a_seal_is_a_false_report() {
     fails("no_seal", "Failed");
+}
+
+#[test]
+fn a_seal_that_counts_since_it_was_asked_for_is_a_false_report() {
+    fails("look_dated_by_question", "Failed");
+}
+
+#[test]
+fn a_look_up_that_counts_when_its_answer_is_there_is_a_false_report() {
+    fails("look_dated_by_answer", "Failed");
 }
 
 #[test]

@@ -20,7 +20,11 @@ pub(crate) enum Act {
     /// What must never be done: charge what is not recorded.
     SendUnrecorded(PurchaseId),
     GiveUpCall,
+    /// Asks for a look-up, where the answer may take long.
+    Ask(PurchaseId),
+    IsAnswered(PurchaseId, Shows, bool),
     Look(PurchaseId, Shows, bool),
+    LookTooLate(PurchaseId),
     Settle(Next),
     /// Look-ups lead nowhere for too long, or claims are never followed by a save.
     ParkAnyway,
@@ -69,7 +73,13 @@ impl Action {
     pub(crate) const fn is_fault(self) -> bool {
         match self {
             Self::Worker(_, act) => {
-                matches!(act, Act::Crash | Act::Look(_, _, true) | Act::ParkAnyway)
+                matches!(
+                    act,
+                    Act::Crash
+                        | Act::Look(_, _, true)
+                        | Act::IsAnswered(_, _, true)
+                        | Act::ParkAnyway
+                )
             }
             Self::ChargeIsLost(_) | Self::CancelledOutside(_) | Self::FailedOver => true,
             Self::ChargeArrives(_)
@@ -126,9 +136,17 @@ impl fmt::Display for Act {
             Self::Send(step, id) => write!(f, "sends: {step} P{id}"),
             Self::SendUnrecorded(id) => write!(f, "sends: charge P{id}, which is not recorded"),
             Self::GiveUpCall => f.write_str("does not make the call, and reads the record again"),
+            Self::Ask(id) => write!(f, "asks for P{id}"),
+            Self::IsAnswered(id, shows, stale) => {
+                let how = if stale { "an old answer" } else { "an answer" };
+                write!(f, "gets {how} about P{id}: {shows}")
+            }
             Self::Look(id, shows, stale) => {
                 let how = if stale { "sees an old" } else { "sees" };
                 write!(f, "{how} P{id}: {shows}")
+            }
+            Self::LookTooLate(id) => {
+                write!(f, "throws the answer about P{id} away: it took too long")
             }
             Self::Settle(Next::Fail) => f.write_str("concludes: failed"),
             Self::Settle(Next::Resume) => f.write_str("goes on, as it was asked to"),

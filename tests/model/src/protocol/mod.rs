@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `payment`, `saw` | the record, what comes next, what a sighting changes | `payment/`: `next`, `change`, `learn`, `obey`, `saw`, `saw_call`, `saw_unpaid`, `reading` |
 //! | `store` | comparing, swapping, failing over | `store/redis/scripts/`: `claim`, `save`, `command` |
-//! | `worker`, `turn`, `testimony` | one turn, action by action | `worker/`, `store/claim.rs` |
+//! | `worker`, `turn`, `look`, `testimony` | one turn, action by action | `worker/`, `store/claim.rs` |
 //! | `gateway`, `sighting` | purchases, requests under way, the ledger | the sandbox, `gateway/` |
 //! | `surroundings` | everything that no worker does | |
 //! | `world` | one moment, and what must be true of it | |
@@ -14,6 +14,7 @@
 
 mod action;
 mod gateway;
+mod look;
 mod payment;
 mod same;
 mod saw;

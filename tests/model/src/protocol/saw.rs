@@ -18,7 +18,7 @@ impl Payment {
                 self.open = None;
                 self.end(State::Paid);
             }
-            Shows::Pending => self.saw_pending(),
+            Shows::Pending => self.saw_pending(seen.began),
             Shows::Payable { declines, advice } => {
                 self.declines_seen = self.declines_seen.max(declines);
                 match self.open {
@@ -36,10 +36,10 @@ impl Payment {
         }
     }
 
-    fn saw_pending(&mut self) {
+    fn saw_pending(&mut self, began: Age) {
         if let Some(open) = self.open_charge() {
             open.taken_on = true;
-            open.age = Age::Fresh;
+            open.age = open.age.min(began);
         }
         self.saw_nothing_certain();
     }
@@ -86,7 +86,7 @@ impl Payment {
         self.open = None;
         match self.seal_seen {
             None => {
-                self.seal_seen = Some(Age::Fresh);
+                self.seal_seen = Some(seen.began);
                 self.ending = true;
             }
             Some(_) if self.seal_holds(seen, setup) => self.end(State::Failed),

@@ -1,5 +1,7 @@
 //! What a look-up, or an answer that shows the purchase, tells.
 
+use super::payment::Age;
+
 /// What a decline asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Advice {
@@ -22,6 +24,19 @@ pub(crate) enum Shows {
     Cancelled,
 }
 
+/// A look-up that a worker waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Question {
+    /// Whether the quiet period of the open attempt was over when it was asked.
+    pub(crate) quiet: bool,
+    /// Whether that since the first sighting of the seal was.
+    pub(crate) seal_quiet: bool,
+    /// How long ago it was asked.
+    pub(crate) asked: Age,
+    /// What the gateway answered, and whether that was old news.
+    pub(crate) answer: Option<(Shows, bool)>,
+}
+
 /// One sighting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Sighting {
@@ -30,4 +45,6 @@ pub(crate) struct Sighting {
     pub(crate) quiet: bool,
     /// Whether that since the first sighting of the seal was.
     pub(crate) seal_quiet: bool,
+    /// How long ago what it shows for the first time is thought to have begun.
+    pub(crate) began: Age,
 }

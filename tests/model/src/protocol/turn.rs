@@ -2,9 +2,9 @@
 //! may sleep, crash, or go on when nobody expects it any more.
 
 use super::action::{Act, Action};
-use super::payment::{Age, NONE, Next, State, Step};
+use super::look;
+use super::payment::{Age, Next, State, Step};
 use super::same::nonce_of;
-use super::sighting::Sighting;
 use super::store::{Record, Saved};
 use super::testimony;
 use super::worker::{At, Learned, Worker};
@@ -23,8 +23,9 @@ pub(crate) fn acts(world: &World, w: usize, setup: &Setup, follow: &mut Follow) 
         At::Idle => return claim(world, w, setup).into_iter().for_each(add),
         At::Deciding => {
             decide(world, w, setup).into_iter().for_each(&mut add);
-            look(world, w, setup).into_iter().for_each(&mut add);
+            look::begin(world, w, setup).into_iter().for_each(&mut add);
         }
+        At::Looking => look::go_on(world, w, setup).into_iter().for_each(&mut add),
         At::Ending => add(rest(world, w, setup)),
         At::Repeating => add(write_note(*world, w, None, setup)),
         At::Gating => {}
@@ -186,32 +187,6 @@ fn send_unrecorded(world: &World, w: usize, setup: &Setup) -> (Act, World) {
     next.workers[w].payment.open(Step::Charge, opened_by);
     next.gateway.purchase_mut(id).on_the_way += 1;
     (Act::SendUnrecorded(id), next)
-}
-
-/// `Worker::look_up`, at any time: a webhook may ask for it. Looks that change nothing are left
-/// out.
-fn look(world: &World, w: usize, setup: &Setup) -> Vec<(Act, World)> {
-    let payment = &world.workers[w].payment;
-    if payment.is_finished() || payment.purchase == NONE {
-        return Vec::new();
-    }
-    let id = payment.purchase;
-    let charge = payment.open.filter(|open| open.step == Step::Charge);
-    let known = charge.map_or(u8::MAX, |open| open.declines_before);
-    let looks = world.gateway.shows(id, known).into_iter();
-    looks
-        .map(|(shows, stale)| {
-            let mut next = *world;
-            let seen = Sighting {
-                shows,
-                quiet: payment.open.is_some_and(|open| open.age == Age::Quiet),
-                seal_quiet: payment.seal_seen == Some(Age::Quiet),
-            };
-            next.workers[w].saw(seen, setup);
-            (Act::Look(id, shows, stale), next)
-        })
-        .filter(|(_, next)| next.workers[w].payment != *payment)
-        .collect()
 }
 
 /// `Worker::rest`.

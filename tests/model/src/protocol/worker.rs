@@ -1,7 +1,7 @@
 //! A worker, between two of its actions. It may stay there for as long as it likes.
 
 use super::payment::{Age, Attempt, NONE, Payment, PurchaseId};
-use super::sighting::Sighting;
+use super::sighting::{Question, Sighting};
 use super::store::{GONE, NOBODY};
 use crate::setup::Setup;
 
@@ -13,6 +13,8 @@ pub(crate) enum At {
     Idle,
     /// With the payment in hand, about to do what comes next.
     Deciding,
+    /// Waiting for a look-up.
+    Looking,
     /// Will make no call any more in this turn: writes what it knows, and rests.
     Ending,
     /// The note was written, and then the connection broke: it may be there or not.
@@ -47,6 +49,8 @@ pub(crate) struct Worker {
     /// The payment in memory.
     pub(crate) payment: Payment,
     pub(crate) learned: Learned,
+    /// The look-up that it waits for.
+    pub(crate) question: Option<Question>,
     /// Whether the store failed over since it claimed. Its link tells it so when it asks for a
     /// permit, but nothing rests on that here: it may also go on.
     pub(crate) from_before: bool,
@@ -167,7 +171,9 @@ impl Worker {
             At::Swearing => return *self,
             At::Permitted => return left.with_call(&self.payment, noted),
             At::Repeating | At::Gating => open.map(|open| open.number),
-            At::Idle | At::Deciding | At::Ending | At::Testifying => self.learned.never_sent,
+            At::Idle | At::Deciding | At::Looking | At::Ending | At::Testifying => {
+                self.learned.never_sent
+            }
         };
         if !noted || never_sent.is_none() {
             return Self::default();

@@ -149,6 +149,11 @@ impl World {
     /// The quiet period passes since everything that has happened so far.
     pub(crate) fn quiet_passes(&mut self, setup: &Setup) {
         self.change_payments(Payment::grow_quiet);
+        for worker in &mut self.workers {
+            if let Some(question) = &mut worker.question {
+                question.asked = Age::Quiet;
+            }
+        }
         self.gateway.quiet_passes(setup.around);
     }
 

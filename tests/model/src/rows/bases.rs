@@ -1,7 +1,7 @@
 //! What the rows begin with, and the steps from one setup to the next.
 
 use crate::setup::{
-    Around, Bounds, CommandCheck, Fence, People, Rules, Seal, Setup, Stale, Store, Unknown,
+    Around, Bounds, CommandCheck, Dated, Fence, People, Rules, Seal, Setup, Stale, Store, Unknown,
 };
 
 /// Every rule, `park`, and a seal whose reads are a quiet period apart.
@@ -10,6 +10,7 @@ pub(super) const RULES: Rules = Rules {
     seal: Seal::TwoReadsApart,
     fence: Fence::Nonce,
     command_check: CommandCheck::Write,
+    dated: Dated::QuestionInTime,
     look_first: true,
     id_first: true,
     signed_notes: true,
@@ -23,6 +24,7 @@ pub(super) const WEAKEST: Around = Around {
     serialises: false,
     cancel_is_atomic: false,
     stale: Stale::WithinQuiet,
+    slow_looks: false,
     quiet_is_enough: true,
     sleepers: true,
     store: Store::Solo,
@@ -47,14 +49,14 @@ pub(super) const NUMBERED: Setup = {
     setup
 };
 
-/// The seal and the commands as they are built.
+/// Commands as they are built, and a seal that is read twice at once.
 pub(super) const READ_AT_ONCE: Setup = with(Rules {
     seal: Seal::TwoReads,
     command_check: CommandCheck::Version,
     ..RULES
 });
 
-/// On a gateway that works on one call for a purchase at a time, all that is built is enough.
+/// On a gateway that works on one call for a purchase at a time, that is enough.
 pub(super) const RESEND: Setup = Setup {
     rules: Rules {
         unknown: Unknown::ResendSame,
@@ -98,6 +100,13 @@ pub(super) const fn replicated(mut setup: Setup, failovers: u8, lag: usize) -> S
 
 pub(super) const fn punctual(mut setup: Setup) -> Setup {
     setup.around.sleepers = false;
+    setup.bounds.charges = 2;
+    setup
+}
+
+pub(super) const fn slowly(mut setup: Setup) -> Setup {
+    setup.around.slow_looks = true;
+    setup.bounds.failovers = 1;
     setup.bounds.charges = 2;
     setup
 }

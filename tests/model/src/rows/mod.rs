@@ -3,10 +3,10 @@
 
 mod bases;
 
-use crate::setup::{Around, CommandCheck, Fence, Rules, Seal, Setup, Stale, Store, Unknown};
+use crate::setup::{Around, CommandCheck, Dated, Fence, Rules, Seal, Setup, Stale, Store, Unknown};
 use bases::{
     NUMBERED, PARK, READ_AT_ONCE, RESEND, RULES, WEAKEST, alone, commanded, hasty, punctual,
-    replicated, with, with_workers,
+    replicated, slowly, with, with_workers,
 };
 
 /// What a row is for.
@@ -62,11 +62,12 @@ const TWICE: Option<&str> = Some("money was taken twice");
 const FALSE_FAILED: Option<&str> = Some("Failed was reported, and money was taken");
 const EARLY_FAILED: Option<&str> = Some("Failed was reported while a charge may still take money");
 
-/// The protocol as it is built, on the gateway that it is built for.
+/// The protocol as it is built.
 pub(crate) const AS_BUILT: Setup = Setup {
     rules: Rules {
-        seal: Seal::TwoReadsApart,
-        ..RESEND.rules
+        command_check: CommandCheck::Version,
+        dated: Dated::Question,
+        ..RULES
     },
     ..RESEND
 };
@@ -90,6 +91,11 @@ pub const ROWS: &[Row] = &[
         NUMBERED,
     ),
     promise(
+        "park_slow_looks",
+        "the same with workers that sleep over a look-up, too",
+        slowly(PARK),
+    ),
+    promise(
         "park_read_at_once",
         "park, both reads of the seal at once: right where a cancel waits for charges",
         Setup {
@@ -110,6 +116,17 @@ pub const ROWS: &[Row] = &[
         "resend_same",
         "resend_same, on a gateway that serialises",
         RESEND,
+    ),
+    promise(
+        "resend_same_slow_looks",
+        "the same with workers that sleep over a look-up, too, whenever that counts as made",
+        Setup {
+            rules: Rules {
+                dated: Dated::Question,
+                ..RESEND.rules
+            },
+            ..slowly(RESEND)
+        },
     ),
     promise(
         "resend_same_three_workers",
@@ -206,6 +223,24 @@ pub const ROWS: &[Row] = &[
         EARLY_FAILED,
         commanded(with(Rules {
             seal: Seal::Nothing,
+            ..RULES
+        })),
+    ),
+    broken(
+        "look_dated_by_question",
+        "a look-up counts as made when it was asked for, however long its answer took",
+        EARLY_FAILED,
+        slowly(with(Rules {
+            dated: Dated::Question,
+            ..RULES
+        })),
+    ),
+    broken(
+        "look_dated_by_answer",
+        "a look-up counts as made when its answer was there, not when it was asked for",
+        FALSE_FAILED,
+        slowly(with(Rules {
+            dated: Dated::Answer,
             ..RULES
         })),
     ),
