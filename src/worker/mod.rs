@@ -28,7 +28,8 @@ use self::writes::spread;
 use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::payment::{
-    AccountName, Answer, Event, Next, ParkReason, Policy, StateName, Step, Timestamp, millis,
+    AccountName, Answer, Event, LookUp, Next, ParkReason, Policy, StateName, Step, Timestamp,
+    millis,
 };
 use crate::queue::{Handler, Rests};
 use crate::store::{Claim, Store};
@@ -153,8 +154,17 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         };
         let outcome = self.gateway.look_up(&request.account, &purchase.id).await;
         self.note_key(turn, Key::of_look_up(&outcome));
-        // Dated by when it was asked for: by when the answer is here, however long that took, it
-        // may be an old truth.
+        // Dated by when it was asked for: by when the answer is here it may be an old truth. If that
+        // took so long that even the question is old, it counts for nothing.
+        let outcome = if self.is_stale(now, turn) {
+            LookUp::Failed {
+                why: "the answer took too long to be believed".to_owned(),
+                denied: false,
+                retry_after_ms: None,
+            }
+        } else {
+            outcome
+        };
         turn.learn(Learned::LookedUp { outcome, at: now });
         Ok(())
     }
@@ -198,7 +208,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         if turn.claim.is_lost() {
             return Err(self.not_sent(turn, number, TimeDelta::zero()).await);
         }
-        let late = self.clock.now() - now > SEND_WITHIN.min(millis(turn.policy.quiet_ms / 2));
+        let late = self.clock.now() - now > SEND_WITHIN || self.is_stale(now, turn);
         let over = step == Step::Charge && turn.claim.payment.is_too_late(self.clock.now());
         let answer = if late || over {
             Answer::NotSent {
@@ -218,6 +228,11 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         );
         turn.learn(Learned::Answered { number, answer, at });
         Ok(())
+    }
+
+    /// Whether what began at `then` took half the quiet period or more.
+    fn is_stale(&self, then: Timestamp, turn: &Move<'_>) -> bool {
+        self.clock.now() - then > millis(turn.policy.quiet_ms / 2)
     }
 
     fn check_breaker(&self, turn: &Move<'_>, now: Timestamp) -> Result<(), Halt> {

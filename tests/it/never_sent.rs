@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use chip_sandbox::Operation;
+use chip_sandbox::{Effect, Operation, Rule};
 use chrono::TimeDelta;
 use holdfast::clock::Clock;
+use holdfast::gateway::Gateway;
 use holdfast::payment::*;
-use holdfast::store::Store;
 use holdfast::store::memory::{MemoryStore, Trouble};
-use holdfast::worker::Turn;
+use holdfast::store::{Permit, Store};
+use holdfast::worker::{Policies, Turn, Worker};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -143,4 +144,52 @@ async fn a_charge_whose_time_ended_between_note_and_call_is_not_made() {
     let payment = stage.payment(&id).await;
     assert_eq!(*payment.state(), State::Failed(FailReason::Expired));
     assert_eq!(stage.ledger().counts(Operation::Charge).arrived, 0);
+}
+
+/// A gateway whose look-ups take very long, by the worker's clock.
+struct SlowLooks(holdfast::gateway::ChipGateway, Clock);
+
+impl Gateway for SlowLooks {
+    async fn create(&self, order: &CreateOrder) -> Answer {
+        self.0.create(order).await
+    }
+
+    async fn send(&self, permit: Permit) -> Answer {
+        self.0.send(permit).await
+    }
+
+    async fn look_up(&self, account: &AccountName, purchase: &PurchaseId) -> LookUp {
+        let seen = self.0.look_up(account, purchase).await;
+        self.1.advance(TimeDelta::minutes(8));
+        seen
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_took_half_the_quiet_period_is_no_look() {
+    let stage = stage().await;
+    stage.fault(Rule::on(Operation::Charge, Effect::timeout_after_commit()).times(1));
+    let id = stage.charge("k", 1500).await;
+    stage.work().await;
+    let gateway = crate::stage::gateway(&stage.sandbox.base_url(), &stage.clock);
+    let sleeper = Worker::new(
+        Arc::clone(&stage.store),
+        Arc::new(SlowLooks(gateway, stage.clock.clone())),
+        stage.clock.clone(),
+        Policies::from([(
+            crate::stage::account(),
+            crate::stage::policy(UnknownPolicy::Park),
+        )]),
+    );
+    stage.pass(TimeDelta::seconds(3));
+    let claim = stage.store.claim(1).await.unwrap().claims.remove(0);
+    sleeper.turn(claim).await;
+    assert_eq!(
+        stage.state(&id).await,
+        StateName::New,
+        "it was not believed"
+    );
+    stage.work_for(TimeDelta::hours(3)).await;
+    assert_eq!(stage.state(&id).await, StateName::Paid);
+    assert_eq!(stage.taken(&id), (1500, 1));
 }
