@@ -106,7 +106,7 @@ pub(super) const fn punctual(mut setup: Setup) -> Setup {
 
 pub(super) const fn slowly(mut setup: Setup) -> Setup {
     setup.around.slow_looks = true;
-    setup.bounds.failovers = 1;
+    setup.bounds.failovers = 0;
     setup.bounds.charges = 2;
     setup
 }
