@@ -104,6 +104,8 @@ pub(super) const fn punctual(mut setup: Setup) -> Setup {
     setup
 }
 
+/// Without failovers, which take nothing away here that matters, because there is so much more to
+/// be searched.
 pub(super) const fn slowly(mut setup: Setup) -> Setup {
     setup.around.slow_looks = true;
     setup.bounds.failovers = 0;
