@@ -66,7 +66,6 @@ const EARLY_FAILED: Option<&str> = Some("Failed was reported while a charge may 
 pub(crate) const AS_BUILT: Setup = Setup {
     rules: Rules {
         command_check: CommandCheck::Version,
-        dated: Dated::Question,
         ..RULES
     },
     ..RESEND
