@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast::api::intake::{IntakeError, submit};
-use holdfast::payment::{Payment, PaymentId, Request};
+use holdfast::payment::{InvalidRequest, Payment, PaymentId, Request};
 use tokio::task::JoinSet;
 
 use crate::asks::Asks;
@@ -95,9 +95,15 @@ async fn insist(
                 return;
             }
             Err(IntakeError::Store(_)) => rest(700).await,
+            // The store was away until it was too late, so it was never recorded: an honest answer.
+            Err(IntakeError::Invalid(error)) if is_too_late(&error) => return,
             Err(error) => return world.problem(&format!("p{number:02} is not taken: {error}")),
         }
     }
+}
+
+fn is_too_late(error: &InvalidRequest) -> bool {
+    error.field == "not_after" && error.problem.contains("is past")
 }
 
 /// The same key with another content is refused, now and for ever.
@@ -112,6 +118,7 @@ async fn ask_otherwise(world: &World, shop: &SimulatedStore, body: &str) {
     };
     match submit(shop, &world.clock, &world.policies, request).await {
         Err(IntakeError::Conflict(_) | IntakeError::Store(_)) => {}
+        Err(IntakeError::Invalid(error)) if is_too_late(&error) => {}
         answer => world.problem(&format!("another content under the same key: {answer:?}")),
     }
 }
