@@ -5,7 +5,7 @@
 use chrono::TimeDelta;
 
 use super::attempt::{AnswerClass, Note, Step, Verdict};
-use super::evidence::{PaidProof, Seal, Sighting, Standing};
+use super::evidence::{PaidProof, Seal, Sighting, Standing, TryKind};
 use super::ladder::millis;
 use super::reading::is_quiet;
 use super::record::{HoldOutcome, Payment};
@@ -186,7 +186,9 @@ impl Payment {
         let in_flight = self
             .open_attempt()
             .is_some_and(|open| open.step.takes_money() && !is_quiet(open, now, policy));
-        if in_flight {
+        // Sealed, and yet money is listed as taken or reserved: not a word of it is believed.
+        let paid = seen.newest(TryKind::Pay).is_some_and(|pay| pay.successful);
+        if in_flight || paid || seen.taken.is_some() {
             return self.saw_nothing_certain(now, policy);
         }
         let verdict = match self.open_attempt().map(|open| open.step) {

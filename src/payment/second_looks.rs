@@ -634,3 +634,30 @@ fn a_seal_over_a_charge_that_was_never_explained_is_read_again_a_quiet_period_la
     scene.look(Standing::Paid);
     assert_eq!(scene.state(), StateName::Paid);
 }
+
+#[test]
+fn a_seal_beside_money_that_is_listed_as_taken_is_not_believed() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    scene.command(Command::Cancel);
+    scene.look(Standing::Payable);
+    scene.answer(&Scene::unknown());
+    let mut seen = sighting(&scene.payment, Standing::Cancelled);
+    seen.tries = vec![Try {
+        kind: TryKind::Pay,
+        successful: true,
+        code: None,
+    }];
+    let end = scene.now + TimeDelta::days(3);
+    while scene.now < end && scene.state() != StateName::Parked {
+        scene.until_due();
+        match scene.next() {
+            Next::LookUp => scene.look_at(seen.clone()),
+            Next::Settle(_) => scene.settle(),
+            next => panic!("{next:?}"),
+        }
+    }
+    assert_eq!(scene.state(), StateName::Parked, "a person must look");
+}

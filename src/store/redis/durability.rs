@@ -257,17 +257,28 @@ mod tests {
         "aof_enabled:1\r\naof_rewrite_in_progress:0\r\naof_last_write_status:ok\r\naof_base_size:0\r\n",
     ];
 
-    fn seen(from: &str, to: &str) -> Inspection {
+    fn answers(from: &str, to: &str, pauses: &str) -> Vec<Value> {
         let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let mut answers: Vec<Value> = SOUND
             .iter()
             .map(|text| bulk(&text.replace(from, to)))
             .collect();
         answers.push(Value::Int(0));
-        let config = ["no-appendfsync-on-rewrite", "no", "appendfsync", "always"];
+        let config = ["no-appendfsync-on-rewrite", pauses, "appendfsync", "always"];
         let config = config.map(|text| bulk(&text.replace(from, to)));
         answers.push(Value::Array(config.to_vec()));
-        Inspection::read(&answers).after(None)
+        answers
+    }
+
+    fn seen(from: &str, to: &str) -> Inspection {
+        Inspection::read(&answers(from, to, "no")).after(None)
+    }
+
+    #[test]
+    fn solo_refuses_a_redis_that_does_not_sync_while_it_rewrites() {
+        let seen = Inspection::read(&answers("", "", "yes")).after(None);
+        let lack = seen.check_durable(Profile::Solo).unwrap_err();
+        assert!(lack.problem.contains("no-appendfsync-on-rewrite"), "{lack}");
     }
 
     #[test]

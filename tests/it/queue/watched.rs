@@ -229,12 +229,16 @@ impl<S: Store> Store for Watched<S> {
         self.inner.stats().await
     }
 
-    async fn woken(&self) {
+    fn woken(&self) -> impl Future<Output = ()> + Send {
+        // Made at once, as the store promises: whatever comes from now on is heard.
+        let inner = self.inner.woken();
         let hints = *self.hints.lock().unwrap();
-        match hints {
-            Hints::True => self.inner.woken().await,
-            Hints::Lost => pending().await,
-            Hints::Always => {}
+        async move {
+            match hints {
+                Hints::True => inner.await,
+                Hints::Lost => pending().await,
+                Hints::Always => {}
+            }
         }
     }
 
