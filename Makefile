@@ -57,7 +57,8 @@ torture: rust redis
 # make simulate SEEDS=10000 FROM=0. A seed that fails is told with the command that shows why.
 simulate: rust
 	$(CARGO) build --release -p holdfast-simulation
-	@target/release/simulate --from $(FROM) --seeds $(SEEDS) --jobs $$(nproc)
+	@target/release/simulate --from $(FROM) --seeds $(SEEDS) --jobs $$(nproc) \
+		$(if $(REPORT),--report $(REPORT))
 
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis

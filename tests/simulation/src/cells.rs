@@ -2,34 +2,58 @@
 
 use std::collections::BTreeMap;
 
+use holdfast::payment::StateName;
+
 /// What went wrong, and with which call.
 pub type Cell = (&'static str, &'static str);
 
-/// How often each was met.
+/// How often each was met, and in what state the payments ended that met it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cells(BTreeMap<Cell, u64>);
+pub struct Cells {
+    met: BTreeMap<Cell, u64>,
+    ended: BTreeMap<Cell, BTreeMap<StateName, u64>>,
+}
 
 impl Cells {
     /// Every one that a run may meet, at 0.
     #[must_use]
     pub fn expected() -> Self {
-        let mut cells = BTreeMap::new();
+        let mut met = BTreeMap::new();
         for (call, faults) in EXPECTED {
             for fault in *faults {
-                cells.insert((*call, *fault), 0);
+                met.insert((*call, *fault), 0);
             }
         }
-        Self(cells)
+        Self {
+            met,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn hit(&mut self, cell: Cell) {
-        *self.0.entry(cell).or_default() += 1;
+        *self.met.entry(cell).or_default() += 1;
+    }
+
+    /// A payment that met it ended so.
+    pub(crate) fn ended(&mut self, cell: Cell, state: StateName) {
+        *self
+            .ended
+            .entry(cell)
+            .or_default()
+            .entry(state)
+            .or_default() += 1;
     }
 
     /// Adds what another run met.
     pub fn add(&mut self, other: &Self) {
-        for (cell, count) in &other.0 {
-            *self.0.entry(*cell).or_default() += count;
+        for (cell, count) in &other.met {
+            *self.met.entry(*cell).or_default() += count;
+        }
+        for (cell, states) in &other.ended {
+            let sums = self.ended.entry(*cell).or_default();
+            for (state, count) in states {
+                *sums.entry(*state).or_default() += count;
+            }
         }
     }
 
@@ -37,19 +61,26 @@ impl Cells {
     /// now and then, such as a worker that is killed while it testifies.
     pub fn short_of(&self, least: u64) -> impl Iterator<Item = (Cell, u64)> + '_ {
         let expected = Self::expected();
-        let all = self.0.iter().map(|(cell, count)| (*cell, *count));
-        all.filter(move |(cell, count)| *count < least && expected.0.contains_key(cell))
+        let all = self.iter();
+        all.filter(move |(cell, count)| *count < least && expected.met.contains_key(cell))
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (Cell, u64)> + '_ {
-        self.0.iter().map(|(cell, count)| (*cell, *count))
+        self.met.iter().map(|(cell, count)| (*cell, *count))
+    }
+
+    /// How many of the payments that met a fault ended in which state. Only faults of a call about
+    /// one payment are followed.
+    #[must_use]
+    pub fn states_after(&self, cell: Cell) -> BTreeMap<StateName, u64> {
+        self.ended.get(&cell).cloned().unwrap_or_default()
     }
 
     /// How many faults there were in all.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.values().sum()
+        self.met.values().sum()
     }
 }
 

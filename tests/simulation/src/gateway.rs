@@ -140,7 +140,7 @@ impl SimulatedGateway {
         let told = fate.fault.unwrap_or("fine");
         self.note(verb, subject, format_args!("goes out ({told})"));
         if let Some(fault) = fate.fault {
-            world.struck(id, (verb.as_str(), fault));
+            world.struck_at(subject, id, (verb.as_str(), fault));
         }
         let busy = self.process.begin(verb.as_str());
         let trip = self.travel(verb, fate, request, deadline_ms).await;

@@ -13,13 +13,14 @@
 //! | `actors/` | workers, producers, payers, people, the store's own fate |
 //! | `oracle` | what must be true, whenever something moves and at the end |
 //! | `run`, `many`, `shrink` | one seed, many seeds, as little as fails still |
-//! | `trace`, `cells` | what happened, and how often what went wrong where |
+//! | `trace`, `cells`, `figures` | what happened, and how often what went wrong where |
 
 mod actors;
 mod asks;
 mod cells;
 mod dice;
 mod durable;
+mod figures;
 mod gateway;
 mod many;
 mod network;
@@ -35,6 +36,7 @@ mod webhooks;
 mod world;
 
 pub use cells::{Cell, Cells};
+pub use figures::figures;
 pub use many::{Summary, many};
 pub use plan::{Charges, Durability, FaultId, Plan};
 pub use run::{Outcome, run};

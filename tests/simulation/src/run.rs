@@ -182,6 +182,7 @@ fn told(world: &Arc<World>, cast: &Cast, start_ms: i64) -> Outcome {
             state => state.name().to_string(),
         };
         *states.entry(name).or_default() += 1;
+        world.ended(loaded.payment.id(), loaded.payment.state().name());
         let line =
             world.engine(|engine, _| holdfast_rig::compare(loaded.payment, engine.ledger(), true));
         doubles += u64::from(line.ledger.takes > 1 || line.ledger.holds > 1);

@@ -77,7 +77,11 @@ impl SimulatedStore {
         let fault = struck.then(|| *dice.pick(&["unreached", "reply_lost", "slow"]));
         rest(1).await;
         if let Some(fault) = fault {
-            world.struck(id, (call, fault));
+            match call {
+                // About whatever is due, and about the worker itself.
+                "store.claim" | "store.renew" => world.struck(id, (call, fault)),
+                _ => world.struck_at(subject, id, (call, fault)),
+            }
             let name = &self.process.name;
             world.note(name, format_args!("{call}: {fault}"));
             match fault {

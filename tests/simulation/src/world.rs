@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use holdfast::clock::Clock;
 use holdfast::gateway::Account;
 use holdfast::payment::{
-    AccountName, CommandAnswer, IdempotencyKey, Payment, PaymentId, Timestamp,
+    AccountName, CommandAnswer, IdempotencyKey, Payment, PaymentId, StateName, Timestamp,
 };
 use holdfast::store::memory::{MemoryStore, Trouble};
 use holdfast::worker::Policies;
@@ -54,6 +54,8 @@ struct Score {
     cells: Cells,
     problems: Vec<String>,
     faults: Vec<FaultId>,
+    /// Which payment met what.
+    met_by: Vec<(u64, Cell)>,
     names: BTreeMap<String, u64>,
     purchases: BTreeMap<String, u64>,
     commanded: Vec<(PaymentId, IdempotencyKey, CommandAnswer)>,
@@ -112,6 +114,7 @@ impl World {
                 cells: Cells::default(),
                 problems: Vec::new(),
                 faults: Vec::new(),
+                met_by: Vec::new(),
                 names: BTreeMap::new(),
                 purchases: BTreeMap::new(),
                 commanded: Vec::new(),
@@ -234,6 +237,22 @@ impl World {
         let mut score = self.score();
         score.faults.push(id);
         score.cells.hit(cell);
+    }
+
+    /// Something goes wrong with a call about a payment.
+    pub(crate) fn struck_at(&self, payment: u64, id: FaultId, cell: Cell) {
+        self.struck(id, cell);
+        self.score().met_by.push((payment, cell));
+    }
+
+    /// Takes note of how a payment ended.
+    pub(crate) fn ended(&self, id: &PaymentId, state: StateName) {
+        let number = self.number(id);
+        let mut score = self.score();
+        let Score { met_by, cells, .. } = &mut *score;
+        for (_, cell) in met_by.iter().filter(|(payment, _)| *payment == number) {
+            cells.ended(*cell, state);
+        }
     }
 
     /// Whether that went wrong at least once.

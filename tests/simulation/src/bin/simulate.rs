@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use holdfast::payment::UnknownPolicy;
-use holdfast_simulation::{Keep, Outcome, Plan, Summary, many, run, shrink};
+use holdfast_rig::Report;
+use holdfast_simulation::{Keep, Outcome, Plan, Summary, figures, many, run, shrink};
 
 /// How often a failing seed is run to make it small.
 const MOST_RUNS: usize = 600;
+const TELL_EVERY: Duration = Duration::from_secs(5);
+const WRITE_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs the real worker against a simulated gateway in virtual time, once for each seed.
 #[derive(Debug, Parser)]
@@ -36,6 +41,9 @@ struct Arguments {
     /// A gateway that does not serialise charges, with this policy for what is unknown.
     #[arg(long)]
     weakest: Option<Unknown>,
+    /// Where to write the figures; every minute those of the seeds that are done.
+    #[arg(long)]
+    report: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -125,18 +133,24 @@ fn tell_one(outcome: &Outcome) -> ExitCode {
 
 fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (first, began) = (arguments.from, Instant::now());
-    let every = Duration::from_secs(5);
-    let told = std::sync::Mutex::new(began);
+    let report = arguments.report.as_deref().map(|path| {
+        let command = format!("make simulate FROM={first} SEEDS={}", arguments.seeds);
+        Report::begin(path, "simulate", command)
+    });
+    let told = Mutex::new((began, began));
     let summary = many(
         first..first + arguments.seeds,
         arguments.jobs,
         |seed| arguments.plan(seed),
         |sum| {
-            if let Ok(mut last) = told.lock()
-                && last.elapsed() >= every
-            {
-                *last = Instant::now();
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.0.elapsed() >= TELL_EVERY {
+                told.0 = Instant::now();
                 progress(sum, arguments.seeds, began.elapsed());
+            }
+            if told.1.elapsed() >= WRITE_EVERY {
+                told.1 = Instant::now();
+                write(report.as_ref(), sum, false);
             }
             sum.failed.len() < 10
         },
@@ -154,11 +168,21 @@ fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         tell_failed(arguments, *seed, problems);
     }
     let fine = summary.failed.is_empty() && (short.is_empty() || arguments.weakest.is_some());
+    write(report.as_ref(), &summary, fine);
     Ok(if fine {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Keeps the figures; a run that is cut off has those of its last minute.
+fn write(report: Option<&Report>, sum: &Summary, passed: bool) {
+    if let Some(report) = report
+        && let Err(error) = report.write(passed, &figures(sum))
+    {
+        say(&format!("the figures were not kept: {error:#}"));
+    }
 }
 
 fn tell_failed(arguments: &Arguments, seed: u64, problems: &[String]) {
