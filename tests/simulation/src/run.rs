@@ -84,6 +84,8 @@ async fn live(plan: Plan, keep: Keep) -> anyhow::Result<Outcome> {
         until_settled(&world).await;
     }
     drain(&world).await;
+    // What came in late may have brought a payment back to life.
+    until_settled(&world).await;
     leave(&world, &mut cast).await;
     let kills = cast.fleet.kills.load(Ordering::Relaxed);
     oracle::check_all(&world, &cast.known.all(), kills).await;
