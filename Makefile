@@ -16,7 +16,12 @@ ONLY ?=
 SEEDS ?= 10000
 FROM ?= 0
 
-.PHONY: demo test test-plain lint bench torture model simulate redis rust nextest cargo-deny fmt
+# What is fuzzed, and for how long each.
+TARGETS ?= answer command configuration record request webhook
+FUZZ_SECONDS ?= 60
+
+.PHONY: demo test test-plain lint bench torture model simulate fuzz redis rust nextest cargo-deny \
+	cargo-fuzz fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -60,6 +65,18 @@ simulate: rust
 	@target/release/simulate --from $(FROM) --seeds $(SEEDS) --jobs $$(nproc) \
 		$(if $(REPORT),--report $(REPORT))
 
+# Lets a fuzzer look for bytes from outside that are read wrongly: make fuzz FUZZ_SECONDS=600, or
+# make fuzz TARGETS=answer. The tests read the seeds and small changes of them in every run.
+fuzz: rust cargo-fuzz
+	@for target in $(TARGETS); do \
+		echo "== $$target, for $(FUZZ_SECONDS) s"; mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run --sanitizer none --features libfuzzer $$target \
+			fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+			2>&1 | grep -v '^\(INFO\|#\)' ; \
+		[ "$${PIPESTATUS[0]}" = 0 ] || exit 1; \
+	done
+
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis
 	$(CARGO) build --release --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -98,6 +115,12 @@ cargo-deny:
 	@command -v cargo-deny >/dev/null || { \
 		echo "cargo-deny is missing; installing it, which takes some minutes"; \
 		$(CARGO) install cargo-deny --locked; }
+
+# The fuzzer needs instrumentation that only the nightly compiler has.
+cargo-fuzz:
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { \
+		echo "cargo-fuzz is missing; installing it"; $(CARGO) install cargo-fuzz --locked; }
 
 nextest:
 	@$(CARGO) nextest --version >/dev/null 2>&1 || { \

@@ -37,24 +37,20 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Reads the file, if there is one, and the variables that are meant for us. A variable that
+    /// Reads a file, by its name and text, and the variables that are meant for us. A variable that
     /// cannot be put anywhere is a problem; a value that is wrong is found later.
     pub(super) fn read(
-        path: Option<&Path>,
+        (name, text): (&str, &str),
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Problems> {
         let known = parse("config/default.toml", &with_optional(DEFAULTS))?;
-        let (name, text) = match path {
-            None => (String::new(), String::new()),
-            Some(path) => (path.display().to_string(), read_file(path)?),
-        };
-        let file = parse(&name, &text)?;
+        let file = parse(name, text)?;
         let accounts = file.get("accounts").and_then(Value::as_object);
         let names: Vec<&String> = accounts.into_iter().flat_map(Map::keys).collect();
         let environment = environment(env, &known, &names)?;
         let merged = config::Config::builder()
             .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
-            .add_source(File::from_str(&text, FileFormat::Toml))
+            .add_source(File::from_str(text, FileFormat::Toml))
             .add_source(Given(environment.clone()))
             .build()
             .and_then(config::Config::try_deserialize)
@@ -94,7 +90,7 @@ impl config::Source for Given {
     }
 }
 
-fn read_file(path: &Path) -> Result<String, Problems> {
+pub(super) fn read_file(path: &Path) -> Result<String, Problems> {
     std::fs::read_to_string(path).map_err(|error| {
         let fix = format!("cannot be read ({error}); name a file that exists");
         Problems::one("--config", path.display(), fix)

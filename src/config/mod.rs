@@ -38,7 +38,8 @@ use crate::payment::AccountName;
 use layers::Layers;
 use sections::Written;
 
-/// The settings, checked. There is no other way to make one than [`Config::load`].
+/// The settings, checked. There is no other way to make one than [`Config::load`] and
+/// [`Config::read`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
@@ -80,7 +81,19 @@ impl Config {
         path: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Problems> {
-        let layers = Layers::read(path, env)?;
+        match path {
+            None => Self::read("", "", env),
+            Some(path) => Self::read(&path.display().to_string(), &layers::read_file(path)?, env),
+        }
+    }
+
+    /// The same with the text of a file, which problems call `name`.
+    pub fn read(
+        name: &str,
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Problems> {
+        let layers = Layers::read((name, text), env)?;
         let mut problems = Problems(Vec::new());
         let mut tree = layers.merged.clone();
         read::refuse_names(&mut tree, &mut problems);

@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_commented_file_and_the_code_have_the_same_settings() {
-        let known = Layers::read(None, []).unwrap().known;
+        let known = Layers::read(("", ""), []).unwrap().known;
         // What the file has and the code has not is refused here; the rest is compared.
         let written: Written = serde_json::from_value(known.clone()).unwrap();
         assert_eq!(

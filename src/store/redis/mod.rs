@@ -40,6 +40,7 @@ use self::call::Call;
 use self::connection::Link;
 use self::finder::Finder;
 use self::keys::Keys;
+pub use self::record::{Problem as RecordProblem, payment_of as read_record};
 pub use self::settings::{Profile, Settings};
 use self::trouble::LinkFault;
 use super::write::due_ms;

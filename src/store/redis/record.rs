@@ -11,7 +11,7 @@ use crate::store::{Loaded, StoreError};
 
 /// Why a record cannot be read, without a word of what it says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Problem {
+pub enum Problem {
     /// A newer program wrote it.
     #[error("it has version {0}; this program reads {BODY_VERSION}")]
     Newer(u32),
@@ -42,7 +42,7 @@ pub(super) fn body_of(payment: &Payment) -> Result<Vec<u8>, StoreError> {
 }
 
 /// Reads the stored form. Names the place of a fault, never the text that is there.
-pub(super) fn payment_of(body: &[u8]) -> Result<Payment, Problem> {
+pub fn payment_of(body: &[u8]) -> Result<Payment, Problem> {
     match serde_json::from_slice::<Payment>(body) {
         Ok(payment) if payment.body_version() == BODY_VERSION => Ok(payment),
         _ => Err(fault_of(body)),
