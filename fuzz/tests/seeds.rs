@@ -85,12 +85,12 @@ fn reads_everything(name: &str, target: Target) {
         target(bytes);
         for _ in 0..CHANGES {
             let changed = changed(bytes, &seeds, &mut dice);
-            if catch_unwind(|| target(&changed)).is_err() {
-                panic!(
-                    "{name}/{seed}, changed: {:?}",
-                    changed.escape_ascii().to_string()
-                );
-            }
+            let read = catch_unwind(|| target(&changed));
+            assert!(
+                read.is_ok(),
+                "{name}/{seed}, changed: {:?}",
+                changed.escape_ascii().to_string()
+            );
         }
     }
 }
