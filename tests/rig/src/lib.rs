@@ -6,6 +6,7 @@ pub mod demo;
 mod fault;
 mod fleet;
 mod redis;
+pub mod reliability;
 mod report;
 mod rest;
 pub mod torture;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub struct Report {
     path: PathBuf,
-    run: &'static str,
+    run: String,
     command: String,
     commit: String,
     began: Instant,
@@ -23,10 +23,10 @@ pub struct Report {
 impl Report {
     /// A run that begins now, will be told in `path`, and can be repeated with `command`.
     #[must_use]
-    pub fn begin(path: &Path, run: &'static str, command: String) -> Self {
+    pub fn begin(path: &Path, run: &str, command: String) -> Self {
         Self {
             path: path.to_owned(),
-            run,
+            run: run.to_owned(),
             command,
             commit: commit(),
             began: Instant::now(),

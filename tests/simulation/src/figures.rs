@@ -13,6 +13,7 @@ pub fn figures(sum: &Summary) -> Value {
     let [killed, paused, stopped] = sum.workers;
     json!({
         "seeds": sum.seeds,
+        "digest": format!("{:016x}", sum.digest),
         "payments": sum.payments,
         "faults": sum.faults,
         "events": sum.events,

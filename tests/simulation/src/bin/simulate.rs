@@ -135,7 +135,8 @@ fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (first, began) = (arguments.from, Instant::now());
     let report = arguments.report.as_deref().map(|path| {
         let command = format!("make simulate FROM={first} SEEDS={}", arguments.seeds);
-        Report::begin(path, "simulate", command)
+        let name = path.file_stem().unwrap_or_default();
+        Report::begin(path, &name.to_string_lossy(), command)
     });
     let told = Mutex::new((began, began));
     let summary = many(

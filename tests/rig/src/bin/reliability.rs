@@ -1,0 +1,52 @@
+//! `reliability`: makes `docs/reliability.md` from the figures of the last long runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use holdfast_rig::Report;
+use holdfast_rig::reliability::{FOLDER, PAGE, keep_output, page};
+
+/// Makes docs/reliability.md from docs/reliability/, in the present folder.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Runs a program that prints its figures as JSON, and keeps them.
+    Keep {
+        /// The run's name.
+        run: String,
+        /// What people type to repeat it.
+        command: String,
+        /// The program and its arguments.
+        #[arg(last = true)]
+        program: Vec<String>,
+    },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().what {
+        None => {
+            fs::write(PAGE, page(Path::new("."))?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(What::Keep {
+            run,
+            command,
+            program,
+        }) => {
+            let path = PathBuf::from(FOLDER).join(format!("{run}.json"));
+            let passed = keep_output(&Report::begin(&path, &run, command), &program)?;
+            Ok(if passed {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+    }
+}
