@@ -1,12 +1,13 @@
 //! `reliability`: makes `docs/reliability.md` from the figures of the last long runs.
 
 use std::fs;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use holdfast_rig::Report;
-use holdfast_rig::reliability::{FOLDER, PAGE, keep_output, page};
+use holdfast_rig::reliability::{FOLDER, PAGE, fuzzed, keep_output, page};
 
 /// Makes docs/reliability.md from docs/reliability/, in the present folder.
 #[derive(Debug, Parser)]
@@ -27,12 +28,21 @@ enum What {
         #[arg(last = true)]
         program: Vec<String>,
     },
+    /// Prints what a fuzzer said as JSON.
+    Fuzzed {
+        /// Where its output is kept, a file for each target.
+        folder: PathBuf,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().what {
         None => {
             fs::write(PAGE, page(Path::new("."))?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(What::Fuzzed { folder }) => {
+            writeln!(stdout(), "{}", fuzzed(&folder)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(What::Keep {

@@ -3,10 +3,12 @@
 //! The text is `docs/reliability/page.md`. A line such as `{{simulate.matrix}}` in it stands for a
 //! table that is made from `docs/reliability/simulate.json`, which the run wrote itself.
 
+mod fuzzed;
 mod kept;
 mod markdown;
 mod tables;
 
+pub use fuzzed::fuzzed;
 pub use kept::{FOLDER, Kept, keep_output};
 
 use std::fs;

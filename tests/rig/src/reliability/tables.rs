@@ -24,6 +24,7 @@ pub(super) fn table_of(name: &str, runs: &BTreeMap<String, Kept>) -> anyhow::Res
         ("simulate", "others") => others(figures),
         ("simulate", "endings") => endings(figures),
         ("model", "rows") => model(figures),
+        ("fuzz", "rows") => fuzz(figures),
         _ => bail!("nothing is known of {name:?}"),
     };
     text.with_context(|| format!("{name}: the figures are not as expected"))
@@ -177,6 +178,16 @@ fn digest(figures: &Value) -> Option<String> {
 
 fn broken(figures: &Value) -> Option<usize> {
     Some(figures.get("broken_seeds")?.as_array()?.len())
+}
+
+/// How many inputs each reader was given.
+fn fuzz(figures: &Value) -> Option<String> {
+    let rows = figures.as_object()?.iter().map(|(target, counts)| {
+        let number = |name: &str| grouped(count(counts, name));
+        vec![target.clone(), number("tried"), number("kept")]
+    });
+    let head = ["what is read", "inputs tried", "that reached something new"];
+    Some(table(&head, &rows.collect::<Vec<_>>()))
 }
 
 /// The rows of the model, with how much was searched.
