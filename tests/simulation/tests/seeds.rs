@@ -34,11 +34,18 @@ fn every_promise_is_kept_whatever_goes_wrong_third_slice() {
 }
 
 /// Seeds that once broke a promise, and which.
-const FOUND: [(u64, &str); 1] = [(
-    12_009,
-    "an authorization came to the acquirer after everything was settled, and the hold was left behind \
+const FOUND: [(u64, &str); 2] = [
+    (
+        12_009,
+        "an authorization came to the acquirer after everything was settled, and the hold was left behind \
      when the workers were told to end: the simulation did not wait for what becomes of it",
-)];
+    ),
+    (
+        39_374,
+        "a lease seemed to be left behind when the answer to giving it back was lost: the judge took the \
+     time of the end for that of the fault",
+    ),
+];
 
 #[test]
 fn what_was_found_once_stays_mended() {

@@ -6,6 +6,7 @@
 mod fuzzed;
 mod kept;
 mod markdown;
+mod rows;
 mod tables;
 
 pub use fuzzed::fuzzed;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::kept::Kept;
 use super::markdown::{grouped, lasted, table};
+use super::rows;
 
 /// The text for a placeholder such as `simulate.matrix`.
 pub(super) fn table_of(name: &str, runs: &BTreeMap<String, Kept>) -> anyhow::Result<String> {
@@ -23,8 +24,12 @@ pub(super) fn table_of(name: &str, runs: &BTreeMap<String, Kept>) -> anyhow::Res
         ("simulate", "matrix") => matrix(figures),
         ("simulate", "others") => others(figures),
         ("simulate", "endings") => endings(figures),
-        ("model", "rows") => model(figures),
-        ("fuzz", "rows") => fuzz(figures),
+        ("model", "rows") => rows::model(figures),
+        ("crash_points", "rows") => rows::crash_points(figures),
+        ("chaos", "rows") => rows::chaos(figures),
+        ("mutants", "rows") => rows::mutants(figures),
+        ("cargo_mutants", "rows") => rows::cargo_mutants(figures),
+        ("fuzz", "rows") => rows::fuzz(figures),
         _ => bail!("nothing is known of {name:?}"),
     };
     text.with_context(|| format!("{name}: the figures are not as expected"))
@@ -114,7 +119,7 @@ fn cell(cell: &Value) -> String {
     }
 }
 
-fn count(of: &Value, name: &str) -> u64 {
+pub(super) fn count(of: &Value, name: &str) -> u64 {
     of.get(name).and_then(Value::as_u64).unwrap_or_default()
 }
 
@@ -178,35 +183,4 @@ fn digest(figures: &Value) -> Option<String> {
 
 fn broken(figures: &Value) -> Option<usize> {
     Some(figures.get("broken_seeds")?.as_array()?.len())
-}
-
-/// How many inputs each reader was given.
-fn fuzz(figures: &Value) -> Option<String> {
-    let rows = figures.as_object()?.iter().map(|(target, counts)| {
-        let number = |name: &str| grouped(count(counts, name));
-        vec![target.clone(), number("tried"), number("kept")]
-    });
-    let head = ["what is read", "inputs tried", "that reached something new"];
-    Some(table(&head, &rows.collect::<Vec<_>>()))
-}
-
-/// The rows of the model, with how much was searched.
-fn model(figures: &Value) -> Option<String> {
-    let of = |row: &Map<String, Value>| {
-        let number = |name: &str| row.get(name).and_then(Value::as_u64).map(grouped);
-        let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
-        let found = text("wrong").unwrap_or_else(|| "nothing wrong".to_owned());
-        Some(vec![
-            format!("`{}`", text("row")?),
-            text("kind")?,
-            number("states")?,
-            number("paid")?,
-            number("failed")?,
-            number("parked")?,
-            found,
-        ])
-    };
-    let rows = figures.as_array()?.iter().map(|row| of(row.as_object()?));
-    let head = ["row", "kind", "states", "paid", "failed", "parked", "found"];
-    Some(table(&head, &rows.collect::<Option<Vec<_>>>()?))
 }

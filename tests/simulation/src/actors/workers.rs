@@ -186,16 +186,18 @@ async fn sleep_through_the_lease(world: &World, running: &Running, dice: &mut Di
 /// Tells a worker to end, as a redeployment does; one that does not is killed.
 async fn tell(world: &World, mut running: Running) {
     world.note(&running.process.name, format_args!("is told to end"));
+    // What went wrong while it was ending counts too.
+    let all_went_well = world.is_quiet();
     running.stop.cancel();
     match timeout(STOP, &mut running.queue).await {
-        Ok(Ok(stopped)) => judge(world, &running.process, &stopped),
+        Ok(Ok(stopped)) => judge(world, &running.process, (&stopped, all_went_well)),
         Ok(Err(error)) => world.problem(&format!("a worker panicked: {error}")),
         Err(_) => world.problem("a worker that was told to end does not"),
     }
     running.process.kill();
 }
 
-fn judge(world: &World, process: &Process, stopped: &Stopped) {
+fn judge(world: &World, process: &Process, (stopped, all_went_well): (&Stopped, bool)) {
     world.note(&process.name, format_args!("ended: {stopped:?}"));
     if stopped.cause != Cause::Asked {
         world.problem("a worker ended by itself");
@@ -203,7 +205,7 @@ fn judge(world: &World, process: &Process, stopped: &Stopped) {
     if stopped.panicked > 0 {
         world.problem("a turn panicked");
     }
-    if world.is_quiet() && stopped.left_leased > 0 {
+    if all_went_well && stopped.left_leased > 0 {
         world.problem("a worker ended and left payments leased");
     }
 }
