@@ -2,13 +2,13 @@
 
 pub mod bench;
 mod books;
+pub mod chaos;
 pub mod demo;
 mod fault;
 mod fleet;
 mod redis;
 mod report;
 mod rest;
-pub mod torture;
 mod works;
 
 pub use books::{Line, Movements, compare, found, strays};
