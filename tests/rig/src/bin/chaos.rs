@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use clap::Parser;
 use holdfast_rig::Report;
-use holdfast_rig::chaos::{BOUND, Manners, Plan, run};
+use holdfast_rig::chaos::{BOUND, Loss, Manners, Plan, run};
 
 /// Everything fails at the same time, on real processes, and the books are compared.
 #[derive(Debug, Parser)]
@@ -28,6 +28,9 @@ struct Arguments {
     /// What the gateway does where nobody has written down what it does.
     #[arg(long, value_enum, default_value_t = Manners::AsObserved)]
     manners: Manners,
+    /// What is lost when Redis dies.
+    #[arg(long, value_enum, default_value_t = Loss::Unanswered)]
+    loss: Loss,
     /// Where to write the figures.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -40,6 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let mut plan = Plan::around(payments, seed);
     plan.workers = arguments.workers;
     plan.manners = arguments.manners;
+    plan.loss = arguments.loss;
     plan.span = arguments.seconds.map_or(plan.span, Duration::from_secs);
     let command = format!("make chaos SEED={seed} PAYMENTS={payments}");
     let report = arguments

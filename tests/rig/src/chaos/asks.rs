@@ -18,6 +18,9 @@ const CARDS: usize = 16;
 /// Of how many payments one takes over a hold, at least.
 const ONE_ADOPTION_IN: u64 = 9;
 
+/// The reference of holds that another service made.
+pub(super) const MADE_ELSEWHERE: &str = "made elsewhere";
+
 /// What can be paid with: saved cards, and holds that another service made.
 pub(super) struct Purse {
     pub(super) cards: Vec<String>,
@@ -115,7 +118,7 @@ fn at(now: DateTime<Utc>, seconds: i64) -> String {
 fn hold_elsewhere(sandbox: &Sandbox, token: &str, amount: u32) -> anyhow::Result<String> {
     let purchase = json!({
         "brand_id": DEFAULT_BRAND_ID, "client": {"email": EMAIL},
-        "reference": "made elsewhere", "skip_capture": true,
+        "reference": MADE_ELSEWHERE, "skip_capture": true,
         "purchase": {"currency": "MYR", "products": [{"name": "Room", "price": amount}]},
     });
     let made = call(sandbox, "purchases/", &purchase)?;

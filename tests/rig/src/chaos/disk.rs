@@ -1,5 +1,6 @@
 //! Redis is killed, and its append-only file is cut where nobody was answered yet.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,10 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::sleep;
 
+use super::asks::MADE_ELSEWHERE;
 use super::beat::Beat;
 use super::ground::Ground;
+use super::plan::Loss;
 use super::tally::Blow;
 use crate::redis::Redis;
 
@@ -26,15 +29,23 @@ enum Harm {
     None,
     Cut,
     Torn,
+    /// Not while it is dead, but from a moment before: what was answered since is lost.
+    Old,
 }
 
 /// Kills Redis and starts it again, until faults are over.
 pub(super) async fn kill(redis: &mut Redis, ground: &Ground) -> anyhow::Result<()> {
     let mut beat = Beat::of(ground, ground.plan.quotas.redis_kills, 5);
-    let mut harms = [Harm::Cut, Harm::Torn, Harm::None].into_iter().cycle();
+    let harms: &[Harm] = match ground.plan.loss {
+        Loss::Unanswered => &[Harm::Cut, Harm::Torn, Harm::None],
+        Loss::Answered => &[Harm::Old, Harm::Cut],
+    };
+    let mut harms = harms.iter().cycle();
     while beat.strikes(ground).await {
-        let harm = harms.next().unwrap_or(Harm::None);
-        kill_once(redis, ground, harm, &mut beat.random).await?;
+        match harms.next() {
+            Some(Harm::Old) => set_back(redis, ground, &mut beat.random).await?,
+            harm => kill_once(redis, ground, harm, &mut beat.random).await?,
+        }
     }
     Ok(())
 }
@@ -44,7 +55,7 @@ pub(super) async fn kill(redis: &mut Redis, ground: &Ground) -> anyhow::Result<(
 async fn kill_once(
     redis: &mut Redis,
     ground: &Ground,
-    harm: Harm,
+    harm: Option<&Harm>,
     random: &mut StdRng,
 ) -> anyhow::Result<()> {
     let held = ground.to_redis.hold().await;
@@ -54,12 +65,12 @@ async fn kill_once(
     let (file, size) = last_file(&redis.folder())?;
     let blow = match harm {
         // A file that was begun meanwhile holds nothing of which it is known that it was answered.
-        Harm::Cut if answered.0 == file && answered.1 < size => {
+        Some(Harm::Cut) if answered.0 == file && answered.1 < size => {
             let place = random.random_range(answered.1..size);
             OpenOptions::new().write(true).open(&file)?.set_len(place)?;
             Blow::RedisCut
         }
-        Harm::Torn => {
+        Some(Harm::Torn) => {
             let torn = &TORN[..random.random_range(1..TORN.len())];
             OpenOptions::new()
                 .append(true)
@@ -67,13 +78,52 @@ async fn kill_once(
                 .write_all(torn)?;
             Blow::RedisTorn
         }
-        Harm::Cut | Harm::None => Blow::RedisKill,
+        _ => Blow::RedisKill,
     };
     held.drop_all();
     sleep(Duration::from_millis(random.random_range(0..1_500))).await;
     redis.start_again().await?;
     ground.tally.count(blow);
     Ok(())
+}
+
+/// Redis comes back as it was a moment before its death, and which payments that is about is noted.
+async fn set_back(redis: &mut Redis, ground: &Ground, random: &mut StdRng) -> anyhow::Result<()> {
+    let (before, place) = last_file(&redis.folder())?;
+    sleep(Duration::from_millis(random.random_range(50..800))).await;
+    let held = ground.to_redis.hold().await;
+    redis.kill()?;
+    let (file, _) = last_file(&redis.folder())?;
+    let mut blow = Blow::RedisKill;
+    // Of a file that was rewritten meanwhile it is not known how it was.
+    if before == file {
+        let text = fs::read(&file)?;
+        let place = usize::try_from(place)?.min(text.len());
+        let mut told = ground.told();
+        told.lost.extend(named_in(&text[place..]));
+        // A payment that is lost does not say any more which hold it took over.
+        told.lost.insert(MADE_ELSEWHERE.to_owned());
+        drop(told);
+        OpenOptions::new()
+            .write(true)
+            .open(&file)?
+            .set_len(place as u64)?;
+        blow = Blow::RedisOld;
+    }
+    held.drop_all();
+    redis.start_again().await?;
+    ground.tally.count(blow);
+    Ok(())
+}
+
+/// The payments that these commands are about.
+fn named_in(commands: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(commands);
+    let ids = text.match_indices("pay_").map(|(at, _)| {
+        let id = text[at..].split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        id.take(1).collect()
+    });
+    ids.collect()
 }
 
 /// The file that Redis appends to, and how long it is.

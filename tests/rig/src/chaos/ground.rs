@@ -1,6 +1,6 @@
 //! What everybody in a run shares: the installation, what was asked for, and what went wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -54,6 +54,21 @@ pub(super) struct Told {
     pub(super) ends: BTreeMap<PaymentId, State>,
     /// Promises that were seen broken while the run went on.
     pub(super) broken: Vec<String>,
+    /// Payments of which Redis lost something that it had answered.
+    pub(super) lost: BTreeSet<String>,
+}
+
+impl Told {
+    /// Whether a promise is broken that no loss explains.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.iter().any(|problem| !self.is_cost(problem))
+    }
+
+    /// Whether a problem is about a payment of which something was lost.
+    pub(super) fn is_cost(&self, problem: &str) -> bool {
+        let about = problem.split(':').next();
+        about.is_some_and(|id| self.lost.contains(id))
+    }
 }
 
 impl Ground {

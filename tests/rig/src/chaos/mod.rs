@@ -53,7 +53,7 @@ use self::hearing::Hearing;
 pub use self::manners::Manners;
 pub use self::mishap::{Mishap, Side};
 pub use self::outcome::Outcome;
-pub use self::plan::{Plan, Quotas};
+pub use self::plan::{Loss, Plan, Quotas};
 pub use self::settle::BOUND;
 pub use self::tally::Blow;
 use crate::redis::RedisOptions;
@@ -213,7 +213,7 @@ async fn until_enough(
                 lacking.join(", ")
             ));
         }
-        if lacking.is_empty() || !ground.told().broken.is_empty() {
+        if lacking.is_empty() || ground.told().is_broken() {
             break Ok(());
         }
         if let Some(Ok(Err(error))) = acts.try_join_next() {
@@ -256,11 +256,7 @@ fn lacking(ground: &Ground) -> Vec<String> {
             quotas.pauses,
         ),
         ("stops", of(|it| it == Blow::Stop), quotas.stops),
-        (
-            "kills of Redis",
-            of(|it| matches!(it, Blow::RedisKill | Blow::RedisCut | Blow::RedisTorn)),
-            quotas.redis_kills,
-        ),
+        ("kills of Redis", of(Blow::kills_redis), quotas.redis_kills),
         ("socket faults", sockets::met(ground), quotas.sockets),
         (
             "clock jumps",
@@ -311,6 +307,7 @@ async fn outcome(
         heard: ledger.deliveries_accepted(),
         states: books.states,
         moved_twice: books.moved_twice,
+        cost: books.cost,
         times,
         search,
         clocks_jumped: ground.clocks.is_some(),

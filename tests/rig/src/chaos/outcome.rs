@@ -33,6 +33,8 @@ pub struct Outcome {
     pub search: Search,
     /// Whether clocks could be made to jump.
     pub clocks_jumped: bool,
+    /// What it cost that Redis lost what it had answered, by kind; nothing else is among it.
+    pub cost: BTreeMap<String, u64>,
     /// What is wrong: each is a broken promise.
     pub problems: Vec<String>,
     /// The logs of all workers, and what Redis kept; they are there still if anything is wrong.
@@ -80,7 +82,7 @@ impl Outcome {
             "seconds_to_rest": self.times.1.as_secs(),
             "kills": self.count(|it| matches!(it, Blow::Kill | Blow::KillWhilePaused)),
             "pauses": self.count(|it| matches!(it, Blow::Pause | Blow::LongPause)),
-            "redis_kills": self.count(|it| matches!(it, Blow::RedisKill | Blow::RedisCut | Blow::RedisTorn)),
+            "redis_kills": self.count(Blow::kills_redis),
             "socket_faults": self.count(|it| matches!(it, Blow::Socket(..))),
             "clock_jumps": self.count(|it| matches!(it, Blow::WorkerClock | Blow::RedisClock)),
             "gateway_faults": self.gateway_faults(),
@@ -88,6 +90,7 @@ impl Outcome {
             "faults_of_the_gateway": self.hits_by_fault(),
             "final_states": self.states,
             "moved_twice": self.moved_twice,
+            "cost_of_lost_answers": self.cost,
             "log_bytes_searched": self.search.bytes,
             "problems": self.problems.len(),
         })
@@ -108,6 +111,10 @@ impl Outcome {
         }
         lines.push("what became of the payments".to_owned());
         lines.extend(self.states.iter().map(|(state, count)| row(*count, state)));
+        if !self.cost.is_empty() {
+            lines.push("what it cost that Redis lost what it had answered".to_owned());
+            lines.extend(self.cost.iter().map(|(what, count)| row(*count, what)));
+        }
         let (faults, rest) = self.times;
         lines.push(format!(
             "{} payments and {} commands, {} webhooks accepted; faults for {} s, at rest {} s later",

@@ -3,7 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use super::Manners;
+
+/// What is lost when Redis dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Loss {
+    /// What was answered to nobody: all that a crash can lose of a disk that keeps its word.
+    Unanswered,
+    /// What was answered as well, as when an old backup is restored: no protocol survives that whole,
+    /// and what it costs is counted. All that was not lost keeps every promise.
+    Answered,
+}
 
 /// What to do, and how much of it.
 #[derive(Debug, Clone)]
@@ -22,6 +34,8 @@ pub struct Plan {
     pub gateway_faults_by: f64,
     /// What the workers log.
     pub log_filter: &'static str,
+    /// What is lost when Redis dies.
+    pub loss: Loss,
     /// What the gateway does where nobody has written down what it does.
     pub manners: Manners,
     /// The `holdfast` binary; beside the running program, without it.
@@ -75,6 +89,7 @@ impl Plan {
             under_way: (payments / 50).max(400),
             gateway_faults_by: if payments > 10_000 { 0.3 } else { 1.0 },
             log_filter: "holdfast=debug",
+            loss: Loss::Unanswered,
             manners: Manners::AsObserved,
             binary: None,
         }

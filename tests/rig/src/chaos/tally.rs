@@ -26,6 +26,8 @@ pub enum Blow {
     RedisCut,
     /// Redis was killed, and half a command stood at the end of its file.
     RedisTorn,
+    /// Redis was killed, and came back as it had been a moment before: what was answered since is lost.
+    RedisOld,
     /// The clock of a worker's machine jumped.
     WorkerClock,
     /// The clock of Redis' machine jumped, which all workers follow.
@@ -35,6 +37,15 @@ pub enum Blow {
 }
 
 impl Blow {
+    /// Whether it is a death of Redis.
+    #[must_use]
+    pub const fn kills_redis(self) -> bool {
+        matches!(
+            self,
+            Self::RedisKill | Self::RedisCut | Self::RedisTorn | Self::RedisOld
+        )
+    }
+
     /// What it is called in figures.
     #[must_use]
     pub fn name(self) -> String {
@@ -48,6 +59,7 @@ impl Blow {
             Self::RedisKill => "Redis: SIGKILL".to_owned(),
             Self::RedisCut => "Redis: SIGKILL, file cut".to_owned(),
             Self::RedisTorn => "Redis: SIGKILL, file torn".to_owned(),
+            Self::RedisOld => "Redis: SIGKILL, an older file".to_owned(),
             Self::WorkerClock => "clock: a worker's".to_owned(),
             Self::RedisClock => "clock: Redis'".to_owned(),
             Self::Socket(side, mishap) => format!("{}: {}", side.name(), mishap.name()),

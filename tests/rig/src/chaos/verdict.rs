@@ -26,6 +26,8 @@ pub(super) struct Books {
     /// How many payments' money moved more than once.
     pub(super) moved_twice: u64,
     pub(super) problems: Vec<String>,
+    /// What it cost that Redis lost what it had answered, by kind.
+    pub(super) cost: BTreeMap<String, u64>,
     /// Purchases and cards, which no log may name.
     pub(super) ids: HashSet<Uuid>,
     explained: BTreeSet<u64>,
@@ -33,7 +35,7 @@ pub(super) struct Books {
 
 /// Compares everything that was told with what is recorded, and both with the ledger.
 pub(super) async fn judge(ground: &Arc<Ground>) -> anyhow::Result<Books> {
-    let told = std::mem::take(&mut *ground.told());
+    let mut told = std::mem::take(&mut *ground.told());
     let ledger = ground.sandbox.ledger();
     let mut books = Books::default();
     let mut commands: HashMap<&PaymentId, Vec<&IdempotencyKey>> = HashMap::new();
@@ -68,8 +70,8 @@ pub(super) async fn judge(ground: &Arc<Ground>) -> anyhow::Result<Books> {
     books
         .problems
         .extend(unrest(&ground.store, &told.payments).await?);
-    let Told { broken, .. } = told;
-    books.problems.extend(broken);
+    books.problems.append(&mut told.broken);
+    books.set_apart(&told);
     Ok(books)
 }
 
@@ -125,6 +127,21 @@ impl Books {
         }
     }
 
+    /// Sets apart what is about payments of which Redis lost something that it had answered.
+    fn set_apart(&mut self, told: &Told) {
+        let (cost, problems) = std::mem::take(&mut self.problems)
+            .into_iter()
+            .partition::<Vec<_>, _>(|problem| told.is_cost(problem));
+        self.problems = problems;
+        for problem in cost {
+            let what = problem.lines().next().unwrap_or_default();
+            let what = what.split_once(": ").map_or(what, |(_, what)| what);
+            let words = what.split(|c: char| c == '{' || c == '(' || c.is_ascii_digit());
+            let kind: String = words.take(1).collect();
+            *self.cost.entry(kind.trim().to_owned()).or_default() += 1;
+        }
+    }
+
     /// Money that moved and belongs to no payment, but for holds that nobody asked to take over.
     fn strays(&mut self, ground: &Ground, ledger: &Ledger) {
         let left_over = ground.purse.left_over();
@@ -132,8 +149,9 @@ impl Books {
         for movement in ledger.movements() {
             if !self.explained.contains(&movement.seq) && !left_over.contains(&movement.purchase_id)
             {
+                let reference = &movement.reference;
                 self.problems
-                    .push(format!("money of no payment: {movement:?}"));
+                    .push(format!("{reference}: money of no payment: {movement:?}"));
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) async fn money(ground: Arc<Ground>) -> anyhow::Result<()> {
             *count += 1;
             if *count > 1 {
                 let reference = &movement.reference;
-                ground.broken(format!("{reference}: {effect} {count} times"));
+                ground.broken(format!("a purchase of {reference}: {effect} {count} times"));
             }
         }
     }
