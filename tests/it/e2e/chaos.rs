@@ -6,14 +6,14 @@ use holdfast_rig::chaos::{Blow, Manners, Mishap, Outcome, Plan, Quotas, Side, ru
 
 use super::stage::binary;
 
-const PAYMENTS: u64 = 500;
+const PAYMENTS: u64 = 400;
 const FEW: u64 = 60;
 
 fn plan() -> Plan {
     Plan {
         binary: Some(binary()),
         log_filter: "holdfast=trace",
-        span: Duration::from_secs(20),
+        span: Duration::from_secs(15),
         ..Plan::around(PAYMENTS, 20_261_123)
     }
 }

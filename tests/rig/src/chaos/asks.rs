@@ -97,7 +97,7 @@ impl Purse {
 }
 
 fn plan(amount: u32, now: DateTime<Utc>, random: &mut StdRng) -> String {
-    let soon = 5 + i64::from(random.next_u32() % 12);
+    let soon = 4 + i64::from(random.next_u32() % 8);
     let (soon, later) = (at(now, soon), at(now, soon + 60));
     match random.next_u32() % 4 {
         0 => format!(

@@ -64,7 +64,7 @@ const PACE: Pace = Pace::QUICK;
 /// parked is looked at when somebody asks, holds outlive the longest run, a connection to Redis that
 /// says nothing is given up soon.
 const SETTINGS: [(&str, &str); 7] = [
-    ("POLICY__LOOKUP__GIVE_UP_AFTER_MS", "12000"),
+    ("POLICY__LOOKUP__GIVE_UP_AFTER_MS", "8000"),
     ("POLICY__PARKED_LOOK_EVERY_MS", "600000"),
     ("POLICY__HOLD_LIFETIME_MS", "86400000"),
     ("POLICY__LINK_LIFETIME_MS", "86400000"),

@@ -98,7 +98,7 @@ impl Plan {
     /// How long there is between two strikes of what must happen so often.
     pub(super) fn between(&self, quota: u64) -> Duration {
         // A little too often, so that the quota is met within the span.
-        let strikes = u32::try_from(quota + quota / 8).unwrap_or(u32::MAX);
+        let strikes = u32::try_from(quota + quota / 8 + 1).unwrap_or(u32::MAX);
         self.span / strikes.max(1)
     }
 }

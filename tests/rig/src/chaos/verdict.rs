@@ -48,10 +48,8 @@ pub(super) async fn judge(ground: &Arc<Ground>) -> anyhow::Result<Books> {
             for key in commands.get(payment.id()).into_iter().flatten() {
                 if !kept.iter().any(|entry| entry.key == **key) {
                     let id = payment.id();
-                    let lost = format!(
-                        "{id}: the command {} was answered, and is lost",
-                        key.as_str()
-                    );
+                    let key = key.as_str();
+                    let lost = format!("{id}: a command was answered, and is lost ({key})");
                     books.problems.push(lost);
                 }
             }
