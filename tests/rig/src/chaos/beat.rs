@@ -11,6 +11,9 @@ use super::ground::Ground;
 /// How long whoever rests may take to learn that it is over.
 const STEP: Duration = Duration::from_millis(200);
 
+/// How much of the time between two strikes there is at least after one.
+const LEAST_REST: f64 = 0.4;
+
 /// Strikes so often that a quota is met within the span of the run, at random moments.
 pub(super) struct Beat {
     between: Option<Duration>,
@@ -30,12 +33,13 @@ impl Beat {
     }
 
     /// Waits for the next strike; `false` when faults are over by then. What took long itself is
-    /// made up for.
+    /// made up for, but never so that nothing else gets on in between.
     pub(super) async fn strikes(&mut self, ground: &Ground) -> bool {
         let Some(between) = self.between else {
             return false;
         };
         self.next += between.mul_f64(self.random.random_range(0.3..1.7));
+        self.next = self.next.max(Instant::now() + between.mul_f64(LEAST_REST));
         while !ground.is_over() && Instant::now() < self.next {
             sleep_until(self.next.min(Instant::now() + STEP)).await;
         }

@@ -10,6 +10,7 @@
 //! | `line`, `mishap`, `sockets` | connections: cut, reset, half open, slow |
 //! | `clocks` | clocks that jump |
 //! | `faults`, `manners`, `hearing` | the gateway: what goes wrong there, and what is heard of it |
+//! | `beat`, `enough` | how often something strikes, and whether that was often enough |
 //! | `watch`, `settle`, `verdict`, `canaries` | what must be true during all this, and after it |
 //! | `tally`, `outcome` | what happened, counted |
 
@@ -19,6 +20,7 @@ mod canaries;
 mod clocks;
 mod crew;
 mod disk;
+mod enough;
 mod faults;
 mod ground;
 mod hearing;
@@ -42,7 +44,6 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use chip_sandbox::{Account, DEFAULT_BRAND_ID, Time};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::clocks::Clocks;
@@ -72,11 +73,6 @@ const SETTINGS: [(&str, &str); 7] = [
     ("ACCOUNTS__HOTEL__SECRET_KEY", canaries::KEY),
     ("ACCOUNTS__SHOP__SECRET_KEY", canaries::KEY),
 ];
-/// How often progress is told.
-const TELL_EVERY: Duration = Duration::from_secs(10);
-/// How often it is asked whether enough has happened.
-const STEP: Duration = Duration::from_millis(250);
-
 /// Runs the plan. `tell` hears of progress. What was written stays if anything went wrong.
 pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Outcome> {
     let clocks = match Clocks::make() {
@@ -151,7 +147,7 @@ async fn run_on(
     let (killed, jumped, enough) = tokio::join!(
         disk::kill(&mut works.redis, &ground),
         disk::jump(&ground),
-        until_enough(&ground, &mut acts, tell),
+        enough::until_enough(&ground, &mut acts, tell),
     );
     killed.context("killing Redis")?;
     jumped.context("the clock of Redis")?;
@@ -190,96 +186,6 @@ fn begin(ground: &Arc<Ground>, crew: &Arc<Crew>, hearing: &Hearing) -> JoinSet<a
     acts.spawn(Arc::clone(crew).jump());
     acts.spawn(Arc::clone(crew).look_after());
     acts
-}
-
-/// Waits until all quotas are met, and ends what goes on; at once when a promise is broken or
-/// somebody cannot go on.
-async fn until_enough(
-    ground: &Ground,
-    acts: &mut JoinSet<anyhow::Result<()>>,
-    tell: &impl Fn(&str),
-) -> anyhow::Result<()> {
-    let most = ground.plan.span * Plan::PATIENCE;
-    let mut told = Duration::ZERO;
-    let ended = loop {
-        sleep(STEP).await;
-        let elapsed = ground.began.elapsed();
-        let lacking = lacking(ground);
-        if elapsed >= told + TELL_EVERY {
-            told = elapsed;
-            tell(&format!(
-                "{:>5} s  {}",
-                elapsed.as_secs(),
-                lacking.join(", ")
-            ));
-        }
-        if lacking.is_empty() || ground.told().is_broken() {
-            break Ok(());
-        }
-        if let Some(Ok(Err(error))) = acts.try_join_next() {
-            break Err(error);
-        }
-        if elapsed > most {
-            let lacking = lacking.join(", ");
-            let slow = format!("this machine is too slow for the run: after {most:?} {lacking}");
-            break Err(anyhow::Error::msg(slow));
-        }
-    };
-    ground.end();
-    ended
-}
-
-/// What has not happened often enough: how often it has, and how often it must.
-fn lacking(ground: &Ground) -> Vec<String> {
-    let quotas = ground.plan.quotas;
-    let tally = &ground.tally;
-    let recorded = ground.told().payments.len() as u64;
-    let met = ground
-        .sandbox
-        .with(|engine, _| faults::met(engine.ledger()));
-    let jumps = if ground.clocks.is_some() {
-        quotas.jumps
-    } else {
-        0
-    };
-    let of = |is_meant: fn(Blow) -> bool| tally.of(is_meant);
-    let counts = [
-        ("payments", recorded, quotas.payments),
-        (
-            "kills",
-            of(|it| matches!(it, Blow::Kill | Blow::KillWhilePaused)),
-            quotas.kills,
-        ),
-        (
-            "pauses",
-            of(|it| matches!(it, Blow::Pause | Blow::LongPause)),
-            quotas.pauses,
-        ),
-        ("stops", of(|it| it == Blow::Stop), quotas.stops),
-        ("kills of Redis", of(Blow::kills_redis), quotas.redis_kills),
-        ("socket faults", sockets::met(ground), quotas.sockets),
-        (
-            "clock jumps",
-            of(|it| matches!(it, Blow::WorkerClock | Blow::RedisClock)),
-            jumps,
-        ),
-        ("faults of the gateway", met, quotas.gateway),
-    ];
-    let short = counts.into_iter().filter(|(_, count, quota)| count < quota);
-    let mut lacking: Vec<_> = short
-        .map(|(what, count, quota)| format!("{count} of {quota} {what}"))
-        .collect();
-    if quotas.sockets > 0 {
-        for side in Side::BOTH {
-            let missing = tally.missing(side);
-            lacking.extend(
-                missing
-                    .iter()
-                    .map(|it| format!("no {} {}", side.name(), it.name())),
-            );
-        }
-    }
-    lacking
 }
 
 async fn outcome(
