@@ -37,7 +37,7 @@ pub(super) async fn until_enough(
                 lacking.join(", ")
             ));
         }
-        if lacking.is_empty() || ground.told().is_broken() {
+        if lacking.is_empty() || ground.is_over() || ground.told().is_broken() {
             break Ok(());
         }
         if let Some(Ok(Err(error))) = acts.try_join_next() {

@@ -144,8 +144,16 @@ async fn run_on(
         PACE,
     )?);
     let mut acts = begin(&ground, &crew, &hearing);
+    let killing = async {
+        let killed = disk::kill(&mut works.redis, &ground).await;
+        // Without Redis nothing gets on: there is nothing to wait for.
+        if killed.is_err() {
+            ground.end();
+        }
+        killed
+    };
     let (killed, jumped, enough) = tokio::join!(
-        disk::kill(&mut works.redis, &ground),
+        killing,
         disk::jump(&ground),
         enough::until_enough(&ground, &mut acts, tell),
     );

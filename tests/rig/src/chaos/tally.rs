@@ -28,6 +28,8 @@ pub enum Blow {
     RedisTorn,
     /// Redis was killed, and came back as it had been a moment before: what was answered since is lost.
     RedisOld,
+    /// Redis gave up at its start, and was started again.
+    RedisStartAgain,
     /// The clock of a worker's machine jumped.
     WorkerClock,
     /// The clock of Redis' machine jumped, which all workers follow.
@@ -60,6 +62,7 @@ impl Blow {
             Self::RedisCut => "Redis: SIGKILL, file cut".to_owned(),
             Self::RedisTorn => "Redis: SIGKILL, file torn".to_owned(),
             Self::RedisOld => "Redis: SIGKILL, an older file".to_owned(),
+            Self::RedisStartAgain => "Redis: gave up, started again".to_owned(),
             Self::WorkerClock => "clock: a worker's".to_owned(),
             Self::RedisClock => "clock: Redis'".to_owned(),
             Self::Socket(side, mishap) => format!("{}: {}", side.name(), mishap.name()),
