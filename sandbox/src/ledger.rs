@@ -111,6 +111,8 @@ pub struct Ledger {
     movements: Vec<Movement>,
     deliveries: Vec<DeliveryRow>,
     counts: HashMap<Operation, Counts>,
+    met: HashMap<(Operation, &'static str), u64>,
+    accepted: u64,
     by_purchase: HashMap<Uuid, Vec<usize>>,
     by_reference: HashMap<Arc<str>, Vec<usize>>,
 }
@@ -158,6 +160,7 @@ impl Ledger {
             return;
         }
         self.counts.entry(row.operation).or_default().faulted += 1;
+        self.met(row.operation, faults);
         if let Some(kept) = row.index.and_then(|index| self.requests.get_mut(index)) {
             kept.faults = faults.to_vec();
         }
@@ -184,7 +187,15 @@ impl Ledger {
         self.movements.push(Movement { seq, ..movement });
     }
 
+    fn met(&mut self, operation: Operation, faults: &[&'static str]) {
+        for fault in faults {
+            *self.met.entry((operation, *fault)).or_default() += 1;
+        }
+    }
+
     pub(crate) fn delivered(&mut self, row: DeliveryRow) {
+        self.met(Operation::Delivery, &row.faults);
+        self.accepted += u64::from(row.accepted);
         if self.keeps_requests {
             self.deliveries.push(row);
         }
@@ -218,6 +229,18 @@ impl Ledger {
     #[must_use]
     pub fn all_counts(&self) -> &HashMap<Operation, Counts> {
         &self.counts
+    }
+
+    /// How often each fault was applied to each operation; counted even when rows are not kept.
+    #[must_use]
+    pub const fn faults_met(&self) -> &HashMap<(Operation, &'static str), u64> {
+        &self.met
+    }
+
+    /// How many deliveries were accepted; counted even when rows are not kept.
+    #[must_use]
+    pub const fn deliveries_accepted(&self) -> u64 {
+        self.accepted
     }
 
     /// Requests of one operation about one purchase.

@@ -6,11 +6,12 @@
     reason = "what these tests share is test code as well"
 )]
 
+mod chaos;
 mod crowd;
 mod demo;
 mod oracle;
 mod proxies;
-mod random_kills;
+
 mod redis_trouble;
 mod refusals;
 mod secrets;

@@ -7,4 +7,5 @@ mod in_memory;
 mod on_redis;
 mod promises;
 mod scripts;
+mod torn;
 mod world;

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod books;
+pub mod chaos;
 pub mod demo;
 mod fault;
 mod fleet;
@@ -9,7 +10,6 @@ mod redis;
 pub mod reliability;
 mod report;
 mod rest;
-pub mod torture;
 mod works;
 
 pub use books::{Line, Movements, compare, found, strays};

@@ -27,6 +27,8 @@ pub struct RedisOptions {
     pub tcp: bool,
     /// Further lines for redis.conf.
     pub lines: Vec<String>,
+    /// Its environment, beside what it inherits.
+    pub env: Vec<(String, String)>,
 }
 
 impl Default for RedisOptions {
@@ -37,6 +39,7 @@ impl Default for RedisOptions {
             eviction: "noeviction",
             tcp: false,
             lines: Vec::new(),
+            env: Vec::new(),
         }
     }
 }
@@ -45,6 +48,7 @@ impl Default for RedisOptions {
 pub struct Redis {
     directory: TempDir,
     port: u16,
+    env: Vec<(String, String)>,
     process: Option<Child>,
 }
 
@@ -77,6 +81,7 @@ impl Redis {
         let mut redis = Self {
             directory,
             port,
+            env: options.env,
             process: None,
         };
         redis.start_again().await?;
@@ -101,6 +106,17 @@ impl Redis {
         self.directory.path().join("redis.sock")
     }
 
+    /// Its folder, with its log and what it keeps.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    /// Leaves its folder behind when it is dropped.
+    pub fn keep(&mut self) {
+        self.directory.disable_cleanup(true);
+    }
+
     /// Its process id, while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
@@ -111,6 +127,7 @@ impl Redis {
     pub async fn start_again(&mut self) -> io::Result<()> {
         let mut process = Command::new("redis-server")
             .arg(self.directory.path().join("redis.conf"))
+            .envs(self.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -63,13 +63,21 @@ impl Works {
         sandbox: Config,
         binary: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
+        Self::start_on(RedisOptions::default(), pace, sandbox, binary).await
+    }
+
+    /// Starts the same on a Redis that is set up otherwise.
+    pub async fn start_on(
+        redis: RedisOptions,
+        pace: Pace,
+        sandbox: Config,
+        binary: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
         let binary = match binary {
             Some(binary) => binary,
             None => holdfast_binary()?,
         };
-        let redis = Redis::start(RedisOptions::default())
-            .await
-            .context("redis-server")?;
+        let redis = Redis::start(redis).await.context("redis-server")?;
         let sandbox = Sandbox::start(sandbox).await.context("sandbox")?;
         let folder = tempfile::Builder::new()
             .prefix("holdfast-works-")
@@ -132,6 +140,12 @@ impl Works {
     /// value given is the one they get.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         give(&mut self.command.env, name, value.into());
+    }
+
+    /// Leaves the folders of workers and Redis behind, for whoever must find out what happened.
+    pub fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
+        self.redis.keep();
     }
 
     /// The folder with configuration and logs.

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Writes what a command changed. A claim that is held stays as it is, with its lease.
+-- Writes what a command changed. A claim that is held stays as it is, with its lease. If a crash tears
+-- this apart, the payment is due too early, never too late.
 -- KEYS: 1 payment  2 due
 -- ARGV: 1 id  2 version found  3 write  4 body  5 due (ms; '' leaves it)  6 now (ms)
 --       7 wake-up channel
@@ -11,12 +12,14 @@ if write == ARGV[3] and tonumber(version) == tonumber(ARGV[2]) + 1 then return '
 if version ~= ARGV[2] then return 'outdated' end
 local score = redis.call('ZSCORE', KEYS[2], ARGV[1])
 local held = nonce ~= '' and score and tonumber(score) > tonumber(ARGV[6])
+local frees = not held and score and ARGV[5] ~= ''
 
+if frees then redis.call('ZADD', KEYS[2], 'XX', 'LT', ARGV[5], ARGV[1]) end
 redis.call('HSET', KEYS[1], 'write', ARGV[3], 'body', ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 if held then
   redis.call('HSET', KEYS[1], 'stirred', 1)
-elseif score and ARGV[5] ~= '' then
+elseif frees then
   redis.call('HSET', KEYS[1], 'nonce', '')
   redis.call('ZADD', KEYS[2], 'XX', ARGV[5], ARGV[1])
 end

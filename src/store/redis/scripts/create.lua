@@ -1,5 +1,6 @@
 #!lua
--- Records a payment, unless its key is taken.
+-- Records a payment, unless its key is taken. The record comes last: if a crash tears this apart, a
+-- repeat does all of it again.
 -- KEYS: 1 payment  2 due  3 states  4 events
 -- ARGV: 1 id  2 write  3 state  4 place in the index  5 due (ms)  6 fingerprint  7 body
 --       8 event  9 events kept  10 wake-up channel
@@ -8,10 +9,10 @@ local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'fingerprint')
 if found[1] == '1' and found[2] == ARGV[2] then return {'created'} end
 if found[1] then return {'existing', found[3]} end
 
-redis.call('HSET', KEYS[1], 'version', 1, 'write', ARGV[2], 'state', ARGV[3], 'nonce', '',
-  'nudges', 0, 'barren', 0, 'fingerprint', ARGV[6], 'body', ARGV[7])
 redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
 redis.call('ZADD', KEYS[3], 0, ARGV[3] .. ':' .. ARGV[4])
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], '*', 'event', ARGV[8])
+redis.call('HSET', KEYS[1], 'version', 1, 'write', ARGV[2], 'state', ARGV[3], 'nonce', '',
+  'nudges', 0, 'barren', 0, 'fingerprint', ARGV[6], 'body', ARGV[7])
 redis.pcall('PUBLISH', ARGV[10], '')
 return {'created'}

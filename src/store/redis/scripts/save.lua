@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Writes a claimed payment with its indexes and its event, and lets the claim go on or end.
+-- Writes a claimed payment with its indexes and its event, and lets the claim go on or end. If a crash
+-- tears this apart, the payment is due still, and its next turn does all of it again.
 -- KEYS: 1 payment  2 due  3 states  4 events
 -- ARGV: 1 id  2 version found  3 nonce  4 write  5 state  6 place in the index  7 body  8 event
 --       9 events kept  10 nonce from now on ('' ends the claim)  11 due (ms; '' for never)
@@ -13,6 +14,11 @@ if applied and (ARGV[10] == '' or nonce == ARGV[10]) then return {'written', nud
 if nonce ~= ARGV[3] then return {'lost'} end
 if version ~= ARGV[2] then return {'outdated'} end
 
+if state ~= ARGV[5] then
+  redis.call('ZREM', KEYS[3], state .. ':' .. ARGV[6])
+  redis.call('ZADD', KEYS[3], 0, ARGV[5] .. ':' .. ARGV[6])
+  redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], '*', 'event', ARGV[8])
+end
 redis.call('HSET', KEYS[1], 'write', ARGV[4], 'state', ARGV[5], 'body', ARGV[7],
   'nonce', ARGV[10], 'barren', 0)
 redis.call('HINCRBY', KEYS[1], 'version', 1)
@@ -22,11 +28,6 @@ if ARGV[11] == '' then
 else
   local nudged = tonumber(nudges) > tonumber(ARGV[13])
   redis.call('ZADD', KEYS[2], nudged and ARGV[12] or ARGV[11], ARGV[1])
-end
-if state ~= ARGV[5] then
-  redis.call('ZREM', KEYS[3], state .. ':' .. ARGV[6])
-  redis.call('ZADD', KEYS[3], 0, ARGV[5] .. ':' .. ARGV[6])
-  redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], '*', 'event', ARGV[8])
 end
 if ARGV[14] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[14]) end
 return {'written', nudges}

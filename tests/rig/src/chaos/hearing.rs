@@ -1,21 +1,28 @@
 //! What the workers hear of the gateway: webhooks and success callbacks.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use anyhow::Context;
-use chip_sandbox::{DEFAULT_SECRET_KEY, Request, Sandbox};
+use chip_sandbox::{Request, Sandbox};
 use serde_json::{Value, json};
 
+use super::canaries::KEY;
 use crate::works::{PARKS, RESENDS, Works};
 
 /// Settings of one worker process.
 pub(super) type OwnSettings = Vec<(String, String)>;
 
+/// What lets one worker listen, and where.
+pub(super) struct Hearing {
+    pub(super) settings: OwnSettings,
+    pub(super) address: SocketAddr,
+}
+
 /// Registers a webhook for each account and asks for success callbacks. Answers what lets one
 /// worker listen: all of them run on one machine, so at one time only one of them can.
-pub(super) fn prepare(works: &mut Works) -> anyhow::Result<OwnSettings> {
+pub(super) fn prepare(works: &mut Works) -> anyhow::Result<Hearing> {
     // Nobody listens there yet; one worker after another will.
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     for account in [PARKS, RESENDS] {
         let url = format!("http://{address}/webhooks/chip/{account}");
         let key = register_webhook(&works.sandbox, &url)?;
@@ -31,13 +38,14 @@ pub(super) fn prepare(works: &mut Works) -> anyhow::Result<OwnSettings> {
             format!("http://{address}/callbacks/chip/{account}"),
         );
     }
-    Ok(vec![("HOLDFAST__HTTP__LISTEN".to_owned(), address)])
+    let settings = vec![("HOLDFAST__HTTP__LISTEN".to_owned(), address.to_string())];
+    Ok(Hearing { settings, address })
 }
 
 /// Registers a webhook that hears everything; answers the key that its deliveries are signed with.
 fn register_webhook(sandbox: &Sandbox, url: &str) -> anyhow::Result<String> {
     let wish = json!({ "title": "holdfast", "callback": url, "all_events": true }).to_string();
-    let request = Request::api("POST", "webhooks/", DEFAULT_SECRET_KEY, wish);
+    let request = Request::api("POST", "webhooks/", KEY, wish);
     let answer = sandbox.with(|engine, now_ms| engine.answer(now_ms, request));
     let answer: Value = serde_json::from_str(&answer.body)?;
     let key = answer["public_key"].as_str();

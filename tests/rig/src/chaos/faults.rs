@@ -70,8 +70,8 @@ fn effects(operation: Operation) -> Vec<Effect> {
 }
 
 /// The rules: each effect once for certain on each call, if there are that many calls, and again
-/// and again by chance.
-pub(super) fn rules(seed: u64) -> Vec<Rule> {
+/// and again by chance, which is multiplied `by` so much.
+pub(super) fn rules(seed: u64, by: f64) -> Vec<Rule> {
     let mut certain = Vec::new();
     let mut chance = Vec::new();
     let mut seed = seed;
@@ -88,14 +88,14 @@ pub(super) fn rules(seed: u64) -> Vec<Rule> {
                 _ => probability,
             };
             certain.push(Rule::on(operation, effect.clone()).nth(nth));
-            chance.push(Rule::on(operation, effect).probability(probability, seed));
+            chance.push(Rule::on(operation, effect).probability(probability * by, seed));
             nth += 2;
         }
     }
     for code in DECLINES {
         for operation in [Operation::Charge, Operation::Capture, Operation::Release] {
             seed = seed.wrapping_add(1);
-            chance.push(Rule::on(operation, Effect::decline(code)).probability(0.03, seed));
+            chance.push(Rule::on(operation, Effect::decline(code)).probability(0.03 * by, seed));
         }
     }
     certain.append(&mut chance);
@@ -103,12 +103,11 @@ pub(super) fn rules(seed: u64) -> Vec<Rule> {
 }
 
 /// How often each fault was met, by call and kind; what can be met and was not is there with 0.
-pub type Hits = BTreeMap<(String, &'static str), usize>;
+pub type Hits = BTreeMap<(String, &'static str), u64>;
 
-/// How many calls met a fault so far.
+/// How many calls and deliveries met a fault so far.
 pub(super) fn met(ledger: &Ledger) -> u64 {
-    let counts = ledger.all_counts().values();
-    counts.map(|counts| counts.faulted).sum()
+    ledger.faults_met().values().sum()
 }
 
 /// Counts what the ledger's requests and deliveries met.
@@ -119,14 +118,8 @@ pub(super) fn hits(ledger: &Ledger) -> Hits {
             hits.insert((format!("{operation:?}"), effect.name()), 0);
         }
     }
-    let requests = ledger.requests().iter();
-    let requests = requests.map(|row| (row.operation, &row.faults));
-    let deliveries = ledger.deliveries().iter();
-    let deliveries = deliveries.map(|row| (Operation::Delivery, &row.faults));
-    for (operation, faults) in requests.chain(deliveries) {
-        for name in faults {
-            *hits.entry((format!("{operation:?}"), *name)).or_default() += 1;
-        }
+    for ((operation, name), count) in ledger.faults_met() {
+        *hits.entry((format!("{operation:?}"), *name)).or_default() += count;
     }
     hits
 }

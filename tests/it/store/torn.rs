@@ -1,0 +1,185 @@
+//! A crash can leave half a script at the end of the append-only file. Redis 7 then reads the file up
+//! to the last whole command, not to the last whole transaction, writes on behind the half one, and at
+//! its next start carries the half one out together with the next transaction. So every beginning of
+//! what a script writes must be something that a repeat, or the next turn, makes whole.
+
+use std::fs::{self, OpenOptions};
+use std::path::PathBuf;
+
+use holdfast::payment::{Command, IdempotencyKey, Payment, PaymentId, StateName};
+use holdfast::store::redis::RedisStore;
+use holdfast::store::{Created, Store, Then};
+use holdfast_rig::{Redis, unrest};
+
+use super::world::{LEASE_MS, Watched, World, payment, settings};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// Where the append-only file ends.
+fn end_of_file(redis: &Redis) -> (PathBuf, usize) {
+    let file = redis
+        .folder()
+        .join("appendonlydir/appendonly.aof.1.incr.aof");
+    let end = fs::metadata(&file).unwrap().len();
+    (file, usize::try_from(end).unwrap())
+}
+
+/// The places right behind each command of a script, but for the last: cut there, and a little
+/// further, half a transaction is left.
+fn places(written: &[u8]) -> Vec<usize> {
+    let begins = |at: &usize| written[*at..].starts_with(b"\r\n*");
+    let places: Vec<_> = (0..written.len()).filter(begins).map(|at| at + 2).collect();
+    assert!(
+        places.len() >= 3,
+        "it is no transaction of several commands"
+    );
+    places
+}
+
+/// Lets a script be torn at the `nth` place, and Redis be started twice; `None` when there is no such
+/// place. Between the starts another payment is recorded.
+async fn tear(world: &mut World<RedisStore>, before: usize, nth: usize) -> Option<Payment> {
+    let redis = world.redis.as_mut().unwrap();
+    let (file, _) = end_of_file(redis);
+    let written = fs::read(&file).unwrap().split_off(before);
+    let place = *places(&written).get(nth)?;
+    redis.kill().unwrap();
+    let cut = u64::try_from(before + place + 2).unwrap();
+    OpenOptions::new()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_len(cut)
+        .unwrap();
+    redis.start_again().await.unwrap();
+    world.connect().await;
+    let other = world.created("another").await;
+    let redis = world.redis.as_mut().unwrap();
+    redis.restart().await.unwrap();
+    world.connect().await;
+    Some(other)
+}
+
+impl World<RedisStore> {
+    async fn connect(&mut self) {
+        let url = self.redis.as_ref().unwrap().url();
+        self.store = RedisStore::connect(settings(url), self.clock.clone())
+            .await
+            .unwrap();
+    }
+
+    fn end(&self) -> usize {
+        end_of_file(self.redis.as_ref().unwrap()).1
+    }
+
+    async fn assert_at_rest(&self, nth: usize, ids: &[&PaymentId]) {
+        let ids: Vec<_> = ids.iter().map(|id| (*id).clone()).collect();
+        let problems = unrest(&self.store, &ids).await.unwrap();
+        assert!(problems.is_empty(), "torn at {nth}: {problems:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_create_that_a_crash_tore_apart_is_whole_once_it_is_repeated() {
+    for nth in 0.. {
+        let mut world = World::on_redis().await;
+        // The scripts are known, and the file has a beginning.
+        world.created("before").await;
+        let before = world.end();
+        let torn = world.created("torn").await;
+        let Some(other) = tear(&mut world, before, nth).await else {
+            assert!(nth >= 3, "only {nth} places");
+            break;
+        };
+        let created = world.store.create(&torn, world.now()).await.unwrap();
+        assert!(!matches!(created, Created::Conflict));
+        let loaded = world.store.load(torn.id()).await.unwrap().unwrap();
+        assert_eq!(
+            loaded.due,
+            Some(world.now()),
+            "torn at {nth}: it is never due"
+        );
+        let first = payment("before", world.now());
+        world
+            .assert_at_rest(nth, &[first.id(), torn.id(), other.id()])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_a_crash_tore_apart_makes_nothing_late() {
+    for (from_ms, to_ms) in [(HOUR_MS, 0), (HOUR_MS, 9 * HOUR_MS)] {
+        for nth in 0.. {
+            let mut world = World::on_redis().await;
+            let torn = payment("torn", world.now());
+            let due = world.in_ms(from_ms);
+            world.store.create(&torn, due).await.unwrap();
+            let before = world.end();
+            let mut loaded = world.store.load(torn.id()).await.unwrap().unwrap();
+            let key = IdempotencyKey::new("cancel").unwrap();
+            loaded
+                .payment
+                .command(key, Command::Cancel, world.now())
+                .unwrap();
+            let wanted = world.in_ms(to_ms);
+            world.store.command(&loaded, Some(wanted)).await.unwrap();
+            let Some(other) = tear(&mut world, before, nth).await else {
+                assert!(nth >= 2, "only {nth} places");
+                break;
+            };
+            let found = world.store.load(torn.id()).await.unwrap().unwrap();
+            let is_known = !found.payment.commands().is_empty();
+            let latest = if is_known { wanted } else { due };
+            assert!(
+                found.due.unwrap() <= latest,
+                "torn at {nth}: due at {:?}, not by {latest}",
+                found.due
+            );
+            world.assert_at_rest(nth, &[torn.id(), other.id()]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_a_crash_tore_apart_is_whole_after_the_next_turn() {
+    for nth in 0.. {
+        let mut world = World::on_redis().await;
+        let mut claim = world.claimed("torn").await;
+        let before = world.end();
+        world.fail(&mut claim.payment);
+        world
+            .store
+            .save(&mut claim, Then::Rest(None))
+            .await
+            .unwrap();
+        let id = claim.key.id.clone();
+        let Some(other) = tear(&mut world, before, nth).await else {
+            assert!(nth >= 6, "only {nth} places");
+            break;
+        };
+        world.pass(LEASE_MS + 1_000);
+        for mut claim in world.store.claim(10).await.unwrap().claims {
+            let then = if claim.key.id == id {
+                if !claim.payment.is_finished() {
+                    world.fail(&mut claim.payment);
+                }
+                Then::Rest(None)
+            } else {
+                Then::Rest(Some(world.now()))
+            };
+            world.store.save(&mut claim, then).await.unwrap();
+        }
+        let found = world.store.load(&id).await.unwrap().unwrap();
+        assert!(
+            found.payment.is_finished(),
+            "torn at {nth}: {:?}",
+            found.payment
+        );
+        world.assert_at_rest(nth, &[&id, other.id()]).await;
+        let events = world.store.events_so_far().await;
+        let told = events
+            .iter()
+            .any(|event| event.payment == id && event.state == StateName::Failed);
+        assert!(told, "torn at {nth}: its end is told to nobody: {events:?}");
+    }
+}
