@@ -1,0 +1,77 @@
+//! What a run came to, and whether it may differ from the undisturbed one.
+
+use std::fmt;
+
+use holdfast::payment::{CommandAnswer, State};
+use holdfast_rig::{Movements, compare};
+
+use super::case::Case;
+use super::io::{Io, Manner};
+use crate::world::World;
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The state, with the reason or the amount.
+    pub state: String,
+    /// What the ledger says.
+    pub ledger: Movements,
+    /// The states that were told to whoever listens, in this order.
+    pub told: Vec<String>,
+    /// What was answered to the command.
+    pub answers: Vec<CommandAnswer>,
+}
+
+impl End {
+    /// As things are in that world.
+    pub(super) fn of(world: &World) -> Option<Self> {
+        let loaded = world.store.all().into_iter().next()?;
+        let payment = loaded.payment;
+        let state = match payment.state() {
+            State::Saved(_) => "saved".to_owned(),
+            State::Parked { reason, .. } => format!("parked: {reason:?}"),
+            state => format!("{state:?}"),
+        };
+        let events = world.store.events();
+        let answers = world.commands_of(payment.id()).into_iter();
+        Some(Self {
+            state,
+            told: events.iter().map(|event| event.state.to_string()).collect(),
+            answers: answers.map(|(_, answer)| answer).collect(),
+            ledger: world.engine(|engine, _| compare(payment, engine.ledger(), true).ledger),
+        })
+    }
+}
+
+/// How the end of a struck run stands to that of the undisturbed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The same.
+    AsExpected,
+    /// Another one, and for this reason it has to be so.
+    Excused(&'static str),
+    /// Another one.
+    Wrong,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AsExpected => f.write_str("as expected"),
+            Self::Excused(why) => write!(f, "otherwise: {why}"),
+            Self::Wrong => f.write_str("WRONG"),
+        }
+    }
+}
+
+impl Verdict {
+    /// Judges how a case ended.
+    #[must_use]
+    pub fn of(case: &Case, expected: &End, end: &End) -> Self {
+        if end == expected {
+            return Self::AsExpected;
+        }
+        let _ = (case, Io::ALL, Manner::ALL);
+        Self::Wrong
+    }
+}
