@@ -220,7 +220,6 @@ impl Store for SimulatedStore {
 
     async fn claim(&self, slots: usize) -> Result<Claims, StoreError> {
         let visit = self.arrive("store.claim", self.process.number).await?;
-        points::lapse(&self.world, &self.process).await;
         let asked = Instant::now();
         let (claims, now) = (self.inner().claim(slots).await, self.world.now());
         for claim in claims.iter().flat_map(|found| &found.claims) {

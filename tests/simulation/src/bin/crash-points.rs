@@ -158,13 +158,13 @@ fn tell(part: &Part) {
     for (verdict, count) in &sum.ends {
         say(&format!("  {count:>8} {verdict}"));
     }
-    let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for ((io, manner), count) in &sum.cells {
-        let row = rows.entry(io.as_str()).or_default();
+    let mut rows: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for ((role, io, manner), count) in &sum.cells {
+        let row = rows.entry((role.as_str(), io.as_str())).or_default();
         row.push(format!("{manner} {count}"));
     }
-    for (io, row) in rows {
-        say(&format!("  {io:<16} {}", row.join(", ")));
+    for ((role, io), row) in rows {
+        say(&format!("  {role:<6} {io:<16} {}", row.join(", ")));
     }
     for (case, wrong) in &sum.told {
         say(&format!("\n  cargo run --release -p holdfast-simulation --bin crash-points -- {case}"));

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use holdfast::payment::{Payment, PaymentId, Request, StateName, UnknownPolicy};
+use chrono::TimeDelta;
+use holdfast::payment::{PaymentId, Request, UnknownPolicy};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,12 @@ use crate::world::{World, rest};
 const SEED: u64 = 7;
 const LOOK_EVERY_MS: u64 = 1_000;
 /// So long all is at rest before a run is over.
-const AT_REST_MS: u64 = 30_000;
+const AT_REST_MS: u64 = 10_000;
+/// The guard acts so long before a hold lapses: many times the quiet period, as it is configured in
+/// earnest, so that what became of its call can be found out in time.
+pub(super) const MARGIN_MS: u64 = 15 * 60_000;
+/// What is due within this time is under way.
+const SOON_MS: i64 = 60_000;
 
 /// One run of one flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +104,10 @@ impl Case {
     }
 
     async fn live(&self, keep: Keep) -> anyhow::Result<Told> {
-        let world = World::new(plan(), keep)?;
+        let mut world = World::new(plan(), keep)?;
+        for policy in Arc::get_mut(&mut world).into_iter().flat_map(|w| w.policies.values_mut()) {
+            policy.expiry_margin_ms = MARGIN_MS;
+        }
         let company = COMPANIES.iter().find(|c| c.name == self.setup.account);
         let company = company.unwrap_or(&COMPANIES[0]);
         let given = given(&world, company)?;
@@ -126,7 +135,7 @@ impl Case {
             if let Some(command) = script.command {
                 actors.spawn(people::give(Arc::clone(&world), id.clone(), command));
             }
-            settle(&world, id, &mut actors).await;
+            settle(&world, &mut actors).await;
         }
         let sequence = world.watch.get().map(Watch::sequence).unwrap_or_default();
         if !world.watch.get().is_some_and(Watch::all_struck) {
@@ -195,7 +204,7 @@ fn prepare(world: &World, script: &Script) {
 
 /// Until the payment is finished or parked, everybody has done what they had to, nothing is on its
 /// way, and all that for a while.
-async fn settle(world: &Arc<World>, id: &PaymentId, actors: &mut JoinSet<()>) {
+async fn settle(world: &Arc<World>, actors: &mut JoinSet<()>) {
     let (mut waited_ms, mut at_rest_ms) = (0, 0);
     while at_rest_ms < AT_REST_MS {
         rest(LOOK_EVERY_MS).await;
@@ -205,17 +214,16 @@ async fn settle(world: &Arc<World>, id: &PaymentId, actors: &mut JoinSet<()>) {
                 world.problem(&format!("an actor panicked: {error}"));
             }
         }
-        let stored = world.store.stored(id);
-        let rests = stored.as_ref().is_some_and(is_at_rest)
-            && world.on_the_way() == 0
-            && actors.is_empty();
+        let needs_nobody = world.store.all().iter().all(|loaded| {
+            let soon = world.now() + TimeDelta::milliseconds(SOON_MS);
+            people::is_at_rest(&loaded.payment)
+                && !loaded.claimed
+                && loaded.due.is_none_or(|due| due > soon)
+        });
+        let rests = needs_nobody && world.on_the_way() == 0 && actors.is_empty();
         at_rest_ms = if rests { at_rest_ms + LOOK_EVERY_MS } else { 0 };
         if waited_ms > SETTLED_AFTER_MS {
             return world.problem("it does not come to an end");
         }
     }
-}
-
-fn is_at_rest(payment: &Payment) -> bool {
-    payment.is_finished() || payment.state().name() == StateName::Parked
 }

@@ -6,6 +6,7 @@ use holdfast::payment::{CommandAnswer, State};
 use holdfast_rig::{Movements, compare};
 
 use super::case::Case;
+use super::fault::Fault;
 use super::io::{Io, Manner};
 use crate::world::World;
 
@@ -71,7 +72,35 @@ impl Verdict {
         if end == expected {
             return Self::AsExpected;
         }
-        let _ = (case, Io::ALL, Manner::ALL);
+        let calls_unmade = case.faults.iter().any(|fault| leaves_unmade(*fault));
+        if case.setup.account == "parks" && calls_unmade && is_asked_about(expected, end) {
+            return Self::Excused(UNKNOWABLE);
+        }
         Self::Wrong
     }
+}
+
+/// The note of the call is on disk, and who wrote it is dead before the call, or has a call on its
+/// way that is never answered: nobody is left who can know that it was not made. A look-up shows no
+/// trace of it, and one that is still on its way shows none either; so under `park` a person is
+/// asked. Under `resends` the same call is made again, and the end is as expected.
+const UNKNOWABLE: &str = "parked, because nobody can know that a noted call was never made";
+
+/// Whether a call that takes money may be noted, and neither made nor known not to be.
+fn leaves_unmade(fault: Fault) -> bool {
+    match fault.point.io {
+        Io::License => fault.manner == Manner::CrashAfter,
+        Io::Charge | Io::Capture => {
+            matches!(fault.manner, Manner::CrashBefore | Manner::NotArrived)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a person is asked about a call that did not move anything, and all was well until then.
+fn is_asked_about(expected: &End, end: &End) -> bool {
+    let until_then = end.told.split_last().is_some_and(|(last, before)| {
+        last == "parked" && expected.told.starts_with(before)
+    });
+    end.state == "parked: OutcomeUnknown" && until_then && end.ledger.takes == 0
 }

@@ -7,14 +7,14 @@ use std::thread;
 
 use super::case::{Case, Told};
 use super::end::{End, Verdict};
-use super::fault::{Fault, Point};
+use super::fault::{Fault, Point, Role};
 use super::flow::{Flow, Setup};
 use super::io::{Io, Manner};
 use super::second::Twice;
 use crate::trace::Keep;
 
 /// So many failing cases are told; all are counted.
-const MOST_TOLD: usize = 20;
+const MOST_TOLD: usize = 200;
 
 /// How many faults a run meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Sum {
     pub singles: u64,
     /// How many met two.
     pub pairs: u64,
-    /// How often a call was struck in a manner, by the first fault of a run.
-    pub cells: BTreeMap<(Io, Manner), u64>,
+    /// How often a call of whom was struck in which manner, by the first fault of a run.
+    pub cells: BTreeMap<(Role, Io, Manner), u64>,
     /// How the runs with one fault ended.
     pub verdicts: BTreeMap<(Flow, Manner, Verdict), u64>,
     /// How all runs ended.
@@ -52,7 +52,8 @@ impl Sum {
             [] => {}
             [fault] => {
                 self.singles += 1;
-                let cell = (fault.point.io, fault.manner);
+                let Point { role, io, .. } = fault.point;
+                let cell = (role, io, fault.manner);
                 *self.cells.entry(cell).or_default() += 1;
                 let ended = (case.setup.flow, fault.manner, verdict);
                 *self.verdicts.entry(ended).or_default() += 1;
@@ -99,9 +100,14 @@ pub fn every(
     let mut work = Vec::new();
     for setup in setups {
         let case = Case::undisturbed(*setup, twice);
-        let (told, end) = first(&case, &mut sum)?;
+        let plain = Case::undisturbed(*setup, None).run(Keep::Digest)?;
+        let Some(end) = plain.end else {
+            anyhow::bail!("{setup}: nothing was asked for");
+        };
+        let told = case.run(Keep::Digest)?;
+        judge(&case, &end, &told, &mut sum);
         sum.points.insert(setup.flow, told.sequence.len());
-        let singles = told.sequence.into_iter().flat_map(Fault::all_at);
+        let singles = told.sequence.into_iter().flat_map(|point| faults(point, twice));
         work.extend(singles.map(|fault| (case.with(fault), end.clone())));
     }
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Ok(sum)));
@@ -124,16 +130,6 @@ pub fn every(
     all.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The undisturbed run, and what it came to.
-fn first(case: &Case, sum: &mut Sum) -> anyhow::Result<(Told, End)> {
-    let told = case.run(Keep::Digest)?;
-    let Some(end) = told.end.clone() else {
-        anyhow::bail!("{case}: nothing was asked for");
-    };
-    sum.count(case, Verdict::AsExpected, told.problems.clone());
-    Ok((told, end))
-}
-
 /// A run with one fault and, if that is wanted, with every second one.
 fn strike(case: &Case, expected: &End, depth: Depth) -> anyhow::Result<Sum> {
     let mut sum = Sum::default();
@@ -141,13 +137,19 @@ fn strike(case: &Case, expected: &End, depth: Depth) -> anyhow::Result<Sum> {
     judge(case, expected, &told, &mut sum);
     if depth == Depth::Pairs {
         for point in later(&told.sequence, case) {
-            for fault in Fault::all_at(point) {
+            for fault in faults(point, case.twice) {
                 let pair = case.with(fault);
                 judge(&pair, expected, &pair.run(Keep::Digest)?, &mut sum);
             }
         }
     }
     Ok(sum)
+}
+
+/// Where every job is delivered twice anyway, nothing is delivered a third time.
+fn faults(point: Point, twice: Option<Twice>) -> impl Iterator<Item = Fault> {
+    Fault::all_at(point)
+        .filter(move |fault| twice.is_none() || !fault.manner.is_second_delivery())
 }
 
 /// The I/Os after the one that was struck.

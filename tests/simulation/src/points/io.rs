@@ -111,7 +111,9 @@ impl Manner {
         }
     }
 
-    pub(crate) const fn is_crash(self) -> bool {
-        matches!(self, Self::CrashBefore | Self::CrashAfter)
+    /// Whether the payment is given to another worker as well.
+    #[must_use]
+    pub const fn is_second_delivery(self) -> bool {
+        matches!(self, Self::TakenBefore | Self::TakenAfter)
     }
 }

@@ -34,5 +34,5 @@ pub use flow::{Flow, Setup};
 pub use io::{Io, Manner};
 pub use second::Twice;
 
-pub(crate) use second::{claimed, lapse, licensed};
+pub(crate) use second::{claimed, licensed};
 pub(crate) use watch::{Watch, after, is_deaf, meet};

@@ -58,19 +58,32 @@ pub(super) async fn ask(world: &Arc<World>, request: Request) -> Option<PaymentI
     submitted.await.map(|done| done.payment().id().clone())
 }
 
-async fn is_in(world: &World, id: &PaymentId, state: StateName) -> Payment {
+/// The payment once it is in that state; `None` if it comes to rest in another one.
+async fn when_in(world: &World, id: &PaymentId, state: StateName) -> Option<Payment> {
     loop {
         let stored = world.store.stored(id);
-        if let Some(payment) = stored.filter(|payment| payment.state().name() == state) {
-            return payment;
+        if let Some(payment) = stored {
+            if payment.state().name() == state {
+                return Some(payment);
+            }
+            if is_at_rest(&payment) {
+                return None;
+            }
         }
         rest(LOOK_EVERY_MS).await;
     }
 }
 
+/// Whether it needs nobody any more, or a person.
+pub(super) fn is_at_rest(payment: &Payment) -> bool {
+    payment.is_finished() || payment.state().name() == StateName::Parked
+}
+
 /// Pays, once there is a link.
 pub(super) async fn pay(world: Arc<World>, id: PaymentId, after_ms: u64) {
-    let payment = is_in(&world, &id, StateName::AwaitingPayer).await;
+    let Some(payment) = when_in(&world, &id, StateName::AwaitingPayer).await else {
+        return;
+    };
     rest(after_ms).await;
     let purchase = payment.purchase();
     let Some(purchase) = purchase.and_then(|known| known.id.as_str().parse().ok()) else {
@@ -81,18 +94,22 @@ pub(super) async fn pay(world: Arc<World>, id: PaymentId, after_ms: u64) {
     pump(&world);
 }
 
-/// Looks around, and commands, once the payment is in that state.
+/// Looks around, puts right what the gateway refuses, and commands, once the payment is in that
+/// state.
 pub(super) async fn give(
     world: Arc<World>,
     id: PaymentId,
     (state, after_ms, asked): (StateName, u64, Command),
 ) {
-    is_in(&world, &id, state).await;
+    if when_in(&world, &id, state).await.is_none() {
+        return;
+    }
     rest(after_ms).await;
     let Ok(key) = IdempotencyKey::new("the-command") else {
         return world.problem("no key");
     };
     insist(&world, "person", |desk| look_around(desk, state)).await;
+    world.engine(|engine, _| engine.clear_faults());
     let (clock, policies, given) = (&world.clock, &world.policies, (&id, &key, &asked));
     let given = insist(&world, "person", |desk| async move {
         command(&*desk, clock, policies, given).await

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use holdfast::payment::{Amount, Command, StateName};
 use uuid::Uuid;
 
+use super::case::MARGIN_MS;
 use super::flow::Flow;
 use super::watch::Webhooks;
 use crate::world::World;
@@ -23,7 +24,7 @@ pub(super) struct Script {
     pub(super) pays_after_ms: Option<u64>,
     /// What a person commands: in which state, how long after it was seen, what.
     pub(super) command: Option<(StateName, u64, Command)>,
-    /// What the gateway does otherwise than usual.
+    /// What the gateway does otherwise than usual, until a person puts it right.
     pub(super) rule: Option<Rule>,
     /// How long the acquirer takes.
     pub(super) acquirer_ms: u64,
@@ -123,9 +124,13 @@ impl Script {
                 let later = Effect::decline("insufficient_funds");
                 Self::charge(given).silent().ruled(Operation::Charge, later)
             }
-            Flow::Rerun => Self::charge(given)
-                .ruled(Operation::Create, Effect::status_before_commit(403))
-                .commanded(StateName::Parked, rerun()),
+            Flow::Rerun => {
+                let refused = Rule::on(Operation::Create, Effect::status_before_commit(403));
+                Self {
+                    rule: Some(refused),
+                    ..Self::charge(given).commanded(StateName::Parked, rerun())
+                }
+            }
             Flow::CaptureAt => Self::checkout("", &time("capture_at", &at(20 * SECOND))),
             Flow::ReleaseAt => Self::checkout("", &time("release_at", &at(20 * SECOND))).silent(),
             Flow::CaptureCommand => {
@@ -176,7 +181,7 @@ fn time(name: &str, time: &str) -> String {
 }
 
 fn guard(world: &World, before_expiry: &str) -> String {
-    let lapses = time("expires_at", &world.written_time(6 * MINUTE));
+    let lapses = time("expires_at", &world.written_time(MARGIN_MS + 2 * MINUTE));
     format!(r#"{lapses},"before_expiry":"{before_expiry}""#)
 }
 

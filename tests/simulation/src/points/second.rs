@@ -74,8 +74,9 @@ async fn work(world: Arc<World>, number: u64) {
     }
 }
 
-/// What this process is to be given as well is due in this moment.
-pub(crate) async fn lapse(world: &World, process: &Process) {
+/// What this process is to be given as well is due in this moment: it claims it before anybody else
+/// does anything, since nothing is waited for in between.
+pub(super) async fn lapse(world: &World, process: &Process) {
     let given = world
         .watch
         .get()

@@ -98,17 +98,23 @@ pub(crate) async fn meet(
         world.problem(&format!("{}: {call} is not counted", process.name));
         return None;
     };
-    let manner = watch.meet(role, io)?;
-    world.note(&process.name, format_args!("{call}: {manner}"));
-    match manner {
-        Manner::CrashBefore => die(process).await,
-        Manner::TakenBefore => {
+    let met = watch.meet(role, io);
+    if let Some(manner) = met {
+        world.note(&process.name, format_args!("{call}: {manner}"));
+    }
+    match met {
+        Some(Manner::CrashBefore) => die(process).await,
+        Some(Manner::TakenBefore) => {
             second::deliver_again(world);
             rest(STALLED_MS).await;
         }
-        Manner::CrashAfter | Manner::ReplyLost | Manner::NotArrived | Manner::TakenAfter => {}
+        Some(Manner::NotArrived) => return met,
+        Some(Manner::CrashAfter | Manner::ReplyLost | Manner::TakenAfter) | None => {}
     }
-    Some(manner)
+    if io == Io::Claim {
+        second::lapse(world, process).await;
+    }
+    met
 }
 
 /// A call took effect, and the answer is on its way.
