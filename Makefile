@@ -16,7 +16,11 @@ ONLY ?=
 SEEDS ?= 10000
 FROM ?= 0
 
-.PHONY: demo test test-plain lint bench torture model simulate redis rust nextest cargo-deny fmt
+# `make crash-points` strikes two I/Os of a run; with PAIRS= only one.
+PAIRS ?= 1
+REPORT ?=
+
+.PHONY: demo test test-plain lint bench torture model simulate crash-points redis rust nextest cargo-deny fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -58,6 +62,14 @@ torture: rust redis
 simulate: rust
 	$(CARGO) build --release -p holdfast-simulation
 	@target/release/simulate --from $(FROM) --seeds $(SEEDS) --jobs $$(nproc)
+
+# Every I/O of every flow, struck in every manner: one at a time, two at a time, and with every job
+# delivered twice. make crash-points, make crash-points PAIRS= for the singles alone. A case that
+# fails is told with the command that shows why.
+crash-points: rust
+	$(CARGO) build --release -p holdfast-simulation
+	@target/release/crash-points --jobs $$(nproc) $(if $(PAIRS),,--singles) \
+		$(if $(REPORT),--report $(REPORT))
 
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis

@@ -264,7 +264,7 @@ impl Store for SimulatedStore {
         let permit = self.inner().license(claim).await;
         self.wrote("license", &claim.payment, &told(&permit));
         if permit.is_ok() {
-            points::licensed(&self.world, &self.process);
+            points::licensed(&self.world, &self.process).await;
         }
         let mark = self.mark();
         self.return_from(visit).await;

@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use holdfast::payment::{CommandAnswer, State};
+use holdfast::payment::{CommandAnswer, ParkReason, Payment, State};
 use holdfast_rig::{Movements, compare};
 
 use super::case::Case;
-use super::fault::Fault;
-use super::io::{Io, Manner};
 use crate::world::World;
 
 /// What a run came to.
@@ -21,6 +19,17 @@ pub struct End {
     pub told: Vec<String>,
     /// What was answered to the command.
     pub answers: Vec<CommandAnswer>,
+    /// What a person is asked about, if that is how it ended.
+    pub doubt: Option<Doubt>,
+}
+
+/// A call that was noted and of which nothing was ever seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Who noted it lives and was not told that the call is lost: it should have said so.
+    Knowable,
+    /// Who noted it is dead, or its call is on its way for ever: nobody is left who can know.
+    Unknowable,
 }
 
 impl End {
@@ -39,6 +48,7 @@ impl End {
             state,
             told: events.iter().map(|event| event.state.to_string()).collect(),
             answers: answers.map(|(_, answer)| answer).collect(),
+            doubt: doubt(world, &payment),
             ledger: world.engine(|engine, _| compare(payment, engine.ledger(), true).ledger),
         })
     }
@@ -72,35 +82,41 @@ impl Verdict {
         if end == expected {
             return Self::AsExpected;
         }
-        let calls_unmade = case.faults.iter().any(|fault| leaves_unmade(*fault));
-        if case.setup.account == "parks" && calls_unmade && is_asked_about(expected, end) {
+        if case.setup.account == "parks" && is_asked_about(expected, end) {
             return Self::Excused(UNKNOWABLE);
         }
         Self::Wrong
     }
 }
 
-/// The note of the call is on disk, and who wrote it is dead before the call, or has a call on its
-/// way that is never answered: nobody is left who can know that it was not made. A look-up shows no
-/// trace of it, and one that is still on its way shows none either; so under `park` a person is
-/// asked. Under `resends` the same call is made again, and the end is as expected.
+/// The note of the call is on disk, and whoever wrote it died before the call, or the call never
+/// arrived: nobody is left who can know that it was not made. A look-up shows no trace of it, and
+/// one that is still on its way shows none either; so under `park` a person is asked. Under
+/// `resends` the same call is made again, and the end is as expected.
 const UNKNOWABLE: &str = "parked, because nobody can know that a noted call was never made";
 
-/// Whether a call that takes money may be noted, and neither made nor known not to be.
-fn leaves_unmade(fault: Fault) -> bool {
-    match fault.point.io {
-        Io::License => fault.manner == Manner::CrashAfter,
-        Io::Charge | Io::Capture => {
-            matches!(fault.manner, Manner::CrashBefore | Manner::NotArrived)
-        }
-        _ => false,
-    }
-}
-
-/// Whether a person is asked about a call that did not move anything, and all was well until then.
+/// Whether a person is asked about what nobody can know, and all was well until then.
 fn is_asked_about(expected: &End, end: &End) -> bool {
     let until_then = end.told.split_last().is_some_and(|(last, before)| {
         last == "parked" && expected.told.starts_with(before)
     });
-    end.state == "parked: OutcomeUnknown" && until_then && end.ledger.takes == 0
+    until_then && end.doubt == Some(Doubt::Unknowable) && end.ledger.takes == 0
+}
+
+fn doubt(world: &World, payment: &Payment) -> Option<Doubt> {
+    let unknown = matches!(
+        payment.state(),
+        State::Parked {
+            reason: ParkReason::OutcomeUnknown,
+            ..
+        }
+    );
+    let open = payment.attempts().last().filter(|_| unknown)?;
+    let opener = open.opened_by.as_deref()?;
+    let watch = world.watch.get()?;
+    Some(if watch.is_speechless(opener) {
+        Doubt::Unknowable
+    } else {
+        Doubt::Knowable
+    })
 }

@@ -34,7 +34,7 @@ pub struct Sum {
     pub singles: u64,
     /// How many met two.
     pub pairs: u64,
-    /// How often a call of whom was struck in which manner, by the first fault of a run.
+    /// How often a call of whom was struck in which manner, by the last fault of a run.
     pub cells: BTreeMap<(Role, Io, Manner), u64>,
     /// How the runs with one fault ended.
     pub verdicts: BTreeMap<(Flow, Manner, Verdict), u64>,
@@ -48,13 +48,15 @@ pub struct Sum {
 
 impl Sum {
     fn count(&mut self, case: &Case, verdict: Verdict, wrong: Vec<String>) {
+        if let Some(last) = case.faults.last() {
+            let Point { role, io, .. } = last.point;
+            let cell = (role, io, last.manner);
+            *self.cells.entry(cell).or_default() += 1;
+        }
         match case.faults.as_slice() {
             [] => {}
             [fault] => {
                 self.singles += 1;
-                let Point { role, io, .. } = fault.point;
-                let cell = (role, io, fault.manner);
-                *self.cells.entry(cell).or_default() += 1;
                 let ended = (case.setup.flow, fault.manner, verdict);
                 *self.verdicts.entry(ended).or_default() += 1;
             }
@@ -106,7 +108,12 @@ pub fn every(
         };
         let told = case.run(Keep::Digest)?;
         judge(&case, &end, &told, &mut sum);
-        sum.points.insert(setup.flow, told.sequence.len());
+        let points = told.sequence.len();
+        let other = sum.points.insert(setup.flow, points);
+        anyhow::ensure!(
+            other.is_none_or(|other| other == points),
+            "{setup}: {points} I/Os, and otherwise under another account"
+        );
         let singles = told.sequence.into_iter().flat_map(|point| faults(point, twice));
         work.extend(singles.map(|fault| (case.with(fault), end.clone())));
     }

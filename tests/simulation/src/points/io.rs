@@ -92,11 +92,18 @@ words! {
         /// The call never arrives, and the process lives on and does not know.
         NotArrived = "not-arrived",
         /// The payment is delivered to another worker just before the call takes effect, and that
-        /// one is half-way through its turn when it does.
+        /// one has looked at it and may have acted when it does.
         TakenBefore = "taken-before",
         /// The payment is delivered to another worker just after the call took effect, and that one
-        /// is half-way through its turn when this one hears the answer.
+        /// has looked at it and may have acted when this one hears the answer.
         TakenAfter = "taken-after",
+    }
+}
+
+impl Io {
+    /// Whether it takes or reserves money, so that it is asked about before it is made again.
+    pub(super) const fn takes_money(self) -> bool {
+        matches!(self, Self::Charge | Self::Capture)
     }
 }
 

@@ -4,7 +4,7 @@
 //! of the first had run out in that moment and the first did not know. That is the worst that a
 //! second delivery can do: a queue that delivers twice after the first turn ended shows the second
 //! turn a record that says everything; here both turns run at once, each on what it read before
-//! the other wrote. The first one even stands still until the second is half-way, and then goes on
+//! the other wrote. The first one even stands still until the second has looked around, and then goes on
 //! with what it has in hand: a decision made on an old record, an answer, a permit.
 
 use std::fmt;
@@ -12,16 +12,19 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use holdfast::store::{ClaimKey, Store, Tried};
-use holdfast::worker::Worker;
+use holdfast::worker::{Turn, Worker};
 
 use super::io::words;
 use crate::gateway::SimulatedGateway;
 use crate::process::Process;
 use crate::store::SimulatedStore;
-use crate::world::World;
+use crate::world::{World, rest};
 
-/// How long the first worker stands still: a turn of the second is past its first calls by then.
-pub(super) const STALLED_MS: u64 = 150;
+/// How long the first worker stands still: by then the second has looked a call up that the first
+/// has not made yet.
+pub(super) const STALLED_MS: u64 = 3_000;
+/// So many turns the second has.
+const TURNS: usize = 3;
 
 words! {
     /// When every job is delivered a second time.
@@ -67,10 +70,19 @@ async fn work(world: Arc<World>, number: u64) {
         clock,
         world.policies.clone(),
     );
-    let claims = store.claim(1).await;
-    for claim in claims.into_iter().flat_map(|found| found.claims) {
+    for _ in 0..TURNS {
+        let claims = store.claim(1).await;
+        let claim = claims.ok().and_then(|mut found| found.claims.pop());
+        let Some(claim) = claim else {
+            return;
+        };
         let ended = worker.turn(claim).await;
         world.note(&process.name, format_args!("ended: {ended:?}"));
+        let Turn::Rested { due: Some(due), .. } = ended else {
+            return;
+        };
+        let wait_ms = (due - world.now()).num_milliseconds();
+        rest(u64::try_from(wait_ms).unwrap_or(0)).await;
     }
 }
 
@@ -95,17 +107,23 @@ pub(crate) fn claimed(world: &Arc<World>, process: &Process, key: &ClaimKey) {
     let Some(watch) = world.watch.get() else {
         return;
     };
-    watch.seen().claims.insert(key.id.clone(), key.clone());
+    {
+        let mut seen = watch.seen();
+        let nonce = key.nonce.as_str().to_owned();
+        seen.claimants.insert(nonce, process.name.clone());
+        seen.claims.insert(key.id.clone(), key.clone());
+    }
     if watch.twice == Some(Twice::AtClaim) && is_first(process) {
         deliver_again(world);
     }
 }
 
 /// Takes note of a permit.
-pub(crate) fn licensed(world: &Arc<World>, process: &Process) {
+pub(crate) async fn licensed(world: &Arc<World>, process: &Process) {
     let twice = world.watch.get().and_then(|watch| watch.twice);
     if twice == Some(Twice::AtPermit) && is_first(process) {
         deliver_again(world);
+        rest(STALLED_MS).await;
     }
 }
 

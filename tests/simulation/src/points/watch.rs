@@ -1,7 +1,7 @@
 //! Counts the I/Os of a run, in the order in which they are made, and lets those of the plan go
 //! wrong. Store and gateway ask here before a call takes effect, and after it did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdfast::payment::PaymentId;
@@ -36,6 +36,10 @@ pub(super) struct Seen {
     struck: usize,
     /// The claim under which each payment is worked on.
     pub(super) claims: BTreeMap<PaymentId, ClaimKey>,
+    /// Whose claim it was, by its nonce.
+    pub(super) claimants: BTreeMap<String, String>,
+    /// Processes that can tell nothing: they died, or a call of theirs is on its way for ever.
+    speechless: BTreeSet<String>,
     /// What a second worker is to be given, by the number of its process.
     pub(super) given: BTreeMap<u64, ClaimKey>,
     pub(super) seconds: u64,
@@ -63,6 +67,17 @@ impl Watch {
     /// Whether every fault of the plan has struck.
     pub(super) fn all_struck(&self) -> bool {
         self.seen().struck == self.faults.len()
+    }
+
+    /// Whether whoever held the claim of that nonce cannot tell what became of its calls.
+    pub(super) fn is_speechless(&self, nonce: &str) -> bool {
+        let seen = self.seen();
+        let claimant = seen.claimants.get(nonce);
+        claimant.is_some_and(|name| seen.speechless.contains(name))
+    }
+
+    fn falls_silent(&self, process: &Process) {
+        self.seen().speechless.insert(process.name.clone());
     }
 
     fn meet(&self, role: Role, io: Io) -> Option<Manner> {
@@ -103,12 +118,17 @@ pub(crate) async fn meet(
         world.note(&process.name, format_args!("{call}: {manner}"));
     }
     match met {
-        Some(Manner::CrashBefore) => die(process).await,
+        Some(Manner::CrashBefore) => die(world, process).await,
         Some(Manner::TakenBefore) => {
             second::deliver_again(world);
             rest(STALLED_MS).await;
         }
-        Some(Manner::NotArrived) => return met,
+        Some(Manner::NotArrived) => {
+            if io.takes_money() {
+                watch.falls_silent(process);
+            }
+            return met;
+        }
         Some(Manner::CrashAfter | Manner::ReplyLost | Manner::TakenAfter) | None => {}
     }
     if io == Io::Claim {
@@ -120,7 +140,7 @@ pub(crate) async fn meet(
 /// A call took effect, and the answer is on its way.
 pub(crate) async fn after(world: &Arc<World>, process: &Process, met: Option<Manner>) {
     match met {
-        Some(Manner::CrashAfter) => die(process).await,
+        Some(Manner::CrashAfter) => die(world, process).await,
         Some(Manner::TakenAfter) => {
             second::deliver_again(world);
             rest(STALLED_MS).await;
@@ -132,7 +152,10 @@ pub(crate) async fn after(world: &Arc<World>, process: &Process, met: Option<Man
     }
 }
 
-async fn die(process: &Process) {
+async fn die(world: &World, process: &Process) {
+    if let Some(watch) = world.watch.get() {
+        watch.falls_silent(process);
+    }
     process.kill();
     process.running().await;
 }
