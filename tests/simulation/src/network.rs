@@ -168,10 +168,7 @@ impl Fate {
             Some(Manner::ReplyLost) => self.way = Way::Unheard,
             Some(Manner::NotArrived) => self.way = Way::Lost,
             Some(
-                Manner::CrashBefore
-                | Manner::CrashAfter
-                | Manner::TakenBefore
-                | Manner::TakenAfter,
+                Manner::CrashBefore | Manner::CrashAfter | Manner::TakenBefore | Manner::TakenAfter,
             )
             | None => {}
         }

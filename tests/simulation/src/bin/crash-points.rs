@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use holdfast_rig::Report;
 use holdfast_simulation::Keep;
 use holdfast_simulation::points::{Case, Depth, Fault, Setup, Sum, Twice, Verdict, every};
 use serde_json::{Value, json};
+
+/// How often it is told how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Strikes every I/O of every flow in every manner, and compares how it ends with how it should.
 #[derive(Debug, Parser)]
@@ -66,7 +70,10 @@ fn one(setup: Setup, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for point in &told.sequence {
         say(&format!("  {point}"));
     }
-    say(&format!("\nexpected {expected:#?}\ncame to  {:#?}", told.end));
+    say(&format!(
+        "\nexpected {expected:#?}\ncame to  {:#?}",
+        told.end
+    ));
     for problem in &told.problems {
         say(&format!("BROKEN: {problem}"));
     }
@@ -96,7 +103,7 @@ struct Part {
 
 fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let report = arguments.report.as_ref().map(|path| {
-        let more = if arguments.singles { " --singles" } else { "" };
+        let more = if arguments.singles { " PAIRS=" } else { "" };
         let command = format!("make crash-points{more}");
         Report::begin(path, "crash_points", command)
     });
@@ -106,14 +113,18 @@ fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         arguments.only.clone()
     };
     say(&format!(
-        "every I/O of {} flows is struck in every manner, on {} threads",
+        "every I/O of {} flows, counted under each account, is struck in every manner, on {} threads",
         setups.len(),
         arguments.jobs
     ));
     let plain = if arguments.singles {
         ("one fault a run", None, Depth::Singles)
     } else {
-        ("one fault a run, and every second one after it", None, Depth::Pairs)
+        (
+            "one fault a run, and every second one after it",
+            None,
+            Depth::Pairs,
+        )
     };
     let parts = [
         plain,
@@ -130,8 +141,20 @@ fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     ];
     let mut done = Vec::new();
     for (name, twice, depth) in parts {
+        say(&format!("\n{name}"));
         let began = Instant::now();
-        let sum = every(&setups, twice, depth, arguments.jobs)?;
+        let told = Mutex::new(began);
+        let sum = every(&setups, (twice, depth), arguments.jobs, |sum| {
+            if let Ok(mut last) = told.lock()
+                && last.elapsed() >= TELL_EVERY
+            {
+                *last = Instant::now();
+                say(&format!(
+                    "  {} singles and {} pairs so far, {} failed",
+                    sum.singles, sum.pairs, sum.failed
+                ));
+            }
+        })?;
         let seconds = began.elapsed().as_secs_f64();
         let part = Part { name, seconds, sum };
         tell(&part);
@@ -146,7 +169,7 @@ fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
 fn tell(part: &Part) {
     let Part { name, seconds, sum } = part;
-    say(&format!("\n{name}: {seconds:.0} s"));
+    say(&format!("  {name}: {seconds:.0} s"));
     let points: usize = sum.points.values().sum();
     say(&format!(
         "  {} flows with {points} I/Os, {} singles, {} pairs, {} failed",
@@ -167,7 +190,9 @@ fn tell(part: &Part) {
         say(&format!("  {role:<6} {io:<16} {}", row.join(", ")));
     }
     for (case, wrong) in &sum.told {
-        say(&format!("\n  cargo run --release -p holdfast-simulation --bin crash-points -- {case}"));
+        say(&format!(
+            "\n  cargo run --release -p holdfast-simulation --bin crash-points -- {case}"
+        ));
         for problem in wrong {
             say(&format!("    {problem}"));
         }

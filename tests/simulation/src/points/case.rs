@@ -105,7 +105,10 @@ impl Case {
 
     async fn live(&self, keep: Keep) -> anyhow::Result<Told> {
         let mut world = World::new(plan(), keep)?;
-        for policy in Arc::get_mut(&mut world).into_iter().flat_map(|w| w.policies.values_mut()) {
+        for policy in Arc::get_mut(&mut world)
+            .into_iter()
+            .flat_map(|w| w.policies.values_mut())
+        {
             policy.expiry_margin_ms = MARGIN_MS;
         }
         let company = COMPANIES.iter().find(|c| c.name == self.setup.account);
@@ -116,8 +119,10 @@ impl Case {
         let _ = world.watch.set(watch);
         prepare(&world, &script);
         let body = &script.body;
-        let json =
-            format!(r#"{{"v":1,"account":"{}","idempotency_key":"one",{body}}}"#, company.name);
+        let json = format!(
+            r#"{{"v":1,"account":"{}","idempotency_key":"one",{body}}}"#,
+            company.name
+        );
         let request = Request::from_json(json.as_bytes())?;
 
         let (end, mut actors) = (CancellationToken::new(), JoinSet::new());

@@ -97,9 +97,10 @@ const UNKNOWABLE: &str = "parked, because nobody can know that a noted call was 
 
 /// Whether a person is asked about what nobody can know, and all was well until then.
 fn is_asked_about(expected: &End, end: &End) -> bool {
-    let until_then = end.told.split_last().is_some_and(|(last, before)| {
-        last == "parked" && expected.told.starts_with(before)
-    });
+    let until_then = end
+        .told
+        .split_last()
+        .is_some_and(|(last, before)| last == "parked" && expected.told.starts_with(before));
     until_then && end.doubt == Some(Doubt::Unknowable) && end.ledger.takes == 0
 }
 

@@ -91,12 +91,13 @@ impl Sum {
     }
 }
 
-/// Strikes every I/O of the flows of `setups` in every manner.
+/// Strikes every I/O of the flows of `setups` in every manner, on `jobs` threads. `tell` hears how
+/// far it is.
 pub fn every(
     setups: &[Setup],
-    twice: Option<Twice>,
-    depth: Depth,
+    (twice, depth): (Option<Twice>, Depth),
     jobs: usize,
+    tell: impl Fn(&Sum) + Sync,
 ) -> anyhow::Result<Sum> {
     let mut sum = Sum::default();
     let mut work = Vec::new();
@@ -109,7 +110,10 @@ pub fn every(
         let told = case.run(Keep::Digest)?;
         judge(&case, &end, &told, &mut sum);
         sum.points.insert(*setup, told.sequence.len());
-        let singles = told.sequence.into_iter().flat_map(|point| faults(point, twice));
+        let singles = told
+            .sequence
+            .into_iter()
+            .flat_map(|point| faults(point, twice));
         work.extend(singles.map(|fault| (case.with(fault), end.clone())));
     }
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Ok(sum)));
@@ -118,7 +122,10 @@ pub fn every(
             let found = strike(case, expected, depth);
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             match (&mut *all, found) {
-                (Ok(sum), Ok(found)) => sum.add(found),
+                (Ok(sum), Ok(found)) => {
+                    sum.add(found);
+                    tell(sum);
+                }
                 (Ok(_), Err(error)) => *all = Err(error),
                 (Err(_), _) => return,
             }
@@ -150,8 +157,7 @@ fn strike(case: &Case, expected: &End, depth: Depth) -> anyhow::Result<Sum> {
 
 /// Where every job is delivered twice anyway, nothing is delivered a third time.
 fn faults(point: Point, twice: Option<Twice>) -> impl Iterator<Item = Fault> {
-    Fault::all_at(point)
-        .filter(move |fault| twice.is_none() || !fault.manner.is_second_delivery())
+    Fault::all_at(point).filter(move |fault| twice.is_none() || !fault.manner.is_second_delivery())
 }
 
 /// The I/Os after the one that was struck.
@@ -163,9 +169,10 @@ fn later(sequence: &[Point], case: &Case) -> Vec<Point> {
 
 fn judge(case: &Case, expected: &End, told: &Told, sum: &mut Sum) {
     let mut wrong = told.problems.clone();
-    let verdict = told.end.as_ref().map_or(Verdict::Wrong, |end| {
-        Verdict::of(case, expected, end)
-    });
+    let verdict = told
+        .end
+        .as_ref()
+        .map_or(Verdict::Wrong, |end| Verdict::of(case, expected, end));
     if verdict == Verdict::Wrong {
         wrong.push(format!("expected {expected:?}, came to {:?}", told.end));
     }

@@ -133,9 +133,7 @@ impl Script {
             }
             Flow::CaptureAt => Self::checkout("", &time("capture_at", &at(20 * SECOND))),
             Flow::ReleaseAt => Self::checkout("", &time("release_at", &at(20 * SECOND))).silent(),
-            Flow::CaptureCommand => {
-                Self::held(given, "").commanded(StateName::Held, capture())
-            }
+            Flow::CaptureCommand => Self::held(given, "").commanded(StateName::Held, capture()),
             Flow::ReleaseCommand => Self::held(given, "")
                 .silent()
                 .commanded(StateName::Held, Command::Release),
