@@ -31,7 +31,7 @@ const FLOWS: &[(Flow, usize, u64)] = &[
     (Flow::CapturePart, 11, 6),
     (Flow::SaveCard, 31, 0),
     (Flow::Adopt, 35, 3),
-    (Flow::LinkExpires, 31, 0),
+    (Flow::LinkExpires, 36, 0),
     (Flow::Cancel, 34, 0),
     (Flow::Reschedule, 50, 3),
     (Flow::GuardReleases, 12, 3),

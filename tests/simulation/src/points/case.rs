@@ -20,7 +20,7 @@ use super::{people, staff};
 use crate::asks::hold_elsewhere;
 use crate::oracle;
 use crate::plan::{Charges, Durability, Plan};
-use crate::policy::{COMPANIES, Company, HOLD_MS, SETTLED_AFTER_MS};
+use crate::policy::{COMPANIES, Company, SETTLED_AFTER_MS};
 use crate::trace::Keep;
 use crate::webhooks;
 use crate::world::{World, rest};
@@ -31,8 +31,9 @@ const LOOK_EVERY_MS: u64 = 1_000;
 /// So long all is at rest before a run is over.
 const AT_REST_MS: u64 = 10_000;
 /// The guard acts so long before a hold lapses: many times the quiet period, as it is configured in
-/// earnest, so that what became of its call can be found out in time.
-pub(super) const MARGIN_MS: u64 = 15 * 60_000;
+/// earnest, so that what became of its call can be found out in time, and of another one after it.
+pub(super) const MARGIN_MS: u64 = 45 * 60_000;
+const HOLD_LASTS_MS: u64 = 2 * MARGIN_MS;
 /// What is due within this time is under way.
 const SOON_MS: i64 = 60_000;
 
@@ -110,6 +111,7 @@ impl Case {
             .flat_map(|w| w.policies.values_mut())
         {
             policy.expiry_margin_ms = MARGIN_MS;
+            policy.account.hold_lifetime_ms = HOLD_LASTS_MS;
         }
         let company = COMPANIES.iter().find(|c| c.name == self.setup.account);
         let company = company.unwrap_or(&COMPANIES[0]);
@@ -196,7 +198,7 @@ fn prepare(world: &World, script: &Script) {
         behaviour.charge_ms = script.acquirer_ms;
         behaviour.capture_ms = script.acquirer_ms;
         behaviour.release_ms = script.acquirer_ms;
-        behaviour.hold_lifetime_ms = Some(HOLD_MS);
+        behaviour.hold_lifetime_ms = Some(HOLD_LASTS_MS);
         if let Some(rule) = script.rule.clone() {
             engine.add_fault(rule);
         }

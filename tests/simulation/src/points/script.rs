@@ -154,7 +154,7 @@ impl Script {
             }
             Flow::LinkExpires => Self {
                 pays_after_ms: None,
-                ..Self::checkout(&time("pay_by", &at(MINUTE)), "")
+                ..Self::checkout(&time("pay_by", &at(3 * MINUTE)), "")
             },
             Flow::Cancel => Self {
                 pays_after_ms: None,
