@@ -15,11 +15,15 @@ ONLY ?=
 SEEDS ?= 10000
 FROM ?= 0
 
+# `make crash-points` strikes two I/Os of a run; with PAIRS= only one.
+PAIRS ?= 1
+REPORT ?=
+
 # What is fuzzed, and for how long each.
 TARGETS ?= answer command configuration record request webhook
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-plain lint bench chaos model simulate fuzz redis rust nextest cargo-deny \
+.PHONY: demo test test-plain lint bench chaos model simulate crash-points fuzz redis rust nextest cargo-deny \
 	cargo-fuzz fmt
 
 demo: rust redis
@@ -78,6 +82,14 @@ fuzz: rust cargo-fuzz
 			-max_total_time=$(FUZZ_SECONDS) -timeout=10 2>&1 | tee target/fuzzed/$$target.log \
 			| grep -v ' # Uses: \|recommended dictionary' || exit 1; \
 	done
+
+# Every I/O of every flow, struck in every manner: one at a time, two at a time, and with every job
+# delivered twice. make crash-points, make crash-points PAIRS= for the singles alone. A case that
+# fails is told with the command that shows why.
+crash-points: rust
+	$(CARGO) build --release -p holdfast-simulation
+	@target/release/crash-points --jobs $$(nproc) $(if $(PAIRS),,--singles) \
+		$(if $(REPORT),--report $(REPORT))
 
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis

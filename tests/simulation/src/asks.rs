@@ -128,7 +128,7 @@ fn plan(world: &World, amount: u64, dice: &mut Dice) -> String {
 }
 
 /// A hold that another service made.
-fn hold_elsewhere(
+pub(crate) fn hold_elsewhere(
     engine: &mut Engine,
     now_ms: i64,
     (company, card): (&Company, uuid::Uuid),

@@ -18,6 +18,7 @@ use crate::actors::payers;
 use crate::network::{Fate, Verb, Way};
 use crate::oracle;
 use crate::plan::FaultId;
+use crate::points;
 use crate::policy::{DEADLINES, key_of};
 use crate::process::Process;
 use crate::webhooks::pump;
@@ -136,7 +137,9 @@ impl SimulatedGateway {
     async fn trip(&self, verb: Verb, subject: u64, request: Request, deadline_ms: u64) -> Trip {
         self.process.running().await;
         let world = &self.world;
-        let (fate, id) = self.fate(verb, subject);
+        let (mut fate, id) = self.fate(verb, subject);
+        let met = points::meet(world, &self.process, verb.as_str()).await;
+        fate.bend(met);
         let told = fate.fault.unwrap_or("fine");
         self.note(verb, subject, format_args!("goes out ({told})"));
         if let Some(fault) = fate.fault {
@@ -145,6 +148,7 @@ impl SimulatedGateway {
         let busy = self.process.begin(verb.as_str());
         let trip = self.travel(verb, fate, request, deadline_ms).await;
         drop(busy);
+        points::after(world, &self.process, met).await;
         self.process.running().await;
         match &trip {
             Trip::Answered(reply) => {
@@ -245,6 +249,10 @@ async fn fly(
     let heard = match fate.way {
         Way::Unsent | Way::Lost => Heard::Nothing,
         Way::Broken => Heard::Broken,
+        Way::Unheard => {
+            perform(&world, verb, request, &fate).await;
+            Heard::Nothing
+        }
         Way::Late(after_ms) => {
             let _ = tell.send(Heard::Nothing);
             rest(after_ms).await;

@@ -13,6 +13,7 @@
 //! | `actors/` | workers, producers, payers, people, the store's own fate |
 //! | `oracle` | what must be true, whenever something moves and at the end |
 //! | `run`, `many`, `shrink` | one seed, many seeds, as little as fails still |
+//! | `points/` | fixed flows, and every I/O of them struck in every manner |
 //! | `trace`, `cells`, `figures` | what happened, and how often what went wrong where |
 
 mod actors;
@@ -26,6 +27,7 @@ mod many;
 mod network;
 mod oracle;
 mod plan;
+pub mod points;
 mod policy;
 mod process;
 mod run;

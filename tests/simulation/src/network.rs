@@ -4,6 +4,7 @@ use chip_sandbox::{Answer, Commit, Effect, Operation};
 
 use crate::dice::Dice;
 use crate::plan::{Charges, Plan};
+use crate::points::Manner;
 
 /// A call of the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +129,8 @@ pub(crate) enum Way {
     Unsent,
     /// It does not arrive, and the client hears nothing.
     Lost,
+    /// It arrives, and the client hears nothing.
+    Unheard,
     /// It does not arrive, and the client hears that the connection broke.
     Broken,
     /// It arrives that much later than anybody waits for it.
@@ -156,6 +159,18 @@ impl Fate {
             back_ms: dice.between(1, 80),
             way: Way::Through,
             effect: None,
+        }
+    }
+
+    /// What a crash point makes of it: it gets there and nobody hears of it, or it does not.
+    pub(crate) fn bend(&mut self, met: Option<Manner>) {
+        match met {
+            Some(Manner::ReplyLost) => self.way = Way::Unheard,
+            Some(Manner::NotArrived) => self.way = Way::Lost,
+            Some(
+                Manner::CrashBefore | Manner::CrashAfter | Manner::TakenBefore | Manner::TakenAfter,
+            )
+            | None => {}
         }
     }
 

@@ -3,7 +3,7 @@
 //! without it.
 
 use std::collections::BTreeMap;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -58,6 +58,27 @@ impl Process {
 
     pub(crate) fn kill(&self) {
         self.state.store(DEAD, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves when the process is dead.
+    pub(crate) async fn died(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.state.load(Ordering::Acquire) == DEAD {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// What the process does, unless it dies before it is done.
+    pub(crate) async fn outlived<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.died() => None,
+            done = work => Some(done),
+        }
     }
 
     /// Takes note of a call for as long as the answer is kept.

@@ -17,6 +17,7 @@ use crate::dice::Dice;
 use crate::durable::{Kept, Mark};
 use crate::oracle;
 use crate::plan::Durability;
+use crate::points::{self, Manner};
 use crate::process::{Busy, Process};
 use crate::world::{World, rest};
 
@@ -35,6 +36,7 @@ pub(crate) struct SimulatedStore {
 struct Visit<'a> {
     dice: Dice,
     reply: Reply,
+    met: Option<Manner>,
     _busy: Busy<'a>,
 }
 
@@ -91,8 +93,12 @@ impl SimulatedStore {
             }
         }
         self.process.running().await;
-        if world.is_out() {
+        let met = points::meet(world, &self.process, call).await;
+        if world.is_out() || met == Some(Manner::NotArrived) {
             return Err(unavailable(call));
+        }
+        if met == Some(Manner::ReplyLost) {
+            reply = Reply::Lost;
         }
         if reply == Reply::Lost {
             world.lose_next_reply();
@@ -100,12 +106,14 @@ impl SimulatedStore {
         Ok(Visit {
             dice,
             reply,
+            met,
             _busy: busy,
         })
     }
 
     /// The way back: the process may be gone by then.
     async fn return_from(&self, mut visit: Visit<'_>) {
+        points::after(&self.world, &self.process, visit.met).await;
         if visit.reply == Reply::Lost {
             rest(2_000).await;
         } else if visit.dice.in_1000(300) {
@@ -221,6 +229,7 @@ impl Store for SimulatedStore {
         for claim in claims.iter().flat_map(|found| &found.claims) {
             let number = self.subject(&claim.key.id);
             self.world.name_purchase(&claim.payment);
+            points::claimed(&self.world, &self.process, &claim.key);
             let name = &self.process.name;
             self.world.note(
                 name,
@@ -258,6 +267,9 @@ impl Store for SimulatedStore {
             .await?;
         let permit = self.inner().license(claim).await;
         self.wrote("license", &claim.payment, &told(&permit));
+        if permit.is_ok() {
+            points::licensed(&self.world, &self.process).await;
+        }
         let mark = self.mark();
         self.return_from(visit).await;
         let permit = permit?;
@@ -304,11 +316,17 @@ impl Store for SimulatedStore {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        self.inner().list(state, cursor, limit).await
+        let visit = self.arrive("store.list", 0).await?;
+        let page = self.inner().list(state, cursor, limit).await;
+        self.return_from(visit).await;
+        page
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {
-        self.inner().stats().await
+        let visit = self.arrive("store.stats", 0).await?;
+        let stats = self.inner().stats().await;
+        self.return_from(visit).await;
+        stats
     }
 
     fn woken(&self) -> impl Future<Output = ()> + Send {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chip_sandbox::{Account as At, Behaviour, Config, Engine, WebhookConfig};
 use chrono::TimeDelta;
@@ -21,6 +21,7 @@ use crate::cells::{Cell, Cells};
 use crate::dice::{Dice, word};
 use crate::durable::Durable;
 use crate::plan::{Charges, Durability, FaultId, Plan};
+use crate::points::Watch;
 use crate::policy::{self, COMPANIES, HOLD_MS, LEASE_MS};
 use crate::trace::{Keep, Trace};
 
@@ -46,6 +47,8 @@ pub(crate) struct World {
     on_the_way: AtomicU64,
     /// The next call on the store is done, and its answer lost.
     reply_lost: Arc<AtomicBool>,
+    /// Who counts and strikes the I/Os of a flow; nobody where a seed decides.
+    pub(crate) watch: OnceLock<Watch>,
 }
 
 /// What is kept count of.
@@ -125,6 +128,7 @@ impl World {
             outage: AtomicBool::new(false),
             on_the_way: AtomicU64::new(0),
             reply_lost,
+            watch: OnceLock::new(),
         }))
     }
 

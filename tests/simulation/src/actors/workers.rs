@@ -197,7 +197,7 @@ async fn tell(world: &World, mut running: Running) {
     running.process.kill();
 }
 
-fn judge(world: &World, process: &Process, (stopped, all_went_well): (&Stopped, bool)) {
+pub(crate) fn judge(world: &World, process: &Process, (stopped, all_went_well): (&Stopped, bool)) {
     world.note(&process.name, format_args!("ended: {stopped:?}"));
     if stopped.cause != Cause::Asked {
         world.problem("a worker ended by itself");
