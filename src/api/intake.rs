@@ -52,6 +52,14 @@ pub enum Submitted {
 }
 
 impl Submitted {
+    /// Takes the payment out.
+    #[must_use]
+    pub fn into_payment(self) -> Payment {
+        match self {
+            Self::New(payment) | Self::Existing(payment) => payment,
+        }
+    }
+
     /// The payment.
     #[must_use]
     pub const fn payment(&self) -> &Payment {
@@ -68,6 +76,17 @@ pub struct Commanded {
     pub answer: CommandAnswer,
     /// The payment after it.
     pub payment: Payment,
+    /// Whether it was given now.
+    pub said: Said,
+}
+
+/// Whether something was said for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// It was.
+    Now,
+    /// It was said before under the same key, and the answer is that of then.
+    Before,
 }
 
 /// Why a request or a command was not taken.
@@ -143,6 +162,7 @@ pub async fn command<S: Store>(
             return Ok(Commanded {
                 answer,
                 payment: untouched,
+                said: Said::Before,
             });
         }
         let policy = policies.get(&loaded.payment.request().account);
@@ -153,6 +173,7 @@ pub async fn command<S: Store>(
                 return Ok(Commanded {
                     answer,
                     payment: loaded.payment,
+                    said: Said::Now,
                 });
             }
             Err(SaveError::Outdated | SaveError::Lost) => {}

@@ -7,6 +7,7 @@
 //! | `desk` | what producers and operators do, over any store |
 //! | `view` | a payment, for people and for programs |
 //! | `worker` | everything that runs in one worker process |
+//! | `key` | a new API key |
 //! | `health` | whether the worker of this machine is ready, or lives |
 //! | `failure` | what went wrong, as an exit code |
 
@@ -14,6 +15,7 @@ mod args;
 mod desk;
 mod failure;
 mod health;
+mod key;
 mod request;
 mod timeline;
 mod view;
@@ -59,6 +61,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         }
         Verb::Schema { of } => return Ok(out.write_all(schema(of).as_bytes())?),
         Verb::Config(ConfigVerb::Defaults) => return Ok(out.write_all(DEFAULTS.as_bytes())?),
+        Verb::ApiKey { name } => return key::make(&name, cli.json, out),
         _ => {}
     }
     let config = loaded?;
@@ -79,7 +82,8 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
                 log.format = LogFormat::Json;
             }
             telemetry::init(&log).map_err(|error| Failure::Other(error.to_string()))?;
-            worker::run(&config).await.map_err(worker_failure)
+            let again = || load(path.as_deref(), around.env);
+            worker::run(&config, again).await.map_err(worker_failure)
         }
         verb => {
             let clock = Clock::system();

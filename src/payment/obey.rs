@@ -27,7 +27,7 @@ impl Payment {
                 Ok(known.answer)
             } else {
                 let problem = "was used for another command on this payment; use a new key";
-                Err(InvalidRequest::new("idempotency_key", problem))
+                Err(InvalidRequest::new(InvalidRequest::KEY_FIELD, problem))
             };
         }
         let decides = matches!(

@@ -3,13 +3,13 @@
 use redis::{Pipeline, Value};
 
 use super::RedisStore;
-use super::keys::{PARTITIONS, state_range};
+use super::keys::{self, Keys, PARTITIONS};
 use super::record::{self, millis_of};
 use super::value::{items, number, text};
 use crate::clock::from_millis;
-use crate::payment::StateName;
+use crate::payment::{PaymentId, StateName, Timestamp};
 use crate::store::write::due_ms;
-use crate::store::{Cursor, Page, StateEvent, Stats, StoreError};
+use crate::store::{By, Cursor, Page, StateEvent, Stats, StoreError};
 
 /// The longest page of a listing.
 const LONGEST_PAGE: usize = 1_000;
@@ -19,12 +19,17 @@ const SWEEP_STEP: usize = 500;
 impl RedisStore {
     pub(super) async fn page(
         &self,
-        state: StateName,
+        by: &By,
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
         let limit = limit.clamp(1, LONGEST_PAGE);
-        let (from, to) = state_range(state, cursor.map(Cursor::as_str));
+        let begins = match by {
+            By::State(state) => keys::of_state(*state),
+            By::Reference(account, reference) => keys::of_reference(account, reference),
+            By::Due(before) => return self.page_of_due(*before, cursor, limit).await,
+        };
+        let (from, to) = keys::range(&begins, cursor.map(Cursor::as_str));
         let mut pipeline = Pipeline::new();
         for partition in 0..PARTITIONS {
             pipeline
@@ -38,7 +43,9 @@ impl RedisStore {
         let mut found: Vec<(u64, &str)> = (0..)
             .zip(&replies)
             .flat_map(|(partition, reply)| items(reply).iter().map(move |m| (partition, m)))
-            .filter_map(|(partition, member)| Some((partition, text(member)?.split_once(':')?.1)))
+            .filter_map(|(partition, member)| {
+                Some((partition, text(member)?.strip_prefix(&*begins)?))
+            })
             .collect();
         found.sort_by_key(|(_, place)| *place);
         let more = found.len() > limit;
@@ -46,9 +53,83 @@ impl RedisStore {
         let next = found
             .last()
             .filter(|_| more)
-            .map(|(_, place)| Cursor((*place).to_owned()));
+            .map(|(_, place)| Cursor::at(place));
         let payments = self.load_places(&found).await?;
         Ok(Page { payments, next })
+    }
+
+    /// What is due before a time; within a millisecond one partition after the other.
+    async fn page_of_due(
+        &self,
+        before: Timestamp,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let ranks = self.ranks_after(cursor).await?;
+        let mut pipeline = Pipeline::new();
+        for (partition, rank) in (0..).zip(&ranks) {
+            let (due, last) = (self.0.keys.due(partition), rank + limit as u64);
+            pipeline.cmd("ZRANGE").arg(due).arg(*rank).arg(last);
+            pipeline.arg("WITHSCORES");
+        }
+        let replies = self.0.link.read(&pipeline).await?;
+        let mut found: Vec<(i64, u64, &str)> = Vec::new();
+        for (partition, reply) in (0..).zip(&replies) {
+            for [id, score] in items(reply).as_chunks::<2>().0 {
+                let (id, ms) = (text(id), millis_of(score));
+                found.extend(id.zip(ms).map(|(id, ms)| (ms, partition, id)));
+            }
+        }
+        found.retain(|(ms, ..)| *ms < due_ms(before));
+        found.sort_unstable();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let places: Vec<(u64, String)> = found
+            .iter()
+            .map(|(ms, partition, id)| (*partition, format!("{ms:013}:{id}")))
+            .collect();
+        let next = places.last().filter(|_| more);
+        let next = next.map(|(_, place)| Cursor::at(place));
+        let places: Vec<(u64, &str)> = places.iter().map(|(p, place)| (*p, &**place)).collect();
+        let payments = self.load_places(&places).await?;
+        Ok(Page { payments, next })
+    }
+
+    /// How many entries of each partition's due index come before what a cursor leaves to see.
+    async fn ranks_after(&self, cursor: Option<&Cursor>) -> Result<Vec<u64>, StoreError> {
+        let Some((ms, id)) = cursor.and_then(|cursor| cursor.as_str().split_once(':')) else {
+            return Ok((0..PARTITIONS).map(|_| 0).collect());
+        };
+        let own = PaymentId::new(id).map(|id| Keys::partition(&id));
+        let own = own.unwrap_or_default();
+        let mut pipeline = Pipeline::new();
+        for partition in 0..PARTITIONS {
+            let due = self.0.keys.due(partition);
+            // Of what is due at that very time, the partitions before were listed whole.
+            let upto = if partition < own {
+                ms.to_owned()
+            } else {
+                format!("({ms}")
+            };
+            pipeline.cmd("ZCOUNT").arg(due).arg("-inf").arg(upto);
+        }
+        let due = self.0.keys.due(own);
+        pipeline.cmd("ZRANK").arg(&due).arg(id);
+        pipeline.cmd("ZSCORE").arg(&due).arg(id);
+        let replies = self.0.link.read(&pipeline).await?;
+        let counts = replies.iter().take(replies.len().saturating_sub(2));
+        let mut ranks: Vec<u64> = counts.map(|reply| number(reply).unwrap_or(0)).collect();
+        if let [.., rank, score] = &*replies
+            && millis_of(score) == ms.parse().ok()
+            && let (Some(rank), Some(of_own)) = (
+                number::<u64>(rank),
+                ranks.get_mut(usize::try_from(own).unwrap_or_default()),
+            )
+        {
+            // If it was moved meanwhile, what is due at the same time is listed once more.
+            *of_own = rank + 1;
+        }
+        Ok(ranks)
     }
 
     /// Loads what an index names. What has expired since is left out, and so is, with a word in
@@ -61,12 +142,9 @@ impl RedisStore {
             return Ok(Vec::new());
         }
         let ids = || {
-            places.iter().map(|(partition, place)| {
-                (
-                    *partition,
-                    place.split_once(':').map_or(*place, |(_, id)| id),
-                )
-            })
+            places
+                .iter()
+                .filter_map(|(partition, place)| Some((*partition, place.split(':').nth(1)?)))
         };
         let mut pipeline = Pipeline::new();
         for (partition, id) in ids() {
@@ -92,7 +170,7 @@ impl RedisStore {
         for partition in 0..PARTITIONS {
             let due = self.0.keys.due(partition);
             for state in StateName::ALL {
-                let (from, to) = state_range(state, None);
+                let (from, to) = keys::range(&keys::of_state(state), None);
                 let states = self.0.keys.states(partition);
                 pipeline.cmd("ZLEXCOUNT").arg(states).arg(from).arg(to);
             }
@@ -173,7 +251,8 @@ impl RedisStore {
     /// The oldest expire first: a step without an expired one is the last.
     async fn sweep_partition(&self, state: StateName, partition: u64) -> Result<u64, StoreError> {
         let index = self.0.keys.states(partition);
-        let (mut from, to) = state_range(state, None);
+        let begins = keys::of_state(state);
+        let (mut from, to) = keys::range(&begins, None);
         let mut swept = 0;
         loop {
             let mut pipeline = Pipeline::new();
@@ -191,7 +270,7 @@ impl RedisStore {
             };
             let mut pipeline = Pipeline::new();
             for member in &members {
-                let id = member.rsplit(':').next().unwrap_or_default();
+                let id = member.split(':').nth(2).unwrap_or_default();
                 pipeline
                     .cmd("EXISTS")
                     .arg(self.0.keys.payment_named(partition, id));
@@ -205,8 +284,12 @@ impl RedisStore {
             if gone.is_empty() {
                 return Ok(swept);
             }
+            let places = gone
+                .iter()
+                .filter_map(|member| member.strip_prefix(&*begins));
+            let references: Vec<String> = places.filter_map(keys::reference_at).collect();
             let mut pipeline = Pipeline::new();
-            pipeline.cmd("ZREM").arg(&index).arg(&gone);
+            pipeline.cmd("ZREM").arg(&index).arg(&gone).arg(&references);
             self.0.link.read(&pipeline).await?;
             swept += gone.len() as u64;
             from = format!("({last}");

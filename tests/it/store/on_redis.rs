@@ -261,7 +261,7 @@ async fn a_record_that_cannot_be_read_blocks_no_other() {
     assert_eq!(claims.claims[0].key.id, *good.id());
     let listed = world
         .store
-        .list(good.state().name(), None, 10)
+        .list(&good.state().name().into(), None, 10)
         .await
         .unwrap();
     assert_eq!(listed.payments.len(), 1);

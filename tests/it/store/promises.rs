@@ -563,7 +563,7 @@ async fn what_is_not_finished_stays_in_the_due_index<S: Watched>(world: World<S>
 }
 
 async fn ids<S: Store>(world: &World<S>, state: StateName) -> Vec<PaymentId> {
-    let page = world.store.list(state, None, 100).await.unwrap();
+    let page = world.store.list(&state.into(), None, 100).await.unwrap();
     page.payments
         .iter()
         .map(|found| found.payment.id().clone())
@@ -685,7 +685,7 @@ async fn a_listing_goes_page_by_page_from_the_oldest<S: Watched>(world: World<S>
     loop {
         let page = world
             .store
-            .list(StateName::New, cursor.as_ref(), 10)
+            .list(&StateName::New.into(), cursor.as_ref(), 10)
             .await
             .unwrap();
         found.extend(
@@ -703,7 +703,7 @@ async fn a_listing_goes_page_by_page_from_the_oldest<S: Watched>(world: World<S>
     assert!(
         world
             .store
-            .list(StateName::Held, None, 10)
+            .list(&StateName::Held.into(), None, 10)
             .await
             .unwrap()
             .payments

@@ -230,7 +230,7 @@ async fn look_at_the_parked(works: &Works, ids: &[PaymentId]) -> anyhow::Result<
     for key in ["look", "look-again"] {
         for parked in works
             .store
-            .list(StateName::Parked, None, ids.len())
+            .list(&StateName::Parked.into(), None, ids.len())
             .await?
             .payments
         {

@@ -2,7 +2,7 @@
 -- Records a payment, unless its key is taken.
 -- KEYS: 1 payment  2 due  3 states  4 events
 -- ARGV: 1 id  2 write  3 state  4 place in the index  5 due (ms)  6 fingerprint  7 body
---       8 event  9 events kept  10 wake-up channel
+--       8 event  9 events kept  10 wake-up channel  11 entry by its reference ('' without one)
 -- Returns: {'created'} | {'existing', fingerprint}
 local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'fingerprint')
 if found[1] == '1' and found[2] == ARGV[2] then return {'created'} end
@@ -12,6 +12,7 @@ redis.call('HSET', KEYS[1], 'version', 1, 'write', ARGV[2], 'state', ARGV[3], 'n
   'nudges', 0, 'barren', 0, 'fingerprint', ARGV[6], 'body', ARGV[7])
 redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
 redis.call('ZADD', KEYS[3], 0, ARGV[3] .. ':' .. ARGV[4])
+if ARGV[11] ~= '' then redis.call('ZADD', KEYS[3], 0, ARGV[11]) end
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], '*', 'event', ARGV[8])
 redis.pcall('PUBLISH', ARGV[10], '')
 return {'created'}

@@ -112,7 +112,8 @@ impl Havoc<'_> {
     /// Some of the payers who have a link pay; some are told that it is over.
     async fn payers_pay(&self, over: &AtomicBool, random: &mut StdRng) -> anyhow::Result<()> {
         let store = &self.works.store;
-        let waiting = store.list(StateName::AwaitingPayer, None, self.ids.len());
+        let by = StateName::AwaitingPayer.into();
+        let waiting = store.list(&by, None, self.ids.len());
         for waiting in waiting.await?.payments {
             if over.load(Ordering::SeqCst) {
                 break;
