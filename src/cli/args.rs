@@ -143,6 +143,8 @@ pub enum SchemaOf {
     Request,
     /// What is asked of a payment: capture, release, reschedule, cancel or rerun.
     Command,
+    /// All that the HTTP API takes and answers, as OpenAPI 3.1.
+    Openapi,
 }
 
 /// What to do with the settings.

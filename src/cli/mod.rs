@@ -37,6 +37,7 @@ pub use request::Around;
 
 use health::Question;
 
+use crate::api::v1::DOCUMENT;
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULTS, LogFormat, Problems};
 use crate::payment::{AccountName, Command, Request};
@@ -59,7 +60,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         Verb::Config(ConfigVerb::Defaults) if cli.json => {
             return Ok(writeln!(out, "{}", json!({ "toml": DEFAULTS }))?);
         }
-        Verb::Schema { of } => return Ok(out.write_all(schema(of).as_bytes())?),
+        Verb::Schema { of } => return print_schema(of, out),
         Verb::Config(ConfigVerb::Defaults) => return Ok(out.write_all(DEFAULTS.as_bytes())?),
         Verb::ApiKey { name } => return key::make(&name, cli.json, out),
         _ => {}
@@ -126,11 +127,13 @@ async fn open(
     Ok(store)
 }
 
-const fn schema(of: SchemaOf) -> &'static str {
+fn print_schema(of: SchemaOf, out: &mut dyn Write) -> Result<(), Failure> {
     match of {
-        SchemaOf::Request => Request::SCHEMA,
-        SchemaOf::Command => Command::SCHEMA,
+        SchemaOf::Request => out.write_all(Request::SCHEMA.as_bytes())?,
+        SchemaOf::Command => out.write_all(Command::SCHEMA.as_bytes())?,
+        SchemaOf::Openapi => writeln!(out, "{:#}", *DOCUMENT)?,
     }
+    Ok(())
 }
 
 fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Config, Problems> {

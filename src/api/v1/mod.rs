@@ -9,14 +9,17 @@
 //! | `wait` | to have the outcome in the same call |
 //! | `body` | what is posted, with its key |
 //! | `shown`, `problem` | a payment and a problem as they are answered |
+//! | `openapi`, `documents` | all of that as OpenAPI 3.1, which anybody may read |
 
 mod batch;
 mod body;
 mod commands;
 mod create;
+mod documents;
 mod guard;
 mod keys;
 mod look;
+mod openapi;
 mod pace;
 mod problem;
 pub(crate) mod shown;
@@ -32,6 +35,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 
 pub use keys::{ApiKey, KeyHash, KeyName, KeyRing, Scope, new_key};
+pub use openapi::DOCUMENT;
 pub use pace::Pace;
 pub use problem::ProblemCode;
 pub(crate) use wait::span;
@@ -133,6 +137,7 @@ pub fn router<S: Store>(service: Service<S>, limits: &super::Limits) -> Router {
             guard::let_in::<S>,
         ))
         .with_state(service)
+        .route("/v1/openapi.json", get(openapi::show))
         .layer(middleware::from_fn_with_state(
             Duration::from_millis(limits.request_timeout_ms),
             super::within,

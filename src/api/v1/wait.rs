@@ -74,7 +74,16 @@ mod tests {
         for (text, ms) in [("5s", 5_000), ("2m", 120_000), ("250ms", 250), ("0s", 0)] {
             assert_eq!(duration(text).unwrap(), Duration::from_millis(ms), "{text}");
         }
-        for text in ["", "5", "s", "-1s", "1h", "5 s", "1.5s", "99999999999999999999s"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "1h",
+            "5 s",
+            "1.5s",
+            "99999999999999999999s",
+        ] {
             assert!(duration(text).is_err(), "{text:?}");
         }
     }
