@@ -16,12 +16,16 @@ ONLY ?=
 SEEDS ?= 10000
 FROM ?= 0
 
+# The release of schemathesis that tries the API, and how many cases it makes up for an operation.
+SCHEMATHESIS := 4.32.5
+CASES ?= 30
+
 # What is fuzzed, and for how long each.
 TARGETS ?= answer command configuration record request webhook
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-plain lint bench torture model simulate fuzz redis rust nextest cargo-deny \
-	cargo-fuzz fmt
+.PHONY: demo test test-plain lint bench torture model simulate fuzz api redis rust nextest cargo-deny \
+	schemathesis cargo-fuzz fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -79,6 +83,16 @@ fuzz: rust cargo-fuzz
 			| grep -v ' # Uses: \|recommended dictionary' || exit 1; \
 	done
 
+# Tries the API of a running worker with requests that are made up from its OpenAPI document: no
+# answer that is not documented, none that says the worker failed. That requests which fit the
+# document can be refused is no fault: a key was used before, an account is not there.
+api: rust redis schemathesis
+	$(CARGO) build --bins -p holdfast -p holdfast-rig
+	@target/debug/beside -- sh -c 'exec target/python/bin/schemathesis --no-color run \
+		"$$HOLDFAST_API/v1/openapi.json" -H "Authorization: Bearer $$HOLDFAST_KEY" \
+		--max-examples $(CASES) --request-timeout 30 --continue-on-failure \
+		--exclude-checks positive_data_acceptance'
+
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis
 	$(CARGO) build --release --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -117,6 +131,16 @@ cargo-deny:
 	@command -v cargo-deny >/dev/null || { \
 		echo "cargo-deny is missing; installing it, which takes some minutes"; \
 		$(CARGO) install cargo-deny --locked; }
+
+schemathesis:
+	@target/python/bin/schemathesis --version 2>/dev/null | grep -q '$(SCHEMATHESIS)' || { \
+		echo "schemathesis is missing; installing it into target/python"; \
+		python3 -m venv target/python 2>/dev/null || { \
+			if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO=sudo; fi; \
+			$$SUDO apt-get update -qq && \
+			DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq python3-venv >/dev/null && \
+			python3 -m venv --clear target/python; } && \
+		target/python/bin/pip install --quiet schemathesis==$(SCHEMATHESIS); }
 
 # The fuzzer needs instrumentation that only the nightly compiler has.
 cargo-fuzz:

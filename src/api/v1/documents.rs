@@ -192,6 +192,14 @@ fn page() -> Value {
 }
 
 fn batch() -> Value {
+    let batched = json!({
+        "type": "charge",
+        "account": "hotel",
+        "idempotency_key": "minibar-8123",
+        "money": { "amount": 1500, "currency": "MYR" },
+        "token": "5a9e3c1c-0000-4000-8000-00000000cafe",
+        "customer": { "email": "guest@example.com" },
+    });
     json!({
         "type": "object",
         "required": ["requests"],
@@ -199,7 +207,11 @@ fn batch() -> Value {
             "type": "array",
             "minItems": 1,
             "maxItems": 1000,
-            "items": { "$ref": "#/components/schemas/Request" },
+            "items": {
+                "description": "Each a Request with its idempotency_key. One that is wrong is answered \
+                                in its place.",
+                "examples": [batched],
+            },
         }},
         "additionalProperties": false,
     })
@@ -249,11 +261,15 @@ fn parameters() -> Value {
             json!({ "type": "string", "pattern": "^[0-9]{1,6}(ms|s|m)$" }),
         ),
         "state": query("state", "Those in this state.", states()),
-        "account": query("account", "Those of this account.", json!({ "type": "string" })),
+        "account": query(
+            "account",
+            "Those of this account.",
+            json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
+        ),
         "reference": query(
             "reference",
             "Those of the account that are called so.",
-            json!({ "type": "string" }),
+            json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
         ),
         "due_before": query("due_before", "Unfinished ones that are due before.", time()),
         "cursor": query("cursor", "As the page before ended.", json!({ "type": "string" })),
