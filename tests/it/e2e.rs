@@ -14,6 +14,7 @@ mod random_kills;
 mod redis_trouble;
 mod refusals;
 mod secrets;
+mod service;
 mod stage;
 mod stop;
 mod takeover;
