@@ -100,7 +100,7 @@ pub(super) async fn list<S: Store>(
 impl Filter {
     /// The index that is read: the one that names fewest.
     fn by(&self) -> Result<By, Problem> {
-        let due_before = self.due_before.map(|time| Timestamp::from(time));
+        let due_before = self.due_before.map(Timestamp::from);
         match (&self.reference, &self.account, due_before, self.state) {
             (Some(reference), Some(account), ..) => {
                 Ok(By::Reference(account.clone(), reference.clone()))

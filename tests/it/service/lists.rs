@@ -2,12 +2,11 @@
 
 use super::*;
 
-async fn ask(shop: &Shop, number: usize, account: &str, reference: &str) -> String {
+async fn ask(shop: &Shop, number: i64, account: &str, reference: &str) -> String {
     let mut body = charge(TOKEN, 100);
     body["account"] = json!(account);
     body["reference"] = json!(reference);
-    let days = number as i64;
-    let at = start_time() + TimeDelta::days(days);
+    let at = start_time() + TimeDelta::days(number);
     body["not_before"] = json!(at.to_rfc3339());
     let key = format!("k{number}");
     let heard = shop.served.post("/v1/payments", Some(&key), &body).await;
