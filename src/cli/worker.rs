@@ -44,7 +44,7 @@ pub(super) async fn run(
     let background = TaskTracker::new();
     listen(config, &store, gateway, &background, &stop).await?;
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
-    serve(config, (&store, &clock), &keys, &background, &stop).await?;
+    serve(config, &clock, &keys, (&background, &stop)).await?;
     keep_house(&store, &background, &stop);
 
     tracing::info!(
@@ -129,13 +129,13 @@ async fn listen(
     Ok(())
 }
 
-/// Serves other services, if an address is configured.
+/// Serves other services, if an address is configured. Over a connection of its own: no list that
+/// somebody reads may hold up the calls that renew leases and write outcomes.
 async fn serve(
     config: &Config,
-    (store, clock): (&Arc<RedisStore>, &Clock),
+    clock: &Clock,
     keys: &Arc<KeyRing>,
-    background: &TaskTracker,
-    stop: &CancellationToken,
+    (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     let Some(address) = config.api.listen else {
         return Ok(());
@@ -146,26 +146,30 @@ async fn serve(
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("api.listen = {address} cannot be listened to"))?;
-    let limits = config.api.limits;
-    let wait_ms = config.api.longest_wait_ms;
-    let parts = (Arc::clone(store), clock.clone());
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let store = Arc::new(store);
+    let (watching, until) = (Arc::clone(&store), stop.clone());
+    background.spawn(async move { watching.watch(until).await });
+    let (limits, wait_ms) = (config.api.limits, config.api.longest_wait_ms);
+    let parts = (store, clock.clone());
     let service = Service::new(parts, config.policies(), Arc::clone(keys), &limits, wait_ms);
-    let router = api::v1::router(service, &limits);
+    let router = api::v1::router(service.until(stop.clone()), &limits);
     background.spawn(api::serve(listener, router, limits, stop.clone()));
     tracing::info!(%address, keys = config.api.keys.len(), "serving the API");
     Ok(())
 }
 
 /// Puts the API keys of new settings in the place of the old ones. Settings that are wrong change
-/// nothing; whoever lost the last key must not find the door open.
+/// nothing.
 fn exchange_keys(settings: &Result<Config, Problems>, keys: &KeyRing) {
     match settings {
-        Ok(config) if config.api.keys.is_empty() => {
-            tracing::warn!("the new settings have no API key: the keys of before stay valid");
-        }
         Ok(config) => {
             keys.replace(config.api.keys.clone());
-            tracing::info!(keys = config.api.keys.len(), "the API keys were exchanged");
+            let keys = config.api.keys.len();
+            tracing::info!(
+                keys,
+                "the API keys were exchanged; with none nobody is let in"
+            );
         }
         Err(problems) => tracing::error!(%problems, "the new settings are wrong; nothing changed"),
     }

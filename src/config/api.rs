@@ -31,8 +31,7 @@ struct KeySettings {
     name: String,
     sha256: String,
     scopes: BTreeSet<Scope>,
-    #[serde(default)]
-    accounts: BTreeSet<String>,
+    accounts: Option<BTreeSet<String>>,
     largest_amount_minor: Option<u64>,
     expires_at: Option<DateTime<FixedOffset>>,
 }
@@ -57,11 +56,20 @@ pub(super) fn api(written: &Written, problems: &mut Problems) -> ApiConfig {
     let settings = &written.api;
     let listen = super::check::address("api.listen", &settings.listen, problems);
     super::check::limits("api", &settings.limits, problems);
+    let limits = &settings.limits;
+    // A command loads, writes and may wait; whoever waits must not be cut off without an answer.
+    let longest = settings
+        .longest_wait_ms
+        .saturating_add(limits.store_timeout_ms.saturating_mul(2));
     problems.unless(
-        settings.longest_wait_ms < settings.limits.request_timeout_ms,
+        longest < limits.request_timeout_ms,
         "api.longest_wait_ms",
         settings.longest_wait_ms,
-        || "must be shorter than api.limits.request_timeout_ms".to_owned(),
+        || {
+            "must be shorter than api.limits.request_timeout_ms less twice \
+             api.limits.store_timeout_ms"
+                .to_owned()
+        },
     );
     for (name, value) in [
         ("per_second", settings.per_second),
@@ -132,8 +140,13 @@ fn key(
     problems.unless(!settings.scopes.is_empty(), &at("scopes"), "[]", || {
         "must name some of enqueue, read, command, operate".to_owned()
     });
+    let written_accounts = settings.accounts.iter().flatten();
+    let nothing = settings.accounts.as_ref().is_some_and(BTreeSet::is_empty);
+    problems.unless(!nothing, &at("accounts"), "[]", || {
+        "names none, so the key could do nothing; leave it out for all accounts".to_owned()
+    });
     let mut accounts = BTreeSet::new();
-    for account in &settings.accounts {
+    for account in written_accounts {
         match AccountName::new(account.clone()) {
             Ok(name) if written.accounts.contains_key(name.as_str()) => {
                 accounts.insert(name);
@@ -141,7 +154,7 @@ fn key(
             _ => problems.add(
                 &at("accounts"),
                 format!("{account:?}"),
-                "is not configured; name accounts that are, or none for all",
+                "is not configured; name accounts that are",
             ),
         }
     }
@@ -150,7 +163,7 @@ fn key(
         hash: hash?,
         scopes: settings.scopes.clone(),
         // An account that is not there leaves a key that may do nothing, never one that may do all.
-        accounts: (!settings.accounts.is_empty()).then_some(accounts),
+        accounts: settings.accounts.as_ref().map(|_| accounts),
         largest_amount_minor: settings.largest_amount_minor,
         expires_at: settings.expires_at.map(|time| time.with_timezone(&Utc)),
     })

@@ -36,7 +36,10 @@ const PACE: Pace = Pace {
     burst: 100_000,
 };
 /// The key of the tests' shop.
-const SHOP: &str = "hf_the-key-of-the-shop";
+const SHOP: &str = "hf_c2hvcHNob3BzaG9wc2hvcHNob3BzaG9wc2hvcHNob3A";
+/// Two others.
+const READS: &str = "hf_cmVhZHNyZWFkc3JlYWRzcmVhZHNyZWFkc3JlYWRzcmU";
+const NEW: &str = "hf_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmU";
 const TOKEN: &str = "5a9e3c1c-0000-4000-8000-000000000001";
 
 fn key(name: &str, secret: &str, scopes: &[Scope]) -> ApiKey {
@@ -152,7 +155,8 @@ impl Heard {
         for field in ["type", "title", "detail", "code"] {
             assert!(self.body[field].is_string(), "{field} is missing: {self:?}");
         }
-        assert!(self.status < 500 || self.header("retry-after").is_some());
+        assert!(self.status != 503 || self.header("retry-after").is_some());
+        assert_eq!(self.header("cache-control"), Some("no-store"));
     }
 
     /// The payment's id.

@@ -1,47 +1,54 @@
 //! What is posted: JSON, and the key that makes it safe to post it again.
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
 
+use super::LARGEST_BODY_BYTES;
 use super::problem::{Problem, ProblemCode};
 
 /// The header that names a request, as in the IETF's draft; quotes around the key are optional.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// The JSON object that was posted; an empty body is an empty object.
-pub(super) fn object(
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Map<String, Value>, Problem> {
-    match json(headers, body)? {
-        None => Ok(Map::new()),
-        Some(Value::Object(fields)) => Ok(fields),
-        Some(_) => Err(invalid("must be a JSON object")),
+/// The JSON object that was posted; an empty body is an empty object. Read only once it is known
+/// that the caller may ask for this at all.
+pub(super) async fn object(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Problem> {
+    let bytes = bytes(headers, body, LARGEST_BODY_BYTES).await?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(invalid("must be a JSON object")),
+        Err(error) => Err(unreadable(&error)),
     }
 }
 
-/// The JSON that was posted; `None` for an empty body.
-pub(super) fn json(
+/// What was posted, if it says that it is JSON.
+pub(super) async fn bytes(
     headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Option<Value>, Problem> {
-    let body = body.map_err(|error| unread(&error))?;
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
-    }
-    if !is_json(headers) {
+    body: Body,
+    largest: usize,
+) -> Result<Bytes, Problem> {
+    let bytes = to_bytes(body, largest).await.map_err(|_| {
+        // The length is the usual reason; a sender that went away hears nothing anyway.
+        let told = format!("the body must be whole, and have {largest} bytes at most");
+        Problem::new(ProblemCode::BodyTooLarge, told)
+    })?;
+    let empty = bytes.iter().all(u8::is_ascii_whitespace);
+    if !empty && !is_json(headers) {
         let told = "send the header Content-Type: application/json";
         return Err(Problem::new(ProblemCode::UnsupportedMediaType, told));
     }
-    serde_json::from_slice(&body).map(Some).map_err(|error| {
-        invalid(format!(
-            "is not JSON: line {}, column {}",
-            error.line(),
-            error.column()
-        ))
-    })
+    Ok(bytes)
+}
+
+/// Where it is no JSON. What stands there is not repeated.
+pub(super) fn unreadable(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    invalid(format!(
+        "is not the JSON it should be: line {line}, column {column}"
+    ))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -50,14 +57,6 @@ fn is_json(headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-}
-
-fn unread(error: &BytesRejection) -> Problem {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let told = "the body is too long: 64 KiB for a request, 4 MiB for a batch";
-        return Problem::new(ProblemCode::BodyTooLarge, told);
-    }
-    invalid("could not be read to its end")
 }
 
 fn invalid(told: impl Into<String>) -> Problem {
@@ -85,8 +84,9 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
 /// Demands a key: without one nobody could safely repeat what may not have been heard.
 pub(super) fn demanded(key: Option<String>) -> Result<String, Problem> {
     key.ok_or_else(|| {
-        let told = "send the header Idempotency-Key with a value of your own that is different for \
-                    each thing you want, and the same when you repeat a request";
+        let told = "send the header Idempotency-Key, or idempotency_key within a request, with a value \
+                    of your own that is different for each thing you want, and the same when you \
+                    repeat a request";
         Problem::new(ProblemCode::IdempotencyKeyMissing, told).of_field("Idempotency-Key")
     })
 }
@@ -97,6 +97,12 @@ pub(super) fn keyed(
     header: Option<String>,
 ) -> Result<Map<String, Value>, Problem> {
     let inside = fields.get("idempotency_key");
+    // In a header it would be another key: the same one must not name two payments.
+    let bare = |key: &str| key == key.trim() && !key.starts_with('"') && !key.ends_with('"');
+    if inside.and_then(Value::as_str).is_some_and(|key| !bare(key)) {
+        let told = "must not begin or end with a space or a quotation mark";
+        return Err(Problem::new(ProblemCode::InvalidRequest, told).of_field("idempotency_key"));
+    }
     match (header, inside) {
         (Some(header), Some(inside)) if *inside != header => {
             let told = "differs from the header Idempotency-Key; give one of them";

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use super::keys::Scope;
 use super::problem::{Problem, ProblemCode};
 use super::{Service, body, shown, wait};
 use crate::api::intake::{Submitted, submit};
-use crate::payment::{Payment, Request, StateName};
+use crate::payment::{Request, StateName};
 use crate::store::Store;
 
 /// Says that nothing was done now: it is the answer of before.
@@ -34,11 +34,11 @@ pub(super) async fn create<S: Store>(
     Extension(caller): Extension<Caller>,
     query: Result<Query<Waiting>, QueryRejection>,
     headers: HeaderMap,
-    posted: Result<Bytes, BytesRejection>,
+    posted: Body,
 ) -> Result<Response, Problem> {
     caller.may(Scope::Enqueue)?;
     let waits = waits(query)?;
-    let fields = body::object(&headers, posted)?;
+    let fields = body::object(&headers, posted).await?;
     let fields = body::keyed(fields, body::idempotency_key(&headers)?)?;
     let submitted = service.record(&caller, fields).await?;
     let again = matches!(submitted, Submitted::Existing(_));
@@ -52,7 +52,11 @@ pub(super) async fn create<S: Store>(
     } else {
         StatusCode::CREATED
     };
-    Ok(answer(status, &payment, again))
+    Ok(answer(
+        status,
+        shown::payment(&payment, shown::Secrets::Shown),
+        again,
+    ))
 }
 
 /// The time to wait, if the query names one.
@@ -69,12 +73,12 @@ pub(super) fn waits(
 }
 
 /// A payment as the answer, and whether it is that of before.
-pub(super) fn answer(status: StatusCode, payment: &Payment, again: bool) -> Response {
-    let mut response = (status, Json(shown::payment(payment))).into_response();
+pub(super) fn answer(status: StatusCode, payment: Value, again: bool) -> Response {
+    let id = payment["id"].as_str().unwrap_or_default();
+    let address = HeaderValue::from_str(&format!("/v1/payments/{id}"));
+    let mut response = (status, Json(payment)).into_response();
     let headers = response.headers_mut();
-    if let Ok(address) = HeaderValue::from_str(&format!("/v1/payments/{}", payment.id())) {
-        headers.insert(header::LOCATION, address);
-    }
+    headers.extend(address.ok().map(|address| (header::LOCATION, address)));
     if again {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
@@ -90,7 +94,12 @@ impl<S: Store> Service<S> {
     ) -> Result<Submitted, Problem> {
         let json = Value::Object(fields).to_string();
         let request = Request::from_json(json.as_bytes())?;
-        caller.may_ask(&request)?;
+        caller.may_ask_of(&request.account)?;
+        if let Err(problem) = caller.may_ask_for(&request) {
+            // What was asked when it was allowed is answered all the same: a refusal would be read
+            // as "nothing was done".
+            return self.recorded(&request).await?.ok_or(problem);
+        }
         let submitting = submit(&*self.store, &self.clock, &self.policies, request);
         let submitted = self.in_time(submitting).await?;
         tracing::info!(
@@ -101,5 +110,13 @@ impl<S: Store> Service<S> {
             "a payment was asked for"
         );
         Ok(submitted)
+    }
+
+    /// The payment of this very request, if it was recorded before.
+    async fn recorded(&self, request: &Request) -> Result<Option<Submitted>, Problem> {
+        let loaded = self.in_time(self.store.load(&request.payment_id())).await?;
+        let fingerprint = request.fingerprint()?;
+        let same = loaded.filter(|loaded| *loaded.payment.fingerprint() == fingerprint);
+        Ok(same.map(|loaded| Submitted::Existing(loaded.payment)))
     }
 }

@@ -269,7 +269,7 @@ fn parameters() -> Value {
         "reference": query(
             "reference",
             "Those of the account that are called so.",
-            json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+            json!({ "type": "string", "minLength": 1, "maxLength": 128 }),
         ),
         "due_before": query("due_before", "Unfinished ones that are due before.", time()),
         "cursor": query("cursor", "As the page before ended.", json!({ "type": "string" })),

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::Service;
 use super::keys::{ApiKey, Closed, Scope};
 use super::problem::{Problem, ProblemCode};
+use super::shown::Secrets;
 use crate::payment::{self, AccountName};
 
 /// Whoever asked, by the key that was shown.
@@ -40,7 +41,9 @@ impl<S: crate::store::Store> Service<S> {
             let shown = headers
                 .get(header::AUTHORIZATION)
                 .and_then(|value| value.to_str().ok())
-                .and_then(|value| value.strip_prefix("Bearer "))
+                .and_then(|value| value.split_once(' '))
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                .map(|(_, key)| key)
                 .ok_or_else(|| {
                     let told = "send the header Authorization: Bearer <key>";
                     Problem::new(ProblemCode::Unauthenticated, told)
@@ -92,23 +95,43 @@ impl Caller {
         Err(Problem::new(ProblemCode::ScopeMissing, told))
     }
 
+    /// What a command's answer shows.
+    pub(super) fn secrets(&self) -> Secrets {
+        if self.may(Scope::Read).is_ok() {
+            Secrets::Shown
+        } else {
+            Secrets::Left
+        }
+    }
+
     /// Whether the key is for this account.
     pub(super) fn sees(&self, account: &AccountName) -> bool {
         let accounts = self.0.accounts.as_ref();
         accounts.is_none_or(|accounts| accounts.contains(account))
     }
 
-    /// Whether the key may ask for this.
-    pub(super) fn may_ask(&self, request: &payment::Request) -> Result<(), Problem> {
-        if !self.sees(&request.account) {
-            let told = format!("the key is not for the account {}", request.account);
-            return Err(Problem::new(ProblemCode::AccountForbidden, told).of_field("account"));
+    /// Whether the key may ask for anything under this account.
+    pub(super) fn may_ask_of(&self, account: &AccountName) -> Result<(), Problem> {
+        if self.sees(account) {
+            return Ok(());
         }
+        let told = format!("the key is not for the account {account}");
+        Err(Problem::new(ProblemCode::AccountForbidden, told).of_field("account"))
+    }
+
+    /// Whether the key may ask for so much.
+    pub(super) fn may_ask_for(&self, request: &payment::Request) -> Result<(), Problem> {
         let amount = request.money().map_or(0, |money| money.amount.minor());
+        self.may_move(amount)
+            .map_err(|problem| problem.of_field("money.amount"))
+    }
+
+    /// Whether so much may be taken by this key, in minor units.
+    pub(super) fn may_move(&self, amount: u64) -> Result<(), Problem> {
         match self.0.largest_amount_minor {
             Some(largest) if amount > largest => {
-                let told = format!("the key may ask for {largest} at most, in minor units");
-                Err(Problem::new(ProblemCode::AmountForbidden, told).of_field("money.amount"))
+                let told = format!("the key may move {largest} at most, in minor units");
+                Err(Problem::new(ProblemCode::AmountForbidden, told))
             }
             _ => Ok(()),
         }

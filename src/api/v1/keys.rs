@@ -29,7 +29,7 @@ pub enum Scope {
     Read,
     /// To command payments.
     Command,
-    /// To do what only operators may: reruns.
+    /// To command what is parked: that is for operators, who have looked at it.
     Operate,
 }
 
@@ -46,7 +46,7 @@ impl Scope {
     }
 }
 
-/// The name of a key: for logs, and as the actor of what it commands.
+/// The name of a key, for logs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyName(Arc<str>);
 
@@ -146,10 +146,21 @@ pub fn new_key() -> Private<String> {
     Private::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
 }
 
+/// Whether it is written as keys are: a word that somebody thought up is none, whatever hash is
+/// configured.
+fn is_whole(key: &str) -> bool {
+    let random = key
+        .strip_prefix(PREFIX)
+        .map(|rest| URL_SAFE_NO_PAD.decode(rest));
+    matches!(random, Some(Ok(bytes)) if bytes.len() == RANDOM_BYTES)
+}
+
 /// All keys, which can be exchanged while requests are served.
 #[derive(Debug)]
 pub struct KeyRing {
     keys: RwLock<Arc<Vec<Arc<ApiKey>>>>,
+    /// Decided once: keys that are taken away later must not leave the door open.
+    open: bool,
     pub(super) paces: Paces,
 }
 
@@ -161,10 +172,11 @@ pub(super) enum Closed {
 }
 
 impl KeyRing {
-    /// A ring with these keys; without any, no key is asked for.
+    /// A ring with these keys; without any, no key is ever asked for.
     #[must_use]
     pub fn new(keys: Vec<ApiKey>, pace: super::Pace) -> Self {
         let ring = Self {
+            open: keys.is_empty(),
             keys: RwLock::default(),
             paces: Paces::new(pace),
         };
@@ -172,7 +184,7 @@ impl KeyRing {
         ring
     }
 
-    /// From now on these keys are valid, and no others.
+    /// From now on these keys are valid, and no others. Without any, nobody is let in.
     pub fn replace(&self, keys: Vec<ApiKey>) {
         let keys = Arc::new(keys.into_iter().map(Arc::new).collect());
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
@@ -183,12 +195,15 @@ impl KeyRing {
     }
 
     /// Whether whoever comes is let in without a key.
-    pub(super) fn is_open(&self) -> bool {
-        self.all().is_empty()
+    pub(super) const fn is_open(&self) -> bool {
+        self.open
     }
 
     /// The key that was shown. Looks at all of them, whichever fits.
     pub(super) fn find(&self, shown: &str, now: Timestamp) -> Result<Arc<ApiKey>, Closed> {
+        if !is_whole(shown) {
+            return Err(Closed::Unknown);
+        }
         let hash = KeyHash::of(shown);
         let keys = self.all();
         let mut found = None;
@@ -245,19 +260,41 @@ mod tests {
     #[test]
     fn keys_overlap_are_exchanged_and_expire() {
         let now = Timestamp::UNIX_EPOCH;
-        let ring = ring(vec![key("old", "secret-1"), key("new", "secret-2")]);
-        assert_eq!(ring.find("secret-1", now).unwrap().name.as_str(), "old");
-        assert_eq!(ring.find("secret-2", now).unwrap().name.as_str(), "new");
-        assert_eq!(ring.find("secret-3", now), Err(Closed::Unknown));
+        let [old, new, other] = [(); 3].map(|()| new_key());
+        let named = |name: &str, key: &Private<String>| super::tests::key(name, key.reveal());
+        let ring = ring(vec![named("old", &old), named("new", &new)]);
+        let found = |key: &Private<String>, now| ring.find(key.reveal(), now);
+        assert_eq!(found(&old, now).unwrap().name.as_str(), "old");
+        assert_eq!(found(&new, now).unwrap().name.as_str(), "new");
+        assert_eq!(found(&other, now), Err(Closed::Unknown));
         let ends = ApiKey {
             expires_at: Some(now + TimeDelta::seconds(1)),
-            ..key("new", "secret-2")
+            ..named("new", &new)
         };
         ring.replace(vec![ends]);
-        assert_eq!(ring.find("secret-1", now), Err(Closed::Unknown));
-        assert!(ring.find("secret-2", now).is_ok());
+        assert_eq!(found(&old, now), Err(Closed::Unknown));
+        assert!(found(&new, now).is_ok());
         let later = now + TimeDelta::seconds(1);
-        assert_eq!(ring.find("secret-2", later), Err(Closed::Expired));
+        assert_eq!(found(&new, later), Err(Closed::Expired));
+    }
+
+    #[test]
+    fn when_the_last_key_is_taken_away_nobody_is_let_in() {
+        let made = new_key();
+        let ring = ring(vec![key("only", made.reveal())]);
+        ring.replace(Vec::new());
+        assert!(!ring.is_open());
+        let found = ring.find(made.reveal(), Timestamp::UNIX_EPOCH);
+        assert_eq!(found, Err(Closed::Unknown));
+    }
+
+    #[test]
+    fn a_word_that_somebody_thought_up_is_no_key() {
+        let ring = ring(vec![key("weak", "hf_secret"), key("bare", "secret")]);
+        for word in ["hf_secret", "secret", ""] {
+            let found = ring.find(word, Timestamp::UNIX_EPOCH);
+            assert_eq!(found, Err(Closed::Unknown), "{word:?}");
+        }
     }
 
     #[test]

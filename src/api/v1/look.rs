@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Service;
 use super::guard::Caller;
 use super::keys::Scope;
 use super::problem::{Problem, ProblemCode};
-use super::{Service, shown};
+use super::shown::{self, Secrets};
 use crate::api::intake;
 use crate::payment::{AccountName, PaymentId, Reference, StateName, Timestamp};
 use crate::store::{By, Cursor, Loaded, Store};
@@ -19,24 +20,29 @@ use crate::store::{By, Cursor, Loaded, Store};
 const SHORTEST_PAGE: usize = 1;
 const USUAL_PAGE: usize = 50;
 const LONGEST_PAGE: usize = 200;
+/// How often an index is read for one page, if little of it fits.
+const MOST_STEPS: usize = 10;
 
 pub(super) async fn one<S: Store>(
     State(service): State<Arc<Service<S>>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     caller.may(Scope::Read)?;
-    let loaded = service.seen(&caller, &id).await?;
-    Ok(Json(shown::payment(&loaded.payment)))
+    let loaded = service.seen(&caller, id).await?;
+    Ok(Json(shown::payment(&loaded.payment, Secrets::Shown)))
 }
 
 impl<S: Store> Service<S> {
     /// The payment of that id, if there is one that the caller may see. To others it is not there.
-    pub(super) async fn seen(&self, caller: &Caller, id: &str) -> Result<Loaded, Problem> {
-        let Some(id) = PaymentId::new(id)
-            .ok()
-            .filter(|_| PaymentId::looks_like_one(id))
-        else {
+    pub(super) async fn seen(
+        &self,
+        caller: &Caller,
+        id: Result<Path<String>, PathRejection>,
+    ) -> Result<Loaded, Problem> {
+        let given = id.ok().map(|Path(id)| id);
+        let given = given.filter(|id| PaymentId::looks_like_one(id));
+        let Some(id) = given.and_then(|id| PaymentId::new(id).ok()) else {
             let told = "a payment's id is pay_ and 32 hexadecimal digits";
             return Err(Problem::new(ProblemCode::PaymentNotFound, told));
         };
@@ -81,20 +87,45 @@ pub(super) async fn list<S: Store>(
         let told = format!("must be {SHORTEST_PAGE} to {LONGEST_PAGE}");
         return Err(Problem::new(ProblemCode::InvalidQuery, told).of_field("limit"));
     }
+    if let Some(account) = &filter.account {
+        caller.may_ask_of(account)?;
+    }
     let by = filter.by()?;
-    let page = service
-        .in_time(service.store.list(&by, cursor.as_ref(), limit))
+    let (payments, next) = service
+        .found(&caller, &filter, (&by, cursor, limit))
         .await?;
-    let fits =
-        |loaded: &&Loaded| filter.fits(loaded) && caller.sees(&loaded.payment.request().account);
-    let payments: Vec<Value> = page
-        .payments
-        .iter()
-        .filter(fits)
-        .map(|loaded| shown::payment(&loaded.payment))
-        .collect();
-    let next = page.next.as_ref().map(Cursor::as_str);
     Ok(Json(json!({ "payments": payments, "next": next })))
+}
+
+impl<S: Store> Service<S> {
+    /// A page of what fits the filter and may be seen. Others are passed over, so that a page says
+    /// as little as can be of what is between; after so many of them it is ended early.
+    async fn found(
+        &self,
+        caller: &Caller,
+        filter: &Filter,
+        (by, mut cursor, limit): (&By, Option<Cursor>, usize),
+    ) -> Result<(Vec<Value>, Option<String>), Problem> {
+        let mut payments = Vec::new();
+        for _ in 0..MOST_STEPS {
+            let wanted = limit - payments.len();
+            let page = self
+                .in_time(self.store.list(by, cursor.as_ref(), wanted))
+                .await?;
+            let fits = |loaded: &&Loaded| {
+                filter.fits(loaded) && caller.sees(&loaded.payment.request().account)
+            };
+            let shows = |loaded: &Loaded| shown::payment(&loaded.payment, Secrets::Shown);
+            payments.extend(page.payments.iter().filter(fits).map(shows));
+            cursor = page.next;
+            if cursor.is_none() || payments.len() >= limit {
+                break;
+            }
+            // What is passed over is work all the same.
+            self.count(caller, 1)?;
+        }
+        Ok((payments, cursor.map(|cursor| cursor.as_str().to_owned())))
+    }
 }
 
 impl Filter {

@@ -30,9 +30,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension, Path, State};
-use axum::middleware;
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub use keys::{ApiKey, KeyHash, KeyName, KeyRing, Scope, new_key};
 pub use openapi::DOCUMENT;
@@ -59,7 +63,15 @@ pub struct Service<S> {
     keys: Arc<KeyRing>,
     store_timeout: Duration,
     longest_wait: Duration,
+    /// Places for those who wait for an outcome, and for batches.
+    waits: Semaphore,
+    batches: Semaphore,
+    /// Nobody waits any longer once it is stopped.
+    stop: CancellationToken,
 }
+
+/// How many batches are taken at once.
+const MOST_BATCHES: usize = 4;
 
 impl<S: Store> Service<S> {
     /// The handlers over `store`, for the accounts of `policies`, for holders of `keys`.
@@ -78,7 +90,16 @@ impl<S: Store> Service<S> {
             keys,
             store_timeout: Duration::from_millis(limits.store_timeout_ms),
             longest_wait: Duration::from_millis(longest_wait_ms),
+            waits: Semaphore::new(limits.connections / 2),
+            batches: Semaphore::new(MOST_BATCHES),
+            stop: CancellationToken::new(),
         }
+    }
+
+    /// The same; whoever waits for an outcome is answered when this stops.
+    #[must_use]
+    pub fn until(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
     }
 
     /// What the store answers, within the time that it has.
@@ -100,7 +121,7 @@ pub fn router<S: Store>(service: Service<S>, limits: &super::Limits) -> Router {
         post(
             move |State(service): State<Arc<Service<S>>>,
                   Extension(caller): Extension<Caller>,
-                  Path(id): Path<String>,
+                  id,
                   query,
                   headers,
                   body| {
@@ -124,24 +145,39 @@ pub fn router<S: Store>(service: Service<S>, limits: &super::Limits) -> Router {
         .route("/v1/payments/{id}/release", command("release"))
         .route("/v1/payments/{id}/reschedule", command("reschedule"))
         .route("/v1/payments/{id}/cancel", command("cancel"))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY_BYTES));
-    let batches = Router::new()
         .route("/v1/payments:batch", post(batch::create_all::<S>))
-        .layer(DefaultBodyLimit::max(LARGEST_BATCH_BYTES));
-    guarded
-        .merge(batches)
         .fallback(|| async { nothing() })
         .method_not_allowed_fallback(|| async { wrong_method() })
         .layer(middleware::from_fn_with_state(
             Arc::clone(&service),
             guard::let_in::<S>,
         ))
-        .with_state(service)
-        .route("/v1/openapi.json", get(openapi::show))
+        .with_state(service);
+    let document = get(openapi::show).fallback(|| async { wrong_method() });
+    guarded
+        .route("/v1/openapi.json", document)
         .layer(middleware::from_fn_with_state(
             Duration::from_millis(limits.request_timeout_ms),
-            super::within,
+            within,
         ))
+}
+
+/// Ends a request whose time is over, as one of which it is not known whether it was done. Nothing
+/// that is answered here is kept by anybody in between.
+async fn within(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    let mut response = match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let told = StoreError::Unavailable("the request's time was over".to_owned());
+            Problem::from(told).into_response()
+        }
+    };
+    let kept_by_nobody = HeaderValue::from_static("no-store");
+    let headers = response.headers_mut();
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(kept_by_nobody);
+    response
 }
 
 fn nothing() -> Problem {

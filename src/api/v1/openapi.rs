@@ -3,7 +3,9 @@
 
 use std::sync::LazyLock;
 
-use axum::Json;
+use axum::body::Bytes;
+use axum::http::header;
+use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
 use super::ProblemCode as P;
@@ -27,12 +29,13 @@ struct Operation {
 }
 
 /// What any operation may answer.
-const EVERYWHERE: [P; 5] = [
+const EVERYWHERE: [P; 6] = [
     P::Unauthenticated,
     P::KeyExpired,
     P::ScopeMissing,
     P::RateLimited,
     P::StoreUnavailable,
+    P::RecordUnreadable,
 ];
 const OF_A_BODY: [P; 3] = [P::InvalidRequest, P::UnsupportedMediaType, P::BodyTooLarge];
 const OF_A_COMMAND: &[P] = &[
@@ -40,6 +43,8 @@ const OF_A_COMMAND: &[P] = &[
     P::IdempotencyKeyMissing,
     P::IdempotencyKeyReused,
     P::PaymentNotFound,
+    P::AmountForbidden,
+    P::Parked,
     P::TooLateInDoubt,
     P::TooLateCaptured,
     P::TooLateReleased,
@@ -94,6 +99,7 @@ const OPERATIONS: [Operation; 8] = [
             P::IdempotencyKeyReused,
             P::AccountForbidden,
             P::AmountForbidden,
+            P::AlreadyAdopted,
         ],
     },
     Operation {
@@ -113,7 +119,7 @@ const OPERATIONS: [Operation; 8] = [
         ],
         body: None,
         answers: &[(200, "Page", "A page.")],
-        problems: &[P::InvalidQuery],
+        problems: &[P::InvalidQuery, P::AccountForbidden],
     },
     Operation {
         path: "/v1/payments:batch",
@@ -175,8 +181,15 @@ const OPERATIONS: [Operation; 8] = [
 /// The document, as it is served and kept in the repository.
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
-pub(super) async fn show() -> Json<&'static Value> {
-    Json(&DOCUMENT)
+/// Written once, for whoever asks.
+static TEXT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(DOCUMENT.to_string()));
+
+pub(super) async fn show() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, TEXT.clone())
 }
 
 fn document() -> Value {
@@ -230,13 +243,7 @@ impl Operation {
                 "content": { "application/json": { "schema": schema(body) } },
             });
             if *body == "Payment" {
-                answer["headers"] = json!({
-                    "Location": { "schema": { "type": "string" } },
-                    "Idempotent-Replayed": {
-                        "description": "Nothing was done now: it is the answer of before.",
-                        "schema": { "const": "true" },
-                    },
-                });
+                answer["headers"] = replayed();
             }
             responses.insert(status.to_string(), answer);
         }
@@ -266,10 +273,21 @@ fn problem(codes: &[P]) -> Value {
         schema("Problem"),
         { "properties": { "code": { "enum": words } } },
     ]});
-    json!({
+    let mut answer = json!({
         "description": told.join(" "),
         "content": { "application/problem+json": { "schema": narrowed } },
-    })
+    });
+    if codes.contains(&P::Ended) {
+        answer["headers"] = replayed();
+    }
+    answer
+}
+
+fn replayed() -> Value {
+    json!({ "Idempotent-Replayed": {
+        "description": "Nothing was done now: it is the answer of before.",
+        "schema": { "const": "true" },
+    }})
 }
 
 fn schema(name: &str) -> Value {

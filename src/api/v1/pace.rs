@@ -8,6 +8,9 @@ use chrono::TimeDelta;
 use super::keys::KeyName;
 use crate::payment::Timestamp;
 
+/// How many requests a batch may have, which may be more than a burst.
+pub(super) const LARGEST_BATCH: u32 = 1_000;
+
 /// How many requests a key may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -46,9 +49,11 @@ impl Paces {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let at = full_at.entry(key.clone()).or_insert(now);
         // A clock that went back must not lock a key out for longer than a whole bucket takes.
-        *at = (*at).clamp(now, now + each(self.pace.burst));
+        let most = self.pace.burst.max(LARGEST_BATCH);
+        *at = (*at).clamp(now, now + each(most));
         let after = *at + each(requests);
-        let wait = after - now - each(self.pace.burst.max(requests));
+        // The request that carries a batch was counted before it was known to be one.
+        let wait = after - now - each(self.pace.burst.max(requests.saturating_add(1)));
         if wait > TimeDelta::zero() {
             return Err(wait);
         }

@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::api::intake::IntakeError;
+use super::create::REPLAYED;
+use crate::api::intake::{IntakeError, Said};
 use crate::payment::{CommandAnswer, InvalidRequest};
 use crate::store::StoreError;
 
@@ -62,11 +63,17 @@ pub enum ProblemCode {
     Busy,
     /// The store cannot be reached.
     StoreUnavailable,
+    /// The hold is adopted already, by another request.
+    AlreadyAdopted,
+    /// The payment is parked: its commands are for operators.
+    Parked,
+    /// The record cannot be read.
+    RecordUnreadable,
 }
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::Unauthenticated,
         Self::KeyExpired,
         Self::ScopeMissing,
@@ -90,6 +97,9 @@ impl ProblemCode {
         Self::NotApplicable,
         Self::Busy,
         Self::StoreUnavailable,
+        Self::AlreadyAdopted,
+        Self::Parked,
+        Self::RecordUnreadable,
     ];
 
     /// The word for it, which does not change.
@@ -119,6 +129,9 @@ impl ProblemCode {
             Self::NotApplicable => "not_applicable",
             Self::Busy => "busy",
             Self::StoreUnavailable => "store_unavailable",
+            Self::AlreadyAdopted => "already_adopted",
+            Self::Parked => "parked",
+            Self::RecordUnreadable => "record_unreadable",
         }
     }
 
@@ -127,7 +140,7 @@ impl ProblemCode {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Unauthenticated | Self::KeyExpired => StatusCode::UNAUTHORIZED,
-            Self::ScopeMissing | Self::AccountForbidden | Self::AmountForbidden => {
+            Self::ScopeMissing | Self::AccountForbidden | Self::AmountForbidden | Self::Parked => {
                 StatusCode::FORBIDDEN
             }
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
@@ -145,7 +158,9 @@ impl ProblemCode {
             | Self::AlreadyDecided
             | Self::Ended
             | Self::NotApplicable
+            | Self::AlreadyAdopted
             | Self::Busy => StatusCode::CONFLICT,
+            Self::RecordUnreadable => StatusCode::INTERNAL_SERVER_ERROR,
             Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -177,6 +192,9 @@ impl ProblemCode {
             Self::NotApplicable => "Not in this state",
             Self::Busy => "The payment is changing; nothing was done",
             Self::StoreUnavailable => "The store cannot be reached; repeat the request",
+            Self::AlreadyAdopted => "The hold is adopted already",
+            Self::Parked => "The payment is parked; an operator must look",
+            Self::RecordUnreadable => "The record cannot be read; an operator must look",
         }
     }
 }
@@ -189,6 +207,8 @@ pub(super) struct Problem {
     pub(super) field: Option<String>,
     /// When it may be tried again, in seconds.
     pub(super) retry_after_s: Option<i64>,
+    /// Whether it is the answer of before.
+    pub(super) said: Said,
     /// The payment that it is about, as it is.
     pub(super) payment: Option<Box<serde_json::Value>>,
 }
@@ -200,6 +220,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             retry_after_s: None,
+            said: Said::Now,
             payment: None,
         }
     }
@@ -224,12 +245,12 @@ impl Problem {
             CommandAnswer::Accepted | CommandAnswer::Done => return None,
             CommandAnswer::TooLateInDoubt => (
                 ProblemCode::TooLateInDoubt,
-                "a call that decides the matter was sent, and the money has not been seen to move; \
-                 ask for the payment until it has ended",
+                "when this command was given, a call that decides the matter had been sent, and the \
+                 money had not been seen to move; ask for the payment until it has ended",
             ),
             CommandAnswer::AlreadyDecided => (
                 ProblemCode::AlreadyDecided,
-                "another command has decided about the hold, and is being carried out",
+                "when this command was given, another one had decided about the hold",
             ),
             CommandAnswer::TooLateCaptured => (ProblemCode::TooLateCaptured, "the money was taken"),
             CommandAnswer::TooLateReleased => {
@@ -283,6 +304,9 @@ impl From<IntakeError> for Problem {
             IntakeError::Conflict(_) => {
                 Self::new(ProblemCode::IdempotencyKeyReused, told).of_field("idempotency_key")
             }
+            IntakeError::Adopted(_) => {
+                Self::new(ProblemCode::AlreadyAdopted, told).of_field("purchase")
+            }
             IntakeError::Missing(_) => Self::new(ProblemCode::PaymentNotFound, told),
             IntakeError::Busy(_) => Self::new(ProblemCode::Busy, told).after(TimeDelta::zero()),
             IntakeError::Store(error) => error.into(),
@@ -294,8 +318,12 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         // What Redis says is for the log: it names keys and addresses.
         tracing::warn!(%error, "the store failed a request");
-        let told = "whether it was recorded is unknown; repeat the request with the same \
-                    Idempotency-Key, which is safe";
+        if let StoreError::Unreadable { .. } = error {
+            let told = "the record was left as it is; tell an operator the payment's id";
+            return Self::new(ProblemCode::RecordUnreadable, told);
+        }
+        let told = "if it was to change something, whether that was recorded is unknown; repeat the \
+                    request with the same Idempotency-Key, which is safe";
         Self::new(ProblemCode::StoreUnavailable, told).after(TimeDelta::seconds(1))
     }
 }
@@ -308,6 +336,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, kind);
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.said == Said::Before {
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
         }
         if self.code.status() == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");

@@ -4,12 +4,25 @@ use serde_json::{Value, json};
 
 use crate::payment::{Active, Ask, Payment, Private, State};
 
+/// Whether links and tokens are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrets {
+    /// To whoever asked for the payment, or may read.
+    Shown,
+    /// To whoever may only command.
+    Left,
+}
+
 /// What a payment is, for whoever asked for it: the links while the payer may pay, the token of a
 /// card once it is saved. A token that was given is not given back.
-pub(super) fn payment(payment: &Payment) -> Value {
+pub(super) fn payment(payment: &Payment, secrets: Secrets) -> Value {
     let (request, state) = (payment.request(), payment.state());
     let links = payment.payable_links();
-    let link = |link: Option<&Private<String>>| link.map(|link| link.reveal().clone());
+    let shown = |secret: Option<&str>| {
+        let secret = secret.filter(|_| secrets == Secrets::Shown);
+        secret.map(ToOwned::to_owned)
+    };
+    let link = |link: Option<&Private<String>>| shown(link.map(|link| link.reveal().as_str()));
     let commands = payment.commands().iter().map(|entry| {
         json!({
             "idempotency_key": entry.key,
@@ -29,7 +42,7 @@ pub(super) fn payment(payment: &Payment) -> Value {
         "reason": reason(state),
         "taken": match state { State::Paid(money) => Some(money), _ => None },
         "hold": hold(state),
-        "token": match state { State::Saved(token) => Some(token.as_str()), _ => None },
+        "token": match state { State::Saved(token) => shown(Some(token.as_str())), _ => None },
         "plan": payment.plan(),
         "checkout_url": link(links.checkout),
         "direct_post_url": link(links.direct_post),

@@ -41,6 +41,10 @@ impl<S: Store> Service<S> {
         from: StateName,
         wait: Duration,
     ) -> Payment {
+        // Whoever comes while all places are taken is answered at once: others must get through.
+        let Ok(_place) = self.waits.try_acquire() else {
+            return payment;
+        };
         let id = payment.id().clone();
         let mut last = payment;
         let looks = async {
@@ -55,7 +59,8 @@ impl<S: Store> Service<S> {
             }
         };
         // Whoever waits is answered with what is known by then.
-        let _ = timeout(wait.min(self.longest_wait), looks).await;
+        let looks = timeout(wait.min(self.longest_wait), looks);
+        let _ = self.stop.run_until_cancelled(looks).await;
         last
     }
 

@@ -1,5 +1,7 @@
 //! Who is let in.
 
+use chip_sandbox::{Effect, Operation, Rule};
+
 use super::*;
 
 async fn with_keys(keys: Vec<ApiKey>, pace: Pace) -> (Served, Clock, MemoryStore) {
@@ -53,11 +55,16 @@ async fn a_key_ends_at_its_time_and_is_exchanged_while_requests_are_served() {
     ask_with(&served, Some(&shown)).await.is(401, "key_expired");
     served
         .ring
-        .replace(vec![key("shop", "hf_new", &[Scope::Enqueue])]);
+        .replace(vec![key("shop", NEW, &[Scope::Enqueue])]);
     ask_with(&served, Some(&shown))
         .await
         .is(401, "unauthenticated");
-    assert_eq!(ask_with(&served, Some("Bearer hf_new")).await.status, 200);
+    assert_eq!(
+        ask_with(&served, Some(&format!("bearer {NEW}")))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -69,7 +76,7 @@ async fn a_key_does_what_its_scopes_accounts_and_amount_allow() {
     };
     let reads = ApiKey {
         accounts: Some([AccountName::new("rental").unwrap()].into()),
-        ..key("reads", "hf_reads", &[Scope::Read])
+        ..key("reads", READS, &[Scope::Read])
     };
     let (served, ..) = with_keys(vec![narrow, reads], PACE).await;
     let ours = served
@@ -93,10 +100,10 @@ async fn a_key_does_what_its_scopes_accounts_and_amount_allow() {
         .await
         .is(403, "scope_missing");
     let url = format!("http://{}{address}", served.address);
-    let elsewhere = Heard::of(served.client.get(url).bearer_auth("hf_reads")).await;
+    let elsewhere = Heard::of(served.client.get(url).bearer_auth(READS)).await;
     elsewhere.is(404, "payment_not_found");
     let url = format!("http://{}/v1/payments?state=new", served.address);
-    let listed = Heard::of(served.client.get(url).bearer_auth("hf_reads")).await;
+    let listed = Heard::of(served.client.get(url).bearer_auth(READS)).await;
     assert_eq!(listed.body["payments"], json!([]));
 }
 
@@ -162,4 +169,83 @@ async fn no_answer_shows_a_token_that_was_given_or_a_key() {
             assert!(!text.contains(secret), "{secret} is shown");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_parked_is_for_operators_and_what_is_dear_for_whoever_may_move_so_much() {
+    let shop = Shop::open().await;
+    let operator = key("operator", NEW, &[Scope::Command, Scope::Operate]);
+    let narrow = ApiKey {
+        largest_amount_minor: Some(4_000),
+        ..key("narrow", READS, &[Scope::Command])
+    };
+    shop.served
+        .ring
+        .replace(vec![super::shop(), operator, narrow]);
+    let address = shop.hold("stay").await;
+    let give = |with: &'static str, command: &str, key: &str, body: Value| {
+        let url = format!("http://{}{address}/{command}", shop.served.address);
+        let request = shop.served.client.post(url).bearer_auth(with);
+        Heard::of(request.header("Idempotency-Key", key).json(&body))
+    };
+    give(READS, "capture", "c1", json!({}))
+        .await
+        .is(403, "amount_forbidden");
+    let dear = json!({"amount": 4_001});
+    give(READS, "capture", "c2", dear)
+        .await
+        .is(403, "amount_forbidden");
+    let plan = json!({"capture_at": "2027-02-01T00:00:00Z", "capture_amount": 4_001});
+    give(READS, "reschedule", "p1", plan)
+        .await
+        .is(403, "amount_forbidden");
+    let until_it_parks = Rule::on(Operation::Capture, Effect::status_before_commit(401));
+    shop.stage.fault(until_it_parks.times(1));
+    assert_eq!(
+        give(SHOP, "capture", "c3", json!({"amount": 1_000}))
+            .await
+            .status,
+        202
+    );
+    shop.stage.work_for(TimeDelta::days(3)).await;
+    let parked = shop.served.get(&address).await;
+    if parked.body["state"] == "parked" {
+        give(SHOP, "cancel", "x1", json!({}))
+            .await
+            .is(403, "parked");
+        let answered = give(NEW, "cancel", "x2", json!({})).await;
+        assert_ne!(answered.status, 403);
+    } else {
+        panic!("it is not parked: {parked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_deep_or_says_another_command_changes_nothing() {
+    let shop = Shop::open().await;
+    let address = shop.hold("stay").await;
+    let capture = format!("{address}/capture");
+    let release = json!({"command": "release"});
+    let heard = shop.served.post(&capture, Some("c"), &release).await;
+    heard.is(400, "invalid_request");
+    assert_eq!(heard.body["field"], "command");
+    assert_eq!(shop.served.get(&address).await.body["commands"], json!([]));
+}
+
+#[tokio::test]
+async fn a_key_in_a_body_is_the_same_key_as_in_a_header() {
+    let (served, _, store) = with_keys(vec![shop()], PACE).await;
+    for key in ["\"order-7\"", " order-7", "order-7 "] {
+        let mut body = charge(TOKEN, 100);
+        body["idempotency_key"] = json!(key);
+        let heard = served.post("/v1/payments", None, &body).await;
+        heard.is(400, "invalid_request");
+        let batch = json!({"requests": [body]});
+        let heard = served.post("/v1/payments:batch", None, &batch).await;
+        assert_eq!(
+            heard.body["results"][0]["problem"]["field"],
+            "idempotency_key"
+        );
+    }
+    assert_eq!(store.stats().await.unwrap().unfinished, 0);
 }

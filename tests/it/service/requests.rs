@@ -219,3 +219,39 @@ async fn while_the_store_is_away_the_caller_is_told_to_repeat() {
     );
     assert_eq!(shop.stage.store.stats().await.unwrap().unfinished, 1);
 }
+
+#[tokio::test]
+async fn a_hold_is_adopted_once_and_whoever_adopts_it_again_is_told_so() {
+    let shop = Shop::open().await;
+    let adopt = json!({"type": "adopt", "account": "hotel",
+        "purchase": "5a9e3c1c-0000-4000-8000-000000000002",
+        "money": {"amount": 100, "currency": "MYR"}});
+    let first = shop.served.post("/v1/payments", Some("a"), &adopt).await;
+    assert_eq!(first.status, 201);
+    assert_eq!(
+        shop.served
+            .post("/v1/payments", Some("a"), &adopt)
+            .await
+            .status,
+        200
+    );
+    let again = shop.served.post("/v1/payments", Some("b"), &adopt).await;
+    again.is(409, "already_adopted");
+    assert!(again.body["detail"].as_str().unwrap().contains(first.id()));
+}
+
+#[tokio::test]
+async fn what_was_asked_while_it_was_allowed_is_answered_when_it_is_not_any_more() {
+    let shop = Shop::open().await;
+    let body = shop.charge(1500);
+    let first = shop.served.post("/v1/payments", Some("k"), &body).await;
+    let narrow = ApiKey {
+        largest_amount_minor: Some(1),
+        ..super::shop()
+    };
+    shop.served.ring.replace(vec![narrow]);
+    let again = shop.served.post("/v1/payments", Some("k"), &body).await;
+    assert_eq!((again.status, again.id()), (200, first.id()));
+    let other = shop.served.post("/v1/payments", Some("k2"), &body).await;
+    other.is(403, "amount_forbidden");
+}
