@@ -1,5 +1,7 @@
 //! Looking through what is stored: lists, counts, events, and what expired.
 
+use std::cmp::Ordering;
+
 use redis::{Pipeline, Value};
 
 use super::RedisStore;
@@ -65,11 +67,17 @@ impl RedisStore {
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        let ranks = self.ranks_after(cursor).await?;
+        let begins = self.begins_after(cursor).await?;
         let mut pipeline = Pipeline::new();
-        for (partition, rank) in (0..).zip(&ranks) {
-            let (due, last) = (self.0.keys.due(partition), rank + limit as u64);
-            pipeline.cmd("ZRANGE").arg(due).arg(*rank).arg(last);
+        for (partition, (from, passed)) in (0..).zip(&begins) {
+            let due = self.0.keys.due(partition);
+            pipeline.cmd("ZRANGE").arg(due).arg(from);
+            pipeline.arg(format!("({}", due_ms(before)));
+            pipeline
+                .arg("BYSCORE")
+                .arg("LIMIT")
+                .arg(*passed)
+                .arg(limit + 1);
             pipeline.arg("WITHSCORES");
         }
         let replies = self.0.link.read(&pipeline).await?;
@@ -80,7 +88,6 @@ impl RedisStore {
                 found.extend(id.zip(ms).map(|(id, ms)| (ms, partition, id)));
             }
         }
-        found.retain(|(ms, ..)| *ms < due_ms(before));
         found.sort_unstable();
         let more = found.len() > limit;
         found.truncate(limit);
@@ -95,41 +102,42 @@ impl RedisStore {
         Ok(Page { payments, next })
     }
 
-    /// How many entries of each partition's due index come before what a cursor leaves to see.
-    async fn ranks_after(&self, cursor: Option<&Cursor>) -> Result<Vec<u64>, StoreError> {
+    /// From which time on each partition's due index is read after a cursor, and how many of those
+    /// that are due at that very time are passed over. By time and not by rank: what was due is
+    /// claimed all the while, and ranks would move.
+    async fn begins_after(
+        &self,
+        cursor: Option<&Cursor>,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
         let Some((ms, id)) = cursor.and_then(|cursor| cursor.as_str().split_once(':')) else {
-            return Ok((0..PARTITIONS).map(|_| 0).collect());
+            return Ok((0..PARTITIONS).map(|_| ("-inf".to_owned(), 0)).collect());
         };
         let own = PaymentId::new(id).map(|id| Keys::partition(&id));
         let own = own.unwrap_or_default();
-        let mut pipeline = Pipeline::new();
-        for partition in 0..PARTITIONS {
-            let due = self.0.keys.due(partition);
-            // Of what is due at that very time, the partitions before were listed whole.
-            let upto = if partition < own {
-                ms.to_owned()
-            } else {
-                format!("({ms}")
-            };
-            pipeline.cmd("ZCOUNT").arg(due).arg("-inf").arg(upto);
-        }
         let due = self.0.keys.due(own);
+        let mut pipeline = Pipeline::new();
         pipeline.cmd("ZRANK").arg(&due).arg(id);
         pipeline.cmd("ZSCORE").arg(&due).arg(id);
+        pipeline
+            .cmd("ZCOUNT")
+            .arg(&due)
+            .arg("-inf")
+            .arg(format!("({ms}"));
         let replies = self.0.link.read(&pipeline).await?;
-        let counts = replies.iter().take(replies.len().saturating_sub(2));
-        let mut ranks: Vec<u64> = counts.map(|reply| number(reply).unwrap_or(0)).collect();
-        if let [.., rank, score] = &*replies
-            && millis_of(score) == ms.parse().ok()
-            && let (Some(rank), Some(of_own)) = (
-                number::<u64>(rank),
-                ranks.get_mut(usize::try_from(own).unwrap_or_default()),
-            )
-        {
-            // If it was moved meanwhile, what is due at the same time is listed once more.
-            *of_own = rank + 1;
-        }
-        Ok(ranks)
+        let passed = match &*replies {
+            [rank, score, earlier] if millis_of(score) == ms.parse().ok() => number::<u64>(rank)
+                .zip(number::<u64>(earlier))
+                .map_or(0, |(rank, earlier)| (rank + 1).saturating_sub(earlier)),
+            // It was moved meanwhile: what is due at the same time is listed once more.
+            _ => 0,
+        };
+        let begin = |partition: u64| match partition.cmp(&own) {
+            // Of what is due at that very time, the partitions before were listed whole.
+            Ordering::Less => (format!("({ms}"), 0),
+            Ordering::Equal => (ms.to_owned(), passed),
+            Ordering::Greater => (ms.to_owned(), 0),
+        };
+        Ok((0..PARTITIONS).map(begin).collect())
     }
 
     /// Loads what an index names. What has expired since is left out, and so is, with a word in
