@@ -19,12 +19,16 @@ FROM ?= 0
 PAIRS ?= 1
 REPORT ?=
 
+# The release of schemathesis that tries the API, and how many cases it makes up for an operation.
+SCHEMATHESIS := 4.32.5
+CASES ?= 30
+
 # What is fuzzed, and for how long each.
 TARGETS ?= answer command configuration record request webhook
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-plain lint bench chaos model simulate crash-points fuzz redis rust nextest cargo-deny \
-	cargo-fuzz fmt
+.PHONY: demo test test-plain lint bench chaos model simulate crash-points fuzz api reliability redis \
+	rust nextest cargo-deny schemathesis cargo-fuzz fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -82,6 +86,14 @@ fuzz: rust cargo-fuzz
 			-max_total_time=$(FUZZ_SECONDS) -timeout=10 2>&1 | tee target/fuzzed/$$target.log \
 			| grep -v ' # Uses: \|recommended dictionary' || exit 1; \
 	done
+	$(if $(REPORT),$(CARGO) build -p holdfast-rig && target/debug/reliability keep $(REPORT) \
+		"make fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)" -- target/debug/reliability fuzzed target/fuzzed)
+
+# Makes docs/reliability.md anew, from docs/reliability/: the text of page.md, and what the last long
+# runs kept there (make simulate REPORT=docs/reliability/simulate.json, and so on).
+reliability: rust
+	$(CARGO) build -p holdfast-rig
+	@target/debug/reliability
 
 # Every I/O of every flow, struck in every manner: one at a time, two at a time, and with every job
 # delivered twice. make crash-points, make crash-points PAIRS= for the singles alone. A case that
@@ -91,6 +103,16 @@ crash-points: rust
 	@target/release/crash-points --jobs $$(nproc) $(if $(PAIRS),,--singles) \
 		$(if $(REPORT),--report $(REPORT))
 
+# Tries the API of a running worker with requests that are made up from its OpenAPI document: no
+# answer that is not documented, none that says the worker failed. That requests which fit the
+# document can be refused is no fault: a key was used before, an account is not there.
+api: rust redis schemathesis
+	$(CARGO) build --bins -p holdfast -p holdfast-rig
+	@target/debug/beside -- sh -c 'exec target/python/bin/schemathesis --no-color run \
+		"$$HOLDFAST_API/v1/openapi.json" -H "Authorization: Bearer $$HOLDFAST_KEY" \
+		--max-examples $(CASES) --request-timeout 30 --continue-on-failure \
+		--exclude-checks positive_data_acceptance'
+
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis
 	$(CARGO) build --release --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -99,8 +121,9 @@ bench: rust redis
 # Searches all that can happen to a payment within bounds, in about two minutes: make model,
 # make model ROW=no_gate
 model: rust
-	$(CARGO) build --release -p holdfast-model
-	@target/release/model $(if $(ROW),--row $(ROW))
+	$(CARGO) build --release -p holdfast-model $(if $(REPORT),-p holdfast-rig)
+	@$(if $(REPORT),target/release/reliability keep $(REPORT) "make model" -- target/release/model --json,\
+		target/release/model $(if $(ROW),--row $(ROW)))
 
 fmt:
 	$(CARGO) fmt --all
@@ -129,6 +152,16 @@ cargo-deny:
 	@command -v cargo-deny >/dev/null || { \
 		echo "cargo-deny is missing; installing it, which takes some minutes"; \
 		$(CARGO) install cargo-deny --locked; }
+
+schemathesis:
+	@target/python/bin/schemathesis --version 2>/dev/null | grep -q '$(SCHEMATHESIS)' || { \
+		echo "schemathesis is missing; installing it into target/python"; \
+		python3 -m venv target/python 2>/dev/null || { \
+			if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO=sudo; fi; \
+			$$SUDO apt-get update -qq && \
+			DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq python3-venv >/dev/null && \
+			python3 -m venv --clear target/python; } && \
+		target/python/bin/pip install --quiet schemathesis==$(SCHEMATHESIS); }
 
 # The fuzzer needs instrumentation that only the nightly compiler has.
 cargo-fuzz:

@@ -34,7 +34,7 @@
 
 use crate::clock::Clock;
 use crate::payment::{
-    Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId, Request,
+    Ask, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId, Request,
 };
 use crate::store::{Created, Loaded, Nudged, SaveError, Store, StoreError};
 use crate::worker::Policies;
@@ -52,6 +52,14 @@ pub enum Submitted {
 }
 
 impl Submitted {
+    /// Takes the payment out.
+    #[must_use]
+    pub fn into_payment(self) -> Payment {
+        match self {
+            Self::New(payment) | Self::Existing(payment) => payment,
+        }
+    }
+
     /// The payment.
     #[must_use]
     pub const fn payment(&self) -> &Payment {
@@ -68,6 +76,17 @@ pub struct Commanded {
     pub answer: CommandAnswer,
     /// The payment after it.
     pub payment: Payment,
+    /// Whether it was given now.
+    pub said: Said,
+}
+
+/// Whether something was said for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// It was.
+    Now,
+    /// It was said before under the same key, and the answer is that of then.
+    Before,
 }
 
 /// Why a request or a command was not taken.
@@ -85,6 +104,9 @@ pub enum IntakeError {
          for a new payment, or repeat the request exactly as it was"
     )]
     Conflict(PaymentId),
+    /// The hold is another request's. It is named by its purchase, so that nobody captures it twice.
+    #[error("purchase: it is adopted already, as {0}, by another request; look at that payment")]
+    Adopted(PaymentId),
     /// There is no such payment.
     #[error("there is no payment {0}; check the id, and that this is the right Redis and prefix")]
     Missing(PaymentId),
@@ -119,6 +141,9 @@ pub async fn submit<S: Store>(
     match store.create(&payment, due).await? {
         Created::New => Ok(Submitted::New(payment)),
         Created::Existing(loaded) => Ok(Submitted::Existing(loaded.payment)),
+        Created::Conflict if matches!(payment.request().ask, Ask::Adopt(_)) => {
+            Err(IntakeError::Adopted(payment.id().clone()))
+        }
         Created::Conflict => Err(IntakeError::Conflict(payment.id().clone())),
     }
 }
@@ -136,13 +161,19 @@ pub async fn command<S: Store>(
         let now = clock.now();
         let untouched = loaded.payment.clone();
         let answer = loaded.payment.command(key.clone(), command.clone(), now)?;
-        // A repeat changes nothing. A refusal is recorded too, so that a late duplicate of it cannot
+        // A repeat changes nothing, nor does what comes after the end. A refusal is recorded too, so that a late duplicate of it cannot
         // be accepted behind the back of whoever was refused.
-        let repeated = loaded.payment.commands().len() == untouched.commands().len();
-        if repeated {
+        let noted = loaded.payment.commands().len() > untouched.commands().len();
+        if !noted {
+            let mut known = untouched.commands().iter();
+            let said = match known.any(|entry| entry.key == *key) {
+                true => Said::Before,
+                false => Said::Now,
+            };
             return Ok(Commanded {
                 answer,
                 payment: untouched,
+                said,
             });
         }
         let policy = policies.get(&loaded.payment.request().account);
@@ -153,6 +184,7 @@ pub async fn command<S: Store>(
                 return Ok(Commanded {
                     answer,
                     payment: loaded.payment,
+                    said: Said::Now,
                 });
             }
             Err(SaveError::Outdated | SaveError::Lost) => {}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `webhooks` | what the gateway posts: a nudge, never a fact |
 //! | `health` | `/livez`, `/readyz` |
+//! | `v1` | the API: other services ask for payments, see and command them |
 //! | `intake` | requests and commands, from wherever they come |
 //! | `serve` | the listener, with limits that slow clients cannot get around |
 //!
@@ -12,6 +13,7 @@
 mod health;
 pub mod intake;
 mod serve;
+pub mod v1;
 mod webhooks;
 
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 pub use serve::serve;
+pub use v1::{ApiKey, KeyHash, KeyName, KeyRing, Pace, Scope};
 pub use webhooks::{WebhookCounts, WebhookTally};
 
 use crate::gateway::ChipGateway;

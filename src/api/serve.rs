@@ -1,5 +1,5 @@
 //! The listener. It accepts no more connections than it may hold, and every phase of a connection
-//! has an end: the head, the request, and idleness.
+//! has an end: the head, the request, the answer, and idleness.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
@@ -55,6 +56,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
 }
 
 async fn serve_one(socket: TcpStream, router: Router, limits: Limits, stop: CancellationToken) {
+    // Whoever asks and never reads the answers would keep the connection for ever.
+    let mut socket = TimeoutStream::new(socket);
+    socket.set_write_timeout(Some(Duration::from_millis(limits.request_timeout_ms)));
+    let socket = Box::pin(socket);
     let head = Duration::from_millis(limits.header_timeout_ms);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

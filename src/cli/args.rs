@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+use crate::api::v1::span;
 use crate::payment::StateName;
 
 const EXIT_CODES: &str = "\
@@ -110,6 +111,12 @@ pub enum Verb {
     },
     /// Count payments by state, and what is due.
     Stats,
+    /// Make an API key: prints the key, which is kept nowhere, and what belongs in the settings.
+    #[command(after_help = "Example: holdfast api-key shop")]
+    ApiKey {
+        /// What it is called: in the log, and in the settings.
+        name: String,
+    },
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -136,6 +143,8 @@ pub enum SchemaOf {
     Request,
     /// What is asked of a payment: capture, release, reschedule, cancel or rerun.
     Command,
+    /// All that the HTTP API takes and answers, as OpenAPI 3.1.
+    Openapi,
 }
 
 /// What to do with the settings.
@@ -381,13 +390,5 @@ pub struct AdoptArgs {
 }
 
 fn parse_wait(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: Option<u64> = digits.parse().ok();
-    let span = match (number, &text[digits.len()..]) {
-        (Some(number), "ms") => Some(Duration::from_millis(number)),
-        (Some(number), "s") => Some(Duration::from_secs(number)),
-        (Some(number), "m") => number.checked_mul(60).map(Duration::from_secs),
-        _ => None,
-    };
-    span.ok_or_else(|| "write a number and a unit: 500ms, 5s or 2m".to_owned())
+    span(text).ok_or_else(|| "write a number and a unit: 500ms, 5s or 2m".to_owned())
 }

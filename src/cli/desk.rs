@@ -84,9 +84,11 @@ impl<S: Store> Desk<'_, S> {
                 after,
             } => self.list(state, limit, after, out).await,
             Verb::Stats => self.stats(out).await,
-            Verb::Worker | Verb::Config(_) | Verb::Schema { .. } | Verb::Health { .. } => {
-                Err(Failure::Other("this is not done at the desk".to_owned()))
-            }
+            Verb::Worker
+            | Verb::ApiKey { .. }
+            | Verb::Config(_)
+            | Verb::Schema { .. }
+            | Verb::Health { .. } => Err(Failure::Other("this is not done at the desk".to_owned())),
         }
     }
 
@@ -225,7 +227,7 @@ impl<S: Store> Desk<'_, S> {
         let cursor = cursor.transpose().map_err(wrong)?;
         let page = self
             .store
-            .list(state, cursor.as_ref(), usize::from(limit))
+            .list(&state.into(), cursor.as_ref(), usize::from(limit))
             .await?;
         let next = page.next.as_ref().map(Cursor::as_str);
         if self.as_json {

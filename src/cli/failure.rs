@@ -91,7 +91,9 @@ impl From<IntakeError> for Failure {
             IntakeError::Invalid(_) | IntakeError::UnknownAccount(_) | IntakeError::Missing(_) => {
                 Self::Wrong(error.to_string())
             }
-            IntakeError::Conflict(_) | IntakeError::Busy(_) => Self::Refused(error.to_string()),
+            IntakeError::Conflict(_) | IntakeError::Adopted(_) | IntakeError::Busy(_) => {
+                Self::Refused(error.to_string())
+            }
         }
     }
 }

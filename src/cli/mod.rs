@@ -7,6 +7,7 @@
 //! | `desk` | what producers and operators do, over any store |
 //! | `view` | a payment, for people and for programs |
 //! | `worker` | everything that runs in one worker process |
+//! | `key` | a new API key |
 //! | `health` | whether the worker of this machine is ready, or lives |
 //! | `failure` | what went wrong, as an exit code |
 
@@ -14,6 +15,7 @@ mod args;
 mod desk;
 mod failure;
 mod health;
+mod key;
 mod request;
 mod timeline;
 mod view;
@@ -35,6 +37,7 @@ pub use request::Around;
 
 use health::Question;
 
+use crate::api::v1::DOCUMENT;
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULTS, LogFormat, Problems};
 use crate::payment::{AccountName, Command, Request};
@@ -57,8 +60,9 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         Verb::Config(ConfigVerb::Defaults) if cli.json => {
             return Ok(writeln!(out, "{}", json!({ "toml": DEFAULTS }))?);
         }
-        Verb::Schema { of } => return Ok(out.write_all(schema(of).as_bytes())?),
+        Verb::Schema { of } => return print_schema(of, out),
         Verb::Config(ConfigVerb::Defaults) => return Ok(out.write_all(DEFAULTS.as_bytes())?),
+        Verb::ApiKey { name } => return key::make(&name, cli.json, out),
         _ => {}
     }
     let config = loaded?;
@@ -79,7 +83,8 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
                 log.format = LogFormat::Json;
             }
             telemetry::init(&log).map_err(|error| Failure::Other(error.to_string()))?;
-            worker::run(&config).await.map_err(worker_failure)
+            let again = || load(path.as_deref(), around.env);
+            worker::run(&config, again).await.map_err(worker_failure)
         }
         verb => {
             let clock = Clock::system();
@@ -122,11 +127,13 @@ async fn open(
     Ok(store)
 }
 
-const fn schema(of: SchemaOf) -> &'static str {
+fn print_schema(of: SchemaOf, out: &mut dyn Write) -> Result<(), Failure> {
     match of {
-        SchemaOf::Request => Request::SCHEMA,
-        SchemaOf::Command => Command::SCHEMA,
+        SchemaOf::Request => out.write_all(Request::SCHEMA.as_bytes())?,
+        SchemaOf::Command => out.write_all(Command::SCHEMA.as_bytes())?,
+        SchemaOf::Openapi => writeln!(out, "{:#}", *DOCUMENT)?,
     }
+    Ok(())
 }
 
 fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Config, Problems> {

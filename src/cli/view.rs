@@ -8,11 +8,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::timeline::{doubt, timeline};
+use crate::api::v1::shown::{hold, kind, reason};
 use crate::config::MASK;
-use crate::payment::{
-    Active, Ask, Event, FailReason, Next, ParkReason, Payment, Plan, Policy, Private, Source,
-    State, Timestamp,
-};
+use crate::payment::{Ask, Event, Next, Payment, Plan, Policy, Private, Source, State, Timestamp};
 use crate::store::Loaded;
 
 /// A payment as it is shown.
@@ -59,22 +57,13 @@ impl View<'_> {
         }
     }
 
-    /// The links where the payer pays, by name: only while the payer may. What a charge or a hold
-    /// on a saved card could be paid by as well, and what has been paid, is nobody's to hand out.
+    /// The links where the payer pays, by name.
     pub(super) fn links(&self) -> [(&'static str, Option<String>); 2] {
-        let payment = self.payment();
-        let payable = payment.is_checkout() && *payment.state() == State::AwaitingPayer;
-        let purchase = payment.purchase().filter(|_| payable);
-        let link = |link: Option<&Private<String>>| link.map(|link| self.masked(link.reveal()));
+        let links = self.payment().payable_links();
+        let shown = |link: Option<&Private<String>>| link.map(|link| self.masked(link.reveal()));
         [
-            (
-                "checkout_url",
-                link(purchase.and_then(|p| p.checkout_url.as_ref())),
-            ),
-            (
-                "direct_post_url",
-                link(purchase.and_then(|p| p.direct_post_url.as_ref())),
-            ),
+            ("checkout_url", shown(links.checkout)),
+            ("direct_post_url", shown(links.direct_post)),
         ]
     }
 
@@ -228,15 +217,6 @@ impl View<'_> {
     }
 }
 
-const fn kind(ask: &Ask) -> &'static str {
-    match ask {
-        Ask::Authorize(_) => "authorize",
-        Ask::SaveCard(_) => "save_card",
-        Ask::Charge(_) => "charge",
-        Ask::Adopt(_) => "adopt",
-    }
-}
-
 fn asked(ask: &Ask) -> String {
     match ask {
         Ask::Authorize(ask) => {
@@ -280,22 +260,5 @@ fn plan(plan: &Plan) -> String {
         "waits for a command".to_owned()
     } else {
         parts.join(", ")
-    }
-}
-
-fn reason(state: &State) -> Option<Value> {
-    let fail = |reason: &FailReason| serde_json::to_value(reason).ok();
-    let park = |reason: &ParkReason| serde_json::to_value(reason).ok();
-    match state {
-        State::Failed(reason) => fail(reason),
-        State::Parked { reason, .. } => park(reason),
-        _ => None,
-    }
-}
-
-fn hold(state: &State) -> Option<Value> {
-    match state.active() {
-        Some(Active::Held(hold)) => serde_json::to_value(hold).ok(),
-        _ => None,
     }
 }

@@ -9,9 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{self, Api};
+use crate::api::v1::Service;
+use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Problems};
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
@@ -21,9 +22,14 @@ use crate::worker::Worker;
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Works until SIGTERM or SIGINT, then ends within the configured time.
-pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
+/// `again` reads the settings anew, when SIGHUP asks for it.
+pub(super) async fn run(
+    config: &Config,
+    again: impl Fn() -> Result<Config, Problems>,
+) -> anyhow::Result<()> {
     warn_of_dev(config.redis.durability);
     let stop = stop_on_signals()?;
+    let mut asked_anew = signal(SignalKind::hangup())?;
     let clock = Clock::system();
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let store = Arc::new(store);
@@ -37,6 +43,8 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
     .until(stop.clone());
     let background = TaskTracker::new();
     listen(config, &store, gateway, &background, &stop).await?;
+    let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
+    serve(config, &clock, &keys, (&background, &stop)).await?;
     keep_house(&store, &background, &stop);
 
     tracing::info!(
@@ -46,7 +54,18 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<()> {
         "working"
     );
     let settings = config.queue_settings();
-    let stopped = queue::run(store, Arc::new(worker), clock, settings, stop.clone()).await;
+    let work = queue::run(store, Arc::new(worker), clock, settings, stop.clone());
+    let reload = async {
+        while asked_anew.recv().await.is_some() {
+            exchange_keys(&again(), &keys);
+        }
+        std::future::pending().await
+    };
+    let stopped = tokio::select! {
+        biased;
+        stopped = work => stopped,
+        never = reload => never,
+    };
     stop.cancel();
     background.close();
     background.wait().await;
@@ -108,6 +127,52 @@ async fn listen(
     background.spawn(api::serve(listener, router, limits, stop.clone()));
     tracing::info!(%address, "listening for webhooks, callbacks and health");
     Ok(())
+}
+
+/// Serves other services, if an address is configured. Over a connection of its own: no list that
+/// somebody reads may hold up the calls that renew leases and write outcomes.
+async fn serve(
+    config: &Config,
+    clock: &Clock,
+    keys: &Arc<KeyRing>,
+    (background, stop): (&TaskTracker, &CancellationToken),
+) -> anyhow::Result<()> {
+    let Some(address) = config.api.listen else {
+        return Ok(());
+    };
+    if config.api.keys.is_empty() {
+        tracing::warn!("the API asks for no key: whoever is on this machine can move test money");
+    }
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("api.listen = {address} cannot be listened to"))?;
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let store = Arc::new(store);
+    let (watching, until) = (Arc::clone(&store), stop.clone());
+    background.spawn(async move { watching.watch(until).await });
+    let (limits, wait_ms) = (config.api.limits, config.api.longest_wait_ms);
+    let parts = (store, clock.clone());
+    let service = Service::new(parts, config.policies(), Arc::clone(keys), &limits, wait_ms);
+    let router = api::v1::router(service.until(stop.clone()), &limits);
+    background.spawn(api::serve(listener, router, limits, stop.clone()));
+    tracing::info!(%address, keys = config.api.keys.len(), "serving the API");
+    Ok(())
+}
+
+/// Puts the API keys of new settings in the place of the old ones. Settings that are wrong change
+/// nothing.
+fn exchange_keys(settings: &Result<Config, Problems>, keys: &KeyRing) {
+    match settings {
+        Ok(config) => {
+            keys.replace(config.api.keys.clone());
+            let keys = config.api.keys.len();
+            tracing::info!(
+                keys,
+                "the API keys were exchanged; with none nobody is let in"
+            );
+        }
+        Err(problems) => tracing::error!(%problems, "the new settings are wrong; nothing changed"),
+    }
 }
 
 /// Watches over Redis' durability, and sweeps the state index.

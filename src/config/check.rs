@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use url::{Host, Url};
 
 use super::problem::Problems;
-use super::sections::{Gateway, Http, Mode, PolicySettings, Redis, Worker, Written};
+use super::sections::{Gateway, Mode, PolicySettings, Redis, Worker, Written};
+use crate::api::Limits;
 use crate::payment::Ladder;
 use crate::store::redis::Profile;
 
@@ -23,7 +24,7 @@ pub(super) fn check(written: &Written, problems: &mut Problems) {
     quiet(written, problems);
     policy(&written.policy, problems);
     ladders(&written.policy, problems);
-    limits(&written.http, problems);
+    limits("http", &written.http.limits, problems);
     profile(written, problems);
     if let Err(problem) = crate::telemetry::check_filter(&written.log.filter) {
         problems.add("log.filter", format!("{:?}", written.log.filter), problem);
@@ -290,18 +291,19 @@ fn ladders(policy: &PolicySettings, problems: &mut Problems) {
     });
 }
 
-fn limits(http: &Http, problems: &mut Problems) {
-    let limits = &http.limits;
+/// How a listener is kept from being held up.
+pub(super) fn limits(section: &str, limits: &Limits, problems: &mut Problems) {
+    let name = |setting: &str| format!("{section}.limits.{setting}");
     problems.unless(
         limits.connections > 0,
-        "http.limits.connections",
+        &name("connections"),
         limits.connections,
-        || "must be above 0; to listen to nothing set http.listen to \"\"".to_owned(),
+        || format!("must be above 0; to listen to nothing set {section}.listen to \"\""),
     );
     let (request, store) = (limits.request_timeout_ms, limits.store_timeout_ms);
     above_zero(
         problems,
-        "http.limits",
+        &format!("{section}.limits"),
         &[
             ("header_timeout_ms", limits.header_timeout_ms),
             ("store_timeout_ms", store),
@@ -310,19 +312,19 @@ fn limits(http: &Http, problems: &mut Problems) {
     );
     problems.unless(
         request > store,
-        "http.limits.request_timeout_ms",
+        &name("request_timeout_ms"),
         request,
-        || format!("must be longer than http.limits.store_timeout_ms ({store})"),
+        || format!("must be longer than {section}.limits.store_timeout_ms ({store})"),
     );
 }
 
 /// Where to listen; an empty text means not at all.
-pub(super) fn listen(http: &Http, problems: &mut Problems) -> Option<SocketAddr> {
-    if http.listen.is_empty() {
+pub(super) fn address(setting: &str, listen: &str, problems: &mut Problems) -> Option<SocketAddr> {
+    if listen.is_empty() {
         return None;
     }
-    let parsed = http.listen.parse().ok();
-    problems.unless(parsed.is_some(), "http.listen", format!("{:?}", http.listen), || {
+    let parsed = listen.parse().ok();
+    problems.unless(parsed.is_some(), setting, format!("{listen:?}"), || {
         "must be an address and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080; \"\" listens to \
          nothing"
             .to_owned()

@@ -12,6 +12,7 @@
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
 mod account;
+mod api;
 mod check;
 mod layers;
 mod problem;
@@ -28,6 +29,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use account::Account;
+pub use api::ApiConfig;
 pub use layers::{DEFAULTS, Origin};
 pub use problem::{Problem, Problems};
 pub use secret::{MASK, Secret};
@@ -53,6 +55,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// How HTTP is listened for.
     pub http: Http,
+    /// How producers and operators are served.
+    pub api: ApiConfig,
     /// How payments are decided.
     pub policy: PolicySettings,
     /// What is logged.
@@ -106,7 +110,8 @@ impl Config {
 
         let mut found = Problems(Vec::new());
         check::check(&written, &mut found);
-        let listen = check::listen(&written.http, &mut found);
+        let listen = check::address("http.listen", &written.http.listen, &mut found);
+        let api = api::api(&written, &mut found);
         let accounts = account::accounts(&written, &mut found);
         // A setting that could not be read was replaced to find the other problems.
         problems.0.extend(
@@ -133,6 +138,7 @@ impl Config {
             gateway,
             listen,
             http,
+            api,
             policy,
             log,
             accounts,

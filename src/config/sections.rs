@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::api::ApiSettings;
 use super::secret::Secret;
 use crate::api::Limits;
 use crate::gateway::Deadlines;
@@ -19,6 +20,7 @@ pub(super) struct Written {
     pub(super) redis: Redis,
     pub(super) gateway: Gateway,
     pub(super) http: Http,
+    pub(super) api: ApiSettings,
     pub(super) policy: PolicySettings,
     pub(super) log: Log,
     #[serde(default)]

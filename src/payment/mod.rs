@@ -59,18 +59,18 @@ pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Looks, Note, Ste
 pub use command::{Command, CommandAnswer, CommandEntry};
 pub use decline::{Advice, DeclineTable};
 pub use evidence::{HeldProof, Links, PaidProof, Seal, Sighting, Standing, Taken, Try, TryKind};
-pub(crate) use id::digest_of;
 pub use id::{
     AccountName, CardToken, Fingerprint, IdempotencyKey, InvalidName, PaymentId, Private,
     PurchaseId, Reference,
 };
+pub(crate) use id::{digest_of, hex};
 pub use ladder::{Ladder, millis};
 pub use money::{Amount, Currency, InvalidMoney, LARGEST_MINOR, Money};
 pub use next::Next;
 pub use order::{CreateOrder, MoneyCall, MoneyOrder};
 pub use policy::{AccountFacts, Policy, UnknownPolicy};
 pub(crate) use record::BODY_VERSION;
-pub use record::{Change, Decision, HoldOutcome, Payment, Purchase};
+pub use record::{Change, Decision, HoldOutcome, PayableLinks, Payment, Purchase};
 pub use request::{
     Adopt, Ask, Authorize, BeforeExpiry, Charge, Checkout, Customer, InvalidRequest, Plan, Request,
     SaveCard, Source, parse_time,

@@ -11,11 +11,14 @@ use super::request::{InvalidRequest, Plan};
 use super::state::{Active, FailReason, Hold, State};
 
 /// How many commands one payment takes; a caller that sends more is in a loop. What decides about
-/// the money is always taken.
+/// the money is taken for much longer.
 const MOST_COMMANDS: usize = 200;
+const MOST_DECIDING: usize = 1_000;
 
 impl Payment {
-    /// Takes a command. The same key answers the same again; what is refused changes nothing.
+    /// Takes a command. The same key answers the same again; what is refused changes nothing. Once
+    /// the payment has ended nothing is noted any more: the answer cannot change, and whoever goes on
+    /// asking would only make the record longer.
     pub fn command(
         &mut self,
         key: IdempotencyKey,
@@ -27,16 +30,23 @@ impl Payment {
                 Ok(known.answer)
             } else {
                 let problem = "was used for another command on this payment; use a new key";
-                Err(InvalidRequest::new("idempotency_key", problem))
+                Err(InvalidRequest::new(InvalidRequest::KEY_FIELD, problem))
             };
         }
         let decides = matches!(
             command,
             Command::Capture { .. } | Command::Release | Command::Cancel
         );
-        if self.commands.len() >= MOST_COMMANDS && !decides {
-            let problem =
-                format!("this payment has taken {MOST_COMMANDS} commands; it takes no more");
+        if let Some(answer) = self.ended(&command) {
+            return Ok(answer);
+        }
+        let most = if decides {
+            MOST_DECIDING
+        } else {
+            MOST_COMMANDS
+        };
+        if self.commands.len() >= most {
+            let problem = format!("this payment has taken {most} commands; it takes no more");
             return Err(InvalidRequest::new("command", problem));
         }
         let answer = self.obey(&command)?;
@@ -50,9 +60,6 @@ impl Payment {
     }
 
     fn obey(&mut self, command: &Command) -> Result<CommandAnswer, InvalidRequest> {
-        if let Some(answer) = self.ended(command) {
-            return Ok(answer);
-        }
         match command {
             Command::Rerun { reason, actor } => {
                 if reason.trim().is_empty() || actor.trim().is_empty() {

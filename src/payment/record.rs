@@ -42,6 +42,15 @@ pub struct Payment {
     pub(super) nudges_seen: u64,
 }
 
+/// Where a payer can pay now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PayableLinks<'a> {
+    /// The gateway's page.
+    pub checkout: Option<&'a Private<String>>,
+    /// Where a form of the shop's own posts the card to.
+    pub direct_post: Option<&'a Private<String>>,
+}
+
 /// What the payment became at the gateway. Set once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purchase {
@@ -300,6 +309,18 @@ impl Payment {
     #[must_use]
     pub fn open_attempt(&self) -> Option<&Attempt> {
         self.attempts.last().filter(|attempt| attempt.is_open())
+    }
+
+    /// The links where the payer pays: only while the payer may. What a charge or a hold on a saved
+    /// card could be paid by as well, and what has been paid, is nobody's to hand out.
+    #[must_use]
+    pub fn payable_links(&self) -> PayableLinks<'_> {
+        let payable = self.is_checkout() && self.state == State::AwaitingPayer;
+        let purchase = self.purchase.as_ref().filter(|_| payable);
+        PayableLinks {
+            checkout: purchase.and_then(|purchase| purchase.checkout_url.as_ref()),
+            direct_post: purchase.and_then(|purchase| purchase.direct_post_url.as_ref()),
+        }
     }
 
     /// Whether the payer, rather than a saved card, pays.

@@ -23,6 +23,9 @@ pub struct InvalidRequest {
 }
 
 impl InvalidRequest {
+    /// The field of the key that names a request or a command.
+    pub const KEY_FIELD: &str = "idempotency_key";
+
     pub(crate) fn new(field: &str, problem: impl Into<String>) -> Self {
         Self {
             field: field.to_owned(),

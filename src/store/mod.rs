@@ -4,6 +4,7 @@
 //! never what is safe: what is safe follows from the version and the nonce that every write is
 //! checked against, and from the [`Permit`] that only a durable write hands out.
 
+mod by;
 mod claim;
 mod event;
 pub mod memory;
@@ -13,6 +14,7 @@ mod write;
 
 use std::future::Future;
 
+pub use by::{By, Cursor, InvalidCursor, Page};
 pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
 pub use event::StateEvent;
 pub use permit::Permit;
@@ -77,10 +79,10 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a payment due now, because something may have happened to it at the gateway.
     fn nudge(&self, id: &PaymentId) -> impl Future<Output = Result<Nudged, StoreError>> + Send;
 
-    /// Payments in `state`, the oldest first, after `cursor`.
+    /// The payments that `by` names, in its order, after `cursor`.
     fn list(
         &self,
-        state: StateName,
+        by: &By,
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
@@ -146,54 +148,6 @@ pub enum Nudged {
     Finished,
     /// There is no such payment.
     Missing,
-}
-
-/// Where a listing goes on: opaque, valid across restarts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor(pub(crate) String);
-
-impl Cursor {
-    /// The place of `payment` among those of its state: the oldest comes first.
-    pub(crate) fn of(payment: &Payment) -> Self {
-        Self(format!(
-            "{:013}:{}",
-            payment.created_at().timestamp_millis(),
-            payment.id()
-        ))
-    }
-
-    /// A cursor as it was answered before.
-    pub fn from_text(text: &str) -> Result<Self, InvalidCursor> {
-        let made = text.split_once(':').filter(|(made, id)| {
-            made.len() >= 13
-                && made.bytes().all(|digit| digit.is_ascii_digit())
-                && PaymentId::looks_like_one(id)
-        });
-        made.map(|_| Self(text.to_owned()))
-            .ok_or_else(|| InvalidCursor(text.to_owned()))
-    }
-
-    /// The cursor as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// What is no cursor: a listing after it would be empty or begin anywhere.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no cursor; give the one that the page before ended with, or none for the first page"
-)]
-pub struct InvalidCursor(String);
-
-/// A page of a listing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    /// The payments.
-    pub payments: Vec<Loaded>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<Cursor>,
 }
 
 /// What the store holds.

@@ -15,6 +15,7 @@ mod proxies;
 mod redis_trouble;
 mod refusals;
 mod secrets;
+mod service;
 mod stage;
 mod stop;
 mod takeover;

@@ -14,6 +14,7 @@ mod never_sent;
 mod payments;
 mod queue;
 mod schema;
+mod service;
 mod settings;
 mod stage;
 mod store;

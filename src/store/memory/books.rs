@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::by::place_of;
 use super::super::write::{After, whole_ms};
 use super::super::{
-    Claim, ClaimKey, Claims, Created, Cursor, Loaded, Nonce, NotDurable, Nudged, Page, SaveError,
-    StateEvent, Stats, Then, Tried,
+    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, Nonce, NotDurable, Nudged, Page,
+    SaveError, StateEvent, Stats, Then, Tried,
 };
 use super::Trouble;
 use super::replica::Replica;
@@ -45,6 +46,22 @@ pub(super) struct Record {
 impl Record {
     fn is_held(&self, now: Timestamp) -> bool {
         self.nonce.is_some() && self.due.is_some_and(|due| due > now)
+    }
+
+    /// Where it stands in a listing, if it does.
+    fn place(&self, by: &By) -> Option<Cursor> {
+        let request = self.payment.request();
+        let listed = match by {
+            By::State(state) => self.payment.state().name() == *state,
+            By::Reference(account, reference) => {
+                request.account == *account && request.reference.as_ref() == Some(reference)
+            }
+            By::Due(before) => {
+                let due = self.due.filter(|due| due < before)?;
+                return Some(Cursor::due(due, self.payment.id()));
+            }
+        };
+        listed.then(|| Cursor::at(&place_of(&self.payment)))
     }
 
     fn is_repeat(&self, write: &(u64, Option<Nonce>, Option<Then>), payment: &Payment) -> bool {
@@ -324,25 +341,22 @@ impl Books {
 
     pub(super) fn list(
         &self,
-        state: StateName,
+        by: &By,
         cursor: Option<&Cursor>,
         limit: usize,
         now: Timestamp,
     ) -> Page {
-        let mut found: Vec<(String, &Record)> = self
+        let mut found: Vec<(Cursor, &Record)> = self
             .records
             .values()
-            .filter(|record| record.payment.state().name() == state)
-            .map(|record| (Cursor::of(&record.payment).0, record))
-            .filter(|(place, _)| cursor.is_none_or(|cursor| *place > cursor.0))
+            .filter_map(|record| Some((record.place(by)?, record)))
+            .filter(|(place, _)| cursor.is_none_or(|cursor| place.as_str() > cursor.as_str()))
             .collect();
-        found.sort_by(|one, other| one.0.cmp(&other.0));
+        found.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
         let more = found.len() > limit;
         found.truncate(limit);
-        let next = found
-            .last()
-            .filter(|_| more)
-            .map(|(place, _)| Cursor(place.clone()));
+        let next = found.last().filter(|_| more);
+        let next = next.map(|(place, _)| place.clone());
         let payments = found
             .into_iter()
             .map(|(_, record)| record.loaded(now))

@@ -12,11 +12,11 @@ use tokio::sync::Notify;
 use self::books::Books;
 use self::replica::Replica;
 use super::{
-    Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit, SaveError,
-    Saved, StateEvent, Stats, Store, StoreError, Then, Tried,
+    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit,
+    SaveError, Saved, StateEvent, Stats, Store, StoreError, Then, Tried,
 };
 use crate::clock::Clock;
-use crate::payment::{Payment, PaymentId, StateName, Timestamp};
+use crate::payment::{Payment, PaymentId, Timestamp};
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,13 +223,11 @@ impl Store for MemoryStore {
 
     async fn list(
         &self,
-        state: StateName,
+        by: &By,
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        self.ask("list", |books, now| {
-            Ok(books.list(state, cursor, limit, now))
-        })
+        self.ask("list", |books, now| Ok(books.list(by, cursor, limit, now)))
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

@@ -4,14 +4,15 @@
 //! |---|---|---|
 //! | `{hf:3}:payment:<id>` | hash | a payment: what the scripts compare, and the body |
 //! | `{hf:3}:due` | sorted set | id by the time it is due, or its lease ends, in ms |
-//! | `{hf:3}:states` | sorted set, all scores 0 | `<state>:<created, ms>:<id>`, read by name |
+//! | `{hf:3}:states` | sorted set, all scores 0 | `<state>:<place>` and `ref:<hash>:<place>`, read by name; a place is `<created, ms>:<id>`, and `:<hash>` of account and reference, if it has one |
 //! | `{hf:3}:events` | stream | what the outside is told |
 //! | `hf:wake` | channel | there may be something to do |
 //!
-//! The braces keep a partition's keys on one node of a cluster. One index for all states, rather
-//! than one for each, keeps every write to four keys.
+//! The braces keep a partition's keys on one node of a cluster. One index for all states and
+//! references, rather than one for each, keeps every write to four keys.
 
-use crate::payment::{PaymentId, StateName};
+use crate::payment::{AccountName, Payment, PaymentId, Reference, StateName};
+use crate::store::by::{place_of, reference_hash};
 
 /// How many partitions there are. Payments are found by it, so it never changes.
 pub(super) const PARTITIONS: u64 = 8;
@@ -73,12 +74,34 @@ impl Keys {
     }
 }
 
-/// The bounds of `state` in the index, from after `place` on; `place` is `<created>:<id>`.
-pub(super) fn state_range(state: StateName, place: Option<&str>) -> (String, String) {
-    let state = state.as_str();
-    // ';' is the character after ':'.
-    (
-        format!("({state}:{}", place.unwrap_or_default()),
-        format!("({state};"),
-    )
+/// What the entries of a state begin with.
+pub(super) fn of_state(state: StateName) -> String {
+    format!("{}:", state.as_str())
+}
+
+/// What the entries of a reference begin with.
+pub(super) fn of_reference(account: &AccountName, reference: &Reference) -> String {
+    format!("ref:{}:", reference_hash(account, reference))
+}
+
+/// The entry of a payment by its reference, if it has one.
+pub(super) fn by_reference(payment: &Payment) -> Option<String> {
+    let request = payment.request();
+    let reference = request.reference.as_ref()?;
+    let begins = of_reference(&request.account, reference);
+    Some(format!("{begins}{}", place_of(payment)))
+}
+
+/// The entry by its reference of a place, if it has one.
+pub(super) fn reference_at(place: &str) -> Option<String> {
+    let hash = place.split(':').nth(2)?;
+    Some(format!("ref:{hash}:{place}"))
+}
+
+/// The bounds of the entries that begin so, after a cursor.
+pub(super) fn range(begins: &str, cursor: Option<&str>) -> (String, String) {
+    // ';' is the character after ':': behind everything that goes on with one.
+    let from = cursor.map_or_else(String::new, |cursor| format!("{cursor};"));
+    let end = begins.trim_end_matches(':');
+    (format!("({begins}{from}"), format!("({end};"))
 }

@@ -1,15 +1,17 @@
 //! Looking through what is stored: lists, counts, events, and what expired.
 
+use std::cmp::Ordering;
+
 use redis::{Pipeline, Value};
 
 use super::RedisStore;
-use super::keys::{PARTITIONS, state_range};
+use super::keys::{self, Keys, PARTITIONS};
 use super::record::{self, millis_of};
 use super::value::{items, number, text};
 use crate::clock::from_millis;
-use crate::payment::StateName;
+use crate::payment::{PaymentId, StateName, Timestamp};
 use crate::store::write::due_ms;
-use crate::store::{Cursor, Page, StateEvent, Stats, StoreError};
+use crate::store::{By, Cursor, Page, StateEvent, Stats, StoreError};
 
 /// The longest page of a listing.
 const LONGEST_PAGE: usize = 1_000;
@@ -19,12 +21,17 @@ const SWEEP_STEP: usize = 500;
 impl RedisStore {
     pub(super) async fn page(
         &self,
-        state: StateName,
+        by: &By,
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
         let limit = limit.clamp(1, LONGEST_PAGE);
-        let (from, to) = state_range(state, cursor.map(Cursor::as_str));
+        let begins = match by {
+            By::State(state) => keys::of_state(*state),
+            By::Reference(account, reference) => keys::of_reference(account, reference),
+            By::Due(before) => return self.page_of_due(*before, cursor, limit).await,
+        };
+        let (from, to) = keys::range(&begins, cursor.map(Cursor::as_str));
         let mut pipeline = Pipeline::new();
         for partition in 0..PARTITIONS {
             pipeline
@@ -38,7 +45,9 @@ impl RedisStore {
         let mut found: Vec<(u64, &str)> = (0..)
             .zip(&replies)
             .flat_map(|(partition, reply)| items(reply).iter().map(move |m| (partition, m)))
-            .filter_map(|(partition, member)| Some((partition, text(member)?.split_once(':')?.1)))
+            .filter_map(|(partition, member)| {
+                Some((partition, text(member)?.strip_prefix(&*begins)?))
+            })
             .collect();
         found.sort_by_key(|(_, place)| *place);
         let more = found.len() > limit;
@@ -46,9 +55,89 @@ impl RedisStore {
         let next = found
             .last()
             .filter(|_| more)
-            .map(|(_, place)| Cursor((*place).to_owned()));
+            .map(|(_, place)| Cursor::at(place));
         let payments = self.load_places(&found).await?;
         Ok(Page { payments, next })
+    }
+
+    /// What is due before a time; within a millisecond one partition after the other.
+    async fn page_of_due(
+        &self,
+        before: Timestamp,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let begins = self.begins_after(cursor).await?;
+        let mut pipeline = Pipeline::new();
+        for (partition, (from, passed)) in (0..).zip(&begins) {
+            let due = self.0.keys.due(partition);
+            pipeline.cmd("ZRANGE").arg(due).arg(from);
+            pipeline.arg(format!("({}", due_ms(before)));
+            pipeline
+                .arg("BYSCORE")
+                .arg("LIMIT")
+                .arg(*passed)
+                .arg(limit + 1);
+            pipeline.arg("WITHSCORES");
+        }
+        let replies = self.0.link.read(&pipeline).await?;
+        let mut found: Vec<(i64, u64, &str)> = Vec::new();
+        for (partition, reply) in (0..).zip(&replies) {
+            for [id, score] in items(reply).as_chunks::<2>().0 {
+                let (id, ms) = (text(id), millis_of(score));
+                found.extend(id.zip(ms).map(|(id, ms)| (ms, partition, id)));
+            }
+        }
+        found.sort_unstable();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let places: Vec<(u64, String)> = found
+            .iter()
+            .map(|(ms, partition, id)| (*partition, format!("{ms:013}:{id}")))
+            .collect();
+        let next = places.last().filter(|_| more);
+        let next = next.map(|(_, place)| Cursor::at(place));
+        let places: Vec<(u64, &str)> = places.iter().map(|(p, place)| (*p, &**place)).collect();
+        let payments = self.load_places(&places).await?;
+        Ok(Page { payments, next })
+    }
+
+    /// From which time on each partition's due index is read after a cursor, and how many of those
+    /// that are due at that very time are passed over. By time and not by rank: what was due is
+    /// claimed all the while, and ranks would move.
+    async fn begins_after(
+        &self,
+        cursor: Option<&Cursor>,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        let Some((ms, id)) = cursor.and_then(|cursor| cursor.as_str().split_once(':')) else {
+            return Ok((0..PARTITIONS).map(|_| ("-inf".to_owned(), 0)).collect());
+        };
+        let own = PaymentId::new(id).map(|id| Keys::partition(&id));
+        let own = own.unwrap_or_default();
+        let due = self.0.keys.due(own);
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("ZRANK").arg(&due).arg(id);
+        pipeline.cmd("ZSCORE").arg(&due).arg(id);
+        pipeline
+            .cmd("ZCOUNT")
+            .arg(&due)
+            .arg("-inf")
+            .arg(format!("({ms}"));
+        let replies = self.0.link.read(&pipeline).await?;
+        let passed = match &*replies {
+            [rank, score, earlier] if millis_of(score) == ms.parse().ok() => number::<u64>(rank)
+                .zip(number::<u64>(earlier))
+                .map_or(0, |(rank, earlier)| (rank + 1).saturating_sub(earlier)),
+            // It was moved meanwhile: what is due at the same time is listed once more.
+            _ => 0,
+        };
+        let begin = |partition: u64| match partition.cmp(&own) {
+            // Of what is due at that very time, the partitions before were listed whole.
+            Ordering::Less => (format!("({ms}"), 0),
+            Ordering::Equal => (ms.to_owned(), passed),
+            Ordering::Greater => (ms.to_owned(), 0),
+        };
+        Ok((0..PARTITIONS).map(begin).collect())
     }
 
     /// Loads what an index names. What has expired since is left out, and so is, with a word in
@@ -61,12 +150,9 @@ impl RedisStore {
             return Ok(Vec::new());
         }
         let ids = || {
-            places.iter().map(|(partition, place)| {
-                (
-                    *partition,
-                    place.split_once(':').map_or(*place, |(_, id)| id),
-                )
-            })
+            places
+                .iter()
+                .filter_map(|(partition, place)| Some((*partition, place.split(':').nth(1)?)))
         };
         let mut pipeline = Pipeline::new();
         for (partition, id) in ids() {
@@ -92,7 +178,7 @@ impl RedisStore {
         for partition in 0..PARTITIONS {
             let due = self.0.keys.due(partition);
             for state in StateName::ALL {
-                let (from, to) = state_range(state, None);
+                let (from, to) = keys::range(&keys::of_state(state), None);
                 let states = self.0.keys.states(partition);
                 pipeline.cmd("ZLEXCOUNT").arg(states).arg(from).arg(to);
             }
@@ -173,7 +259,8 @@ impl RedisStore {
     /// The oldest expire first: a step without an expired one is the last.
     async fn sweep_partition(&self, state: StateName, partition: u64) -> Result<u64, StoreError> {
         let index = self.0.keys.states(partition);
-        let (mut from, to) = state_range(state, None);
+        let begins = keys::of_state(state);
+        let (mut from, to) = keys::range(&begins, None);
         let mut swept = 0;
         loop {
             let mut pipeline = Pipeline::new();
@@ -191,7 +278,7 @@ impl RedisStore {
             };
             let mut pipeline = Pipeline::new();
             for member in &members {
-                let id = member.rsplit(':').next().unwrap_or_default();
+                let id = member.split(':').nth(2).unwrap_or_default();
                 pipeline
                     .cmd("EXISTS")
                     .arg(self.0.keys.payment_named(partition, id));
@@ -205,8 +292,12 @@ impl RedisStore {
             if gone.is_empty() {
                 return Ok(swept);
             }
+            let places = gone
+                .iter()
+                .filter_map(|member| member.strip_prefix(&*begins));
+            let references: Vec<String> = places.filter_map(keys::reference_at).collect();
             let mut pipeline = Pipeline::new();
-            pipeline.cmd("ZREM").arg(&index).arg(&gone);
+            pipeline.cmd("ZREM").arg(&index).arg(&gone).arg(&references);
             self.0.link.read(&pipeline).await?;
             swept += gone.len() as u64;
             from = format!("({last}");

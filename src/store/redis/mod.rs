@@ -45,11 +45,11 @@ pub use self::settings::{Profile, Settings};
 use self::trouble::LinkFault;
 use super::write::due_ms;
 use super::{
-    Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit, SaveError,
-    Saved, Stats, Store, StoreError, Then, Tried,
+    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit,
+    SaveError, Saved, Stats, Store, StoreError, Then, Tried,
 };
 use crate::clock::Clock;
-use crate::payment::{Payment, PaymentId, StateName, Timestamp, millis};
+use crate::payment::{Payment, PaymentId, Timestamp, millis};
 
 /// How often Redis is asked whether it is still good enough to move money.
 const INSPECT_EVERY: Duration = Duration::from_secs(60);
@@ -275,11 +275,11 @@ impl Store for RedisStore {
 
     async fn list(
         &self,
-        state: StateName,
+        by: &By,
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
-        self.page(state, cursor, limit).await
+        self.page(by, cursor, limit).await
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

@@ -2,12 +2,11 @@
 
 use super::call::{self, Call};
 use super::record::{body_of, write_id};
-use super::{RedisStore, value};
+use super::{RedisStore, keys, value};
 use crate::payment::{Payment, Timestamp};
+use crate::store::by::place_of;
 use crate::store::write::{After, due_ms};
-use crate::store::{
-    Claim, Created, Cursor, Loaded, SaveError, StateEvent, Store, StoreError, Then,
-};
+use crate::store::{Claim, Created, Loaded, SaveError, StateEvent, Store, StoreError, Then};
 
 fn event_of(payment: &Payment, version: u64) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(&StateEvent::of(payment, version))
@@ -29,13 +28,14 @@ impl RedisStore {
                 .arg(payment.id().as_str())
                 .arg(write.as_str())
                 .arg(payment.state().name().as_str())
-                .arg(Cursor::of(payment).0)
+                .arg(place_of(payment))
                 .number(due_ms(due))
                 .arg(payment.fingerprint().as_str())
                 .arg(body.as_slice())
                 .arg(event.as_slice())
                 .number(self.0.settings.events_maxlen)
                 .arg(self.0.keys.wake())
+                .arg(keys::by_reference(payment).unwrap_or_default())
         };
         let reply = self
             .0
@@ -109,7 +109,7 @@ impl RedisStore {
                 .arg(nonce)
                 .arg(write.as_str())
                 .arg(payment.state().name().as_str())
-                .arg(Cursor::of(payment).0)
+                .arg(place_of(payment))
                 .arg(body.as_slice())
                 .arg(event.as_slice())
                 .number(self.0.settings.events_maxlen)

@@ -63,7 +63,7 @@ fn go_wrong(works: &Works) {
 async fn pay_links(works: &Works) {
     let waiting = works
         .store
-        .list(StateName::AwaitingPayer, None, 100)
+        .list(&StateName::AwaitingPayer.into(), None, 100)
         .await
         .unwrap();
     for loaded in waiting.payments {

@@ -120,7 +120,7 @@ async fn unfinished(works: &Works) -> String {
         .into_iter()
         .filter(|state| !state.is_finished())
     {
-        let page = works.store.list(state, None, 3).await.unwrap();
+        let page = works.store.list(&state.into(), None, 3).await.unwrap();
         let count = count_in(works, state).await;
         let some: Vec<_> = page.payments.iter().map(|p| format!("{p:?}")).collect();
         told.push(format!("{count} are {state}\n{}", some.join("\n")));

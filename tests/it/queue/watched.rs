@@ -4,10 +4,10 @@ use std::future::pending;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use holdfast::payment::{Payment, PaymentId, StateName, Timestamp};
+use holdfast::payment::{Payment, PaymentId, Timestamp};
 use holdfast::store::{
-    Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit, SaveError,
-    Saved, Stats, Store, StoreError, Then, Tried,
+    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit,
+    SaveError, Saved, Stats, Store, StoreError, Then, Tried,
 };
 use tokio::sync::watch;
 
@@ -216,12 +216,12 @@ impl<S: Store> Store for Watched<S> {
 
     async fn list(
         &self,
-        state: StateName,
+        by: &By,
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
         self.there()?;
-        self.inner.list(state, cursor, limit).await
+        self.inner.list(by, cursor, limit).await
     }
 
     async fn stats(&self) -> Result<Stats, StoreError> {

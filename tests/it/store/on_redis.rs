@@ -8,7 +8,7 @@ use holdfast::store::redis::{OpenError, Profile, RedisStore, Settings};
 use holdfast::store::{Claim, SaveError, Store, StoreError, Then, Tried};
 use holdfast_rig::{Redis, RedisOptions};
 
-use super::world::{LEASE_MS, World, adopted, payment, settings, start};
+use super::world::{LEASE_MS, World, adopted, called, payment, settings, start};
 
 /// A connection of the test's own.
 pub(super) async fn raw(redis: &Redis) -> redis::aio::MultiplexedConnection {
@@ -261,7 +261,7 @@ async fn a_record_that_cannot_be_read_blocks_no_other() {
     assert_eq!(claims.claims[0].key.id, *good.id());
     let listed = world
         .store
-        .list(good.state().name(), None, 10)
+        .list(&good.state().name().into(), None, 10)
         .await
         .unwrap();
     assert_eq!(listed.payments.len(), 1);
@@ -360,7 +360,9 @@ async fn only_what_is_finished_ever_expires() {
 async fn the_sweep_takes_out_what_expired_and_nothing_else() {
     let world = World::on_redis().await;
     for name in ["kept", "gone"] {
-        let mut claim = world.claimed(name).await;
+        let payment = called(name, "main", "booking 7", world.now());
+        world.store.create(&payment, world.now()).await.unwrap();
+        let mut claim = world.claim_one().await;
         world.fail(&mut claim.payment);
         world
             .store
@@ -370,13 +372,15 @@ async fn the_sweep_takes_out_what_expired_and_nothing_else() {
     }
     world.created("waiting").await;
     assert_eq!(world.store.sweep().await.unwrap(), 0);
-    let gone = payment("gone", world.now());
+    let gone = called("gone", "main", "booking 7", world.now());
     redis::cmd("DEL")
         .arg(key(gone.id()))
         .exec_async(&mut on(&world).await)
         .await
         .unwrap();
+    assert_eq!(entries(&world).await, 5);
     assert_eq!(world.store.sweep().await.unwrap(), 1);
+    assert_eq!(entries(&world).await, 3, "kept twice, waiting once");
     let counts = world.store.stats().await.unwrap().by_state;
     assert_eq!(
         counts.iter().map(|(_, count)| *count).collect::<Vec<_>>(),
@@ -478,4 +482,20 @@ async fn no_two_workers_ever_claim_under_the_same_nonce() {
         assert!(nonces.insert(claim.key.nonce), "a nonce came again");
         world.pass(LEASE_MS);
     }
+}
+
+/// How many entries the indexes by state and reference have.
+async fn entries(world: &World<RedisStore>) -> u64 {
+    let mut connection = on(world).await;
+    let mut sum = 0;
+    for partition in 0..8 {
+        let key = format!("{{hf:{partition}}}:states");
+        let count: u64 = redis::cmd("ZCARD")
+            .arg(key)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        sum += count;
+    }
+    sum
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use holdfast::payment::{Command, IdempotencyKey, PaymentId, StateName};
-use holdfast::store::{Created, Cursor, Loaded, Nudged, SaveError, Saved, Store, Then, Tried};
+use holdfast::payment::{AccountName, Command, IdempotencyKey, PaymentId, Reference, StateName};
+use holdfast::store::{By, Created, Cursor, Loaded, Nudged, SaveError, Saved, Store, Then, Tried};
 
-use super::world::{LEASE_MS, Watched, World, adopted, payment, worth};
+use super::world::{LEASE_MS, Watched, World, adopted, called, payment, worth};
 
 macro_rules! promises {
     ($($name:ident)*) => {
@@ -50,6 +50,8 @@ promises! {
     what_is_given_back_is_due_again
     what_is_commanded_before_it_is_given_back_is_due_now
     a_listing_goes_page_by_page_from_the_oldest
+    what_is_called_alike_is_listed_for_each_account_whatever_its_state
+    what_is_due_before_a_time_is_listed_the_earliest_first
     the_counts_are_right
     ten_thousand_at_once_are_all_claimed_once
     a_create_wakes_whoever_waits
@@ -563,7 +565,7 @@ async fn what_is_not_finished_stays_in_the_due_index<S: Watched>(world: World<S>
 }
 
 async fn ids<S: Store>(world: &World<S>, state: StateName) -> Vec<PaymentId> {
-    let page = world.store.list(state, None, 100).await.unwrap();
+    let page = world.store.list(&state.into(), None, 100).await.unwrap();
     page.payments
         .iter()
         .map(|found| found.payment.id().clone())
@@ -681,29 +683,12 @@ async fn a_listing_goes_page_by_page_from_the_oldest<S: Watched>(world: World<S>
         expected.push(world.created(&format!("key-{number}")).await.id().clone());
         world.pass(1);
     }
-    let (mut found, mut cursor, mut pages) = (Vec::new(), None::<Cursor>, 0);
-    loop {
-        let page = world
-            .store
-            .list(StateName::New, cursor.as_ref(), 10)
-            .await
-            .unwrap();
-        found.extend(
-            page.payments
-                .iter()
-                .map(|loaded| loaded.payment.id().clone()),
-        );
-        pages += 1;
-        match page.next {
-            Some(next) => cursor = Some(Cursor::from_text(next.as_str()).unwrap()),
-            None => break,
-        }
-    }
+    let (found, pages) = all_of(&world, &StateName::New.into(), 10).await;
     assert_eq!((found, pages), (expected, 3));
     assert!(
         world
             .store
-            .list(StateName::Held, None, 10)
+            .list(&StateName::Held.into(), None, 10)
             .await
             .unwrap()
             .payments
@@ -793,4 +778,76 @@ async fn a_create_wakes_whoever_waits<S: Watched>(world: World<S>) {
             .await
             .expect("it was woken");
     }
+}
+
+/// All that is listed, and on how many pages.
+async fn all_of<S: Watched>(world: &World<S>, by: &By, limit: usize) -> (Vec<PaymentId>, usize) {
+    let (mut found, mut cursor, mut pages) = (Vec::new(), None::<Cursor>, 0);
+    loop {
+        let page = world.store.list(by, cursor.as_ref(), limit).await.unwrap();
+        found.extend(page.payments.iter().map(|l| l.payment.id().clone()));
+        pages += 1;
+        match page.next {
+            Some(next) => cursor = Some(Cursor::from_text(next.as_str()).unwrap()),
+            None => return (found, pages),
+        }
+    }
+}
+
+async fn what_is_called_alike_is_listed_for_each_account_whatever_its_state<S: Watched>(
+    world: World<S>,
+) {
+    let mut alike = Vec::new();
+    for number in 0..5 {
+        for (account, reference) in [("main", "a:b"), ("main", "a"), ("other", "a:b")] {
+            let key = format!("{account} {reference} {number}");
+            let payment = called(&key, account, reference, world.now());
+            world.store.create(&payment, world.now()).await.unwrap();
+            if (account, reference) == ("main", "a:b") {
+                alike.push(payment.id().clone());
+            }
+            world.pass(1);
+        }
+    }
+    world.created("without").await;
+    let mut claim = world.claim_one().await;
+    world.fail(&mut claim.payment);
+    world
+        .store
+        .save(&mut claim, Then::Rest(None))
+        .await
+        .unwrap();
+    let account = AccountName::new("main").unwrap();
+    let by = By::Reference(account.clone(), Reference::new("a:b").unwrap());
+    assert_eq!(all_of(&world, &by, 2).await, (alike, 3));
+    let none = By::Reference(account, Reference::new("b").unwrap());
+    assert_eq!(all_of(&world, &none, 2).await, (Vec::new(), 1));
+}
+
+async fn what_is_due_before_a_time_is_listed_the_earliest_first<S: Watched>(world: World<S>) {
+    let (mut early, mut together) = (Vec::new(), HashSet::new());
+    for number in 0..40 {
+        let payment = payment(&format!("together-{number}"), world.now());
+        world
+            .store
+            .create(&payment, world.in_ms(5_000))
+            .await
+            .unwrap();
+        together.insert(payment.id().clone());
+    }
+    for number in 0..3 {
+        let payment = payment(&format!("early-{number}"), world.now());
+        let due = world.in_ms(1_000 * (number + 1));
+        world.store.create(&payment, due).await.unwrap();
+        early.push(payment.id().clone());
+    }
+    let until = |ms: i64| By::Due(world.in_ms(ms));
+    assert_eq!(
+        all_of(&world, &until(3_000), 10).await,
+        (early[..2].to_vec(), 1)
+    );
+    let (found, pages) = all_of(&world, &until(5_001), 7).await;
+    assert_eq!((&found[..3], pages), (&early[..], 7));
+    assert_eq!(found[3..].iter().cloned().collect::<HashSet<_>>(), together);
+    assert_eq!(found.len(), 43, "one is listed twice");
 }

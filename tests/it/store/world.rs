@@ -166,6 +166,18 @@ pub(super) fn worth(key: &str, amount: u64, now: Timestamp) -> Payment {
     )
 }
 
+/// One with a reference.
+pub(super) fn called(key: &str, account: &str, reference: &str, now: Timestamp) -> Payment {
+    of(
+        &format!(
+            r#"{{"v":1,"type":"charge","account":"{account}","idempotency_key":"{key}",
+        "reference":"{reference}","money":{{"amount":1500,"currency":"MYR"}},"token":"a-token",
+        "customer":{{"email":"payer@mail.example"}}}}"#
+        ),
+        now,
+    )
+}
+
 fn of(json: &str, now: Timestamp) -> Payment {
     Payment::new(Request::from_json(json.as_bytes()).unwrap(), now).unwrap()
 }

@@ -55,7 +55,7 @@ async fn of_the_index(
     for state in StateName::ALL {
         let mut cursor = None;
         loop {
-            let page = store.list(state, cursor.as_ref(), 500).await?;
+            let page = store.list(&state.into(), cursor.as_ref(), 500).await?;
             for loaded in page.payments {
                 listed
                     .entry(loaded.payment.id().clone())

@@ -1,5 +1,7 @@
 //! A whole installation on one machine: a private Redis, the sandbox, worker processes.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -134,6 +136,19 @@ impl Works {
     #[must_use]
     pub const fn command(&self) -> &WorkerCommand {
         &self.command
+    }
+
+    /// Makes an API key that may do everything, for the workers that are started from now on.
+    pub fn api_key(&self, name: &str) -> anyhow::Result<String> {
+        let key = holdfast::api::v1::new_key();
+        let hash = holdfast::api::KeyHash::of(key.reveal());
+        let mut config = OpenOptions::new().append(true).open(&self.command.config)?;
+        write!(
+            config,
+            "\n[[api.keys]]\nname = \"{name}\"\nsha256 = \"{hash}\"\n\
+             scopes = [\"enqueue\", \"read\", \"command\", \"operate\"]\n"
+        )?;
+        Ok(key.reveal().clone())
     }
 
     /// Gives a setting to the workers that are started from now on, by their environment. The last

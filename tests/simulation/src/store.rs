@@ -5,11 +5,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use holdfast::clock::Clock;
-use holdfast::payment::{Payment, PaymentId, StateName, Timestamp};
+use holdfast::payment::{Payment, PaymentId, Timestamp};
 use holdfast::store::memory::MemoryStore;
 use holdfast::store::{
-    Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit, SaveError,
-    Saved, Stats, Store, StoreError, Then, Tried,
+    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit,
+    SaveError, Saved, Stats, Store, StoreError, Then, Tried,
 };
 use tokio::time::{Duration, Instant, timeout};
 
@@ -312,12 +312,12 @@ impl Store for SimulatedStore {
 
     async fn list(
         &self,
-        state: StateName,
+        by: &By,
         cursor: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page, StoreError> {
         let visit = self.arrive("store.list", 0).await?;
-        let page = self.inner().list(state, cursor, limit).await;
+        let page = self.inner().list(by, cursor, limit).await;
         self.return_from(visit).await;
         page
     }

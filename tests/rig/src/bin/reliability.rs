@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use holdfast_rig::Report;
-use holdfast_rig::reliability::{FOLDER, PAGE, fuzzed, keep_output, page};
+use holdfast_rig::reliability::{PAGE, fuzzed, keep_output, page};
 
 /// Makes docs/reliability.md from docs/reliability/, in the present folder.
 #[derive(Debug, Parser)]
@@ -20,8 +20,8 @@ struct Arguments {
 enum What {
     /// Runs a program that prints its figures as JSON, and keeps them.
     Keep {
-        /// The run's name.
-        run: String,
+        /// Where: docs/reliability/<name of the run>.json.
+        report: PathBuf,
         /// What people type to repeat it.
         command: String,
         /// The program and its arguments.
@@ -46,12 +46,12 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(What::Keep {
-            run,
+            report,
             command,
             program,
         }) => {
-            let path = PathBuf::from(FOLDER).join(format!("{run}.json"));
-            let passed = keep_output(&Report::begin(&path, &run, command), &program)?;
+            let run = report.file_stem().unwrap_or_default().to_string_lossy();
+            let passed = keep_output(&Report::begin(&report, &run, command), &program)?;
             Ok(if passed {
                 ExitCode::SUCCESS
             } else {

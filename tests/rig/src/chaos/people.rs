@@ -25,7 +25,8 @@ pub(super) async fn pay(ground: Arc<Ground>) -> anyhow::Result<()> {
     let mut random = StdRng::seed_from_u64(ground.plan.seed ^ 0x21);
     while !ground.is_over() {
         sleep(BREATH).await;
-        let waiting = ground.store.list(StateName::AwaitingPayer, None, LINKS);
+        let by = StateName::AwaitingPayer.into();
+        let waiting = ground.store.list(&by, None, LINKS);
         let Some(page) = passing(waiting.await)? else {
             continue;
         };
@@ -64,7 +65,8 @@ pub(super) async fn command(ground: Arc<Ground>) -> anyhow::Result<()> {
             }
         }
         if number % 16 == 0 {
-            let parked = ground.store.list(StateName::Parked, None, PARKED);
+            let by = StateName::Parked.into();
+            let parked = ground.store.list(&by, None, PARKED);
             for parked in passing(parked.await)?.map_or(Vec::new(), |page| page.payments) {
                 let key = format!("look-{number}");
                 give(&ground, parked.payment.id(), &key, &asks::rerun()).await?;

@@ -34,7 +34,7 @@ async fn until_at_rest(ground: &Ground) -> anyhow::Result<Duration> {
     while began.elapsed() < BOUND {
         let mut moving = 0;
         for state in [StateName::New, StateName::AwaitingPayer, StateName::Held] {
-            let page = ground.store.list(state, None, PAGE).await?;
+            let page = ground.store.list(&state.into(), None, PAGE).await?;
             moving += page.payments.len();
             if state == StateName::AwaitingPayer {
                 for waiting in page.payments {
@@ -53,7 +53,8 @@ async fn until_at_rest(ground: &Ground) -> anyhow::Result<Duration> {
 async fn look_at_the_parked(ground: &Ground, key: &str) -> anyhow::Result<usize> {
     let (mut cursor, mut count) = (None, 0);
     loop {
-        let page = ground.store.list(StateName::Parked, cursor.as_ref(), PAGE);
+        let by = StateName::Parked.into();
+        let page = ground.store.list(&by, cursor.as_ref(), PAGE);
         let page = page.await?;
         for parked in page.payments {
             give(ground, parked.payment.id(), key, &asks::rerun()).await?;

@@ -47,7 +47,10 @@ pub(crate) async fn kill_a_card(world: Arc<World>, asks: Arc<Asks>) {
 
 /// Has everything that is parked looked at.
 pub(crate) async fn look_at_the_parked(world: &Arc<World>, key: &str) {
-    let parked = world.store.list(StateName::Parked, None, 1_000).await;
+    let parked = world
+        .store
+        .list(&StateName::Parked.into(), None, 1_000)
+        .await;
     for loaded in parked.map(|page| page.payments).unwrap_or_default() {
         give(world, loaded.payment.id(), key, &rerun()).await;
     }

@@ -31,7 +31,10 @@ pub(crate) async fn pay(world: Arc<World>) {
     let mut visits: BTreeMap<Uuid, Option<Visit>> = BTreeMap::new();
     loop {
         rest(5_000).await;
-        let waiting = world.store.list(StateName::AwaitingPayer, None, 100).await;
+        let waiting = world
+            .store
+            .list(&StateName::AwaitingPayer.into(), None, 100)
+            .await;
         for loaded in waiting.map(|page| page.payments).unwrap_or_default() {
             let durable = world.store.durable(loaded.payment.id());
             let purchase = durable.as_ref().and_then(Payment::purchase);

@@ -123,6 +123,6 @@ pub(super) async fn give(
 
 async fn look_around(desk: Arc<SimulatedStore>, state: StateName) -> Result<(), IntakeError> {
     desk.stats().await?;
-    desk.list(state, None, 10).await?;
+    desk.list(&state.into(), None, 10).await?;
     Ok(())
 }

@@ -1,0 +1,117 @@
+//! To command a payment. The answer is honest: what was too late was too late.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::Value;
+
+use super::create::{Waiting, answer, waits};
+use super::guard::Caller;
+use super::keys::Scope;
+use super::problem::{Problem, ProblemCode};
+use super::{Service, body, shown};
+use crate::api::intake::{self, Commanded, Said};
+use crate::payment::{Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, StateName};
+use crate::store::Store;
+
+/// Everything that is posted to the address of a command.
+pub(super) struct Posted {
+    pub(super) id: Result<Path<String>, PathRejection>,
+    pub(super) query: Result<Query<Waiting>, QueryRejection>,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+/// Gives the command `name`.
+pub(super) async fn give<S: Store>(
+    name: &'static str,
+    service: Arc<Service<S>>,
+    caller: Caller,
+    posted: Posted,
+) -> Result<Response, Problem> {
+    caller.may(Scope::Command)?;
+    let waits = waits(posted.query)?;
+    let key = key(&posted.headers)?;
+    let command = read(name, &posted.headers, posted.body).await?;
+    let before = service.seen(&caller, posted.id).await?.payment;
+    may(&caller, &before, &command)?;
+    let what = (before.id(), &key, &command);
+    let commanding = intake::command(&*service.store, &service.clock, &service.policies, what);
+    let Commanded {
+        answer: told,
+        payment,
+        said,
+    } = service.in_time(commanding).await.map_err(reused)?;
+    tracing::info!(payment.id = %before.id(), command = name, key = caller.name(), ?told, "commanded");
+    let shows = |payment: &Payment| shown::payment(payment, caller.secrets());
+    if let Some(problem) = Problem::of_answer(told) {
+        let payment = Some(Box::new(shows(&payment)));
+        return Err(Problem {
+            payment,
+            said,
+            ..problem
+        });
+    }
+    let moves = told == CommandAnswer::Accepted && said == Said::Now && name != "reschedule";
+    let payment = match waits.filter(|_| moves) {
+        Some(time) => {
+            let from = payment.state().name();
+            service.moved_on(payment, from, time).await
+        }
+        None => payment,
+    };
+    let status = match told {
+        CommandAnswer::Done => StatusCode::OK,
+        _ => StatusCode::ACCEPTED,
+    };
+    Ok(answer(status, shows(&payment), said == Said::Before))
+}
+
+fn key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+    let key = body::demanded(body::idempotency_key(headers)?)?;
+    IdempotencyKey::new(key).map_err(|error| {
+        Problem::new(ProblemCode::InvalidRequest, error.to_string()).of_field("Idempotency-Key")
+    })
+}
+
+async fn read(name: &str, headers: &HeaderMap, body: Body) -> Result<Command, Problem> {
+    let mut fields = body::object(headers, body).await?;
+    if fields.insert("command".to_owned(), name.into()).is_some() {
+        // Whoever posts a release to the address of captures means one of them.
+        let told = "does not belong here: the address says which command it is";
+        return Err(Problem::new(ProblemCode::InvalidRequest, told).of_field("command"));
+    }
+    Ok(Command::from_json(
+        Value::Object(fields).to_string().as_bytes(),
+    )?)
+}
+
+/// Whether the caller may give this command to this payment.
+fn may(caller: &Caller, payment: &Payment, command: &Command) -> Result<(), Problem> {
+    if payment.state().name() == StateName::Parked && caller.may(Scope::Operate).is_err() {
+        let told = "the payment waits for a person; the key lacks the scope operate";
+        return Err(Problem::new(ProblemCode::Parked, told));
+    }
+    let whole = || payment.request().money().map(|money| money.amount);
+    let amount = match command {
+        Command::Capture { amount } => amount.or(payment.plan().capture_amount).or_else(whole),
+        Command::Reschedule { capture_amount, .. } => *capture_amount,
+        Command::Release | Command::Cancel | Command::Rerun { .. } => None,
+    };
+    caller.may_move(amount.map_or(0, |amount| amount.minor()))
+}
+
+/// A key that named another command is told as what it is.
+fn reused(problem: Problem) -> Problem {
+    if problem.field.as_deref() == Some(InvalidRequest::KEY_FIELD) {
+        return Problem {
+            code: ProblemCode::IdempotencyKeyReused,
+            ..problem
+        };
+    }
+    problem
+}

@@ -1,0 +1,122 @@
+//! To ask for a payment.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::guard::Caller;
+use super::keys::Scope;
+use super::problem::{Problem, ProblemCode};
+use super::{Service, body, shown, wait};
+use crate::api::intake::{Submitted, submit};
+use crate::payment::{Request, StateName};
+use crate::store::Store;
+
+/// Says that nothing was done now: it is the answer of before.
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// How long the caller wants to wait.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Waiting {
+    pub(super) wait: Option<String>,
+}
+
+pub(super) async fn create<S: Store>(
+    State(service): State<Arc<Service<S>>>,
+    Extension(caller): Extension<Caller>,
+    query: Result<Query<Waiting>, QueryRejection>,
+    headers: HeaderMap,
+    posted: Body,
+) -> Result<Response, Problem> {
+    caller.may(Scope::Enqueue)?;
+    let waits = waits(query)?;
+    let fields = body::object(&headers, posted).await?;
+    let fields = body::keyed(fields, body::idempotency_key(&headers)?)?;
+    let submitted = service.record(&caller, fields).await?;
+    let again = matches!(submitted, Submitted::Existing(_));
+    let payment = submitted.into_payment();
+    let payment = match waits {
+        Some(time) => service.moved_on(payment, StateName::New, time).await,
+        None => payment,
+    };
+    let status = if again {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok(answer(
+        status,
+        shown::payment(&payment, shown::Secrets::Shown),
+        again,
+    ))
+}
+
+/// The time to wait, if the query names one.
+pub(super) fn waits(
+    query: Result<Query<Waiting>, QueryRejection>,
+) -> Result<Option<std::time::Duration>, Problem> {
+    let Query(Waiting { wait }) = query.map_err(|_| {
+        Problem::new(
+            ProblemCode::InvalidQuery,
+            "the query may have wait, and nothing else",
+        )
+    })?;
+    wait.as_deref().map(wait::duration).transpose()
+}
+
+/// A payment as the answer, and whether it is that of before.
+pub(super) fn answer(status: StatusCode, payment: Value, again: bool) -> Response {
+    let id = payment["id"].as_str().unwrap_or_default();
+    let address = HeaderValue::from_str(&format!("/v1/payments/{id}"));
+    let mut response = (status, Json(payment)).into_response();
+    let headers = response.headers_mut();
+    headers.extend(address.ok().map(|address| (header::LOCATION, address)));
+    if again {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+impl<S: Store> Service<S> {
+    /// Records a request, once for its key, if the caller may ask for it.
+    pub(super) async fn record(
+        &self,
+        caller: &Caller,
+        fields: Map<String, Value>,
+    ) -> Result<Submitted, Problem> {
+        let json = Value::Object(fields).to_string();
+        let request = Request::from_json(json.as_bytes())?;
+        caller.may_ask_of(&request.account)?;
+        if let Err(problem) = caller.may_ask_for(&request) {
+            // What was asked when it was allowed is answered all the same: a refusal would be read
+            // as "nothing was done".
+            return self.recorded(&request).await?.ok_or(problem);
+        }
+        let submitting = submit(&*self.store, &self.clock, &self.policies, request);
+        let submitted = self.in_time(submitting).await?;
+        tracing::info!(
+            payment.id = %submitted.payment().id(),
+            account = %submitted.payment().request().account,
+            key = caller.name(),
+            again = matches!(submitted, Submitted::Existing(_)),
+            "a payment was asked for"
+        );
+        Ok(submitted)
+    }
+
+    /// The payment of this very request, if it was recorded before.
+    async fn recorded(&self, request: &Request) -> Result<Option<Submitted>, Problem> {
+        let loaded = self.in_time(self.store.load(&request.payment_id())).await?;
+        let fingerprint = request.fingerprint()?;
+        let same = loaded.filter(|loaded| *loaded.payment.fingerprint() == fingerprint);
+        Ok(same.map(|loaded| Submitted::Existing(loaded.payment)))
+    }
+}

@@ -1,0 +1,282 @@
+//! What the operations of the API refer to: bodies, answers, parameters.
+
+use serde_json::{Map, Value, json};
+
+use super::ProblemCode;
+use crate::payment::{Command, Request, StateName};
+
+/// The `components` of the document.
+pub(super) fn components() -> Value {
+    let mut schemas = Map::new();
+    requests(&mut schemas);
+    commands(&mut schemas);
+    schemas.insert("Payment".to_owned(), payment());
+    schemas.insert("Problem".to_owned(), problem());
+    schemas.insert("Page".to_owned(), page());
+    schemas.insert("Batch".to_owned(), batch());
+    schemas.insert("BatchResults".to_owned(), batch_results());
+    json!({
+        "schemas": schemas,
+        "parameters": parameters(),
+        "securitySchemes": { "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, as `holdfast api-key` makes it.",
+        }},
+    })
+}
+
+/// Takes a JSON Schema's definitions in, under names that begin with `prefix`.
+fn take_in(schemas: &mut Map<String, Value>, schema: &str, prefix: &str) -> Value {
+    let renamed = schema.replace("#/$defs/", &format!("#/components/schemas/{prefix}."));
+    let mut schema: Value = serde_json::from_str(&renamed).unwrap_or_default();
+    let definitions = schema["$defs"].take();
+    for (name, definition) in definitions.as_object().into_iter().flatten() {
+        schemas.insert(format!("{prefix}.{name}"), definition.clone());
+    }
+    schema
+}
+
+/// Requests, but that the address says the version, and a header may say the key.
+fn requests(schemas: &mut Map<String, Value>) {
+    let whole = take_in(schemas, Request::SCHEMA, "request");
+    for kind in ["authorize", "save_card", "charge", "adopt"] {
+        let required = &mut schemas[&format!("request.{kind}")]["required"];
+        if let Value::Array(names) = required {
+            names.retain(|name| name != "v" && name != "idempotency_key");
+        }
+    }
+    let told = json!({
+        "description": "What a producer asks: one promise about money.",
+        "oneOf": whole["oneOf"],
+        "discriminator": { "propertyName": "type", "mapping": {
+            "authorize": "#/components/schemas/request.authorize",
+            "save_card": "#/components/schemas/request.save_card",
+            "charge": "#/components/schemas/request.charge",
+            "adopt": "#/components/schemas/request.adopt",
+        }},
+        "examples": whole["examples"],
+    });
+    schemas.insert("Request".to_owned(), told);
+}
+
+/// Commands, but that the address says which.
+fn commands(schemas: &mut Map<String, Value>) {
+    take_in(schemas, Command::SCHEMA, "command");
+    for (name, kind) in [("Capture", "capture"), ("Reschedule", "reschedule")] {
+        let mut body = schemas[&format!("command.{kind}")].clone();
+        if let Some(fields) = body["properties"].as_object_mut() {
+            fields.remove("command");
+        }
+        if let Some(fields) = body.as_object_mut() {
+            fields.remove("required");
+            fields.remove("examples");
+        }
+        schemas.insert(name.to_owned(), body);
+    }
+    for kind in ["capture", "release", "reschedule", "cancel", "rerun"] {
+        schemas.remove(&format!("command.{kind}"));
+    }
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn maybe(schema: &Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
+}
+
+fn states() -> Value {
+    let names: Vec<&str> = StateName::ALL.iter().map(|state| state.as_str()).collect();
+    json!({ "enum": names })
+}
+
+fn money() -> Value {
+    json!({
+        "type": "object",
+        "required": ["amount", "currency"],
+        "properties": {
+            "amount": { "type": "integer", "description": "In minor units: 1500 is RM 15.00." },
+            "currency": { "type": "string" },
+        },
+    })
+}
+
+fn payment() -> Value {
+    let text = json!({ "type": "string" });
+    let link = json!({ "type": ["string", "null"], "description": "While the payer may pay." });
+    let fields = json!({
+        "id": text,
+        "account": text,
+        "idempotency_key": text,
+        "reference": { "type": ["string", "null"] },
+        "type": { "enum": ["authorize", "save_card", "charge", "adopt"] },
+        "money": maybe(&money()),
+        "state": states(),
+        "reason": maybe(&json!({
+            "type": "object",
+            "required": ["why"],
+            "properties": { "why": text },
+            "description": "Why it failed or was parked.",
+        })),
+        "taken": maybe(&money()),
+        "hold": maybe(&json!({
+            "type": "object",
+            "required": ["money", "since", "expires_at"],
+            "properties": { "money": money(), "since": time(), "expires_at": time() },
+        })),
+        "token": { "type": ["string", "null"], "description": "Of the card that was saved." },
+        "plan": { "type": "object" },
+        "checkout_url": link,
+        "direct_post_url": link,
+        "created_at": time(),
+        "finished_at": maybe(&time()),
+        "history": { "type": "array", "items": {
+            "type": "object",
+            "required": ["at", "to"],
+            "properties": { "at": time(), "to": states() },
+        }},
+        "commands": { "type": "array", "items": {
+            "type": "object",
+            "required": ["idempotency_key", "command", "answer", "at"],
+            "properties": {
+                "idempotency_key": text,
+                "command": { "type": "object" },
+                "answer": text,
+                "at": time(),
+            },
+        }},
+    });
+    let names: Vec<&String> = fields.as_object().into_iter().flat_map(Map::keys).collect();
+    json!({
+        "type": "object",
+        "required": names,
+        "properties": fields,
+        "additionalProperties": false,
+    })
+}
+
+fn problem() -> Value {
+    let codes: Vec<&str> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+    json!({
+        "type": "object",
+        "description": "What went wrong (RFC 9457). `code` does not change; `detail` says what to do.",
+        "required": ["type", "code", "title", "status", "detail"],
+        "properties": {
+            "type": { "type": "string" },
+            "code": { "enum": codes },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "field": { "type": "string" },
+            "payment": { "$ref": "#/components/schemas/Payment" },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn page() -> Value {
+    json!({
+        "type": "object",
+        "required": ["payments", "next"],
+        "properties": {
+            "payments": { "type": "array", "items": { "$ref": "#/components/schemas/Payment" } },
+            "next": {
+                "type": ["string", "null"],
+                "description": "The cursor of the next page; null at the end.",
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn batch() -> Value {
+    let batched = json!({
+        "type": "charge",
+        "account": "hotel",
+        "idempotency_key": "minibar-8123",
+        "money": { "amount": 1500, "currency": "MYR" },
+        "token": "5a9e3c1c-0000-4000-8000-00000000cafe",
+        "customer": { "email": "guest@example.com" },
+    });
+    json!({
+        "type": "object",
+        "required": ["requests"],
+        "properties": { "requests": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1000,
+            "items": {
+                "description": "Each a Request with its idempotency_key. One that is wrong is answered \
+                                in its place.",
+                "examples": [batched],
+            },
+        }},
+        "additionalProperties": false,
+    })
+}
+
+fn batch_results() -> Value {
+    json!({
+        "type": "object",
+        "required": ["results"],
+        "properties": { "results": { "type": "array", "items": {
+            "type": "object",
+            "required": ["status"],
+            "properties": {
+                "status": { "type": "integer", "description": "As if it had been asked alone." },
+                "replayed": { "type": "boolean" },
+                "payment": { "$ref": "#/components/schemas/Payment" },
+                "problem": { "$ref": "#/components/schemas/Problem" },
+            },
+            "additionalProperties": false,
+        }}},
+        "additionalProperties": false,
+    })
+}
+
+fn parameters() -> Value {
+    let query = |name: &str, about: &str, schema: Value| json!({ "name": name, "in": "query", "description": about, "schema": schema });
+    let key = |required: bool| {
+        json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": required,
+            "description": "Different for each thing you want, the same when you repeat a request. \
+                            For a request it may stand in the body instead.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+        })
+    };
+    json!({
+        "id": {
+            "name": "id", "in": "path", "required": true,
+            "schema": { "type": "string", "pattern": "^pay_[0-9a-f]{32}$" },
+        },
+        "Idempotency-Key": key(true),
+        "optional_Idempotency-Key": key(false),
+        "wait": query(
+            "wait",
+            "Answer when the payment has moved on, or after this time: 500ms, 5s.",
+            json!({ "type": "string", "pattern": "^[0-9]{1,6}(ms|s|m)$" }),
+        ),
+        "state": query("state", "Those in this state.", states()),
+        "account": query(
+            "account",
+            "Those of this account.",
+            json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
+        ),
+        "reference": query(
+            "reference",
+            "Those of the account that are called so.",
+            json!({ "type": "string", "minLength": 1, "maxLength": 128 }),
+        ),
+        "due_before": query("due_before", "Unfinished ones that are due before.", time()),
+        "cursor": query("cursor", "As the page before ended.", json!({ "type": "string" })),
+        "limit": query(
+            "limit",
+            "How many at most.",
+            json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }),
+        ),
+    })
+}

@@ -1,0 +1,191 @@
+//! The HTTP API for other services, version 1.
+//!
+//! | file | what |
+//! |---|---|
+//! | `keys`, `pace`, `guard` | who asks, how often, and whether they may |
+//! | `create`, `batch` | to ask for payments |
+//! | `commands` | to capture, release, reschedule, cancel |
+//! | `look` | to see one payment, or many |
+//! | `wait` | to have the outcome in the same call |
+//! | `body` | what is posted, with its key |
+//! | `shown`, `problem` | a payment and a problem as they are answered |
+//! | `openapi`, `documents` | all of that as OpenAPI 3.1, which anybody may read |
+
+mod batch;
+mod body;
+mod commands;
+mod create;
+mod documents;
+mod guard;
+mod keys;
+mod look;
+mod openapi;
+mod pace;
+mod problem;
+pub(crate) mod shown;
+mod wait;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+pub use keys::{ApiKey, KeyHash, KeyName, KeyRing, Scope, new_key};
+pub use openapi::DOCUMENT;
+pub use pace::Pace;
+pub use problem::ProblemCode;
+pub(crate) use wait::span;
+
+use crate::clock::Clock;
+use crate::store::{Store, StoreError};
+use crate::worker::Policies;
+use guard::Caller;
+use problem::Problem;
+
+/// The longest body of one request.
+const LARGEST_BODY_BYTES: usize = 64 * 1024;
+/// The longest body of a batch.
+const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// What the handlers share.
+pub struct Service<S> {
+    store: Arc<S>,
+    clock: Clock,
+    policies: Policies,
+    keys: Arc<KeyRing>,
+    store_timeout: Duration,
+    longest_wait: Duration,
+    /// Places for those who wait for an outcome, and for batches.
+    waits: Semaphore,
+    batches: Semaphore,
+    /// Nobody waits any longer once it is stopped.
+    stop: CancellationToken,
+}
+
+/// How many batches are taken at once.
+const MOST_BATCHES: usize = 4;
+
+impl<S: Store> Service<S> {
+    /// The handlers over `store`, for the accounts of `policies`, for holders of `keys`.
+    #[must_use]
+    pub fn new(
+        (store, clock): (Arc<S>, Clock),
+        policies: Policies,
+        keys: Arc<KeyRing>,
+        limits: &super::Limits,
+        longest_wait_ms: u64,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            policies,
+            keys,
+            store_timeout: Duration::from_millis(limits.store_timeout_ms),
+            longest_wait: Duration::from_millis(longest_wait_ms),
+            waits: Semaphore::new(limits.connections / 2),
+            batches: Semaphore::new(MOST_BATCHES),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// The same; whoever waits for an outcome is answered when this stops.
+    #[must_use]
+    pub fn until(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// What the store answers, within the time that it has.
+    async fn in_time<T, E>(&self, asked: impl Future<Output = Result<T, E>>) -> Result<T, Problem>
+    where
+        E: Into<Problem>,
+    {
+        match tokio::time::timeout(self.store_timeout, asked).await {
+            Ok(answer) => answer.map_err(Into::into),
+            Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned()).into()),
+        }
+    }
+}
+
+/// All addresses of the API.
+pub fn router<S: Store>(service: Service<S>, limits: &super::Limits) -> Router {
+    let service = Arc::new(service);
+    let command = |name: &'static str| {
+        post(
+            move |State(service): State<Arc<Service<S>>>,
+                  Extension(caller): Extension<Caller>,
+                  id,
+                  query,
+                  headers,
+                  body| {
+                let posted = commands::Posted {
+                    id,
+                    query,
+                    headers,
+                    body,
+                };
+                commands::give(name, service, caller, posted)
+            },
+        )
+    };
+    let guarded = Router::new()
+        .route(
+            "/v1/payments",
+            get(look::list::<S>).post(create::create::<S>),
+        )
+        .route("/v1/payments/{id}", get(look::one::<S>))
+        .route("/v1/payments/{id}/capture", command("capture"))
+        .route("/v1/payments/{id}/release", command("release"))
+        .route("/v1/payments/{id}/reschedule", command("reschedule"))
+        .route("/v1/payments/{id}/cancel", command("cancel"))
+        .route("/v1/payments:batch", post(batch::create_all::<S>))
+        .fallback(|| async { nothing() })
+        .method_not_allowed_fallback(|| async { wrong_method() })
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&service),
+            guard::let_in::<S>,
+        ))
+        .with_state(service);
+    let document = get(openapi::show).fallback(|| async { wrong_method() });
+    guarded
+        .route("/v1/openapi.json", document)
+        .layer(middleware::from_fn_with_state(
+            Duration::from_millis(limits.request_timeout_ms),
+            within,
+        ))
+}
+
+/// Ends a request whose time is over, as one of which it is not known whether it was done. Nothing
+/// that is answered here is kept by anybody in between.
+async fn within(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    let mut response = match tokio::time::timeout(timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let told = StoreError::Unavailable("the request's time was over".to_owned());
+            Problem::from(told).into_response()
+        }
+    };
+    let kept_by_nobody = HeaderValue::from_static("no-store");
+    let headers = response.headers_mut();
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(kept_by_nobody);
+    response
+}
+
+fn nothing() -> Problem {
+    let told = "there is nothing at this address; payments are at /v1/payments";
+    Problem::new(ProblemCode::NotFound, told)
+}
+
+fn wrong_method() -> Problem {
+    let told = "the address is right, but not for this method; the header Allow names those it has";
+    Problem::new(ProblemCode::MethodNotAllowed, told)
+}

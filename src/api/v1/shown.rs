@@ -1,0 +1,81 @@
+//! A payment as producers see it.
+
+use serde_json::{Value, json};
+
+use crate::payment::{Active, Ask, Payment, Private, State};
+
+/// Whether links and tokens are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrets {
+    /// To whoever asked for the payment, or may read.
+    Shown,
+    /// To whoever may only command.
+    Left,
+}
+
+/// What a payment is, for whoever asked for it: the links while the payer may pay, the token of a
+/// card once it is saved. A token that was given is not given back.
+pub(super) fn payment(payment: &Payment, secrets: Secrets) -> Value {
+    let (request, state) = (payment.request(), payment.state());
+    let links = payment.payable_links();
+    let shown = |secret: Option<&str>| {
+        let secret = secret.filter(|_| secrets == Secrets::Shown);
+        secret.map(ToOwned::to_owned)
+    };
+    let link = |link: Option<&Private<String>>| shown(link.map(|link| link.reveal().as_str()));
+    let commands = payment.commands().iter().map(|entry| {
+        json!({
+            "idempotency_key": entry.key,
+            "command": entry.command,
+            "answer": entry.answer,
+            "at": entry.at,
+        })
+    });
+    json!({
+        "id": payment.id(),
+        "account": request.account,
+        "idempotency_key": request.idempotency_key,
+        "reference": request.reference,
+        "type": kind(&request.ask),
+        "money": request.money(),
+        "state": state.name(),
+        "reason": reason(state),
+        "taken": match state { State::Paid(money) => Some(money), _ => None },
+        "hold": hold(state),
+        "token": match state { State::Saved(token) => shown(Some(token.as_str())), _ => None },
+        "plan": payment.plan(),
+        "checkout_url": link(links.checkout),
+        "direct_post_url": link(links.direct_post),
+        "created_at": payment.created_at(),
+        "finished_at": payment.finished_at(),
+        "history": payment.history(),
+        "commands": commands.collect::<Vec<_>>(),
+    })
+}
+
+/// What was asked for, as it is written in requests.
+pub(crate) const fn kind(ask: &Ask) -> &'static str {
+    match ask {
+        Ask::Authorize(_) => "authorize",
+        Ask::SaveCard(_) => "save_card",
+        Ask::Charge(_) => "charge",
+        Ask::Adopt(_) => "adopt",
+    }
+}
+
+/// Why it failed or was parked.
+pub(crate) fn reason(state: &State) -> Option<Value> {
+    match state {
+        State::Failed(reason) => serde_json::to_value(reason).ok(),
+        State::Parked { reason, .. } => serde_json::to_value(reason).ok(),
+        _ => None,
+    }
+}
+
+/// The hold, while there is one.
+pub(crate) fn hold(state: &State) -> Option<Value> {
+    match state.active() {
+        Some(Active::Held(hold)) => serde_json::to_value(hold).ok(),
+        _ => None,
+    }
+}

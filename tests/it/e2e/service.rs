@@ -1,0 +1,117 @@
+//! The API of a real worker: who asks a thousand times gets one payment, whatever becomes of the
+//! worker meanwhile, and a key that is taken out of the configuration is refused from then on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use holdfast::payment::PaymentId;
+use holdfast::store::Store;
+use holdfast_rig::{Pace, RESENDS, WorkerProcess, Works};
+use serde_json::{Value, json};
+
+use super::stage::{assert_paid_once, until, until_paid, works};
+
+struct Door {
+    url: String,
+    key: String,
+    client: reqwest::Client,
+}
+
+impl Door {
+    /// A worker that serves the API at an address that it keeps when it is started again.
+    fn open(works: &Works) -> (Self, [(String, String); 1]) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = port.local_addr().unwrap().to_string();
+        let door = Self {
+            url: format!("http://{address}/v1/payments"),
+            key: works.api_key("shop").unwrap(),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+        };
+        (door, [("HOLDFAST__API__LISTEN".to_owned(), address)])
+    }
+
+    /// The status and the payment's id, if there was an answer.
+    async fn ask(&self, key: &str, body: &Value) -> Option<(u16, Option<String>)> {
+        let request = self.client.post(&self.url).bearer_auth(&self.key);
+        let request = request.header("Idempotency-Key", key).json(body);
+        let answer = request.send().await.ok()?;
+        let status = answer.status().as_u16();
+        let told: Value = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
+        Some((status, told["id"].as_str().map(ToOwned::to_owned)))
+    }
+
+    async fn until_it_answers(&self, worker: &WorkerProcess) {
+        let shut = || async { self.ask("", &json!({})).await.is_none() };
+        for _ in 0..400 {
+            if !shut().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the API does not answer: {}", worker.tail(10));
+    }
+}
+
+fn charge(token: &str, amount: u64) -> Value {
+    json!({
+        "type": "charge", "account": RESENDS, "token": token,
+        "money": {"amount": amount, "currency": "MYR"},
+        "customer": {"email": "payer@test.example"},
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_posts_and_a_killed_worker_make_one_payment_that_is_paid_once() {
+    let (works, token) = works(Pace::QUICK).await;
+    let (door, listen) = Door::open(&works);
+    let mut worker = works.worker_with("first", &listen).unwrap();
+    door.until_it_answers(&worker).await;
+    let body = charge(&token, 1_500);
+    let posts = join_all((0..1_000).map(|_| door.ask("order-7", &body)));
+    let killed = async {
+        let recorded = async || !works.store.stats().await.unwrap().by_state.is_empty();
+        until(&works, "it is recorded", recorded).await;
+        worker.kill().unwrap();
+    };
+    let (heard, ()) = tokio::join!(posts, killed);
+    let second = works.worker_with("second", &listen).unwrap();
+    door.until_it_answers(&second).await;
+    let again = join_all((0..1_000).map(|_| door.ask("order-7", &body))).await;
+    let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut ids: Vec<String> = Vec::new();
+    for (status, id) in heard.into_iter().chain(again).flatten() {
+        *statuses.entry(status).or_default() += 1;
+        ids.extend(id);
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "{statuses:?}");
+    assert!(
+        statuses.get(&201).is_none_or(|made| *made == 1),
+        "{statuses:?}"
+    );
+    assert!(statuses[&200] >= 1_000, "{statuses:?}");
+    let id = PaymentId::new(ids.remove(0)).unwrap();
+    until_paid(&works, 1).await;
+    assert_paid_once(&works, &[id]).await;
+}
+
+#[tokio::test]
+async fn a_key_is_exchanged_in_a_running_worker() {
+    let (works, token) = works(Pace::QUICK).await;
+    let (mut door, listen) = Door::open(&works);
+    let worker = works.worker_with("worker", &listen).unwrap();
+    door.until_it_answers(&worker).await;
+    let body = charge(&token, 1_500);
+    assert_eq!(door.ask("one", &body).await.unwrap().0, 201);
+    let old = std::mem::replace(&mut door.key, works.api_key("shop-2").unwrap());
+    assert_eq!(door.ask("two", &body).await.unwrap().0, 401);
+    worker.signal("HUP").unwrap();
+    let opens = async || matches!(door.ask("two", &body).await, Some((200 | 201, _)));
+    until(&works, "the new key opens", opens).await;
+    // Both are valid for as long as both are configured.
+    door.key = old;
+    assert_eq!(door.ask("two", &body).await.unwrap().0, 200);
+}
