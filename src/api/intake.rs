@@ -166,9 +166,10 @@ pub async fn command<S: Store>(
         let noted = loaded.payment.commands().len() > untouched.commands().len();
         if !noted {
             let mut known = untouched.commands().iter();
-            let said = match known.any(|entry| entry.key == *key) {
-                true => Said::Before,
-                false => Said::Now,
+            let said = if known.any(|entry| entry.key == *key) {
+                Said::Before
+            } else {
+                Said::Now
             };
             return Ok(Commanded {
                 answer,

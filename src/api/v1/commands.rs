@@ -15,7 +15,9 @@ use super::keys::Scope;
 use super::problem::{Problem, ProblemCode};
 use super::{Service, body, shown};
 use crate::api::intake::{self, Commanded, Said};
-use crate::payment::{Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, StateName};
+use crate::payment::{
+    Amount, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, StateName,
+};
 use crate::store::Store;
 
 /// Everything that is posted to the address of a command.
@@ -51,8 +53,8 @@ pub(super) async fn give<S: Store>(
     if let Some(problem) = Problem::of_answer(told) {
         let payment = Some(Box::new(shows(&payment)));
         return Err(Problem {
-            payment,
             said,
+            payment,
             ..problem
         });
     }
@@ -102,7 +104,7 @@ fn may(caller: &Caller, payment: &Payment, command: &Command) -> Result<(), Prob
         Command::Reschedule { capture_amount, .. } => *capture_amount,
         Command::Release | Command::Cancel | Command::Rerun { .. } => None,
     };
-    caller.may_move(amount.map_or(0, |amount| amount.minor()))
+    caller.may_move(amount.map_or(0, Amount::minor))
 }
 
 /// A key that named another command is told as what it is.

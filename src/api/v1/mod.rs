@@ -165,13 +165,11 @@ pub fn router<S: Store>(service: Service<S>, limits: &super::Limits) -> Router {
 /// Ends a request whose time is over, as one of which it is not known whether it was done. Nothing
 /// that is answered here is kept by anybody in between.
 async fn within(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
-    let mut response = match tokio::time::timeout(timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let told = StoreError::Unavailable("the request's time was over".to_owned());
-            Problem::from(told).into_response()
-        }
-    };
+    let answered = tokio::time::timeout(timeout, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| {
+        let told = StoreError::Unavailable("the request's time was over".to_owned());
+        Problem::from(told).into_response()
+    });
     let kept_by_nobody = HeaderValue::from_static("no-store");
     let headers = response.headers_mut();
     headers
