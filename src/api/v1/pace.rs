@@ -49,8 +49,12 @@ impl Paces {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let at = full_at.entry(key.clone()).or_insert(now);
         // A clock that went back must not lock a key out for longer than a whole bucket takes.
-        let most = self.pace.burst.max(LARGEST_BATCH);
-        *at = (*at).clamp(now, now + each(most));
+        let (least, most) = (now, now + each(self.pace.burst.max(LARGEST_BATCH)));
+        *at = if *at > most {
+            now + each(self.pace.burst)
+        } else {
+            (*at).max(least)
+        };
         let after = *at + each(requests);
         // The request that carries a batch was counted before it was known to be one.
         let wait = after - now - each(self.pace.burst.max(requests.saturating_add(1)));

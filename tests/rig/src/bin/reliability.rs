@@ -20,7 +20,7 @@ struct Arguments {
 enum What {
     /// Runs a program that prints its figures as JSON, and keeps them.
     Keep {
-        /// Where: docs/reliability/<name of the run>.json.
+        /// Where, such as docs/reliability/model.json: the run has the name of the file.
         report: PathBuf,
         /// What people type to repeat it.
         command: String,

@@ -110,8 +110,13 @@ pub(super) async fn give(
     let key = IdempotencyKey::new(key)?;
     let given = (id, &key, command);
     match intake::command(&ground.store, &ground.clock, &ground.policies, given).await {
-        Ok(Commanded { answer, .. }) => {
-            ground.told().commands.push((id.clone(), key));
+        Ok(Commanded {
+            answer, payment, ..
+        }) => {
+            // Once a payment has ended nothing is noted any more.
+            if !payment.is_finished() {
+                ground.told().commands.push((id.clone(), key));
+            }
             Ok(Some(answer))
         }
         Err(IntakeError::Invalid(_) | IntakeError::Busy(_) | IntakeError::Store(_)) => Ok(None),
