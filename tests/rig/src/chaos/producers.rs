@@ -100,7 +100,12 @@ async fn ask_otherwise(ground: &Ground, json: &str, number: u64) -> anyhow::Resu
             ));
             Ok(())
         }
-        Err(IntakeError::Conflict(_) | IntakeError::Store(_) | IntakeError::Invalid(_)) => Ok(()),
+        Err(
+            IntakeError::Conflict(_)
+            | IntakeError::Adopted(_)
+            | IntakeError::Store(_)
+            | IntakeError::Invalid(_),
+        ) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

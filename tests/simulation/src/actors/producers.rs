@@ -117,7 +117,7 @@ async fn ask_otherwise(world: &World, shop: &SimulatedStore, body: &str) {
         return;
     };
     match submit(shop, &world.clock, &world.policies, request).await {
-        Err(IntakeError::Conflict(_) | IntakeError::Store(_)) => {}
+        Err(IntakeError::Conflict(_) | IntakeError::Adopted(_) | IntakeError::Store(_)) => {}
         Err(IntakeError::Invalid(error)) if is_too_late(&error) => {}
         answer => world.problem(&format!("another content under the same key: {answer:?}")),
     }
