@@ -16,7 +16,7 @@ ONLY ?=
 SEEDS ?= 10000
 FROM ?= 0
 
-.PHONY: demo test test-plain lint bench torture model simulate redis rust nextest cargo-deny fmt
+.PHONY: demo test test-plain lint bench torture model simulate mutants cargo-mutants redis rust nextest cargo-deny fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -69,6 +69,20 @@ bench: rust redis
 model: rust
 	$(CARGO) build --release -p holdfast-model
 	@target/release/model $(if $(ROW),--row $(ROW))
+
+# Breaks each rule of the protocol in some way, in a copy of the tree, and tells what noticed:
+# make mutants, make mutants ONLY=R7, make mutants ONLY=a-seal-is-read-once
+mutants: rust redis nextest
+	$(CARGO) build --profile mutants -p holdfast-mutants
+	@target/mutants/mutants --seeds 1000 $(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report $(REPORT))
+
+# Every small change of what decides about money, against the tests that are near it; hours for
+# all: make cargo-mutants FILE=src/payment/reading.rs
+cargo-mutants: rust nextest
+	@$(CARGO) mutants --version >/dev/null 2>&1 || { \
+		echo "cargo-mutants is missing; installing it"; \
+		$(CARGO) install cargo-mutants --locked --version '^27'; }
+	$(CARGO) mutants -p holdfast $(if $(FILE),--re '^$(FILE):') -o target
 
 fmt:
 	$(CARGO) fmt --all

@@ -1,0 +1,116 @@
+//! Conditions that a small slip would turn around: each test fails if its one is.
+
+use chrono::TimeDelta;
+
+use super::scenes::*;
+use super::*;
+
+fn refused(code: &str) -> Answer {
+    Answer::NoEffect {
+        code: code.into(),
+        denied: false,
+    }
+}
+
+#[test]
+fn a_refused_charge_is_what_its_code_says_at_the_next_look() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&refused("invalid_recurring_token"));
+    scene.look(Standing::Payable);
+    let code = "invalid_recurring_token".to_owned();
+    let declined = FailReason::Declined { code };
+    assert_eq!(scene.payment.ending(), Some(&declined));
+
+    let mut scene = charged(UnknownPolicy::ResendSame);
+    scene.answer(&refused("amount.max_value"));
+    scene.look(Standing::Payable);
+    let State::Parked { reason, .. } = scene.payment.state() else {
+        panic!("{:?}", scene.payment.state());
+    };
+    let code = "amount.max_value".to_owned();
+    assert_eq!(*reason, ParkReason::Refused { code });
+}
+
+#[test]
+fn a_charge_that_met_too_many_requests_waits_as_asked_and_for_no_quiet_period() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Answer::RateLimited {
+        retry_after_ms: Some(7_000),
+    });
+    scene.until_due();
+    assert_eq!(scene.now - start(), TimeDelta::seconds(7));
+    scene.look(Standing::Payable);
+    scene.until_due();
+    assert!(scene.now - start() < MINUTE);
+    assert_eq!(scene.show(Standing::Paid), Step::Charge);
+}
+
+#[test]
+fn a_charge_waits_for_its_time() {
+    let mut scene = Scene::new(
+        request(&format!(
+            r#""type":"charge","money":{{"amount":1500,"currency":"MYR"}},"token":"{TOKEN}",
+            "customer":{{"email":"a@b.example"}},"not_before":"2027-02-01T06:00:00Z""#
+        )),
+        UnknownPolicy::Park,
+    );
+    let begin = start() + TimeDelta::days(1);
+    scene.pass(TimeDelta::days(1) - TimeDelta::milliseconds(1));
+    assert_eq!(scene.next(), Next::WaitUntil(begin));
+    scene.until_due();
+    assert_eq!(scene.show(Standing::Payable), Step::Create);
+    assert_eq!(scene.show(Standing::Paid), Step::Charge);
+}
+
+#[test]
+fn a_conflict_is_not_believed_before_the_quiet_period_is_over() {
+    let mut scene = charged(UnknownPolicy::ResendSame);
+    scene.answer(&Answer::Conflict {
+        code: "purchase_charge_wrong_status".into(),
+    });
+    scene.pass(QUIET - MINUTE);
+    scene.look(Standing::Payable);
+    assert_eq!(
+        scene.state(),
+        StateName::New,
+        "an earlier call may have won"
+    );
+    scene.until_due();
+    scene.look(Standing::Paid);
+    assert_eq!(scene.state(), StateName::Paid);
+}
+
+#[test]
+fn what_a_look_showed_is_kept_in_a_word_of_its_own() {
+    let words = [
+        (Standing::Payable, "payable"),
+        (Standing::Pending, "pending"),
+        (Standing::Other("new_status".into()), "unknown_status"),
+    ];
+    for (standing, word) in words {
+        let mut scene = charged(UnknownPolicy::Park);
+        scene.answer(&Scene::unknown());
+        scene.until_due();
+        scene.look(standing);
+        let looks = scene.payment.open_attempt().unwrap().looks.clone();
+        assert_eq!(looks.unwrap().last_saw, word);
+    }
+}
+
+#[test]
+fn the_name_of_a_state_reads_back_as_it_is_written() {
+    for name in StateName::ALL {
+        assert_eq!(name.to_string().parse(), Ok(name));
+    }
+    let problem = "done".parse::<StateName>().unwrap_err();
+    assert!(problem.contains("awaiting_payer"), "{problem}");
+}
+
+#[test]
+fn what_cannot_happen_is_told_by_state_and_event() {
+    let problem = State::Released.on(Event::Resumed).unwrap_err();
+    assert_eq!(
+        problem.to_string(),
+        "the event `resumed` cannot happen to a payment that is `released`"
+    );
+}
