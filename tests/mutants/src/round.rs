@@ -12,9 +12,9 @@ use crate::mutant::Mutant;
 use crate::tree::Tree;
 
 /// How long a build may take: the first one builds everything.
-const BUILD_LIMIT: Duration = Duration::from_mins(60);
+const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// How long a layer may take.
-const LAYER_LIMIT: Duration = Duration::from_mins(6);
+const LAYER_LIMIT: Duration = Duration::from_secs(6 * 60);
 /// So many seeds that broke a promise are enough.
 const ENOUGH: &str = "1";
 /// What nextest answers when a filter fits no test.
