@@ -46,6 +46,21 @@ fn a_charge_that_met_too_many_requests_waits_as_asked_and_for_no_quiet_period() 
 }
 
 #[test]
+fn nothing_is_charged_on_a_purchase_for_more_or_less_than_was_asked() {
+    for total in [1499, 1501, 150_000] {
+        let mut scene = Scene::new(charge(), UnknownPolicy::ResendSame);
+        let mut seen = sighting(&scene.payment, Standing::Payable);
+        seen.total = total;
+        assert_eq!(scene.answer(&Answer::Shown(Box::new(seen))), Step::Create);
+        let State::Parked { reason, .. } = scene.payment.state() else {
+            panic!("{total}: {:?}", scene.payment.state());
+        };
+        let what = Mismatch::Amount;
+        assert_eq!(*reason, ParkReason::Contradiction { what });
+    }
+}
+
+#[test]
 fn a_charge_waits_for_its_time() {
     let mut scene = Scene::new(
         request(&format!(
