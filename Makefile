@@ -74,7 +74,7 @@ model: rust
 # make mutants, make mutants ONLY=R7, make mutants ONLY=a-seal-is-read-once
 mutants: rust redis nextest
 	$(CARGO) build --profile mutants -p holdfast-mutants
-	@target/mutants/mutants --seeds 1000 $(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report $(REPORT))
+	@target/mutants/mutants --seeds 1000 $(addprefix --only ,$(ONLY)) $(if $(REPORT),--report $(REPORT))
 
 # Every small change of what decides about money, against the tests that are near it; hours for
 # all: make cargo-mutants FILE=src/payment/reading.rs

@@ -96,6 +96,32 @@ fn a_conflict_is_not_believed_before_the_quiet_period_is_over() {
 }
 
 #[test]
+fn what_is_asked_for_while_an_older_look_is_under_way_is_not_answered_by_it() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    assert_eq!(scene.state(), StateName::Parked);
+    assert_eq!(scene.payment.asked(), (false, false));
+    scene.command(rerun());
+    let asked = scene.payment.asked();
+    assert_eq!(asked, (true, true));
+    scene.look(Standing::Payable);
+    assert_eq!(scene.payment.asked(), (false, false));
+    scene.payment.still_asked(asked);
+    assert_eq!(scene.payment.asked(), asked);
+    scene.look(Standing::Paid);
+    scene.payment.still_asked(asked);
+    assert_eq!(scene.payment.asked(), (false, false), "it is finished");
+
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.payment.still_asked((false, true));
+    assert_eq!(scene.payment.asked(), (false, false), "nothing is parked");
+    scene.payment.still_asked(asked);
+    assert_eq!(scene.payment.asked(), (true, false));
+}
+
+#[test]
 fn what_a_look_showed_is_kept_in_a_word_of_its_own() {
     let words = [
         (Standing::Payable, "payable"),

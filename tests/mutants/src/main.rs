@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 /// Breaks the rules one at a time, and tells which layer noticed. Ends with 1 if none did.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Only the mutants with this in their name, or of this rule.
+    /// Only the mutants with this in their name, or of this rule; may be given more than once.
     #[arg(long)]
-    only: Option<String>,
+    only: Vec<String>,
     /// Only tells their names.
     #[arg(long)]
     list: bool,
@@ -36,10 +36,14 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let root = arguments.root.canonicalize()?;
     let mut mutants = read_all(&root)?;
-    if let Some(only) = &arguments.only {
-        mutants.retain(|mutant| mutant.name.contains(only) || mutant.rule == *only);
-        ensure!(!mutants.is_empty(), "no mutant has {only:?} in its name");
+    for only in &arguments.only {
+        let found = mutants.iter().any(|mutant| is_meant(mutant, only));
+        ensure!(found, "no mutant has {only:?} in its name");
     }
+    mutants.retain(|mutant| {
+        let only = &arguments.only;
+        only.is_empty() || only.iter().any(|only| is_meant(mutant, only))
+    });
     if arguments.list {
         for mutant in &mutants {
             println!("{:<4} {:<44} {}", mutant.rule, mutant.name, mutant.why);
@@ -64,10 +68,14 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
+fn is_meant(mutant: &Mutant, only: &str) -> bool {
+    mutant.name.contains(only) || mutant.rule == only
+}
+
 fn command(arguments: &Arguments) -> String {
-    match &arguments.only {
-        None => "make mutants".to_owned(),
-        Some(only) => format!("make mutants ONLY={only}"),
+    match arguments.only.as_slice() {
+        [] => "make mutants".to_owned(),
+        only => format!("make mutants ONLY={:?}", only.join(" ")),
     }
 }
 
