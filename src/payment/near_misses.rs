@@ -12,6 +12,12 @@ fn refused(code: &str) -> Answer {
     }
 }
 
+fn never_left() -> Answer {
+    Answer::NotSent {
+        why: "connection refused".into(),
+    }
+}
+
 #[test]
 fn a_refused_charge_is_what_its_code_says_at_the_next_look() {
     let mut scene = charged(UnknownPolicy::Park);
@@ -119,6 +125,71 @@ fn what_is_asked_for_while_an_older_look_is_under_way_is_not_answered_by_it() {
     assert_eq!(scene.payment.asked(), (false, false), "nothing is parked");
     scene.payment.still_asked(asked);
     assert_eq!(scene.payment.asked(), (true, false));
+}
+
+#[test]
+fn an_answer_to_another_attempt_is_no_answer_to_this_one() {
+    let mut scene = charged(UnknownPolicy::Park);
+    let policy = scene.policy.clone();
+    let number = scene.payment.open(Step::Charge, scene.now, &policy);
+    let number = number.unwrap();
+    let (not_sent, now) = (never_left(), scene.now);
+    scene.payment.answered(number - 1, &not_sent, now, &policy);
+    assert_eq!(scene.payment.open_attempt().unwrap().note, None);
+    scene.payment.answered(number, &not_sent, now, &policy);
+    let before = scene.payment.clone();
+    scene
+        .payment
+        .answered(number, &Scene::unknown(), now, &policy);
+    assert_eq!(scene.payment, before, "it was closed before");
+}
+
+#[test]
+fn failures_before_a_long_silence_say_nothing_of_the_gateway_now() {
+    let mut scene = charged(UnknownPolicy::Park);
+    for _ in 0..2 {
+        scene.answer(&never_left());
+        let Next::WaitUntil(at) = scene.next() else {
+            panic!("{:?}", scene.next());
+        };
+        assert!(at - scene.now < TimeDelta::seconds(2), "the first rung");
+        scene.pass(TimeDelta::days(2));
+    }
+}
+
+fn not_found(scene: &mut Scene) {
+    assert_eq!(scene.next(), Next::LookUp);
+    scene
+        .payment
+        .looked_up(&LookUp::NotFound, scene.now, &scene.policy);
+}
+
+fn is_parked_as_not_found(scene: &Scene) -> bool {
+    let code = "not_found".to_owned();
+    matches!(scene.payment.state(), State::Parked { reason, .. }
+        if *reason == ParkReason::Refused { code })
+}
+
+#[test]
+fn a_purchase_that_was_named_to_us_and_is_not_there_does_not_exist() {
+    let mut scene = Scene::new(adopt(), UnknownPolicy::Park);
+    not_found(&mut scene);
+    assert!(is_parked_as_not_found(&scene));
+}
+
+#[test]
+fn a_purchase_that_we_made_is_missing_only_after_looks_for_a_whole_quiet_period() {
+    let mut scene = charged(UnknownPolicy::ResendSame);
+    scene.answer(&Scene::unknown());
+    scene.until_due();
+    let first = scene.now;
+    while scene.now - first < QUIET {
+        not_found(&mut scene);
+        assert_eq!(scene.state(), StateName::New);
+        scene.until_due();
+    }
+    not_found(&mut scene);
+    assert!(is_parked_as_not_found(&scene));
 }
 
 #[test]

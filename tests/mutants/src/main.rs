@@ -114,7 +114,7 @@ fn figures(mutants: &[Mutant], ended: &[Ended], seeds: u64) -> Value {
             "name": mutant.name,
             "rule": mutant.rule,
             "killed_by": word,
-            "how": how.chars().take(200).collect::<String>(),
+            "how": how.chars().take(120).collect::<String>(),
             "seconds": ended.seconds,
         }));
     }
