@@ -664,6 +664,10 @@ async fn turns_that_end_in_time_are_not_cut_off_by_a_stop() {
     let running = start(&store, &clock, QUICK, handler);
     take(&mut began, 4).await;
     running.stop.cancel();
+    // Everybody hears of the stop before any turn can end.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     gate.add_permits(100);
     let stopped = running.stop().await;
     assert_eq!(
