@@ -27,8 +27,8 @@ CASES ?= 30
 TARGETS ?= answer command configuration record request webhook
 FUZZ_SECONDS ?= 60
 
-.PHONY: demo test test-plain lint bench chaos model simulate crash-points fuzz api reliability redis \
-	rust nextest cargo-deny schemathesis cargo-fuzz fmt
+.PHONY: demo test test-plain lint bench chaos model simulate crash-points fuzz api mutants cargo-mutants \
+	reliability redis rust nextest cargo-deny schemathesis cargo-fuzz fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -124,6 +124,20 @@ model: rust
 	$(CARGO) build --release -p holdfast-model $(if $(REPORT),-p holdfast-rig)
 	@$(if $(REPORT),target/release/reliability keep $(REPORT) "make model" -- target/release/model --json,\
 		target/release/model $(if $(ROW),--row $(ROW)))
+
+# Breaks each rule of the protocol in some way, in a copy of the tree, and tells what noticed:
+# make mutants, make mutants ONLY=R7, make mutants ONLY=a-seal-is-read-once
+mutants: rust redis nextest
+	$(CARGO) build --profile mutants -p holdfast-mutants
+	@target/mutants/mutants --seeds 1000 $(addprefix --only ,$(ONLY)) $(if $(REPORT),--report $(REPORT))
+
+# Every small change of what decides about money, against the tests that are near it; hours for
+# all: make cargo-mutants FILE=src/payment/reading.rs
+cargo-mutants: rust nextest
+	@$(CARGO) mutants --version >/dev/null 2>&1 || { \
+		echo "cargo-mutants is missing; installing it"; \
+		$(CARGO) install cargo-mutants --locked --version '^27'; }
+	$(CARGO) mutants -p holdfast $(if $(FILE),--re '^$(FILE):') -o target
 
 fmt:
 	$(CARGO) fmt --all

@@ -47,6 +47,8 @@ mod hard_cases;
 #[cfg(test)]
 mod modelled;
 #[cfg(test)]
+mod near_misses;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod scenes;

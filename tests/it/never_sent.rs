@@ -146,23 +146,46 @@ async fn a_charge_whose_time_ended_between_note_and_call_is_not_made() {
     assert_eq!(stage.ledger().counts(Operation::Charge).arrived, 0);
 }
 
-/// A gateway whose look-ups take very long, by the worker's clock.
-struct SlowLooks(holdfast::gateway::ChipGateway, Clock);
+/// A gateway whose look-ups take very long: so long, by the clocks of both sides.
+struct SlowLooks {
+    gateway: holdfast::gateway::ChipGateway,
+    clock: Clock,
+    sandbox: chip_sandbox::Sandbox,
+    takes: TimeDelta,
+}
 
 impl Gateway for SlowLooks {
     async fn create(&self, order: &CreateOrder) -> Answer {
-        self.0.create(order).await
+        self.gateway.create(order).await
     }
 
     async fn send(&self, permit: Permit) -> Answer {
-        self.0.send(permit).await
+        self.gateway.send(permit).await
     }
 
     async fn look_up(&self, account: &AccountName, purchase: &PurchaseId) -> LookUp {
-        let seen = self.0.look_up(account, purchase).await;
-        self.1.advance(TimeDelta::minutes(8));
+        let seen = self.gateway.look_up(account, purchase).await;
+        self.clock.advance(self.takes);
+        self.sandbox.advance(self.takes.to_std().unwrap());
         seen
     }
+}
+
+/// A worker whose look-ups take so long.
+fn sleeper(stage: &Here, takes: TimeDelta) -> Worker<MemoryStore, SlowLooks> {
+    let gateway = crate::stage::gateway(&stage.sandbox.base_url(), &stage.clock);
+    let policy = crate::stage::policy(UnknownPolicy::Park);
+    Worker::new(
+        Arc::clone(&stage.store),
+        Arc::new(SlowLooks {
+            gateway,
+            clock: stage.clock.clone(),
+            sandbox: stage.sandbox.clone(),
+            takes,
+        }),
+        stage.clock.clone(),
+        Policies::from([(crate::stage::account(), policy)]),
+    )
 }
 
 #[tokio::test]
@@ -171,19 +194,9 @@ async fn an_answer_that_took_half_the_quiet_period_is_no_look() {
     stage.fault(Rule::on(Operation::Charge, Effect::timeout_after_commit()).times(1));
     let id = stage.charge("k", 1500).await;
     stage.work().await;
-    let gateway = crate::stage::gateway(&stage.sandbox.base_url(), &stage.clock);
-    let sleeper = Worker::new(
-        Arc::clone(&stage.store),
-        Arc::new(SlowLooks(gateway, stage.clock.clone())),
-        stage.clock.clone(),
-        Policies::from([(
-            crate::stage::account(),
-            crate::stage::policy(UnknownPolicy::Park),
-        )]),
-    );
     stage.pass(TimeDelta::seconds(3));
     let claim = stage.store.claim(1).await.unwrap().claims.remove(0);
-    sleeper.turn(claim).await;
+    sleeper(&stage, TimeDelta::minutes(8)).turn(claim).await;
     assert_eq!(
         stage.state(&id).await,
         StateName::New,
@@ -191,5 +204,24 @@ async fn an_answer_that_took_half_the_quiet_period_is_no_look() {
     );
     stage.work_for(TimeDelta::hours(3)).await;
     assert_eq!(stage.state(&id).await, StateName::Paid);
+    assert_eq!(stage.taken(&id), (1500, 1));
+}
+
+#[tokio::test]
+async fn a_look_counts_from_when_it_was_asked_for() {
+    let stage = stage().await;
+    let late = Effect::committed_late(12 * 60 * 1000);
+    stage.fault(Rule::on(Operation::Charge, late).times(1));
+    let id = stage.charge("k", 1500).await;
+    stage.work().await;
+    // Asked ten minutes after the call, answered when its quiet period of fifteen is over.
+    stage.pass(TimeDelta::minutes(10));
+    let claim = stage.store.claim(1).await.unwrap().claims.remove(0);
+    sleeper(&stage, TimeDelta::minutes(6)).turn(claim).await;
+    assert_eq!(
+        stage.state(&id).await,
+        StateName::Paid,
+        "what was not there after ten minutes may be there after twelve"
+    );
     assert_eq!(stage.taken(&id), (1500, 1));
 }

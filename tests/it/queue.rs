@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chip_sandbox::Operation;
 use chrono::TimeDelta;
 use holdfast::clock::Clock;
-use holdfast::payment::{Payment, PaymentId, Request, Timestamp};
+use holdfast::payment::{Payment, PaymentId, Request, Timestamp, UnknownPolicy, Verdict};
 use holdfast::queue::{Cause, Handler, Settings, Stopped, run};
 use holdfast::store::memory::MemoryStore;
 use holdfast::store::{Claim, SaveError, Store, Then};
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::stage::{Stage, start_time};
 use watched::Watched;
 
 /// Every wait in these tests ends with a failure after this time.
@@ -406,6 +408,24 @@ async fn a_turn_is_told_that_its_lease_is_lost() {
 }
 
 #[tokio::test]
+async fn a_turn_whose_lease_is_lost_between_note_and_call_makes_no_call() {
+    let clock = Clock::manual(start_time());
+    let store = Watched::new(MemoryStore::new(clock.clone(), 30_000));
+    let stage = Stage::over(store, clock, UnknownPolicy::Park).await;
+    let id = stage.charge("k", 1500).await;
+    stage.store.lose_leases();
+    let claim = stage.store.claim(1).await.unwrap().claims.remove(0);
+    stage.worker.turn(claim).await;
+    assert_eq!(stage.ledger().counts(Operation::Charge).arrived, 0);
+    let payment = stage.payment(&id).await;
+    let closed = payment.attempts().last().unwrap().closed.as_ref();
+    assert_eq!(
+        closed.map(|closed| &closed.verdict),
+        Some(&Verdict::NotSent)
+    );
+}
+
+#[tokio::test]
 async fn a_payment_never_has_two_turns_at_once_in_one_process() {
     let (store, clock) = store_leasing(1, 40).await;
     let settings = Settings {
@@ -644,6 +664,10 @@ async fn turns_that_end_in_time_are_not_cut_off_by_a_stop() {
     let running = start(&store, &clock, QUICK, handler);
     take(&mut began, 4).await;
     running.stop.cancel();
+    // Everybody hears of the stop before any turn can end.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     gate.add_permits(100);
     let stopped = running.stop().await;
     assert_eq!(

@@ -118,7 +118,7 @@ impl<S: Store> Watched<S> {
         self.withheld.store(true, Ordering::Release);
     }
 
-    /// From now on, every renewal answers that the lease is lost.
+    /// From now on, every renewal answers that the lease is lost, and so it is after every note.
     pub(super) fn lose_leases(&self) {
         self.leases_lost.store(true, Ordering::Release);
     }
@@ -190,7 +190,12 @@ impl<S: Store> Store for Watched<S> {
 
     async fn license(&self, claim: &mut Claim) -> Result<Permit, SaveError> {
         self.there()?;
-        self.inner.license(claim).await
+        let permit = self.inner.license(claim).await;
+        if self.leases_lost.load(Ordering::Acquire) {
+            // Whoever renews was told so while the write was on its way.
+            claim.lost_mark().store(true, Ordering::Release);
+        }
+        permit
     }
 
     async fn command(&self, loaded: &Loaded, due: Option<Timestamp>) -> Result<(), SaveError> {

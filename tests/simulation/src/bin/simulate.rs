@@ -38,6 +38,9 @@ struct Arguments {
     /// How often each fault must have struck each call; by the number of seeds, without it.
     #[arg(long)]
     least: Option<u64>,
+    /// After so many seeds that broke a promise no more are begun.
+    #[arg(long, default_value_t = 10)]
+    enough: usize,
     /// A gateway that does not serialise charges, with this policy for what is unknown.
     #[arg(long)]
     weakest: Option<Unknown>,
@@ -153,7 +156,7 @@ fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 told.1 = Instant::now();
                 write(report.as_ref(), sum, false);
             }
-            sum.failed.len() < 10
+            sum.failed.len() < arguments.enough
         },
     )?;
     progress(&summary, arguments.seeds, began.elapsed());

@@ -1,0 +1,79 @@
+//! Every mutant still stands for something: cheap, so that it is asked with every run of the tests.
+
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use holdfast_mutants::{Killer, Mutant, read_all};
+
+/// Fewer would leave rules unproven.
+const LEAST: usize = 60;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn all() -> Vec<Mutant> {
+    read_all(&root()).unwrap()
+}
+
+#[test]
+fn every_mutant_still_changes_what_it_was_made_for() {
+    for mutant in all() {
+        let changed = mutant.applied(&root()).unwrap();
+        assert!(!changed.is_empty(), "{}", mutant.name);
+        assert!(!mutant.why.is_empty(), "{}", mutant.name);
+        assert!(!mutant.killers.is_empty(), "{}", mutant.name);
+    }
+}
+
+#[test]
+fn every_rule_is_broken_in_some_way() {
+    let rules: BTreeSet<String> = all().into_iter().map(|mutant| mutant.rule).collect();
+    let known: BTreeSet<String> = (1..=17).map(|number| format!("R{number}")).collect();
+    assert_eq!(rules, known);
+}
+
+#[test]
+fn no_two_mutants_share_a_name_and_there_are_many() {
+    let all = all();
+    let names: BTreeSet<&str> = all.iter().map(|mutant| mutant.name.as_str()).collect();
+    assert_eq!(names.len(), all.len());
+    assert!(all.len() >= LEAST, "only {} are left", all.len());
+    for name in names {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        assert!(name.bytes().all(plain), "{name}");
+    }
+}
+
+#[test]
+fn every_test_that_is_to_kill_one_is_there() {
+    let mut text = String::new();
+    for folder in ["src", "tests/it"] {
+        read(&root().join(folder), &mut text);
+    }
+    for mutant in all() {
+        for name in mutant.killers.iter().filter_map(Killer::test) {
+            let last = name.rsplit("::").next().unwrap();
+            let there = [format!("fn {last}("), format!("    {last}\n")];
+            assert!(
+                there.iter().any(|form| text.contains(form)),
+                "{}: there is no test {name}",
+                mutant.name
+            );
+        }
+    }
+}
+
+fn read(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read(&path, text);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            text.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
