@@ -30,7 +30,7 @@ use rsa::signature::{SignatureEncoding, Signer as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, RwLock};
 
 use crate::stage::{self, account, policy, start_time};
@@ -273,9 +273,10 @@ async fn all_answers(gateway: &ChipGateway) -> [Answer; 2] {
 
 #[tokio::test]
 async fn what_fails_before_a_connection_stands_was_not_sent() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Bound, so that nobody else gets the port, and listened to by nobody.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let refused = format!("http://{}/", nobody.local_addr().unwrap());
-    drop(nobody);
     let no_tls = raw_server(After::Write(Vec::new())).await;
     let garbage = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let garbled = format!("https://{}/", garbage.local_addr().unwrap());
