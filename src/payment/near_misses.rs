@@ -192,6 +192,40 @@ fn a_purchase_that_we_made_is_missing_only_after_looks_for_a_whole_quiet_period(
     assert!(is_parked_as_not_found(&scene));
 }
 
+fn wait(scene: &Scene) -> TimeDelta {
+    scene.payment.due(scene.now, &scene.policy).unwrap() - scene.now
+}
+
+#[test]
+fn a_parked_payment_that_nobody_asked_about_rests_whatever_a_look_comes_to() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    assert_eq!(scene.state(), StateName::Parked);
+    scene.until_due();
+    failed_get(&mut scene);
+    assert_eq!(wait(&scene), TimeDelta::days(1));
+    scene.command(rerun());
+    failed_get(&mut scene);
+    assert!(wait(&scene) < MINUTE, "somebody waits for it");
+}
+
+#[test]
+fn a_payer_is_waited_for_at_leisure_and_a_call_is_not() {
+    let mut scene = Scene::new(by_checkout("{}"), UnknownPolicy::Park);
+    scene.show(Standing::Payable);
+    assert_eq!(scene.state(), StateName::AwaitingPayer);
+    scene.until_due();
+    failed_get(&mut scene);
+    assert!(wait(&scene) >= MINUTE);
+    scene.command(Command::Cancel);
+    assert_eq!(scene.answer(&Scene::unknown()), Step::Cancel);
+    scene.until_due();
+    failed_get(&mut scene);
+    assert!(wait(&scene) < MINUTE / 4);
+}
+
 #[test]
 fn what_a_look_showed_is_kept_in_a_word_of_its_own() {
     let words = [
