@@ -192,6 +192,34 @@ fn a_purchase_that_we_made_is_missing_only_after_looks_for_a_whole_quiet_period(
     assert!(is_parked_as_not_found(&scene));
 }
 
+#[test]
+fn a_hold_that_is_missing_again_and_again_within_minutes_is_not_gone() {
+    let mut scene = held("{}");
+    for nudges in 1..=5 {
+        scene.payment.nudged(nudges);
+        not_found(&mut scene);
+        assert_eq!(scene.state(), StateName::Held);
+        scene.pass(TimeDelta::seconds(1));
+    }
+}
+
+#[test]
+fn a_rerun_that_sees_nothing_for_a_day_looks_less_often_then() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    scene.command(rerun());
+    let asked = scene.now;
+    while scene.now - asked <= TimeDelta::days(1) {
+        failed_get(&mut scene);
+        assert!(wait(&scene) < TimeDelta::hours(2));
+        scene.until_due();
+    }
+    failed_get(&mut scene);
+    assert_eq!(wait(&scene), TimeDelta::days(1));
+}
+
 fn wait(scene: &Scene) -> TimeDelta {
     scene.payment.due(scene.now, &scene.policy).unwrap() - scene.now
 }
