@@ -7,8 +7,12 @@ COPY config config
 COPY schema schema
 COPY sandbox sandbox
 COPY src src
+# Nothing of these is built, but cargo wants to see every member of the workspace.
+COPY fuzz fuzz
 COPY tests/model tests/model
+COPY tests/mutants tests/mutants
 COPY tests/rig tests/rig
+COPY tests/simulation tests/simulation
 RUN cargo build --release --locked --bin holdfast
 
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -243,3 +243,18 @@ fn no_page_speaks_of_a_file_that_is_not_there() {
         }
     }
 }
+
+/// Cargo refuses to build anything while a member of the workspace is missing.
+#[test]
+fn the_image_is_built_from_all_members_of_the_workspace() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let manifest = read("Cargo.toml");
+    let members = manifest.split_once("members = [").unwrap().1;
+    let members = members.split_once(']').unwrap().0;
+    let (image, context) = (read("Dockerfile"), read(".dockerignore"));
+    for member in members.split('"').skip(1).step_by(2).filter(|m| *m != ".") {
+        let copied = image.contains(&format!("COPY {member} {member}\n"));
+        let sent = context.contains(&format!("!{member}\n"));
+        assert!(copied && sent, "{member} is not in the image's context");
+    }
+}
