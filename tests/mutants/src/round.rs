@@ -251,7 +251,7 @@ impl Round {
     }
 
     fn go(&self, command: &mut Command, limit: Duration) -> anyhow::Result<(Exit, String)> {
-        let log: PathBuf = self.tree.built().with_file_name("last.log");
+        let log: PathBuf = self.tree.built().join("last.log");
         run(command, self.tree.folder(), &log, limit)
     }
 }

@@ -18,12 +18,12 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Makes the copy below `target/mutants` like the tree at `root`, as it is on the disk.
+    /// Makes the copy in `target/mutants-tree` like the tree at `root`, as it is on the disk.
     pub fn copy_of(root: &Path) -> anyhow::Result<Self> {
         let tree = Self {
             original: root.to_owned(),
-            copy: root.join("target/mutants/tree"),
-            built: root.join("target/mutants/build"),
+            copy: root.join("target/mutants-tree"),
+            built: root.join("target/mutants-build"),
         };
         let files = tree.files()?;
         fs::create_dir_all(&tree.built)?;
