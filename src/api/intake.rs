@@ -131,11 +131,13 @@ pub async fn submit<S: Store>(
     })?;
     let now = clock.now();
     let payment = Payment::new(request, now)?;
-    if let Err(late) = payment.request().check_in_time(now)
+    let in_time = payment.request().check_in_time(now);
+    let refused = in_time.and_then(|()| policy.account.check_amount(payment.request()));
+    if let Err(refused) = refused
         && store.load(payment.id()).await?.is_none()
     {
-        // A repeat of what was asked in time is answered, however late it comes.
-        return Err(late.into());
+        // A repeat of what was asked when it could be is answered, however late it comes.
+        return Err(refused.into());
     }
     let due = payment.due(now, policy).unwrap_or(now);
     match store.create(&payment, due).await? {

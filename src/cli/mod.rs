@@ -7,6 +7,7 @@
 //! | `desk` | what producers and operators do, over any store |
 //! | `view` | a payment, for people and for programs |
 //! | `worker` | everything that runs in one worker process |
+//! | `reload` | accounts and API keys, exchanged while it runs |
 //! | `key` | a new API key |
 //! | `health` | whether the worker of this machine is ready, or lives |
 //! | `failure` | what went wrong, as an exit code |
@@ -16,6 +17,7 @@ mod desk;
 mod failure;
 mod health;
 mod key;
+mod reload;
 mod request;
 mod timeline;
 mod view;

@@ -6,12 +6,15 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::reload::Reload;
 use crate::api::v1::Service;
 use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
+use crate::current::Current;
 use crate::config::{Config, Problems};
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
@@ -22,29 +25,35 @@ use crate::worker::Worker;
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Works until SIGTERM or SIGINT, then ends within the configured time.
-/// `again` reads the settings anew, when SIGHUP asks for it.
+/// `again` reads the settings anew.
 pub(super) async fn run(
     config: &Config,
     again: impl Fn() -> Result<Config, Problems>,
 ) -> anyhow::Result<()> {
     warn_of_dev(config.redis.durability);
     let stop = stop_on_signals()?;
-    let mut asked_anew = signal(SignalKind::hangup())?;
+    let asked_anew = asked_on_hangup()?;
     let clock = Clock::system();
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let store = Arc::new(store);
     let gateway = Arc::new(gateway(config, &clock)?);
+    let policies = Current::new(config.policies());
     let worker = Worker::new(
         Arc::clone(&store),
         Arc::clone(&gateway),
         clock.clone(),
-        config.policies(),
+        policies.clone(),
     )
     .until(stop.clone());
     let background = TaskTracker::new();
+    let reload = Reload {
+        config: config.clone(),
+        gateway: ChipGateway::clone(&gateway),
+        policies,
+        keys: Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace)),
+    };
     listen(config, &store, gateway, &background, &stop).await?;
-    let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
-    serve(config, &clock, &keys, (&background, &stop)).await?;
+    serve(&reload, &clock, (&background, &stop)).await?;
     keep_house(&store, &background, &stop);
 
     tracing::info!(
@@ -55,16 +64,10 @@ pub(super) async fn run(
     );
     let settings = config.queue_settings();
     let work = queue::run(store, Arc::new(worker), clock, settings, stop.clone());
-    let reload = async {
-        while asked_anew.recv().await.is_some() {
-            exchange_keys(&again(), &keys);
-        }
-        std::future::pending().await
-    };
     let stopped = tokio::select! {
         biased;
         stopped = work => stopped,
-        never = reload => never,
+        never = reload.run(asked_anew, again) => match never {},
     };
     stop.cancel();
     background.close();
@@ -88,19 +91,23 @@ fn warn_of_dev(profile: Profile) {
 }
 
 fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<ChipGateway> {
-    let accounts = config
+    Ok(ChipGateway::new(
+        accounts(config)?,
+        config.gateway_settings(),
+        clock.clone(),
+    )?)
+}
+
+/// The accounts, as the gateway's client knows them.
+pub(super) fn accounts(config: &Config) -> anyhow::Result<Accounts> {
+    config
         .gateway_accounts()
         .into_iter()
         .map(|(name, account)| {
             let account = Account::new(account).with_context(|| format!("accounts.{name}"))?;
             Ok((name, account))
         })
-        .collect::<anyhow::Result<Accounts>>()?;
-    Ok(ChipGateway::new(
-        accounts,
-        config.gateway_settings(),
-        clock.clone(),
-    )?)
+        .collect()
 }
 
 /// Listens for webhooks, callbacks and questions about health, if an address is configured.
@@ -132,11 +139,11 @@ async fn listen(
 /// Serves other services, if an address is configured. Over a connection of its own: no list that
 /// somebody reads may hold up the calls that renew leases and write outcomes.
 async fn serve(
-    config: &Config,
+    shared: &Reload,
     clock: &Clock,
-    keys: &Arc<KeyRing>,
     (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
+    let config = &shared.config;
     let Some(address) = config.api.listen else {
         return Ok(());
     };
@@ -151,28 +158,12 @@ async fn serve(
     let (watching, until) = (Arc::clone(&store), stop.clone());
     background.spawn(async move { watching.watch(until).await });
     let (limits, wait_ms) = (config.api.limits, config.api.longest_wait_ms);
-    let parts = (store, clock.clone());
-    let service = Service::new(parts, config.policies(), Arc::clone(keys), &limits, wait_ms);
+    let (parts, keys) = ((store, clock.clone()), Arc::clone(&shared.keys));
+    let service = Service::new(parts, shared.policies.clone(), keys, &limits, wait_ms);
     let router = api::v1::router(service.until(stop.clone()), &limits);
     background.spawn(api::serve(listener, router, limits, stop.clone()));
     tracing::info!(%address, keys = config.api.keys.len(), "serving the API");
     Ok(())
-}
-
-/// Puts the API keys of new settings in the place of the old ones. Settings that are wrong change
-/// nothing.
-fn exchange_keys(settings: &Result<Config, Problems>, keys: &KeyRing) {
-    match settings {
-        Ok(config) => {
-            keys.replace(config.api.keys.clone());
-            let keys = config.api.keys.len();
-            tracing::info!(
-                keys,
-                "the API keys were exchanged; with none nobody is let in"
-            );
-        }
-        Err(problems) => tracing::error!(%problems, "the new settings are wrong; nothing changed"),
-    }
 }
 
 /// Watches over Redis' durability, and sweeps the state index.
@@ -191,6 +182,18 @@ fn keep_house(store: &Arc<RedisStore>, background: &TaskTracker, stop: &Cancella
         };
         stop.run_until_cancelled(sweep).await;
     });
+}
+
+/// Told whenever SIGHUP comes.
+fn asked_on_hangup() -> anyhow::Result<Arc<Notify>> {
+    let (mut hangup, asked) = (signal(SignalKind::hangup())?, Arc::new(Notify::new()));
+    let tell = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tell.notify_one();
+        }
+    });
+    Ok(asked)
 }
 
 fn stop_on_signals() -> anyhow::Result<CancellationToken> {

@@ -8,12 +8,14 @@
 //! | `sections` | the settings as they are written |
 //! | `read` | from a tree of values to types; unknown names, secrets in the wrong place |
 //! | `check` | what no single setting can tell: all problems at once |
+//! | `exchange` | what can be exchanged while a worker runs |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
 mod account;
 mod api;
 mod check;
+mod exchange;
 mod layers;
 mod problem;
 mod read;

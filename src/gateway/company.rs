@@ -1,6 +1,7 @@
 //! Whether a body was signed by the gateway: with a key of the account's webhooks, or with the
 //! company key, which signs callbacks and is asked for at the gateway.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -36,6 +37,18 @@ struct Known {
     fetch: Option<watch::Receiver<()>>,
 }
 
+/// The company keys of all accounts. What is known of one outlives the exchange of the account's
+/// settings: it signs for as long as the company says so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CompanyKeys(Arc<Mutex<BTreeMap<AccountName, Arc<CompanyKey>>>>);
+
+impl CompanyKeys {
+    fn of(&self, account: &AccountName) -> Arc<CompanyKey> {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(keys.entry(account.clone()).or_default())
+    }
+}
+
 impl CompanyKey {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -55,7 +68,8 @@ impl ChipGateway {
         body: &[u8],
         signature: &str,
     ) -> SignatureCheck {
-        let Some(known) = self.accounts.get(account) else {
+        let accounts = self.accounts.get();
+        let Some(known) = accounts.get(account) else {
             return SignatureCheck::UnknownAccount;
         };
         let Some(signature) = signature_bytes(signature) else {
@@ -80,9 +94,7 @@ impl ChipGateway {
         body: &[u8],
         signature: &[u8],
     ) -> SignatureCheck {
-        let Some(company) = self.company_keys.get(account) else {
-            return SignatureCheck::UnknownAccount;
-        };
+        let company = &self.company_keys.of(account);
         let fits =
             |key: &Option<PublicKey>| key.as_ref().is_some_and(|key| key.signed(body, signature));
         if fits(&company.key()) {
@@ -134,8 +146,8 @@ impl ChipGateway {
 
     /// Asks the gateway for the account's company key: a bare JSON string that holds the PEM.
     pub async fn company_key(&self, account: &AccountName) -> Option<PublicKey> {
-        let known = self.accounts.get(account)?;
-        let why = match self.get(known, "public_key/").await {
+        let accounts = self.accounts.get();
+        let why = match self.get(accounts.get(account)?, "public_key/").await {
             Trip::Answered(reply) if (200..=299).contains(&reply.status) => {
                 let pem = serde_json::from_slice::<String>(&reply.body).ok();
                 match pem.as_deref().map(PublicKey::from_pem) {

@@ -65,6 +65,7 @@ pub(crate) fn policy(unknown: UnknownPolicy) -> Policy {
             brand: chip_sandbox::DEFAULT_BRAND_ID.to_string(),
             test: true,
             hold_lifetime_ms: 6 * DAY,
+            largest_amount_minor: None,
         },
         quiet_ms: u64::try_from(QUIET_MINUTES * 60_000).unwrap(),
         unknown,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::pace::Paces;
+use crate::current::Current;
 use crate::payment::{AccountName, Private, Timestamp};
 
 /// What a key begins with, so that people and scanners know one when they see it.
@@ -158,7 +159,7 @@ fn is_whole(key: &str) -> bool {
 /// All keys, which can be exchanged while requests are served.
 #[derive(Debug)]
 pub struct KeyRing {
-    keys: RwLock<Arc<Vec<Arc<ApiKey>>>>,
+    keys: Current<Vec<Arc<ApiKey>>>,
     /// Decided once: keys that are taken away later must not leave the door open.
     open: bool,
     pub(super) paces: Paces,
@@ -175,23 +176,16 @@ impl KeyRing {
     /// A ring with these keys; without any, no key is ever asked for.
     #[must_use]
     pub fn new(keys: Vec<ApiKey>, pace: super::Pace) -> Self {
-        let ring = Self {
+        Self {
             open: keys.is_empty(),
-            keys: RwLock::default(),
+            keys: Current::new(keys.into_iter().map(Arc::new).collect()),
             paces: Paces::new(pace),
-        };
-        ring.replace(keys);
-        ring
+        }
     }
 
     /// From now on these keys are valid, and no others. Without any, nobody is let in.
     pub fn replace(&self, keys: Vec<ApiKey>) {
-        let keys = Arc::new(keys.into_iter().map(Arc::new).collect());
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
-    }
-
-    fn all(&self) -> Arc<Vec<Arc<ApiKey>>> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+        self.keys.replace(keys.into_iter().map(Arc::new).collect());
     }
 
     /// Whether whoever comes is let in without a key.
@@ -205,7 +199,7 @@ impl KeyRing {
             return Err(Closed::Unknown);
         }
         let hash = KeyHash::of(shown);
-        let keys = self.all();
+        let keys = self.keys.get();
         let mut found = None;
         for key in keys.iter() {
             if key.hash.is(&hash) {
