@@ -10,6 +10,7 @@
 //! | `reload` | accounts and API keys, exchanged while it runs |
 //! | `key` | a new API key |
 //! | `health` | whether the worker of this machine is ready, or lives |
+//! | `webhooks` | the gateway's webhooks, set up by its API |
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
@@ -21,6 +22,7 @@ mod reload;
 mod request;
 mod timeline;
 mod view;
+mod webhooks;
 mod worker;
 
 use std::io::Write;
@@ -31,7 +33,7 @@ use serde_json::json;
 pub use args::{
     AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, Cli, CommonArgs, ConfigVerb,
     CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, SchemaOf,
-    TokenArgs, Verb,
+    TokenArgs, Verb, WebhooksVerb,
 };
 pub use desk::Desk;
 pub use failure::Failure;
@@ -78,6 +80,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             };
             health::ask(question, config.listen, cli.json, out).await
         }
+        Verb::Webhooks(verb) => webhooks::run(&verb, &config, cli.json, out).await,
         Verb::Worker => {
             config.require_accounts()?;
             let mut log = config.log.clone();

@@ -125,7 +125,10 @@ impl Reload {
 fn tell_of_waiting(waiting: &[String]) {
     if !waiting.is_empty() {
         let settings = waiting.join(", ");
-        tracing::warn!(settings, "other settings were changed too; they take a restart");
+        tracing::warn!(
+            settings,
+            "other settings were changed too; they take a restart"
+        );
     }
 }
 
@@ -152,10 +155,13 @@ mod tests {
     fn read(text: &str) -> Result<Config, Problems> {
         let hotel = format!("[accounts.hotel]\nmode = \"test\"\nbrand_id = \"{BRAND}\"\n");
         let named = |name: &&str| *name == "HOTEL" || text.contains(&name.to_lowercase());
-        let keys = ["HOTEL", "SHOP", "KIOSK"].into_iter().filter(named).map(|name| {
-            let variable = format!("HOLDFAST__ACCOUNTS__{name}__SECRET_KEY");
-            (variable, "secret".to_owned())
-        });
+        let keys = ["HOTEL", "SHOP", "KIOSK"]
+            .into_iter()
+            .filter(named)
+            .map(|name| {
+                let variable = format!("HOLDFAST__ACCOUNTS__{name}__SECRET_KEY");
+                (variable, "secret".to_owned())
+            });
         Config::read("holdfast.toml", &format!("{text}\n{hotel}"), keys)
     }
 

@@ -14,8 +14,8 @@ use super::reload::Reload;
 use crate::api::v1::Service;
 use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
-use crate::current::Current;
 use crate::config::{Config, Problems};
+use crate::current::Current;
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
@@ -90,7 +90,8 @@ fn warn_of_dev(profile: Profile) {
     }
 }
 
-fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<ChipGateway> {
+/// The gateway's client, with all accounts.
+pub(super) fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<ChipGateway> {
     Ok(ChipGateway::new(
         accounts(config)?,
         config.gateway_settings(),

@@ -52,9 +52,8 @@ impl Config {
     fn unlike<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a str> {
         let missing = |from: &'a Self, to: &'a Self| {
             let stays = |setting: &Setting| {
-                let same = |other: &Setting| {
-                    other.name == setting.name && other.value == setting.value
-                };
+                let same =
+                    |other: &Setting| other.name == setting.name && other.value == setting.value;
                 to.settings.iter().any(same)
             };
             from.settings.iter().filter(move |setting| !stays(setting))

@@ -33,7 +33,7 @@ pub struct ChipGateway {
     pub(super) company_keys: CompanyKeys,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Clock,
-    transport: Arc<Transport>,
+    pub(super) transport: Arc<Transport>,
 }
 
 impl ChipGateway {
@@ -167,7 +167,7 @@ impl Gateway for ChipGateway {
     }
 }
 
-fn headers(account: &Account) -> HeaderMap {
+pub(super) fn headers(account: &Account) -> HeaderMap {
     HeaderMap::from_iter([
         (AUTHORIZATION, account.authorization.clone()),
         (ACCEPT, HeaderValue::from_static("application/json")),

@@ -1,6 +1,7 @@
 //! Whole payments against the sandbox: its ledger is the judge.
 
 mod deliveries;
+mod each_alone;
 mod open_questions;
 mod stale;
 

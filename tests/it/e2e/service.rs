@@ -124,7 +124,7 @@ async fn an_account_is_added_to_a_running_worker_and_its_payments_are_made() {
     door.until_it_answers(&worker).await;
     let mut body = charge(&token, 1_500);
     body["account"] = json!("late");
-    assert_eq!(door.ask("one", &body).await.unwrap().0, 422);
+    assert_eq!(door.ask("one", &body).await.unwrap().0, 400);
     works.add_account("late").unwrap();
     worker.signal("HUP").unwrap();
     let known = async || matches!(door.ask("one", &body).await, Some((200 | 201, _)));
