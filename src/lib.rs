@@ -4,7 +4,6 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod current;
 pub mod gateway;
 pub mod payment;
 pub mod queue;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+use super::webhooks::WebhooksVerb;
 use crate::api::v1::span;
 use crate::payment::StateName;
 
@@ -118,7 +119,7 @@ pub enum Verb {
         name: String,
     },
     /// Set up where CHIP posts what happens to purchases, by its own API.
-    #[command(subcommand, after_help = WEBHOOKS_EXAMPLES)]
+    #[command(subcommand, after_help = super::webhooks::EXAMPLES)]
     Webhooks(WebhooksVerb),
     /// Check or show the settings.
     #[command(subcommand)]
@@ -148,60 +149,6 @@ pub enum SchemaOf {
     Command,
     /// All that the HTTP API takes and answers, as OpenAPI 3.1.
     Openapi,
-}
-
-const WEBHOOKS_EXAMPLES: &str = "\
-Examples:
-  holdfast webhooks register --account hotel \\
-      --url https://pay.example.com/webhooks/chip/hotel --key-file hotel-1.pem
-  holdfast webhooks list --account hotel
-
-A key is replaced without losing an event: rotate with a new --key-file registers a second webhook;
-when every worker knows its key, rotate without --key-file takes the first one away.";
-
-/// What to do with the gateway's webhooks.
-#[derive(Debug, Subcommand)]
-pub enum WebhooksVerb {
-    /// Make sure that one is registered at this address and tells everything that matters.
-    Register {
-        /// Which account of the settings.
-        #[arg(long)]
-        account: String,
-        /// The worker's public address, such as `https://pay.example.com/webhooks/chip/hotel`.
-        #[arg(long)]
-        url: String,
-        /// Where to write the public key under which it signs.
-        #[arg(long, value_name = "FILE")]
-        key_file: PathBuf,
-    },
-    /// List all that are registered, and whether their keys are configured here.
-    List {
-        /// Which account of the settings.
-        #[arg(long)]
-        account: String,
-    },
-    /// Replace the key: with --key-file begin, without it end.
-    Rotate {
-        /// Which account of the settings.
-        #[arg(long)]
-        account: String,
-        /// The address at which the webhook is registered.
-        #[arg(long)]
-        url: String,
-        /// Where to write the new public key.
-        #[arg(long, value_name = "FILE")]
-        key_file: Option<PathBuf>,
-    },
-}
-
-impl WebhooksVerb {
-    pub(super) fn account(&self) -> &str {
-        match self {
-            Self::Register { account, .. }
-            | Self::List { account }
-            | Self::Rotate { account, .. } => account,
-        }
-    }
 }
 
 /// What to do with the settings.

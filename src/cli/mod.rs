@@ -33,11 +33,12 @@ use serde_json::json;
 pub use args::{
     AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, Cli, CommonArgs, ConfigVerb,
     CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, SchemaOf,
-    TokenArgs, Verb, WebhooksVerb,
+    TokenArgs, Verb,
 };
 pub use desk::Desk;
 pub use failure::Failure;
 pub use request::Around;
+pub use webhooks::WebhooksVerb;
 
 use health::Question;
 

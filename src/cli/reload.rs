@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 
 use super::worker::accounts;
 use crate::api::KeyRing;
+use crate::config::Current;
 use crate::config::{Config, Problems};
-use crate::current::Current;
 use crate::gateway::ChipGateway;
 use crate::payment::AccountName;
 use crate::worker::Policies;

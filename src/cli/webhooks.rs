@@ -3,18 +3,72 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Subcommand;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::Failure;
-use super::args::WebhooksVerb;
 use super::worker::gateway;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Mode, unknown_account};
 use crate::gateway::{ChipGateway, NotRegistered, PublicKey, Registered};
 use crate::payment::AccountName;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  holdfast webhooks register --account hotel \\
+      --url https://pay.example.com/webhooks/chip/hotel --key-file hotel-1.pem
+  holdfast webhooks list --account hotel
+
+A key is replaced without losing an event: rotate with a new --key-file registers a second webhook;
+when every worker knows its key, rotate without --key-file takes the first one away.";
+
+/// What to do with the gateway's webhooks.
+#[derive(Debug, Subcommand)]
+pub enum WebhooksVerb {
+    /// Make sure that one is registered at this address and tells everything that matters.
+    Register {
+        /// Which account of the settings.
+        #[arg(long)]
+        account: String,
+        /// The worker's public address, such as `https://pay.example.com/webhooks/chip/hotel`.
+        #[arg(long)]
+        url: String,
+        /// Where to write the public key under which it signs.
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
+    },
+    /// List all that are registered, and whether their keys are configured here.
+    List {
+        /// Which account of the settings.
+        #[arg(long)]
+        account: String,
+    },
+    /// Replace the key: with --key-file begin, without it end.
+    Rotate {
+        /// Which account of the settings.
+        #[arg(long)]
+        account: String,
+        /// The address at which the webhook is registered.
+        #[arg(long)]
+        url: String,
+        /// Where to write the new public key.
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+}
+
+impl WebhooksVerb {
+    fn account(&self) -> &str {
+        match self {
+            Self::Register { account, .. }
+            | Self::List { account }
+            | Self::Rotate { account, .. } => account,
+        }
+    }
+}
 
 /// Does what was typed.
 pub(super) async fn run(

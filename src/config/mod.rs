@@ -8,13 +8,14 @@
 //! | `sections` | the settings as they are written |
 //! | `read` | from a tree of values to types; unknown names, secrets in the wrong place |
 //! | `check` | what no single setting can tell: all problems at once |
-//! | `exchange` | what can be exchanged while a worker runs |
+//! | `exchange`, `current` | what can be exchanged while a worker runs, and how it is |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
 mod account;
 mod api;
 mod check;
+mod current;
 mod exchange;
 mod layers;
 mod problem;
@@ -32,6 +33,7 @@ use serde_json::Value;
 
 pub use account::Account;
 pub use api::ApiConfig;
+pub use current::Current;
 pub use layers::{DEFAULTS, Origin};
 pub use problem::{Problem, Problems};
 pub use secret::{MASK, Secret};

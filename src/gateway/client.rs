@@ -17,7 +17,7 @@ use super::company::CompanyKeys;
 use super::settings::Settings;
 use super::transport::{Transport, TransportError, Trip};
 use crate::clock::Clock;
-use crate::current::Current;
+use crate::config::Current;
 use crate::payment::{AccountName, Answer, CreateOrder, LookUp, MoneyOrder, PurchaseId};
 use crate::store::Permit;
 

@@ -65,8 +65,8 @@ impl Registered {
     /// Whether it tells everything that matters.
     #[must_use]
     pub fn hears_enough(&self) -> bool {
-        let hears = |event: &&str| self.events.iter().any(|heard| heard == event);
-        self.all_events || EVENTS.iter().all(|event| hears(&event))
+        let hears = |event: &str| self.events.iter().any(|heard| heard == event);
+        self.all_events || EVENTS.iter().all(|event| hears(event))
     }
 
     /// The key under which it signs.

@@ -26,7 +26,7 @@ use self::breakers::{Breakers, Key};
 use self::learned::{Learned, Move};
 use self::writes::spread;
 use crate::clock::Clock;
-use crate::current::Current;
+use crate::config::Current;
 use crate::gateway::Gateway;
 use crate::payment::{
     AccountName, Answer, Event, LookUp, Next, ParkReason, Policy, StateName, Step, Timestamp,

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::pace::Paces;
-use crate::current::Current;
+use crate::config::Current;
 use crate::payment::{AccountName, Private, Timestamp};
 
 /// What a key begins with, so that people and scanners know one when they see it.

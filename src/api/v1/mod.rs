@@ -45,7 +45,7 @@ pub use problem::ProblemCode;
 pub(crate) use wait::span;
 
 use crate::clock::Clock;
-use crate::current::Current;
+use crate::config::Current;
 use crate::store::{Store, StoreError};
 use crate::worker::Policies;
 use guard::Caller;
