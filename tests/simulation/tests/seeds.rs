@@ -1,7 +1,7 @@
 //! A slice of the seeds, for every run of the tests; `make simulate` runs as many as are wanted.
 
 use holdfast::payment::UnknownPolicy;
-use holdfast_simulation::{Keep, Plan, Summary, many, run, shrink};
+use holdfast_simulation::{Keep, Plan, Summary, figures, many, run, shrink, together};
 
 fn slice(seeds: std::ops::Range<u64>, plan: impl Fn(u64) -> Plan + Sync) -> Summary {
     many(seeds, 2, plan, |_| true).expect("a runtime")
@@ -115,4 +115,16 @@ fn no_trace_holds_a_secret() {
             }
         }
     }
+}
+
+#[test]
+fn the_figures_of_two_parts_are_those_of_the_whole() {
+    let told = |seeds| {
+        let mut told = figures(&slice(seeds, Plan::of));
+        // Whole hours, of each part.
+        told["virtual_hours"] = serde_json::Value::Null;
+        told
+    };
+    let parts = together(&told(0..6), &told(6..15));
+    assert_eq!(parts, told(0..15));
 }
