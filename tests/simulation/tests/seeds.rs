@@ -34,7 +34,7 @@ fn every_promise_is_kept_whatever_goes_wrong_third_slice() {
 }
 
 /// Seeds that once broke a promise, and which.
-const FOUND: [(u64, &str); 2] = [
+const FOUND: [(u64, &str); 4] = [
     (
         12_009,
         "an authorization came to the acquirer after everything was settled, and the hold was left behind \
@@ -44,6 +44,15 @@ const FOUND: [(u64, &str); 2] = [
         39_374,
         "a lease seemed to be left behind when the answer to giving it back was lost: the judge took the \
      time of the end for that of the fault",
+    ),
+    (
+        31_661,
+        "a person asked for a look at what was parked while every worker stood still, and the simulation \
+     took that for rest: the payment came back to life when the workers were told to end",
+    ),
+    (
+        32_645,
+        "the same, with a charge that was pending when the last worker was killed",
     ),
 ];
 
