@@ -89,7 +89,8 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
                 log.format = LogFormat::Json;
             }
             telemetry::init(&log).map_err(|error| Failure::Other(error.to_string()))?;
-            let again = || load(path.as_deref(), around.env);
+            let env = around.env.to_vec();
+            let again = move || load(path.as_deref(), &env);
             worker::run(&config, again).await.map_err(worker_failure)
         }
         verb => {

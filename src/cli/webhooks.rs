@@ -2,7 +2,7 @@
 //! what is registered now, so that each command can be run again after any answer, or none.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -22,13 +22,15 @@ Examples:
       --url https://pay.example.com/webhooks/chip/hotel --key-file hotel-1.pem
   holdfast webhooks list --account hotel
 
-A key is replaced without losing an event: rotate with a new --key-file registers a second webhook;
-when every worker knows its key, rotate without --key-file takes the first one away.";
+What a webhook posts under a key that a worker does not know is refused, and holds back later events
+of the same purchase. So a new webhook posts nothing that matters at first; when its key is in the
+settings of every worker, the same command, run again, makes it post. A key is replaced in the same
+way: rotate with a new --key-file, and then without one, which also takes the old webhook away.";
 
 /// What to do with the gateway's webhooks.
 #[derive(Debug, Subcommand)]
 pub enum WebhooksVerb {
-    /// Make sure that one is registered at this address and tells everything that matters.
+    /// Register one at this address; run again when its key is in the settings, make it post.
     Register {
         /// Which account of the settings.
         #[arg(long)]
@@ -91,7 +93,7 @@ pub(super) async fn run(
         account,
     };
     let told = match verb {
-        WebhooksVerb::List { .. } => desk.list(as_json).await?,
+        WebhooksVerb::List { .. } => desk.list().await?,
         WebhooksVerb::Register { url, key_file, .. } => desk.register(url, key_file).await?,
         WebhooksVerb::Rotate {
             url,
@@ -120,47 +122,48 @@ struct Told {
 }
 
 impl Desk<'_> {
-    async fn list(&self, as_json: bool) -> Result<Told, Failure> {
+    async fn list(&self) -> Result<Told, Failure> {
         let all = self.gateway.registered(self.name).await?;
         let json = all.iter().map(|webhook| self.shown(webhook)).collect();
-        let mut lines: Vec<String> = Vec::new();
-        for webhook in all.iter().filter(|_| !as_json) {
-            let (known, heard) = (self.knows(webhook), webhook.hears_enough());
-            let key = if known {
-                "key configured"
+        let line = |webhook: &Registered| {
+            let key = if self.knows(webhook) {
+                "key in these settings"
             } else {
-                "key NOT configured"
+                "key NOT in these settings"
             };
-            let events = if heard {
-                "events complete"
+            let posts = if webhook.hears_enough() {
+                "posts all that matters"
             } else {
-                "events MISSING"
+                "does NOT post all that matters"
             };
-            lines.push(format!(
-                "{}  {key}, {events}  {}",
-                webhook.id, webhook.callback
-            ));
-        }
+            format!("{}  {key}, {posts}  {}", webhook.id, webhook.callback)
+        };
+        let mut lines: Vec<String> = all.iter().map(line).collect();
         if lines.is_empty() {
-            lines.push(format!(
-                "no webhook is registered for {}; `holdfast webhooks register` makes one",
-                self.name
-            ));
+            let told = "no webhook is registered; `holdfast webhooks register` makes one";
+            lines.push(told.to_owned());
         }
         let text = lines.join("\n");
         Ok(Told { text, json })
     }
 
-    /// One webhook at `url` that hears everything, and its key in a file.
+    /// One webhook at `url`, its key in a file; once the key is in the settings it posts.
     async fn register(&self, url: &str, key_file: &Path) -> Result<Told, Failure> {
         self.check_url(url)?;
-        let webhook = match self.at(url).await?.pop() {
-            Some(there) if there.hears_enough() => there,
-            Some(there) => self.gateway.complete(self.name, &there).await?,
-            None => self.one_more(url, key_file).await?,
+        let mut there = self.at(url).await?;
+        if there.len() > 1 {
+            let told = "several webhooks post to this address; `holdfast webhooks rotate` leaves \
+                        the newest one";
+            return Err(Failure::Refused(told.to_owned()));
+        }
+        let webhook = self.there_or_new(there.pop(), url, key_file).await?;
+        let webhook = if self.knows(&webhook) && !webhook.hears_enough() {
+            self.gateway.complete(self.name, &webhook).await?
+        } else {
+            webhook
         };
-        keep(&webhook, key_file)?;
-        Ok(self.next_step(&webhook, key_file))
+        let again = "run this command again: until then it posts nothing that matters";
+        Ok(self.next_step(&webhook, key_file, again))
     }
 
     /// A second webhook at the same address, whose key is to take the place of the first one's.
@@ -171,48 +174,70 @@ impl Desk<'_> {
             let told = "nothing is registered at this address; `holdfast webhooks register` first";
             Failure::Refused(told.to_owned())
         })?;
-        // Its key is not in use yet: a rotation that was begun before is gone on with.
-        let begun = !there.is_empty() && !self.knows(&newest);
-        let webhook = if begun {
-            newest
-        } else {
-            self.one_more(url, key_file).await?
-        };
-        keep(&webhook, key_file)?;
-        Ok(self.next_step(&webhook, key_file))
+        // A rotation that was begun and not ended is gone on with.
+        let begun = !there.is_empty() && !newest.hears_enough();
+        let webhook = self
+            .there_or_new(begun.then_some(newest), url, key_file)
+            .await?;
+        let again = "run `holdfast webhooks rotate` without --key-file";
+        Ok(self.next_step(&webhook, key_file, again))
     }
 
-    /// Takes the older webhooks at `url` away, once the newest one's key is known here.
+    /// Makes the newest webhook at `url` post, and takes the older ones away, once its key is known.
     async fn finish(&self, url: &str) -> Result<Told, Failure> {
         let mut there = self.at(url).await?;
-        let newest = there.pop();
-        if !newest.as_ref().is_some_and(|newest| self.knows(newest)) {
-            let told = format!(
-                "the newest webhook's key is not configured, so what it posts would be refused; \
-                 begin with --key-file, and name that file in \
-                 accounts.{}.webhook_public_key_files",
+        let newest = there.pop().filter(|newest| self.knows(newest));
+        let Some(newest) = newest else {
+            return Err(Failure::Refused(format!(
+                "the newest webhook's key is not in these settings, so what it posts would be \
+                 refused; begin with --key-file, and name that file in \
+                 accounts.{}.webhook_public_key_files of every worker",
                 self.name
-            );
-            return Err(Failure::Refused(told));
+            )));
+        };
+        let in_one_second = |old: &Registered| old.created_on == newest.created_on;
+        if newest.hears_enough() && there.last().is_some_and(in_one_second) {
+            let told = "two webhooks were made in the same second; take the older one away in \
+                        CHIP's portal";
+            return Err(Failure::Refused(told.to_owned()));
         }
-        for old in &there {
+        if !newest.hears_enough() {
+            self.gateway.complete(self.name, &newest).await?;
+        }
+        let old = there.iter().filter(|old| old.id != newest.id);
+        for old in old.clone() {
             self.gateway.unregister(self.name, old).await?;
         }
-        let removed: Vec<&str> = there.iter().map(|old| old.id.as_str()).collect();
+        if self.at(url).await?.len() > 1 {
+            let told = "an older webhook is still there; run this again".to_owned();
+            return Err(Failure::Other(told));
+        }
+        let removed: Vec<&str> = old.map(|old| old.id.as_str()).collect();
         let text = format!(
-            "{} older taken away; their keys can be taken out of the settings now",
+            "{} older taken away. What was posted under an old key may come again for up to 37 \
+             hours: leave it in the settings for so long",
             removed.len()
         );
-        let json = json!({"removed": removed, "kept": newest.map(|newest| newest.id)});
+        let json = json!({"removed": removed, "kept": newest.id});
         Ok(Told { text, json })
     }
 
-    /// Registers one, when its key has somewhere to go.
-    async fn one_more(&self, url: &str, key_file: &Path) -> Result<Registered, Failure> {
-        if key_file.exists() {
-            return Err(taken(key_file));
+    /// The webhook that is there, or a new one, and its key in `file`. What stands in the way of
+    /// writing the key down is found before anything is registered.
+    async fn there_or_new(
+        &self,
+        there: Option<Registered>,
+        url: &str,
+        file: &Path,
+    ) -> Result<Registered, Failure> {
+        if let Some(there) = there {
+            KeyFile::open(file, Some(&key_of(&there)?))?.keep(&there)?;
+            return Ok(there);
         }
-        Ok(self.gateway.register(self.name, url).await?)
+        let file = KeyFile::open(file, None)?;
+        let made = self.gateway.register(self.name, url).await?;
+        file.keep(&made)?;
+        Ok(made)
     }
 
     /// Those that post to `url`, the oldest first.
@@ -262,46 +287,79 @@ impl Desk<'_> {
         })
     }
 
-    fn next_step(&self, webhook: &Registered, key_file: &Path) -> Told {
-        let known = self.knows(webhook);
-        let mut text = format!(
-            "{} is registered; its key is in {}",
-            webhook.id,
-            key_file.display()
-        );
-        if !known {
-            text = format!(
-                "{text}\nAdd that file to accounts.{}.webhook_public_key_files of every worker, \
-                 beside those that are there; workers that run take it within half a minute, \
-                 or at SIGHUP",
-                self.name
-            );
-        }
+    fn next_step(&self, webhook: &Registered, key_file: &Path, again: &str) -> Told {
         let json = self.shown(webhook);
+        let (id, file) = (&webhook.id, key_file.display());
+        let text = if self.knows(webhook) && webhook.hears_enough() {
+            format!("{id} is registered, and posts all that matters")
+        } else {
+            format!(
+                "{id} is registered; its key is in {file}\n\
+                 Add that file to accounts.{}.webhook_public_key_files of every worker, beside \
+                 those that are there; running workers take it within half a minute, or at SIGHUP, \
+                 and log that accounts were exchanged. When all have, {again}",
+                self.name
+            )
+        };
         Told { text, json }
     }
 }
 
-/// Writes the key down. A file that holds another key is in use, and stays as it is.
-fn keep(webhook: &Registered, file: &Path) -> Result<(), Failure> {
-    let key = webhook.key().ok_or_else(|| {
+fn key_of(webhook: &Registered) -> Result<PublicKey, Failure> {
+    webhook.key().ok_or_else(|| {
         let told = "the gateway showed no key that can be used; look into its portal";
         Failure::Other(told.to_owned())
-    })?;
-    match fs::read_to_string(file) {
-        Ok(there) if PublicKey::from_pem(&there).is_ok_and(|there| there == key) => Ok(()),
-        Ok(_) => Err(taken(file)),
-        Err(_) => fs::write(file, webhook.public_key.replace("\\n", "\n")).map_err(|error| {
-            Failure::Other(format!("{} cannot be written: {error}", file.display()))
-        }),
+    })
+}
+
+/// A file for a key. Written beside its place first: it is there whole, or not at all.
+struct KeyFile<'a> {
+    path: &'a Path,
+    /// Where it is written; nothing is to be written without it.
+    part: Option<(PathBuf, fs::File)>,
+}
+
+impl<'a> KeyFile<'a> {
+    /// Makes sure that the key can be written, or is there. A file that holds anything else stays.
+    fn open(path: &'a Path, key: Option<&PublicKey>) -> Result<Self, Failure> {
+        match fs::read(path) {
+            Ok(there) if !there.is_empty() => {
+                let there = PublicKey::from_pem(&String::from_utf8_lossy(&there)).ok();
+                if there.is_none() || there.as_ref() != key {
+                    return Err(Failure::Refused(format!(
+                        "{} holds something else; give the new key a file of its own",
+                        path.display()
+                    )));
+                }
+                return Ok(Self { path, part: None });
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unwritable(path, &error)),
+        }
+        let mut name = path.as_os_str().to_owned();
+        name.push(".part");
+        let part = PathBuf::from(name);
+        let file = fs::File::create(&part).map_err(|error| unwritable(path, &error))?;
+        let part = Some((part, file));
+        Ok(Self { path, part })
+    }
+
+    fn keep(self, webhook: &Registered) -> Result<(), Failure> {
+        key_of(webhook)?;
+        let Some((part, mut file)) = self.part else {
+            return Ok(());
+        };
+        let pem = webhook.public_key.as_deref().unwrap_or_default();
+        file.write_all(pem.replace("\\n", "\n").as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&part, self.path))
+            .map_err(|error| unwritable(self.path, &error))
     }
 }
 
-fn taken(file: &Path) -> Failure {
-    Failure::Refused(format!(
-        "{} holds something else; give the new key a file of its own",
-        file.display()
-    ))
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::Other(format!("{} cannot be written: {error}", path.display()))
 }
 
 impl From<NotRegistered> for Failure {
@@ -309,6 +367,7 @@ impl From<NotRegistered> for Failure {
         match error {
             NotRegistered::Refused { .. } => Self::Refused(error.to_string()),
             NotRegistered::UnknownAccount
+            | NotRegistered::Unreadable(_)
             | NotRegistered::NotSent(_)
             | NotRegistered::Unknown(_) => Self::Other(error.to_string()),
         }

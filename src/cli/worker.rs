@@ -19,7 +19,7 @@ use crate::config::{Config, Problems};
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
-use crate::worker::Worker;
+use crate::worker::{Policies, Worker};
 
 /// How often entries of finished payments that have expired are taken out of the state index.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -28,7 +28,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// `again` reads the settings anew.
 pub(super) async fn run(
     config: &Config,
-    again: impl Fn() -> Result<Config, Problems>,
+    again: impl Fn() -> Result<Config, Problems> + Clone + Send + 'static,
 ) -> anyhow::Result<()> {
     warn_of_dev(config.redis.durability);
     let stop = stop_on_signals()?;
@@ -46,14 +46,13 @@ pub(super) async fn run(
     )
     .until(stop.clone());
     let background = TaskTracker::new();
-    let reload = Reload {
-        config: config.clone(),
-        gateway: ChipGateway::clone(&gateway),
-        policies,
-        keys: Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace)),
-    };
+    let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
+    let shared = (policies.clone(), Arc::clone(&keys));
+    serve(config, &clock, shared, (&background, &stop)).await?;
+    let reload = Reload::new(config.clone(), ChipGateway::clone(&gateway), policies, keys);
+    let (until, reloading) = (stop.clone(), reload.run(asked_anew, again));
+    background.spawn(async move { until.run_until_cancelled(reloading).await });
     listen(config, &store, gateway, &background, &stop).await?;
-    serve(&reload, &clock, (&background, &stop)).await?;
     keep_house(&store, &background, &stop);
 
     tracing::info!(
@@ -64,11 +63,7 @@ pub(super) async fn run(
     );
     let settings = config.queue_settings();
     let work = queue::run(store, Arc::new(worker), clock, settings, stop.clone());
-    let stopped = tokio::select! {
-        biased;
-        stopped = work => stopped,
-        never = reload.run(asked_anew, again) => match never {},
-    };
+    let stopped = work.await;
     stop.cancel();
     background.close();
     background.wait().await;
@@ -140,11 +135,11 @@ async fn listen(
 /// Serves other services, if an address is configured. Over a connection of its own: no list that
 /// somebody reads may hold up the calls that renew leases and write outcomes.
 async fn serve(
-    shared: &Reload,
+    config: &Config,
     clock: &Clock,
+    (policies, keys): (Current<Policies>, Arc<KeyRing>),
     (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
-    let config = &shared.config;
     let Some(address) = config.api.listen else {
         return Ok(());
     };
@@ -159,8 +154,8 @@ async fn serve(
     let (watching, until) = (Arc::clone(&store), stop.clone());
     background.spawn(async move { watching.watch(until).await });
     let (limits, wait_ms) = (config.api.limits, config.api.longest_wait_ms);
-    let (parts, keys) = ((store, clock.clone()), Arc::clone(&shared.keys));
-    let service = Service::new(parts, shared.policies.clone(), keys, &limits, wait_ms);
+    let parts = (store, clock.clone());
+    let service = Service::new(parts, policies, keys, &limits, wait_ms);
     let router = api::v1::router(service.until(stop.clone()), &limits);
     background.spawn(api::serve(listener, router, limits, stop.clone()));
     tracing::info!(%address, keys = config.api.keys.len(), "serving the API");

@@ -1,13 +1,13 @@
 //! Which settings can take the place of others while a worker runs: accounts and API keys. The
-//! rest is read once: what was checked together must hold together, and a deadline in use cannot
-//! become longer than the quiet period that counts on it.
+//! rest is read once: what was checked together must hold together. A deadline in use must not
+//! become longer than the quiet period that counts on it, nor a live key come to a worker whose
+//! Redis may forget.
+
+use std::collections::BTreeMap;
 
 use super::problem::Problems;
 use super::{Account, Config, Setting};
 use crate::payment::AccountName;
-
-/// How payments are decided and calls are made; the accounts were checked against these.
-const CHECKED_WITH: [&str; 2] = ["policy.", "gateway."];
 
 impl Config {
     /// Whether accounts or API keys of `next` are others.
@@ -16,19 +16,29 @@ impl Config {
         self.accounts != next.accounts || self.api.keys != next.api.keys
     }
 
-    /// These settings with the accounts and API keys of `next`. Nothing is exchanged if a payment
-    /// that is under way would find itself somewhere else.
-    pub fn exchanged(&self, next: &Self) -> Result<Self, Problems> {
+    /// These settings with the accounts of `next`. Nothing is exchanged if a payment of one of the
+    /// `former` accounts, which may be under way, would find itself somewhere else.
+    pub fn with_accounts_of(
+        &self,
+        next: &Self,
+        former: &BTreeMap<AccountName, Account>,
+    ) -> Result<Self, Problems> {
+        next.require_accounts()?;
         let mut problems = Problems(Vec::new());
-        for setting in self.unlike(next) {
-            let fine = !CHECKED_WITH.iter().any(|part| setting.starts_with(part));
-            problems.unless(fine, setting, "", || {
-                "was changed, and accounts depend on it; it takes a restart of the workers to \
-                 exchange them together"
+        let same = [
+            ("redis", self.redis == next.redis),
+            ("worker", self.worker == next.worker),
+            ("gateway", self.gateway == next.gateway),
+            ("policy", self.policy == next.policy),
+        ];
+        for (section, same) in same {
+            problems.unless(same, section, "", || {
+                "was changed, and accounts are checked against it; it takes a restart of the \
+                 workers to exchange them together"
                     .to_owned()
             });
         }
-        for (name, account) in &self.accounts {
+        for (name, account) in former {
             if let Some(next) = next.accounts.get(name) {
                 stays(name, account, next, &mut problems);
             }
@@ -36,36 +46,33 @@ impl Config {
         if !problems.0.is_empty() {
             return Err(problems);
         }
-        let mut exchanged = self.clone();
-        exchanged.accounts.clone_from(&next.accounts);
-        exchanged.api.keys.clone_from(&next.api.keys);
-        Ok(exchanged)
+        Ok(Self {
+            accounts: next.accounts.clone(),
+            ..self.clone()
+        })
     }
 
     /// The names of all settings that are others in `next` and wait for the next start.
     #[must_use]
     pub fn waiting(&self, next: &Self) -> Vec<String> {
-        let names = self.unlike(next).map(ToOwned::to_owned);
-        names.collect()
-    }
-
-    fn unlike<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a str> {
-        let missing = |from: &'a Self, to: &'a Self| {
+        let missing = |from: &Self, to: &Self| -> Vec<String> {
             let stays = |setting: &Setting| {
-                let same =
-                    |other: &Setting| other.name == setting.name && other.value == setting.value;
-                to.settings.iter().any(same)
+                let same = |other: &&Setting| other.name == setting.name;
+                to.settings.iter().find(same).map(|other| &other.value) == Some(&setting.value)
             };
-            from.settings.iter().filter(move |setting| !stays(setting))
+            let gone = from.settings.iter().filter(|setting| !stays(setting));
+            gone.map(|setting| setting.name.clone()).collect()
         };
-        let here = missing(self, next).chain(missing(next, self));
-        let mut names: Vec<&str> = here
-            .map(|setting| setting.name.as_str())
-            .filter(|name| !name.starts_with("accounts.") && !name.starts_with("api.keys"))
-            .collect();
+        let mut names = missing(self, next);
+        names.extend(missing(next, self));
+        names.retain(|name| !name.starts_with("accounts.") && !name.starts_with("api.keys"));
+        if self.redis.url != next.redis.url {
+            // Masked, so that it looks the same.
+            names.push("redis.url".to_owned());
+        }
         names.sort_unstable();
         names.dedup();
-        names.into_iter()
+        names
     }
 }
 

@@ -46,7 +46,7 @@ use sections::Written;
 
 /// The settings, checked. There is no other way to make one than [`Config::load`] and
 /// [`Config::read`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
     /// How the queue runs.

@@ -144,7 +144,7 @@ impl Gateway for ChipGateway {
             let why = UNKNOWN_ACCOUNT.to_owned();
             return LookUp::Failed {
                 why,
-                denied: true,
+                denied: false,
                 retry_after_ms: None,
             };
         };
@@ -180,10 +180,10 @@ fn unwritable() -> Answer {
     }
 }
 
+/// Nothing was sent: an account that was taken out while a payment was worked on parks nothing.
 fn not_configured() -> Answer {
-    Answer::NoEffect {
-        code: UNKNOWN_ACCOUNT.to_owned(),
-        denied: true,
+    Answer::NotSent {
+        why: UNKNOWN_ACCOUNT.to_owned(),
     }
 }
 

@@ -33,6 +33,9 @@ pub const EVENTS: [&str; 15] = [
     "purchase.pending_recurring_token_delete",
     "purchase.recurring_token_deleted",
 ];
+/// What a webhook hears whose key nobody knows yet: an event that is about no purchase. Whatever else
+/// it posted would be refused, and hold back later events of the same purchase.
+const HARMLESS: [&str; 1] = ["payout.created"];
 /// What ours are called, so that people find them in the gateway's portal.
 const TITLE: &str = "Holdfast";
 /// How many pages of a list are read; nobody has so many webhooks.
@@ -55,9 +58,8 @@ pub struct Registered {
     #[serde(default)]
     pub events: Vec<String>,
     /// The key under which it signs, as PEM.
-    pub public_key: String,
+    pub public_key: Option<String>,
     /// When it was made, in seconds since 1970.
-    #[serde(default)]
     pub created_on: i64,
 }
 
@@ -72,7 +74,7 @@ impl Registered {
     /// The key under which it signs.
     #[must_use]
     pub fn key(&self) -> Option<PublicKey> {
-        PublicKey::from_pem(&self.public_key).ok()
+        PublicKey::from_pem(self.public_key.as_deref()?).ok()
     }
 }
 
@@ -93,13 +95,16 @@ pub enum NotRegistered {
     #[error("the account is not configured")]
     UnknownAccount,
     /// The gateway said no.
-    #[error("the gateway refused it with {status}{codes}")]
+    #[error("the gateway refused it with {status}: {codes}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// What it said, as `: code, code`.
+        /// Its codes.
         codes: String,
     },
+    /// The answer cannot be used.
+    #[error("{0}; nothing was changed")]
+    Unreadable(String),
     /// The call did not leave this machine.
     #[error("{0}; nothing was changed")]
     NotSent(String),
@@ -115,43 +120,55 @@ struct Listed {
 }
 
 impl ChipGateway {
-    /// All webhooks of an account, the oldest first.
+    /// All webhooks of an account, the oldest first; of two that were made in the same second the
+    /// one that hears nothing yet is the later one.
     pub async fn registered(
         &self,
         account: &AccountName,
     ) -> Result<Vec<Registered>, NotRegistered> {
         let accounts = self.accounts.get();
         let known = accounts.get(account).ok_or(NotRegistered::UnknownAccount)?;
-        let mut all = Vec::new();
+        let mut all: Vec<Registered> = Vec::new();
         let mut next = Some(known.url("webhooks/"));
         for _ in 0..MOST_PAGES {
-            let Some(url) = next.take() else { break };
-            let page: Listed = read(&self.ask(known, Method::GET, url, None).await?)?;
+            let Some(url) = next.take() else {
+                all.sort_by_key(|webhook| (webhook.created_on, !webhook.hears_enough()));
+                return Ok(all);
+            };
+            let page: Listed = read(&self.ask(known, Method::GET, url.clone(), None).await?)
+                .ok_or_else(|| unreadable("the list is not what the gateway documents"))?;
+            let listed = |webhook: &Registered| all.iter().any(|known| known.id == webhook.id);
+            if page.results.iter().any(listed) {
+                return Err(unreadable("the list repeats itself"));
+            }
             all.extend(page.results);
-            next = page.next.as_deref().and_then(|next| following(known, next));
+            next = page
+                .next
+                .as_deref()
+                .map(|next| following(&url, next))
+                .transpose()?;
         }
-        all.sort_by_key(|webhook| webhook.created_on);
-        Ok(all)
+        Err(unreadable("the list has no end"))
     }
 
-    /// Registers one more webhook that posts to `callback`.
+    /// Registers one more webhook for `callback`, which posts nothing that matters yet.
     pub async fn register(
         &self,
         account: &AccountName,
         callback: &str,
     ) -> Result<Registered, NotRegistered> {
-        self.write_webhook(account, Method::POST, "webhooks/", callback)
-            .await
+        let what = (Method::POST, "webhooks/".to_owned());
+        self.write_webhook(account, what, callback, &HARMLESS).await
     }
 
-    /// Makes an existing one hear all that matters.
+    /// Makes a webhook post all that matters.
     pub async fn complete(
         &self,
         account: &AccountName,
         webhook: &Registered,
     ) -> Result<Registered, NotRegistered> {
-        let path = format!("webhooks/{}/", webhook.id);
-        self.write_webhook(account, Method::PUT, &path, &webhook.callback)
+        let what = (Method::PUT, format!("webhooks/{}/", webhook.id));
+        self.write_webhook(account, what, &webhook.callback, &EVENTS)
             .await
     }
 
@@ -165,25 +182,32 @@ impl ChipGateway {
         let known = accounts.get(account).ok_or(NotRegistered::UnknownAccount)?;
         let url = known.url(&format!("webhooks/{}/", webhook.id));
         match self.ask(known, Method::DELETE, url, None).await {
-            Ok(_) | Err(NotRegistered::Refused { status: 404, .. }) => Ok(()),
-            Err(error) => Err(error),
+            Err(NotRegistered::Refused { status: 404, codes }) if codes.contains("not_found") => {
+                Ok(())
+            }
+            done => done.map(drop),
         }
     }
 
     async fn write_webhook(
         &self,
         account: &AccountName,
-        method: Method,
-        path: &str,
+        (method, path): (Method, String),
         callback: &str,
+        events: &[&str],
     ) -> Result<Registered, NotRegistered> {
         let accounts = self.accounts.get();
         let known = accounts.get(account).ok_or(NotRegistered::UnknownAccount)?;
-        let body = json!({"title": TITLE, "callback": callback, "events": EVENTS});
+        let body = json!({"title": TITLE, "callback": callback, "events": events});
         let body = Some(body.to_string());
-        read(&self.ask(known, method, known.url(path), body).await?)
+        read(&self.ask(known, method, known.url(&path), body).await?).ok_or_else(|| {
+            let why = "the answer is not what the gateway documents";
+            NotRegistered::Unknown(why.to_owned())
+        })
     }
 
+    /// As everywhere, only a refusal with the gateway's own code is one: what stands before it may
+    /// answer anything, whatever became of the call.
     async fn ask(
         &self,
         account: &Account,
@@ -207,42 +231,79 @@ impl ChipGateway {
             let within = Duration::from_millis(deadlines.create_ms);
             self.transport.write(request, within).await
         };
+        let unknown = |why| {
+            if reads {
+                NotRegistered::Unreadable(why)
+            } else {
+                NotRegistered::Unknown(why)
+            }
+        };
         match trip {
             Trip::Answered(reply) if (200..=299).contains(&reply.status) => Ok(reply.body),
-            Trip::Answered(reply) if reply.status >= 500 => Err(NotRegistered::Unknown(format!(
-                "the gateway answered {}",
-                reply.status
-            ))),
-            Trip::Answered(reply) => Err(NotRegistered::Refused {
-                status: reply.status,
-                codes: codes(&reply.body),
-            }),
+            Trip::Answered(reply) => {
+                let status = reply.status;
+                match codes(&reply.body) {
+                    Some(codes) if (400..=499).contains(&status) && status != 408 => {
+                        Err(NotRegistered::Refused { status, codes })
+                    }
+                    _ => Err(unknown(format!("the gateway answered {status}"))),
+                }
+            }
             Trip::NotSent(why) => Err(NotRegistered::NotSent(why.to_owned())),
-            Trip::Unknown(why) => Err(NotRegistered::Unknown(why)),
+            Trip::Unknown(why) => Err(unknown(why)),
         }
     }
 }
 
-/// The next page, if it is where the first one was: the key goes nowhere else.
-fn following(account: &Account, next: &str) -> Option<Url> {
-    let (first, next) = (account.url("webhooks/"), Url::parse(next).ok()?);
-    let mut page = first;
-    page.set_query(next.query());
-    Some(page)
+/// The next page, where this one was: the key goes nowhere else.
+fn following(page: &Url, next: &str) -> Result<Url, NotRegistered> {
+    let next = page.join(next).ok();
+    let here = |next: &Url| next.origin() == page.origin() && next != page;
+    next.filter(here)
+        .ok_or_else(|| unreadable("the next page of the list is somewhere else"))
 }
 
-fn read<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, NotRegistered> {
-    serde_json::from_slice(body)
-        .map_err(|_| NotRegistered::Unknown("the answer is not what the gateway documents".into()))
+fn read<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Option<T> {
+    serde_json::from_slice(body).ok()
 }
 
-fn codes(body: &[u8]) -> String {
+fn unreadable(why: &str) -> NotRegistered {
+    NotRegistered::Unreadable(why.to_owned())
+}
+
+/// The gateway's own words, if it said any.
+fn codes(body: &[u8]) -> Option<String> {
     let Refusal::Codes { codes, .. } = Refusal::read(body) else {
-        return String::new();
+        return None;
     };
     let words: Vec<String> = codes.iter().map(super::refusal::Code::with_field).collect();
-    if words.is_empty() {
-        return String::new();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_where_the_first_one_was() {
+        let page = Url::parse("https://gate.example/api/v1/webhooks/").unwrap();
+        for (next, path) in [
+            (
+                "https://gate.example/api/v1/webhooks/?cursor=b",
+                "/api/v1/webhooks/",
+            ),
+            ("?cursor=b", "/api/v1/webhooks/"),
+            ("/api/v1/webhooks/page/2/", "/api/v1/webhooks/page/2/"),
+        ] {
+            assert_eq!(following(&page, next).unwrap().path(), path);
+        }
+        for elsewhere in [
+            "https://other.example/api/v1/webhooks/?cursor=b",
+            "http://gate.example/api/v1/webhooks/?cursor=b",
+            "https://gate.example/api/v1/webhooks/",
+            "http://[",
+        ] {
+            assert!(following(&page, elsewhere).is_err(), "{elsewhere}");
+        }
     }
-    format!(": {}", words.join(", "))
 }

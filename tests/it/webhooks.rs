@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chip_sandbox::{Effect, Operation, Rule, Sandbox};
 use clap::Parser;
 use holdfast::cli::{Around, Cli, run};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::stage::{KEY, sandbox_config};
@@ -85,16 +85,26 @@ impl Shop {
 }
 
 #[tokio::test]
-async fn registering_twice_makes_one_webhook_that_tells_everything() {
+async fn a_webhook_posts_what_matters_only_when_its_key_is_known() {
     let shop = Shop::open().await;
     let made = shop.registers("register", "one.pem", &[]).await.unwrap();
-    assert_eq!(made["events_complete"], true);
-    assert_eq!(made["key_configured"], false);
+    for again in 0..2 {
+        let listed = shop.listed(&[]).await;
+        assert_eq!(listed.len(), 1, "{again}");
+        assert_eq!(listed[0]["events"], json!(["payout.created"]));
+        assert_eq!(listed[0]["key_configured"], false);
+        shop.registers("register", "one.pem", &[]).await.unwrap();
+    }
     let again = shop.registers("register", "one.pem", &["one.pem"]).await;
-    assert_eq!(again.unwrap()["id"], made["id"]);
+    let again = again.unwrap();
+    assert_eq!(again["id"], made["id"]);
+    assert_eq!(again["events_complete"], true);
     let listed = shop.listed(&["one.pem"]).await;
-    assert_eq!(listed.len(), 1);
     assert_eq!(listed[0]["key_configured"], true);
+    let heard = listed[0]["events"].as_array().unwrap();
+    for event in ["purchase.hold", "purchase.preauthorized", "purchase.paid"] {
+        assert!(heard.contains(&json!(event)), "{event}");
+    }
 }
 
 #[tokio::test]
@@ -102,26 +112,27 @@ async fn an_answer_that_was_lost_is_found_by_running_it_again() {
     let shop = Shop::open().await;
     let lost = Rule::on(Operation::WebhookCreate, Effect::reset_after_commit()).times(1);
     shop.sandbox.add_fault(lost);
-    let (code, told) = shop
-        .registers("register", "one.pem", &[])
-        .await
-        .unwrap_err();
+    let lost = shop.registers("register", "one.pem", &[]).await;
+    let (code, told) = lost.unwrap_err();
     assert_eq!(code, 1);
     assert!(told.contains("run it again"), "{told}");
+    assert!(!shop.file("one.pem").exists(), "there is no key yet");
     shop.registers("register", "one.pem", &[]).await.unwrap();
     assert_eq!(shop.listed(&[]).await.len(), 1);
+    assert!(shop.file("one.pem").exists());
 }
 
 #[tokio::test]
 async fn a_key_is_replaced_and_the_old_one_goes_only_when_the_new_one_is_known() {
     let shop = Shop::open().await;
-    let old = shop.registers("register", "one.pem", &[]).await.unwrap();
+    shop.registers("register", "one.pem", &[]).await.unwrap();
+    let old = shop.registers("register", "one.pem", &["one.pem"]).await;
+    let old = old.unwrap();
     let end = ["rotate", "--account", "hotel", "--url", URL];
-    let new = shop
-        .registers("rotate", "two.pem", &["one.pem"])
-        .await
-        .unwrap();
+    let new = shop.registers("rotate", "two.pem", &["one.pem"]).await;
+    let new = new.unwrap();
     assert_ne!(new["id"], old["id"]);
+    assert_eq!(new["events"], json!(["payout.created"]));
     // Begun before and not ended: no third one.
     let again = shop.registers("rotate", "two.pem", &["one.pem"]).await;
     assert_eq!(again.unwrap()["id"], new["id"]);
@@ -129,11 +140,15 @@ async fn a_key_is_replaced_and_the_old_one_goes_only_when_the_new_one_is_known()
     assert_eq!(code, 3);
     assert!(told.contains("webhook_public_key_files"), "{told}");
     assert_eq!(shop.listed(&[]).await.len(), 2);
-    let ended = shop.types(&end, &["one.pem", "two.pem"]).await.unwrap();
-    assert_eq!(ended["removed"], serde_json::json!([old["id"]]));
+    let known = ["one.pem", "two.pem"];
+    let ended = shop.types(&end, &known).await.unwrap();
+    assert_eq!(ended["removed"], json!([old["id"]]));
     let left = shop.listed(&["two.pem"]).await;
     assert_eq!(left.len(), 1);
     assert_eq!(left[0]["id"], new["id"]);
+    assert_eq!(left[0]["events_complete"], true);
+    let again = shop.types(&end, &known).await.unwrap();
+    assert_eq!(again["removed"], json!([]));
 }
 
 #[tokio::test]

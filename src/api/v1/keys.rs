@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -160,8 +161,8 @@ fn is_whole(key: &str) -> bool {
 #[derive(Debug)]
 pub struct KeyRing {
     keys: Current<Vec<Arc<ApiKey>>>,
-    /// Decided once: keys that are taken away later must not leave the door open.
-    open: bool,
+    /// Never opened again: keys that are taken away later must not leave the door open.
+    open: AtomicBool,
     pub(super) paces: Paces,
 }
 
@@ -177,7 +178,7 @@ impl KeyRing {
     #[must_use]
     pub fn new(keys: Vec<ApiKey>, pace: super::Pace) -> Self {
         Self {
-            open: keys.is_empty(),
+            open: AtomicBool::new(keys.is_empty()),
             keys: Current::new(keys.into_iter().map(Arc::new).collect()),
             paces: Paces::new(pace),
         }
@@ -185,12 +186,21 @@ impl KeyRing {
 
     /// From now on these keys are valid, and no others. Without any, nobody is let in.
     pub fn replace(&self, keys: Vec<ApiKey>) {
+        if !keys.is_empty() {
+            self.open.store(false, Ordering::Release);
+        }
         self.keys.replace(keys.into_iter().map(Arc::new).collect());
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.keys.get().len()
+    }
+
     /// Whether whoever comes is let in without a key.
-    pub(super) const fn is_open(&self) -> bool {
-        self.open
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
     }
 
     /// The key that was shown. Looks at all of them, whichever fits.
@@ -280,6 +290,16 @@ mod tests {
         assert!(!ring.is_open());
         let found = ring.find(made.reveal(), Timestamp::UNIX_EPOCH);
         assert_eq!(found, Err(Closed::Unknown));
+    }
+
+    #[test]
+    fn the_first_key_closes_the_door_for_good() {
+        let ring = ring(Vec::new());
+        assert!(ring.is_open());
+        ring.replace(vec![key("first", new_key().reveal())]);
+        assert!(!ring.is_open());
+        ring.replace(Vec::new());
+        assert!(!ring.is_open());
     }
 
     #[test]

@@ -12,14 +12,11 @@ use holdfast::payment::*;
 use holdfast::store::memory::MemoryStore;
 use holdfast::worker::{Policies, Worker};
 use holdfast_rig::compare;
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Here;
-use crate::stage::{
-    KEY, Stage, account, account_at, gateway_of, policy, sandbox_config, start_time,
-};
+use crate::stage::{Stage, account, account_at, gateway_of, policy, sandbox_config, start_time};
 
 const LIMITS: Limits = Limits {
     connections: 64,
@@ -67,8 +64,12 @@ impl Hearing {
         match told {
             Told::ByWebhooks(count) => {
                 let url = format!("{origin}/webhooks/chip/hotel");
-                let keys = (0..count).map(|_| register_webhook(&sandbox, &url));
-                config.webhook_keys = keys.collect();
+                let merchant = gateway_of(account_at(&sandbox.base_url()), &clock, DEADLINE_MS);
+                for _ in 0..count {
+                    let made = merchant.register(&account(), &url).await.unwrap();
+                    let made = merchant.complete(&account(), &made).await.unwrap();
+                    config.webhook_keys.extend(made.public_key);
+                }
             }
             Told::BySuccessCallback => {
                 let url = format!("{origin}/callbacks/chip/hotel");
@@ -127,14 +128,6 @@ impl Hearing {
             self.stage.pass(STEP);
         }
     }
-}
-
-fn register_webhook(sandbox: &Sandbox, url: &str) -> String {
-    let wish = json!({ "title": "holdfast", "callback": url, "all_events": true }).to_string();
-    let request = chip_sandbox::Request::api("POST", "webhooks/", KEY, wish);
-    let answer = sandbox.with(|engine, now_ms| engine.answer(now_ms, request));
-    let answer: Value = serde_json::from_str(&answer.body).unwrap();
-    answer["public_key"].as_str().unwrap().to_owned()
 }
 
 /// What a run came to: the end of each payment, what moved for it, and how long it took until a

@@ -8,8 +8,8 @@ use holdfast_rig::compare;
 use super::deliveries::{Hearing, Told};
 use crate::stage::{DAY, policy};
 
-/// What is asked for, and how it must end. The answers to all charges, captures and releases are
-/// lost.
+/// What is asked for, and how it must end. The answers to captures and releases are lost, and those
+/// to charges but for the one that is declined.
 const ENDS: [(&str, StateName, u64); 5] = [
     ("declined", StateName::Failed, 0),
     ("charged", StateName::Paid, 700),

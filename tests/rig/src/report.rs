@@ -65,9 +65,10 @@ impl Report {
     /// The same run, of which a part is on record: its time counts, and its commit is named.
     #[must_use]
     pub fn after(self, before: &Before) -> Self {
-        let commit = match before.commit.ends_with(&self.commit) {
-            true => before.commit.clone(),
-            false => format!("{}, then {}", before.commit, self.commit),
+        let commit = if before.commit.ends_with(&self.commit) {
+            before.commit.clone()
+        } else {
+            format!("{}, then {}", before.commit, self.commit)
         };
         Self {
             commit,

@@ -151,7 +151,6 @@ impl Works {
         Ok(key.reveal().clone())
     }
 
-    /// Gives a setting to the workers that are started from now on, by their environment. The last
     /// Adds an account of the sandbox to the settings of workers that run or are started, with its
     /// key in a file of its own.
     pub fn add_account(&self, name: &str) -> anyhow::Result<()> {
@@ -168,6 +167,7 @@ impl Works {
         Ok(())
     }
 
+    /// Gives a setting to the workers that are started from now on, by their environment. The last
     /// value given is the one they get.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         give(&mut self.command.env, name, value.into());

@@ -214,17 +214,13 @@ impl Record {
             let whole = before.figures["broken_seeds"] == Value::Array(Vec::new());
             whole && before.command.starts_with(&same) && seeds(before) < arguments.seeds
         };
-        match Before::read(path).filter(goes_on) {
-            Some(before) => {
-                let (report, done) = (Some(report.after(&before)), seeds(&before));
-                let before = before.figures;
-                (Self { report, before }, done)
-            }
-            None => {
-                let (report, before) = (Some(report), Value::Null);
-                (Self { report, before }, 0)
-            }
-        }
+        let Some(before) = Before::read(path).filter(goes_on) else {
+            let (report, before) = (Some(report), Value::Null);
+            return (Self { report, before }, 0);
+        };
+        let (report, done) = (Some(report.after(&before)), seeds(&before));
+        let before = before.figures;
+        (Self { report, before }, done)
     }
 
     fn write(&self, whole: &Summary, passed: bool) {
