@@ -34,7 +34,8 @@
 
 use crate::clock::Clock;
 use crate::payment::{
-    Ask, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId, Request,
+    Ask, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId, Policy,
+    Request, Timestamp,
 };
 use crate::store::{Created, Loaded, Nudged, SaveError, Store, StoreError};
 use crate::worker::Policies;
@@ -125,26 +126,50 @@ pub async fn submit<S: Store>(
     policies: &Policies,
     request: Request,
 ) -> Result<Submitted, IntakeError> {
-    let policy = policies.get(&request.account).ok_or_else(|| {
-        let told = crate::config::unknown_account(&request.account, policies.keys());
-        IntakeError::UnknownAccount(told)
-    })?;
     let now = clock.now();
     let payment = Payment::new(request, now)?;
-    if let Err(late) = payment.request().check_in_time(now)
-        && store.load(payment.id()).await?.is_none()
-    {
-        // A repeat of what was asked in time is answered, however late it comes.
-        return Err(late.into());
-    }
+    let policy = match allowed(payment.request(), policies, now) {
+        Ok(policy) => policy,
+        // A repeat of what was asked when it could be is answered, however late it comes: a refusal
+        // would be read as "nothing was done".
+        Err(refused) => {
+            return match store.load(payment.id()).await? {
+                None => Err(refused),
+                Some(there) if there.payment.fingerprint() == payment.fingerprint() => {
+                    Ok(Submitted::Existing(there.payment))
+                }
+                Some(_) => Err(conflict(&payment)),
+            };
+        }
+    };
     let due = payment.due(now, policy).unwrap_or(now);
     match store.create(&payment, due).await? {
         Created::New => Ok(Submitted::New(payment)),
         Created::Existing(loaded) => Ok(Submitted::Existing(loaded.payment)),
-        Created::Conflict if matches!(payment.request().ask, Ask::Adopt(_)) => {
-            Err(IntakeError::Adopted(payment.id().clone()))
-        }
-        Created::Conflict => Err(IntakeError::Conflict(payment.id().clone())),
+        Created::Conflict => Err(conflict(&payment)),
+    }
+}
+
+/// The policy under which a request can be recorded now, or why it cannot.
+fn allowed<'a>(
+    request: &Request,
+    policies: &'a Policies,
+    now: Timestamp,
+) -> Result<&'a Policy, IntakeError> {
+    let policy = policies.get(&request.account).ok_or_else(|| {
+        let told = crate::config::unknown_account(&request.account, policies.keys());
+        IntakeError::UnknownAccount(told)
+    })?;
+    request.check_in_time(now)?;
+    policy.account.check_amount(request)?;
+    Ok(policy)
+}
+
+fn conflict(payment: &Payment) -> IntakeError {
+    let id = payment.id().clone();
+    match payment.request().ask {
+        Ask::Adopt(_) => IntakeError::Adopted(id),
+        _ => IntakeError::Conflict(id),
     }
 }
 

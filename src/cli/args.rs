@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+use super::webhooks::WebhooksVerb;
 use crate::api::v1::span;
 use crate::payment::StateName;
 
@@ -117,6 +118,9 @@ pub enum Verb {
         /// What it is called: in the log, and in the settings.
         name: String,
     },
+    /// Set up where CHIP posts what happens to purchases, by its own API.
+    #[command(subcommand, after_help = super::webhooks::EXAMPLES)]
+    Webhooks(WebhooksVerb),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),

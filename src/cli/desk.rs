@@ -86,6 +86,7 @@ impl<S: Store> Desk<'_, S> {
             Verb::Stats => self.stats(out).await,
             Verb::Worker
             | Verb::ApiKey { .. }
+            | Verb::Webhooks(_)
             | Verb::Config(_)
             | Verb::Schema { .. }
             | Verb::Health { .. } => Err(Failure::Other("this is not done at the desk".to_owned())),

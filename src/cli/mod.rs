@@ -7,8 +7,10 @@
 //! | `desk` | what producers and operators do, over any store |
 //! | `view` | a payment, for people and for programs |
 //! | `worker` | everything that runs in one worker process |
+//! | `reload` | accounts and API keys, exchanged while it runs |
 //! | `key` | a new API key |
 //! | `health` | whether the worker of this machine is ready, or lives |
+//! | `webhooks` | the gateway's webhooks, set up by its API |
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
@@ -16,9 +18,11 @@ mod desk;
 mod failure;
 mod health;
 mod key;
+mod reload;
 mod request;
 mod timeline;
 mod view;
+mod webhooks;
 mod worker;
 
 use std::io::Write;
@@ -34,6 +38,7 @@ pub use args::{
 pub use desk::Desk;
 pub use failure::Failure;
 pub use request::Around;
+pub use webhooks::WebhooksVerb;
 
 use health::Question;
 
@@ -76,6 +81,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             };
             health::ask(question, config.listen, cli.json, out).await
         }
+        Verb::Webhooks(verb) => webhooks::run(&verb, &config, cli.json, out).await,
         Verb::Worker => {
             config.require_accounts()?;
             let mut log = config.log.clone();
@@ -83,7 +89,8 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
                 log.format = LogFormat::Json;
             }
             telemetry::init(&log).map_err(|error| Failure::Other(error.to_string()))?;
-            let again = || load(path.as_deref(), around.env);
+            let env = around.env.to_vec();
+            let again = move || load(path.as_deref(), &env);
             worker::run(&config, again).await.map_err(worker_failure)
         }
         verb => {

@@ -6,45 +6,53 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::reload::Reload;
 use crate::api::v1::Service;
 use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
+use crate::config::Current;
 use crate::config::{Config, Problems};
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
-use crate::worker::Worker;
+use crate::worker::{Policies, Worker};
 
 /// How often entries of finished payments that have expired are taken out of the state index.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Works until SIGTERM or SIGINT, then ends within the configured time.
-/// `again` reads the settings anew, when SIGHUP asks for it.
+/// `again` reads the settings anew.
 pub(super) async fn run(
     config: &Config,
-    again: impl Fn() -> Result<Config, Problems>,
+    again: impl Fn() -> Result<Config, Problems> + Clone + Send + 'static,
 ) -> anyhow::Result<()> {
     warn_of_dev(config.redis.durability);
     let stop = stop_on_signals()?;
-    let mut asked_anew = signal(SignalKind::hangup())?;
+    let asked_anew = asked_on_hangup()?;
     let clock = Clock::system();
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let store = Arc::new(store);
     let gateway = Arc::new(gateway(config, &clock)?);
+    let policies = Current::new(config.policies());
     let worker = Worker::new(
         Arc::clone(&store),
         Arc::clone(&gateway),
         clock.clone(),
-        config.policies(),
+        policies.clone(),
     )
     .until(stop.clone());
     let background = TaskTracker::new();
-    listen(config, &store, gateway, &background, &stop).await?;
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
-    serve(config, &clock, &keys, (&background, &stop)).await?;
+    let shared = (policies.clone(), Arc::clone(&keys));
+    serve(config, &clock, shared, (&background, &stop)).await?;
+    let reload = Reload::new(config.clone(), ChipGateway::clone(&gateway), policies, keys);
+    let (until, reloading) = (stop.clone(), reload.run(asked_anew, again));
+    background.spawn(async move { until.run_until_cancelled(reloading).await });
+    listen(config, &store, gateway, &background, &stop).await?;
     keep_house(&store, &background, &stop);
 
     tracing::info!(
@@ -55,17 +63,7 @@ pub(super) async fn run(
     );
     let settings = config.queue_settings();
     let work = queue::run(store, Arc::new(worker), clock, settings, stop.clone());
-    let reload = async {
-        while asked_anew.recv().await.is_some() {
-            exchange_keys(&again(), &keys);
-        }
-        std::future::pending().await
-    };
-    let stopped = tokio::select! {
-        biased;
-        stopped = work => stopped,
-        never = reload => never,
-    };
+    let stopped = work.await;
     stop.cancel();
     background.close();
     background.wait().await;
@@ -87,20 +85,25 @@ fn warn_of_dev(profile: Profile) {
     }
 }
 
-fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<ChipGateway> {
-    let accounts = config
+/// The gateway's client, with all accounts.
+pub(super) fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<ChipGateway> {
+    Ok(ChipGateway::new(
+        accounts(config)?,
+        config.gateway_settings(),
+        clock.clone(),
+    )?)
+}
+
+/// The accounts, as the gateway's client knows them.
+pub(super) fn accounts(config: &Config) -> anyhow::Result<Accounts> {
+    config
         .gateway_accounts()
         .into_iter()
         .map(|(name, account)| {
             let account = Account::new(account).with_context(|| format!("accounts.{name}"))?;
             Ok((name, account))
         })
-        .collect::<anyhow::Result<Accounts>>()?;
-    Ok(ChipGateway::new(
-        accounts,
-        config.gateway_settings(),
-        clock.clone(),
-    )?)
+        .collect()
 }
 
 /// Listens for webhooks, callbacks and questions about health, if an address is configured.
@@ -134,7 +137,7 @@ async fn listen(
 async fn serve(
     config: &Config,
     clock: &Clock,
-    keys: &Arc<KeyRing>,
+    (policies, keys): (Current<Policies>, Arc<KeyRing>),
     (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     let Some(address) = config.api.listen else {
@@ -152,27 +155,11 @@ async fn serve(
     background.spawn(async move { watching.watch(until).await });
     let (limits, wait_ms) = (config.api.limits, config.api.longest_wait_ms);
     let parts = (store, clock.clone());
-    let service = Service::new(parts, config.policies(), Arc::clone(keys), &limits, wait_ms);
+    let service = Service::new(parts, policies, keys, &limits, wait_ms);
     let router = api::v1::router(service.until(stop.clone()), &limits);
     background.spawn(api::serve(listener, router, limits, stop.clone()));
     tracing::info!(%address, keys = config.api.keys.len(), "serving the API");
     Ok(())
-}
-
-/// Puts the API keys of new settings in the place of the old ones. Settings that are wrong change
-/// nothing.
-fn exchange_keys(settings: &Result<Config, Problems>, keys: &KeyRing) {
-    match settings {
-        Ok(config) => {
-            keys.replace(config.api.keys.clone());
-            let keys = config.api.keys.len();
-            tracing::info!(
-                keys,
-                "the API keys were exchanged; with none nobody is let in"
-            );
-        }
-        Err(problems) => tracing::error!(%problems, "the new settings are wrong; nothing changed"),
-    }
 }
 
 /// Watches over Redis' durability, and sweeps the state index.
@@ -191,6 +178,18 @@ fn keep_house(store: &Arc<RedisStore>, background: &TaskTracker, stop: &Cancella
         };
         stop.run_until_cancelled(sweep).await;
     });
+}
+
+/// Told whenever SIGHUP comes.
+fn asked_on_hangup() -> anyhow::Result<Arc<Notify>> {
+    let (mut hangup, asked) = (signal(SignalKind::hangup())?, Arc::new(Notify::new()));
+    let tell = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tell.notify_one();
+        }
+    });
+    Ok(asked)
 }
 
 fn stop_on_signals() -> anyhow::Result<CancellationToken> {

@@ -15,7 +15,7 @@ use crate::payment::{AccountName, UnknownPolicy};
 pub(super) const TWICE: &str = "is given twice, as text and as a file; give one of them";
 
 /// One CHIP key and brand.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Whether money is real.
     pub mode: Mode,
@@ -29,6 +29,8 @@ pub struct Account {
     pub unknown: UnknownPolicy,
     /// How long a hold lasts, unless the plan says.
     pub hold_lifetime_ms: u64,
+    /// The largest amount of one payment, in minor units.
+    pub largest_amount_minor: Option<u64>,
     /// The public keys of the account's webhooks, as PEM.
     pub webhook_keys: Vec<String>,
     /// Where the gateway reports a purchase that was paid.
@@ -102,6 +104,7 @@ fn account(
         base_url,
         unknown: settings.unknown.unwrap_or(policy.unknown),
         hold_lifetime_ms,
+        largest_amount_minor: settings.largest_amount_minor,
         webhook_keys,
         success_callback,
     })

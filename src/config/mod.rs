@@ -8,12 +8,15 @@
 //! | `sections` | the settings as they are written |
 //! | `read` | from a tree of values to types; unknown names, secrets in the wrong place |
 //! | `check` | what no single setting can tell: all problems at once |
+//! | `exchange`, `current` | what can be exchanged while a worker runs, and how it is |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
 mod account;
 mod api;
 mod check;
+mod current;
+mod exchange;
 mod layers;
 mod problem;
 mod read;
@@ -30,6 +33,7 @@ use serde_json::Value;
 
 pub use account::Account;
 pub use api::ApiConfig;
+pub use current::Current;
 pub use layers::{DEFAULTS, Origin};
 pub use problem::{Problem, Problems};
 pub use secret::{MASK, Secret};
@@ -42,7 +46,7 @@ use sections::Written;
 
 /// The settings, checked. There is no other way to make one than [`Config::load`] and
 /// [`Config::read`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
     /// How the queue runs.

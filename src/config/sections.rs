@@ -149,6 +149,7 @@ pub(super) struct AccountSettings {
     pub(super) base_url: Option<String>,
     pub(super) unknown: Option<UnknownPolicy>,
     pub(super) hold_lifetime_ms: Option<u64>,
+    pub(super) largest_amount_minor: Option<u64>,
     #[serde(default)]
     pub(super) webhook_public_keys: Vec<String>,
     #[serde(default)]

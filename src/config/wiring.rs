@@ -42,6 +42,7 @@ impl Config {
                 brand: account.brand_id.to_string(),
                 test: account.mode == Mode::Test,
                 hold_lifetime_ms: account.hold_lifetime_ms,
+                largest_amount_minor: account.largest_amount_minor,
             },
             quiet_ms: policy.quiet_ms,
             unknown: account.unknown,

@@ -1,6 +1,5 @@
 //! The CHIP Collect client: one method a call, one answer a method.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +13,11 @@ use super::Gateway;
 use super::account::{Account, Accounts};
 use super::call::{Call, look_up_path};
 use super::classify;
-use super::company::CompanyKey;
+use super::company::CompanyKeys;
 use super::settings::Settings;
 use super::transport::{Transport, TransportError, Trip};
 use crate::clock::Clock;
+use crate::config::Current;
 use crate::payment::{AccountName, Answer, CreateOrder, LookUp, MoneyOrder, PurchaseId};
 use crate::store::Permit;
 
@@ -29,11 +29,11 @@ const LOOK_UP: &str = "look_up";
 /// The gateway over HTTP, for all accounts. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct ChipGateway {
-    pub(super) accounts: Arc<Accounts>,
-    pub(super) company_keys: Arc<BTreeMap<AccountName, Arc<CompanyKey>>>,
+    pub(super) accounts: Current<Accounts>,
+    pub(super) company_keys: CompanyKeys,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Clock,
-    transport: Arc<Transport>,
+    pub(super) transport: Arc<Transport>,
 }
 
 impl ChipGateway {
@@ -43,14 +43,18 @@ impl ChipGateway {
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, TransportError> {
-        let unknown = accounts.names().map(|name| (name.clone(), Arc::default()));
         Ok(Self {
-            company_keys: Arc::new(unknown.collect()),
-            accounts: Arc::new(accounts),
+            company_keys: CompanyKeys::default(),
+            accounts: Current::new(accounts),
             transport: Arc::new(Transport::new(&settings, clock.clone())?),
             settings: Arc::new(settings),
             clock,
         })
+    }
+
+    /// From now on these accounts are known, with these keys. What is on its way ends as it began.
+    pub fn replace_accounts(&self, accounts: Accounts) {
+        self.accounts.replace(accounts);
     }
 
     /// The clock that everything asked here goes by.
@@ -108,7 +112,7 @@ impl ChipGateway {
 impl Gateway for ChipGateway {
     async fn create(&self, order: &CreateOrder) -> Answer {
         let started = Instant::now();
-        let (answer, http_status) = match self.accounts.get(&order.account) {
+        let (answer, http_status) = match self.accounts.get().get(&order.account) {
             Some(account) => self.create_on(account, order).await,
             None => (not_configured(), None),
         };
@@ -120,7 +124,7 @@ impl Gateway for ChipGateway {
     async fn send(&self, permit: Permit) -> Answer {
         let order = permit.order();
         let started = Instant::now();
-        let (answer, http_status) = match self.accounts.get(&order.account) {
+        let (answer, http_status) = match self.accounts.get().get(&order.account) {
             Some(account) => self.send_on(account, order).await,
             None => (not_configured(), None),
         };
@@ -135,11 +139,12 @@ impl Gateway for ChipGateway {
 
     async fn look_up(&self, account: &AccountName, purchase: &PurchaseId) -> LookUp {
         let started = Instant::now();
-        let Some(known) = self.accounts.get(account) else {
+        let accounts = self.accounts.get();
+        let Some(known) = accounts.get(account) else {
             let why = UNKNOWN_ACCOUNT.to_owned();
             return LookUp::Failed {
                 why,
-                denied: true,
+                denied: false,
                 retry_after_ms: None,
             };
         };
@@ -162,7 +167,7 @@ impl Gateway for ChipGateway {
     }
 }
 
-fn headers(account: &Account) -> HeaderMap {
+pub(super) fn headers(account: &Account) -> HeaderMap {
     HeaderMap::from_iter([
         (AUTHORIZATION, account.authorization.clone()),
         (ACCEPT, HeaderValue::from_static("application/json")),
@@ -175,10 +180,10 @@ fn unwritable() -> Answer {
     }
 }
 
+/// Nothing was sent: an account that was taken out while a payment was worked on parks nothing.
 fn not_configured() -> Answer {
-    Answer::NoEffect {
-        code: UNKNOWN_ACCOUNT.to_owned(),
-        denied: true,
+    Answer::NotSent {
+        why: UNKNOWN_ACCOUNT.to_owned(),
     }
 }
 

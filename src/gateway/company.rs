@@ -1,10 +1,12 @@
 //! Whether a body was signed by the gateway: with a key of the account's webhooks, or with the
 //! company key, which signs callbacks and is asked for at the gateway.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::account::Account;
 use super::client::ChipGateway;
 use super::signature::{PublicKey, signature_bytes};
 use super::transport::Trip;
@@ -36,6 +38,18 @@ struct Known {
     fetch: Option<watch::Receiver<()>>,
 }
 
+/// The company keys of all accounts. What is known of one outlives the exchange of the account's
+/// settings: it signs for as long as the company says so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CompanyKeys(Arc<Mutex<BTreeMap<AccountName, Arc<CompanyKey>>>>);
+
+impl CompanyKeys {
+    fn of(&self, account: &AccountName) -> Arc<CompanyKey> {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(keys.entry(account.clone()).or_default())
+    }
+}
+
 impl CompanyKey {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -55,7 +69,8 @@ impl ChipGateway {
         body: &[u8],
         signature: &str,
     ) -> SignatureCheck {
-        let Some(known) = self.accounts.get(account) else {
+        let accounts = self.accounts.get();
+        let Some(known) = accounts.get(account) else {
             return SignatureCheck::UnknownAccount;
         };
         let Some(signature) = signature_bytes(signature) else {
@@ -80,9 +95,7 @@ impl ChipGateway {
         body: &[u8],
         signature: &[u8],
     ) -> SignatureCheck {
-        let Some(company) = self.company_keys.get(account) else {
-            return SignatureCheck::UnknownAccount;
-        };
+        let company = &self.company_keys.of(account);
         let fits =
             |key: &Option<PublicKey>| key.as_ref().is_some_and(|key| key.signed(body, signature));
         if fits(&company.key()) {
@@ -134,21 +147,46 @@ impl ChipGateway {
 
     /// Asks the gateway for the account's company key: a bare JSON string that holds the PEM.
     pub async fn company_key(&self, account: &AccountName) -> Option<PublicKey> {
-        let known = self.accounts.get(account)?;
-        let why = match self.get(known, "public_key/").await {
+        let accounts = self.accounts.get();
+        match self.company_key_of(accounts.get(account)?).await {
+            Ok(key) => Some(key),
+            Err(why) => {
+                tracing::warn!(%account, why, "the company key cannot be had; callbacks wait");
+                None
+            }
+        }
+    }
+
+    async fn company_key_of(&self, account: &Account) -> Result<PublicKey, String> {
+        match self.get(account, "public_key/").await {
             Trip::Answered(reply) if (200..=299).contains(&reply.status) => {
                 let pem = serde_json::from_slice::<String>(&reply.body).ok();
                 match pem.as_deref().map(PublicKey::from_pem) {
-                    Some(Ok(key)) => return Some(key),
-                    Some(Err(error)) => error.to_string(),
-                    None => "the answer is not a JSON string".to_owned(),
+                    Some(key) => key.map_err(|error| error.to_string()),
+                    None => Err("the answer is not a JSON string".to_owned()),
                 }
             }
-            Trip::Answered(reply) => format!("the gateway answered {}", reply.status),
-            Trip::NotSent(why) => why.to_owned(),
-            Trip::Unknown(why) => why,
+            Trip::Answered(reply) => Err(format!("the gateway answered {}", reply.status)),
+            Trip::NotSent(why) => Err(why.to_owned()),
+            Trip::Unknown(why) => Err(why),
+        }
+    }
+
+    /// Whether the gateway takes the secret key of `next`, as one of the company whose purchases
+    /// the account has: another company's key would find none of them. The old key may be refused
+    /// by now; then the company is not compared.
+    pub async fn is_same_company(&self, name: &AccountName, next: &Account) -> Result<(), String> {
+        let new = self.company_key_of(next).await?;
+        let known = match self.company_keys.of(name).key() {
+            Some(known) => Some(known),
+            None => match self.accounts.get().get(name) {
+                Some(old) => self.company_key_of(old).await.ok(),
+                None => None,
+            },
         };
-        tracing::warn!(account = %account, why, "the company key cannot be had; callbacks wait");
-        None
+        match known {
+            Some(known) if known != new => Err("it is a key of another company".to_owned()),
+            _ => Ok(()),
+        }
     }
 }

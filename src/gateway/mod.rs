@@ -11,6 +11,7 @@
 //! | `classify` | what an HTTP answer means; pure |
 //! | `refusal` | the codes in an error body |
 //! | `signature`, `company` | who signed a webhook |
+//! | `registration` | webhooks, as the gateway keeps them |
 //! | `notice` | which payment a webhook is about |
 
 mod account;
@@ -21,6 +22,7 @@ mod client;
 mod company;
 mod notice;
 mod refusal;
+mod registration;
 mod settings;
 mod signature;
 mod transport;
@@ -34,6 +36,7 @@ pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;
 pub use notice::Notice;
+pub use registration::{EVENTS, NotRegistered, Registered};
 pub use settings::{Deadlines, Settings};
 pub use signature::{InvalidKey, PublicKey, SIGNATURE_HEADER};
 pub use transport::TransportError;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decline::DeclineTable;
 use super::ladder::Ladder;
-use super::request::BeforeExpiry;
+use super::request::{BeforeExpiry, InvalidRequest, Request};
 
 /// How payments of one account are decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,25 @@ pub struct AccountFacts {
     pub test: bool,
     /// How long a hold lasts, unless the plan says.
     pub hold_lifetime_ms: u64,
+    /// The largest amount of one payment, in minor units; any, without it.
+    pub largest_amount_minor: Option<u64>,
+}
+
+impl AccountFacts {
+    /// Whether a request is for no more than the account takes. Only for what is recorded anew.
+    pub fn check_amount(&self, request: &Request) -> Result<(), InvalidRequest> {
+        let asked = request.money().map_or(0, |money| money.amount.minor());
+        match self.largest_amount_minor {
+            Some(largest) if asked > largest => Err(InvalidRequest::new(
+                "money.amount",
+                format!(
+                    "{asked} is more than the account takes, {largest} at most, in minor units; \
+                     whoever operates it can set largest_amount_minor of the account"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What to do when a call that takes money shows no effect after the quiet period.

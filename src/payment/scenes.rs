@@ -36,6 +36,7 @@ pub(super) fn policy(unknown: UnknownPolicy) -> Policy {
             brand: "brand".into(),
             test: true,
             hold_lifetime_ms: 6 * DAY,
+            largest_amount_minor: None,
         },
         quiet_ms: 900_000,
         unknown,

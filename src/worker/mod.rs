@@ -26,6 +26,7 @@ use self::breakers::{Breakers, Key};
 use self::learned::{Learned, Move};
 use self::writes::spread;
 use crate::clock::Clock;
+use crate::config::Current;
 use crate::gateway::Gateway;
 use crate::payment::{
     AccountName, Answer, Event, LookUp, Next, ParkReason, Policy, StateName, Step, Timestamp,
@@ -52,7 +53,7 @@ pub struct Worker<S, G> {
     store: Arc<S>,
     gateway: Arc<G>,
     clock: Clock,
-    policies: Policies,
+    policies: Current<Policies>,
     breakers: Breakers,
     stop: CancellationToken,
 }
@@ -78,13 +79,18 @@ enum Halt {
 }
 
 impl<S: Store, G: Gateway> Worker<S, G> {
-    /// A worker over a store and a gateway.
-    pub fn new(store: Arc<S>, gateway: Arc<G>, clock: Clock, policies: Policies) -> Self {
+    /// A worker over a store and a gateway. Policies that are exchanged hold from the next turn on.
+    pub fn new(
+        store: Arc<S>,
+        gateway: Arc<G>,
+        clock: Clock,
+        policies: impl Into<Current<Policies>>,
+    ) -> Self {
         Self {
             store,
             gateway,
             clock,
-            policies,
+            policies: policies.into(),
             breakers: Breakers::default(),
             stop: CancellationToken::new(),
         }
@@ -109,7 +115,8 @@ impl<S: Store, G: Gateway> Worker<S, G> {
     }
 
     async fn moves(&self, claim: Claim) -> Turn {
-        let Some(policy) = self.policies.get(&claim.payment.request().account) else {
+        let policies = self.policies.get();
+        let Some(policy) = policies.get(&claim.payment.request().account) else {
             error!(
                 "the account of this payment is not configured here; add it: every worker needs every account"
             );

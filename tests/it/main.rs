@@ -19,3 +19,4 @@ mod settings;
 mod stage;
 mod store;
 mod tidy;
+mod webhooks;

@@ -1,17 +1,20 @@
 //! Whole payments against the sandbox: its ledger is the judge.
 
 mod deliveries;
+mod each_alone;
 mod open_questions;
 mod stale;
 
 use chip_sandbox::{Effect, MovementKind, Operation, Rule};
 use chrono::TimeDelta;
+use holdfast::api::intake::{IntakeError, Submitted, submit};
 use holdfast::clock::Clock;
 use holdfast::payment::*;
 use holdfast::store::Store;
 use holdfast::store::memory::MemoryStore;
+use holdfast::worker::Policies;
 
-use crate::stage::{QUIET_MINUTES, Stage, start_time};
+use crate::stage::{QUIET_MINUTES, Stage, account, policy, start_time};
 
 type Here = Stage<MemoryStore>;
 
@@ -416,4 +419,38 @@ async fn create_and_license(
     if call {
         gateway.send(permit).await;
     }
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_for_any_more_is_answered_when_it_was_asked_before() {
+    let stage = stage(UnknownPolicy::Park).await;
+    let request = |amount: u64| {
+        let body = crate::stage::charge_of("t", amount);
+        let json = format!(r#"{{"v":1,"account":"hotel","idempotency_key":"k",{body}}}"#);
+        Request::from_json(json.as_bytes()).unwrap()
+    };
+    let ask = async |amount, policies: &Policies| {
+        submit(&*stage.store, &stage.clock, policies, request(amount)).await
+    };
+    let any = Policies::from([(account(), policy(UnknownPolicy::Park))]);
+    let (mut few, none) = (any.clone(), Policies::new());
+    let hotel = few.get_mut(&account()).unwrap();
+    hotel.account.largest_amount_minor = Some(1_499);
+    let told = ask(1_500, &few).await.unwrap_err().to_string();
+    assert!(told.starts_with("money.amount: 1500 is more"), "{told}");
+    let told = ask(1_500, &none).await.unwrap_err();
+    assert!(matches!(told, IntakeError::UnknownAccount(_)), "{told}");
+    assert!(matches!(ask(1_500, &any).await, Ok(Submitted::New(_))));
+    for later in [&few, &none] {
+        assert!(matches!(
+            ask(1_500, later).await,
+            Ok(Submitted::Existing(_))
+        ));
+        let other = ask(1_501, later).await;
+        assert!(matches!(other, Err(IntakeError::Conflict(_))));
+    }
+    assert!(matches!(
+        ask(1_499, &few).await,
+        Err(IntakeError::Conflict(_))
+    ));
 }

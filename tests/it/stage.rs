@@ -14,6 +14,7 @@ use holdfast::worker::{Policies, Turn, Worker};
 
 pub(crate) const KEY: &str = chip_sandbox::DEFAULT_SECRET_KEY;
 pub(crate) const QUIET_MINUTES: i64 = 15;
+pub(crate) const DAY: u64 = 86_400_000;
 /// How long a call may take before it counts as lost: short, because it is real time.
 const DEADLINE_MS: u64 = 150;
 
@@ -51,7 +52,6 @@ fn ladder(delays_ms: &[u64], give_up_after_ms: u64) -> Ladder {
 }
 
 pub(crate) fn policy(unknown: UnknownPolicy) -> Policy {
-    const DAY: u64 = 86_400_000;
     use Advice::{InDoubt, Later, NeedsOperator, Never};
     let codes = [
         ("insufficient_funds", Later),
@@ -65,6 +65,7 @@ pub(crate) fn policy(unknown: UnknownPolicy) -> Policy {
             brand: chip_sandbox::DEFAULT_BRAND_ID.to_string(),
             test: true,
             hold_lifetime_ms: 6 * DAY,
+            largest_amount_minor: None,
         },
         quiet_ms: u64::try_from(QUIET_MINUTES * 60_000).unwrap(),
         unknown,
@@ -95,7 +96,7 @@ pub(crate) fn policy(unknown: UnknownPolicy) -> Policy {
 }
 
 pub(crate) fn gateway(base_url: &str, clock: &Clock) -> ChipGateway {
-    gateway_of(account_at(base_url), clock)
+    gateway_of(account_at(base_url), clock, DEADLINE_MS)
 }
 
 pub(crate) fn account_at(base_url: &str) -> AccountConfig {
@@ -110,16 +111,16 @@ pub(crate) fn account_at(base_url: &str) -> AccountConfig {
     }
 }
 
-pub(crate) fn gateway_of(config: AccountConfig, clock: &Clock) -> ChipGateway {
+pub(crate) fn gateway_of(config: AccountConfig, clock: &Clock, deadline_ms: u64) -> ChipGateway {
     let accounts = Accounts::from_iter([(account(), Account::new(config).unwrap())]);
     let settings = Settings {
         deadlines: Deadlines {
-            create_ms: DEADLINE_MS,
-            look_up_ms: DEADLINE_MS,
-            charge_ms: DEADLINE_MS,
-            capture_ms: DEADLINE_MS,
-            release_ms: DEADLINE_MS,
-            cancel_ms: DEADLINE_MS,
+            create_ms: deadline_ms,
+            look_up_ms: deadline_ms,
+            charge_ms: deadline_ms,
+            capture_ms: deadline_ms,
+            release_ms: deadline_ms,
+            cancel_ms: deadline_ms,
         },
         connect_timeout_ms: 1_000,
         largest_answer_bytes: 1 << 20,

@@ -42,7 +42,8 @@ pub(super) async fn give<S: Store>(
     let before = service.seen(&caller, posted.id).await?.payment;
     may(&caller, &before, &command)?;
     let what = (before.id(), &key, &command);
-    let commanding = intake::command(&*service.store, &service.clock, &service.policies, what);
+    let policies = service.policies.get();
+    let commanding = intake::command(&*service.store, &service.clock, &policies, what);
     let Commanded {
         answer: told,
         payment,

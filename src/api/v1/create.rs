@@ -100,7 +100,8 @@ impl<S: Store> Service<S> {
             // as "nothing was done".
             return self.recorded(&request).await?.ok_or(problem);
         }
-        let submitting = submit(&*self.store, &self.clock, &self.policies, request);
+        let policies = self.policies.get();
+        let submitting = submit(&*self.store, &self.clock, &policies, request);
         let submitted = self.in_time(submitting).await?;
         tracing::info!(
             payment.id = %submitted.payment().id(),

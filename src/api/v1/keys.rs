@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::pace::Paces;
+use crate::config::Current;
 use crate::payment::{AccountName, Private, Timestamp};
 
 /// What a key begins with, so that people and scanners know one when they see it.
@@ -158,9 +160,9 @@ fn is_whole(key: &str) -> bool {
 /// All keys, which can be exchanged while requests are served.
 #[derive(Debug)]
 pub struct KeyRing {
-    keys: RwLock<Arc<Vec<Arc<ApiKey>>>>,
-    /// Decided once: keys that are taken away later must not leave the door open.
-    open: bool,
+    keys: Current<Vec<Arc<ApiKey>>>,
+    /// Never opened again: keys that are taken away later must not leave the door open.
+    open: AtomicBool,
     pub(super) paces: Paces,
 }
 
@@ -175,28 +177,30 @@ impl KeyRing {
     /// A ring with these keys; without any, no key is ever asked for.
     #[must_use]
     pub fn new(keys: Vec<ApiKey>, pace: super::Pace) -> Self {
-        let ring = Self {
-            open: keys.is_empty(),
-            keys: RwLock::default(),
+        Self {
+            open: AtomicBool::new(keys.is_empty()),
+            keys: Current::new(keys.into_iter().map(Arc::new).collect()),
             paces: Paces::new(pace),
-        };
-        ring.replace(keys);
-        ring
+        }
     }
 
     /// From now on these keys are valid, and no others. Without any, nobody is let in.
     pub fn replace(&self, keys: Vec<ApiKey>) {
-        let keys = Arc::new(keys.into_iter().map(Arc::new).collect());
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        if !keys.is_empty() {
+            self.open.store(false, Ordering::Release);
+        }
+        self.keys.replace(keys.into_iter().map(Arc::new).collect());
     }
 
-    fn all(&self) -> Arc<Vec<Arc<ApiKey>>> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.keys.get().len()
     }
 
     /// Whether whoever comes is let in without a key.
-    pub(super) const fn is_open(&self) -> bool {
-        self.open
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
     }
 
     /// The key that was shown. Looks at all of them, whichever fits.
@@ -205,7 +209,7 @@ impl KeyRing {
             return Err(Closed::Unknown);
         }
         let hash = KeyHash::of(shown);
-        let keys = self.all();
+        let keys = self.keys.get();
         let mut found = None;
         for key in keys.iter() {
             if key.hash.is(&hash) {
@@ -286,6 +290,16 @@ mod tests {
         assert!(!ring.is_open());
         let found = ring.find(made.reveal(), Timestamp::UNIX_EPOCH);
         assert_eq!(found, Err(Closed::Unknown));
+    }
+
+    #[test]
+    fn the_first_key_closes_the_door_for_good() {
+        let ring = ring(Vec::new());
+        assert!(ring.is_open());
+        ring.replace(vec![key("first", new_key().reveal())]);
+        assert!(!ring.is_open());
+        ring.replace(Vec::new());
+        assert!(!ring.is_open());
     }
 
     #[test]

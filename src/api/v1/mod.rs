@@ -45,6 +45,7 @@ pub use problem::ProblemCode;
 pub(crate) use wait::span;
 
 use crate::clock::Clock;
+use crate::config::Current;
 use crate::store::{Store, StoreError};
 use crate::worker::Policies;
 use guard::Caller;
@@ -59,7 +60,7 @@ const LARGEST_BATCH_BYTES: usize = 4 * 1024 * 1024;
 pub struct Service<S> {
     store: Arc<S>,
     clock: Clock,
-    policies: Policies,
+    policies: Current<Policies>,
     keys: Arc<KeyRing>,
     store_timeout: Duration,
     longest_wait: Duration,
@@ -78,7 +79,7 @@ impl<S: Store> Service<S> {
     #[must_use]
     pub fn new(
         (store, clock): (Arc<S>, Clock),
-        policies: Policies,
+        policies: impl Into<Current<Policies>>,
         keys: Arc<KeyRing>,
         limits: &super::Limits,
         longest_wait_ms: u64,
@@ -86,7 +87,7 @@ impl<S: Store> Service<S> {
         Self {
             store,
             clock,
-            policies,
+            policies: policies.into(),
             keys,
             store_timeout: Duration::from_millis(limits.store_timeout_ms),
             longest_wait: Duration::from_millis(longest_wait_ms),

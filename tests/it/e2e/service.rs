@@ -1,5 +1,5 @@
 //! The API of a real worker: who asks a thousand times gets one payment, whatever becomes of the
-//! worker meanwhile, and a key that is taken out of the configuration is refused from then on.
+//! worker meanwhile; keys and accounts are exchanged while it runs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -114,4 +114,22 @@ async fn a_key_is_exchanged_in_a_running_worker() {
     // Both are valid for as long as both are configured.
     door.key = old;
     assert_eq!(door.ask("two", &body).await.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn an_account_is_added_to_a_running_worker_and_its_payments_are_made() {
+    let (works, token) = works(Pace::QUICK).await;
+    let (door, listen) = Door::open(&works);
+    let worker = works.worker_with("worker", &listen).unwrap();
+    door.until_it_answers(&worker).await;
+    let mut body = charge(&token, 1_500);
+    body["account"] = json!("late");
+    assert_eq!(door.ask("one", &body).await.unwrap().0, 400);
+    works.add_account("late").unwrap();
+    worker.signal("HUP").unwrap();
+    let known = async || matches!(door.ask("one", &body).await, Some((200 | 201, _)));
+    until(&works, "the account is known", known).await;
+    until_paid(&works, 1).await;
+    let (_, id) = door.ask("one", &body).await.unwrap();
+    assert_paid_once(&works, &[PaymentId::new(id.unwrap()).unwrap()]).await;
 }

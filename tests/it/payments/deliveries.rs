@@ -12,14 +12,11 @@ use holdfast::payment::*;
 use holdfast::store::memory::MemoryStore;
 use holdfast::worker::{Policies, Worker};
 use holdfast_rig::compare;
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::Here;
-use crate::stage::{
-    KEY, Stage, account, account_at, gateway_of, policy, sandbox_config, start_time,
-};
+use crate::stage::{Stage, account, account_at, gateway_of, policy, sandbox_config, start_time};
 
 const LIMITS: Limits = Limits {
     connections: 64,
@@ -28,18 +25,21 @@ const LIMITS: Limits = Limits {
     store_timeout_ms: 1_000,
     drain_timeout_ms: 5_000,
 };
+/// Nothing is silent here: whoever waits so long waits for a busy machine.
+const DEADLINE_MS: u64 = 10_000;
 const STEP: TimeDelta = TimeDelta::seconds(5);
 
 /// How the gateway tells the worker of what happened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
-    ByWebhook,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// So many webhooks are registered at one address.
+    ByWebhooks(usize),
     BySuccessCallback,
     Not,
 }
 
-struct Hearing {
-    stage: Here,
+pub(super) struct Hearing {
+    pub(super) stage: Here,
     counts: Arc<WebhookCounts>,
     stop: CancellationToken,
 }
@@ -52,15 +52,24 @@ impl Drop for Hearing {
 
 impl Hearing {
     async fn start(told: Told) -> Self {
+        Self::start_with(told, policy(UnknownPolicy::Park)).await
+    }
+
+    pub(super) async fn start_with(told: Told, policy: Policy) -> Self {
         let clock = Clock::manual(start_time());
         let sandbox = Sandbox::start(sandbox_config()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let mut config: AccountConfig = account_at(&sandbox.base_url());
         match told {
-            Told::ByWebhook => {
+            Told::ByWebhooks(count) => {
                 let url = format!("{origin}/webhooks/chip/hotel");
-                config.webhook_keys = vec![register_webhook(&sandbox, &url)];
+                let merchant = gateway_of(account_at(&sandbox.base_url()), &clock, DEADLINE_MS);
+                for _ in 0..count {
+                    let made = merchant.register(&account(), &url).await.unwrap();
+                    let made = merchant.complete(&account(), &made).await.unwrap();
+                    config.webhook_keys.extend(made.public_key);
+                }
             }
             Told::BySuccessCallback => {
                 let url = format!("{origin}/callbacks/chip/hotel");
@@ -68,13 +77,13 @@ impl Hearing {
             }
             Told::Not => {}
         }
-        let gateway = Arc::new(gateway_of(config, &clock));
+        let gateway = Arc::new(gateway_of(config, &clock, DEADLINE_MS));
         let store = Arc::new(MemoryStore::new(clock.clone(), 30_000));
         let api = Api::new(Arc::clone(&store), Arc::clone(&gateway), LIMITS);
         let counts = api.webhook_counts();
         let stop = CancellationToken::new();
         tokio::spawn(api::serve(listener, api::router(api), LIMITS, stop.clone()));
-        let policies = Policies::from([(account(), policy(UnknownPolicy::Park))]);
+        let policies = Policies::from([(account(), policy)]);
         let worker = Worker::new(Arc::clone(&store), gateway, clock.clone(), policies);
         let stage = Stage {
             store,
@@ -89,8 +98,13 @@ impl Hearing {
         }
     }
 
+    /// How many signed webhooks and callbacks came for payments that are here.
+    pub(super) fn heard(&self) -> u64 {
+        self.counts.tally().nudged
+    }
+
     /// Works, hears what the gateway sends, and works on what that made due.
-    async fn work(&self) {
+    pub(super) async fn work(&self) {
         self.stage.work().await;
         self.stage.sandbox.deliveries_settled().await;
         self.stage.work().await;
@@ -98,7 +112,12 @@ impl Hearing {
 
     /// The same for a while, step by step. Answers how long it took until the payment was in a
     /// state; all of the time when it never was.
-    async fn until(&self, id: &PaymentId, state: StateName, limit: TimeDelta) -> TimeDelta {
+    pub(super) async fn until(
+        &self,
+        id: &PaymentId,
+        state: StateName,
+        limit: TimeDelta,
+    ) -> TimeDelta {
         let start = self.stage.clock.now();
         loop {
             self.work().await;
@@ -109,14 +128,6 @@ impl Hearing {
             self.stage.pass(STEP);
         }
     }
-}
-
-fn register_webhook(sandbox: &Sandbox, url: &str) -> String {
-    let wish = json!({ "title": "holdfast", "callback": url, "all_events": true }).to_string();
-    let request = chip_sandbox::Request::api("POST", "webhooks/", KEY, wish);
-    let answer = sandbox.with(|engine, now_ms| engine.answer(now_ms, request));
-    let answer: Value = serde_json::from_str(&answer.body).unwrap();
-    answer["public_key"].as_str().unwrap().to_owned()
 }
 
 /// What a run came to: the end of each payment, what moved for it, and how long it took until a
@@ -164,7 +175,7 @@ async fn run(told: Told, effect: Option<Effect>) -> Came {
 
 #[tokio::test]
 async fn lost_duplicated_late_and_reordered_webhooks_change_nothing_but_the_time() {
-    let well = run(Told::ByWebhook, None).await;
+    let well = run(Told::ByWebhooks(1), None).await;
     let ends = [
         (StateName::Paid, (900, 1), 1),
         (StateName::Paid, (700, 1), 0),
@@ -181,7 +192,7 @@ async fn lost_duplicated_late_and_reordered_webhooks_change_nothing_but_the_time
         (Effect::Latency(20_000), true),
         (Effect::Reordered(20_000), true),
     ] {
-        let came = run(Told::ByWebhook, Some(effect.clone())).await;
+        let came = run(Told::ByWebhooks(1), Some(effect.clone())).await;
         assert_eq!(came.ends, ends, "{effect:?}");
         assert_eq!(came.known_after > TimeDelta::zero(), late, "{effect:?}");
         assert!(came.known_after <= untold.known_after, "{effect:?}");
@@ -196,7 +207,7 @@ async fn a_success_callback_signed_with_the_company_key_nudges() {
     ] {
         let hearing = Hearing::start(told).await;
         let stage = &hearing.stage;
-        stage.fault(Rule::on(Operation::Charge, Effect::timeout_after_commit()).times(1));
+        stage.fault(Rule::on(Operation::Charge, Effect::reset_after_commit()).times(1));
         let id = stage.charge("k", 1500).await;
         hearing.work().await;
         // No time has passed: without the callback the first look is still to come.

@@ -193,6 +193,7 @@ pub(super) fn policy() -> Policy {
             brand: "brand".to_owned(),
             test: true,
             hold_lifetime_ms: 7 * 86_400_000,
+            largest_amount_minor: None,
         },
         quiet_ms: 900_000,
         unknown: UnknownPolicy::Park,

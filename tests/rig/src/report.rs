@@ -18,6 +18,34 @@ pub struct Report {
     command: String,
     commit: String,
     began: Instant,
+    /// How long the part took that was on record before, in seconds.
+    before_s: u64,
+}
+
+/// What the part of a run came to that is on record already.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// The command of that part.
+    pub command: String,
+    /// Its figures.
+    pub figures: Value,
+    commit: String,
+    seconds: u64,
+}
+
+impl Before {
+    /// Reads what is on record in `path`, if it can be read.
+    #[must_use]
+    pub fn read(path: &Path) -> Option<Self> {
+        let told: Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        let text = |name: &str| told[name].as_str().map(ToOwned::to_owned);
+        Some(Self {
+            command: text("command")?,
+            commit: text("commit")?,
+            seconds: told["seconds"].as_u64()?,
+            figures: told["figures"].clone(),
+        })
+    }
 }
 
 impl Report {
@@ -30,6 +58,22 @@ impl Report {
             command,
             commit: commit(),
             began: Instant::now(),
+            before_s: 0,
+        }
+    }
+
+    /// The same run, of which a part is on record: its time counts, and its commit is named.
+    #[must_use]
+    pub fn after(self, before: &Before) -> Self {
+        let commit = if before.commit.ends_with(&self.commit) {
+            before.commit.clone()
+        } else {
+            format!("{}, then {}", before.commit, self.commit)
+        };
+        Self {
+            commit,
+            before_s: before.seconds,
+            ..self
         }
     }
 
@@ -42,7 +86,7 @@ impl Report {
             "commit": self.commit,
             "date": Utc::now().format("%Y-%m-%d").to_string(),
             "cores": available_parallelism().map_or(0, usize::from),
-            "seconds": self.began.elapsed().as_secs(),
+            "seconds": self.before_s + self.began.elapsed().as_secs(),
             "passed": passed,
             "figures": figures,
         });

@@ -151,6 +151,22 @@ impl Works {
         Ok(key.reveal().clone())
     }
 
+    /// Adds an account of the sandbox to the settings of workers that run or are started, with its
+    /// key in a file of its own.
+    pub fn add_account(&self, name: &str) -> anyhow::Result<()> {
+        let key = self.folder.path().join(name);
+        std::fs::write(&key, chip_sandbox::DEFAULT_SECRET_KEY)?;
+        let mut config = OpenOptions::new().append(true).open(&self.command.config)?;
+        let base_url = self.sandbox.base_url();
+        write!(
+            config,
+            "\n{}secret_key_file = \"{}\"\n",
+            account(name, "resend_same", &base_url),
+            key.display()
+        )?;
+        Ok(())
+    }
+
     /// Gives a setting to the workers that are started from now on, by their environment. The last
     /// value given is the one they get.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {

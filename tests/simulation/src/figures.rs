@@ -26,6 +26,33 @@ pub fn figures(sum: &Summary) -> Value {
     })
 }
 
+/// The figures of two parts together: counts are added, lists are put one after the other.
+#[must_use]
+pub fn together(one: &Value, other: &Value) -> Value {
+    match (one, other) {
+        (Value::Null, only) | (only, Value::Null) => only.clone(),
+        (Value::Number(one), Value::Number(other)) => {
+            let count = |number: &serde_json::Number| number.as_u64().unwrap_or_default();
+            json!(count(one) + count(other))
+        }
+        (Value::Array(one), Value::Array(other)) => one.iter().chain(other).cloned().collect(),
+        // The digest, which does not depend on the order of the runs either.
+        (Value::String(one), Value::String(other)) => {
+            let digest = |text: &str| u64::from_str_radix(text, 16).unwrap_or_default();
+            json!(format!("{:016x}", digest(one) ^ digest(other)))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let mut sum = one.clone();
+            for (name, value) in other {
+                let before = sum.entry(name.clone()).or_insert(Value::Null);
+                *before = together(before, value);
+            }
+            Value::Object(sum)
+        }
+        (one, _) => one.clone(),
+    }
+}
+
 fn cells(sum: &Summary) -> BTreeMap<&'static str, BTreeMap<&'static str, Value>> {
     let mut rows: BTreeMap<&str, BTreeMap<&str, Value>> = BTreeMap::new();
     for ((call, fault), met) in sum.cells.iter() {

@@ -38,7 +38,7 @@ mod webhooks;
 mod world;
 
 pub use cells::{Cell, Cells};
-pub use figures::figures;
+pub use figures::{figures, together};
 pub use many::{Summary, many};
 pub use plan::{Charges, Durability, FaultId, Plan};
 pub use run::{Outcome, run};

@@ -38,24 +38,49 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn add(&mut self, seed: u64, outcome: Outcome) {
-        self.seeds += 1;
-        self.payments += outcome.states.values().sum::<u64>();
-        self.faults += outcome.faults.len() as u64;
-        self.events += outcome.events;
-        self.digest ^= outcome.digest;
-        self.doubles += outcome.doubles;
-        self.lasted_ms += outcome.lasted_ms;
-        for (sum, more) in self.workers.iter_mut().zip(outcome.workers) {
+    /// Of no run, with everything that is expected at 0.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            cells: Cells::expected(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds what further runs came to.
+    pub fn join(&mut self, other: Self) {
+        self.seeds += other.seeds;
+        self.payments += other.payments;
+        self.faults += other.faults;
+        self.events += other.events;
+        self.digest ^= other.digest;
+        self.doubles += other.doubles;
+        self.lasted_ms += other.lasted_ms;
+        for (sum, more) in self.workers.iter_mut().zip(other.workers) {
             *sum += more;
         }
-        for (state, count) in outcome.states {
+        for (state, count) in other.states {
             *self.states.entry(state).or_default() += count;
         }
-        self.cells.add(&outcome.cells);
-        if !outcome.problems.is_empty() {
-            self.failed.push((seed, outcome.problems));
-        }
+        self.cells.add(&other.cells);
+        self.failed.extend(other.failed);
+    }
+
+    fn add(&mut self, seed: u64, outcome: Outcome) {
+        let failed = (!outcome.problems.is_empty()).then_some((seed, outcome.problems));
+        self.join(Self {
+            seeds: 1,
+            payments: outcome.states.values().sum(),
+            faults: outcome.faults.len() as u64,
+            events: outcome.events,
+            digest: outcome.digest,
+            doubles: outcome.doubles,
+            workers: outcome.workers,
+            lasted_ms: outcome.lasted_ms,
+            states: outcome.states,
+            cells: outcome.cells,
+            failed: failed.into_iter().collect(),
+        });
     }
 }
 
@@ -68,10 +93,7 @@ pub fn many(
     tell: impl Fn(&Summary) -> bool + Sync,
 ) -> anyhow::Result<Summary> {
     let next = AtomicU64::new(seeds.start);
-    let sum = Mutex::new(Ok(Summary {
-        cells: Cells::expected(),
-        ..Summary::default()
-    }));
+    let sum = Mutex::new(Ok(Summary::none()));
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);

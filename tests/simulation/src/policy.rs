@@ -86,6 +86,7 @@ fn policy(brand: Uuid, unknown: UnknownPolicy) -> Policy {
             brand: brand.to_string(),
             test: true,
             hold_lifetime_ms: HOLD_MS,
+            largest_amount_minor: None,
         },
         quiet_ms: QUIET_MS,
         unknown,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use holdfast::payment::{State, StateName};
+use holdfast::payment::{Payment, State, StateName};
 use holdfast::store::Store;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -131,7 +131,7 @@ async fn settle(world: &Arc<World>, cast: &mut Cast) {
 
 async fn until_settled(world: &Arc<World>) {
     let mut waited_ms = 0;
-    while under_way(world).await > 0 {
+    while is_under_way(world).await {
         rest(LOOK_EVERY_MS).await;
         waited_ms += LOOK_EVERY_MS;
         if waited_ms > SETTLED_AFTER_MS {
@@ -141,12 +141,24 @@ async fn until_settled(world: &Arc<World>) {
     }
 }
 
-/// How many payments are neither finished nor parked.
-async fn under_way(world: &World) -> u64 {
+/// Whether a payment is neither finished nor parked, or parked and to be looked at now: all workers
+/// may be standing still just when somebody asks for that.
+async fn is_under_way(world: &World) -> bool {
     let stats = world.store.stats().await.unwrap_or_default();
     let busy = |name: StateName| !name.is_finished() && name != StateName::Parked;
-    let counts = stats.by_state.iter().filter(|(name, _)| busy(*name));
-    counts.map(|(_, count)| count).sum()
+    let mut counts = stats.by_state.iter();
+    if counts.any(|(name, count)| busy(*name) && *count > 0) {
+        return true;
+    }
+    let now = world.now();
+    let is_due = |payment: &Payment| {
+        let policy = world.policies.get(&payment.request().account);
+        let due = policy.and_then(|policy| payment.due(now, policy));
+        due.is_some_and(|due| due <= now)
+    };
+    let all = world.store.all();
+    let mut parked = all.iter().filter(|l| !l.payment.is_finished());
+    stats.next_due.is_some_and(|due| due <= now) || parked.any(|l| is_due(&l.payment))
 }
 
 /// Waits until nothing is on its way any more, however late it is.

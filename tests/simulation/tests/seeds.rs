@@ -1,7 +1,7 @@
 //! A slice of the seeds, for every run of the tests; `make simulate` runs as many as are wanted.
 
 use holdfast::payment::UnknownPolicy;
-use holdfast_simulation::{Keep, Plan, Summary, many, run, shrink};
+use holdfast_simulation::{Keep, Plan, Summary, figures, many, run, shrink, together};
 
 fn slice(seeds: std::ops::Range<u64>, plan: impl Fn(u64) -> Plan + Sync) -> Summary {
     many(seeds, 2, plan, |_| true).expect("a runtime")
@@ -34,7 +34,7 @@ fn every_promise_is_kept_whatever_goes_wrong_third_slice() {
 }
 
 /// Seeds that once broke a promise, and which.
-const FOUND: [(u64, &str); 2] = [
+const FOUND: [(u64, &str); 4] = [
     (
         12_009,
         "an authorization came to the acquirer after everything was settled, and the hold was left behind \
@@ -44,6 +44,15 @@ const FOUND: [(u64, &str); 2] = [
         39_374,
         "a lease seemed to be left behind when the answer to giving it back was lost: the judge took the \
      time of the end for that of the fault",
+    ),
+    (
+        31_661,
+        "a person asked for a look at what was parked while every worker stood still, and the simulation \
+     took that for rest: the payment came back to life when the workers were told to end",
+    ),
+    (
+        32_645,
+        "the same, with a charge that was pending when the last worker was killed",
     ),
 ];
 
@@ -115,4 +124,16 @@ fn no_trace_holds_a_secret() {
             }
         }
     }
+}
+
+#[test]
+fn the_figures_of_two_parts_are_those_of_the_whole() {
+    let told = |seeds| {
+        let mut told = figures(&slice(seeds, Plan::of));
+        // Whole hours, of each part.
+        told["virtual_hours"] = serde_json::Value::Null;
+        told
+    };
+    let parts = together(&told(0..6), &told(6..15));
+    assert_eq!(parts, told(0..15));
 }

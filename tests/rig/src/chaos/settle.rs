@@ -10,6 +10,9 @@ use super::asks;
 use super::ground::Ground;
 use super::people::give;
 
+/// How long Redis may take to come back for us, once nobody hurts it any more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How long payments may take to end, or to be parked, once faults are over.
 pub const BOUND: Duration = Duration::from_secs(120);
 const PAGE: usize = 500;
@@ -34,7 +37,8 @@ async fn until_at_rest(ground: &Ground) -> anyhow::Result<Duration> {
     while began.elapsed() < BOUND {
         let mut moving = 0;
         for state in [StateName::New, StateName::AwaitingPayer, StateName::Held] {
-            let page = ground.store.list(&state.into(), None, PAGE).await?;
+            let by = state.into();
+            let page = patiently(|| ground.store.list(&by, None, PAGE)).await?;
             moving += page.payments.len();
             if state == StateName::AwaitingPayer {
                 for waiting in page.payments {
@@ -50,12 +54,27 @@ async fn until_at_rest(ground: &Ground) -> anyhow::Result<Duration> {
     Ok(began.elapsed())
 }
 
+/// What is answered, asked again while it fails: the last fault may have cut our own connection, and
+/// the end of a long run must not hang on one answer.
+pub(super) async fn patiently<T, E, F>(ask: impl Fn() -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let began = Instant::now();
+    loop {
+        match ask().await {
+            Err(_) if began.elapsed() < PATIENCE => sleep(Duration::from_millis(200)).await,
+            answer => return answer,
+        }
+    }
+}
+
 async fn look_at_the_parked(ground: &Ground, key: &str) -> anyhow::Result<usize> {
     let (mut cursor, mut count) = (None, 0);
     loop {
         let by = StateName::Parked.into();
-        let page = ground.store.list(&by, cursor.as_ref(), PAGE);
-        let page = page.await?;
+        let asked = || ground.store.list(&by, cursor.as_ref(), PAGE);
+        let page = patiently(asked).await?;
         for parked in page.payments {
             give(ground, parked.payment.id(), key, &asks::rerun()).await?;
             count += 1;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Manners;
 use super::ground::{Ground, Told};
+use super::settle::patiently;
 use crate::books::{compare, found};
 use crate::rest::unrest;
 
@@ -67,7 +68,7 @@ pub(super) async fn judge(ground: &Arc<Ground>) -> anyhow::Result<Books> {
     books.strays(ground, &ledger);
     books
         .problems
-        .extend(unrest(&ground.store, &told.payments).await?);
+        .extend(patiently(|| unrest(&ground.store, &told.payments)).await?);
     books.problems.append(&mut told.broken);
     books.set_apart(&told);
     Ok(books)
@@ -81,7 +82,10 @@ async fn load(
     let mut loading = JoinSet::new();
     for id in ids {
         let (ground, id) = (Arc::clone(ground), id.clone());
-        loading.spawn(async move { (ground.store.load(&id).await, id) });
+        loading.spawn(async move {
+            let loaded = patiently(|| ground.store.load(&id)).await;
+            (loaded, id)
+        });
     }
     let mut payments = Vec::new();
     while let Some(loaded) = loading.join_next().await {

@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use holdfast::payment::UnknownPolicy;
-use holdfast_rig::Report;
-use holdfast_simulation::{Keep, Outcome, Plan, Summary, figures, many, run, shrink};
+use holdfast_rig::{Before, Report};
+use holdfast_simulation::{Keep, Outcome, Plan, Summary, figures, many, run, shrink, together};
+use serde_json::Value;
 
 /// How often a failing seed is run to make it small.
 const MOST_RUNS: usize = 600;
 const TELL_EVERY: Duration = Duration::from_secs(5);
-const WRITE_EVERY: Duration = Duration::from_secs(60);
+/// So many seeds are put on record together.
+const BLOCK: u64 = 10_000;
 
 /// Runs the real worker against a simulated gateway in virtual time, once for each seed.
 #[derive(Debug, Parser)]
@@ -44,7 +46,7 @@ struct Arguments {
     /// A gateway that does not serialise charges, with this policy for what is unknown.
     #[arg(long)]
     weakest: Option<Unknown>,
-    /// Where to write the figures; every minute those of the seeds that are done.
+    /// Where to keep the figures. A run that was cut off goes on where its record ends.
     #[arg(long)]
     report: Option<PathBuf>,
 }
@@ -135,57 +137,98 @@ fn tell_one(outcome: &Outcome) -> ExitCode {
 }
 
 fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let (first, began) = (arguments.from, Instant::now());
-    let report = arguments.report.as_deref().map(|path| {
-        let command = format!("make simulate FROM={first} SEEDS={}", arguments.seeds);
-        let name = path.file_stem().unwrap_or_default();
-        Report::begin(path, &name.to_string_lossy(), command)
-    });
-    let told = Mutex::new((began, began));
-    let summary = many(
-        first..first + arguments.seeds,
-        arguments.jobs,
-        |seed| arguments.plan(seed),
-        |sum| {
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.0.elapsed() >= TELL_EVERY {
-                told.0 = Instant::now();
-                progress(sum, arguments.seeds, began.elapsed());
-            }
-            if told.1.elapsed() >= WRITE_EVERY {
-                told.1 = Instant::now();
-                write(report.as_ref(), sum, false);
-            }
-            sum.failed.len() < arguments.enough
-        },
-    )?;
-    progress(&summary, arguments.seeds, began.elapsed());
-    summarise(&summary);
-    let least = arguments.least.unwrap_or(arguments.seeds / 1000);
-    let short: Vec<_> = summary.cells.short_of(least).collect();
+    let (record, done) = Record::open(arguments);
+    let (first, end) = (arguments.from + done, arguments.from + arguments.seeds);
+    if done > 0 {
+        say(&format!(
+            "{done} seeds are on record; going on with {first}"
+        ));
+    }
+    let (began, told) = (Instant::now(), Mutex::new(Instant::now()));
+    let mut whole = Summary::none();
+    let mut next = first;
+    while next < end && whole.failed.len() < arguments.enough {
+        let block = next..end.min(next + BLOCK);
+        next = block.end;
+        let part = many(
+            block,
+            arguments.jobs,
+            |seed| arguments.plan(seed),
+            |sum| {
+                let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+                if told.elapsed() >= TELL_EVERY {
+                    *told = Instant::now();
+                    progress(&whole, sum, end - first, began.elapsed());
+                }
+                whole.failed.len() + sum.failed.len() < arguments.enough
+            },
+        )?;
+        whole.join(part);
+        record.write(&whole, false);
+    }
+    progress(&whole, &Summary::none(), end - first, began.elapsed());
+    Ok(judge(arguments, &whole, &record))
+}
+
+/// Tells what this run came to, and keeps it.
+fn judge(arguments: &Arguments, whole: &Summary, record: &Record) -> ExitCode {
+    summarise(whole);
+    let least = arguments.least.unwrap_or(whole.seeds / 1000);
+    let short: Vec<_> = whole.cells.short_of(least).collect();
     for ((call, fault), count) in &short {
         say(&format!(
             "met too seldom: {fault} on {call}, {count} of {least} times"
         ));
     }
-    for (seed, problems) in &summary.failed {
+    for (seed, problems) in &whole.failed {
         tell_failed(arguments, *seed, problems);
     }
-    let fine = summary.failed.is_empty() && (short.is_empty() || arguments.weakest.is_some());
-    write(report.as_ref(), &summary, fine);
-    Ok(if fine {
+    let fine = whole.failed.is_empty() && (short.is_empty() || arguments.weakest.is_some());
+    record.write(whole, fine);
+    if fine {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }
 
-/// Keeps the figures; a run that is cut off has those of its last minute.
-fn write(report: Option<&Report>, sum: &Summary, passed: bool) {
-    if let Some(report) = report
-        && let Err(error) = report.write(passed, &figures(sum))
-    {
-        say(&format!("the figures were not kept: {error:#}"));
+/// Where the figures are kept, after each block of seeds. A run that was cut off goes on with the
+/// first seed that is not on record.
+struct Record {
+    report: Option<Report>,
+    before: Value,
+}
+
+impl Record {
+    /// The record of this run, and how many of its seeds it has.
+    fn open(arguments: &Arguments) -> (Self, u64) {
+        let Some(path) = arguments.report.as_deref() else {
+            let (report, before) = (None, Value::Null);
+            return (Self { report, before }, 0);
+        };
+        let run = path.file_stem().unwrap_or_default().to_string_lossy();
+        let same = format!("make simulate FROM={} SEEDS=", arguments.from);
+        let report = Report::begin(path, &run, format!("{same}{}", arguments.seeds));
+        let seeds = |before: &Before| before.figures["seeds"].as_u64().unwrap_or_default();
+        let goes_on = |before: &Before| {
+            let whole = before.figures["broken_seeds"] == Value::Array(Vec::new());
+            whole && before.command.starts_with(&same) && seeds(before) < arguments.seeds
+        };
+        let Some(before) = Before::read(path).filter(goes_on) else {
+            let (report, before) = (Some(report), Value::Null);
+            return (Self { report, before }, 0);
+        };
+        let (report, done) = (Some(report.after(&before)), seeds(&before));
+        let before = before.figures;
+        (Self { report, before }, done)
+    }
+
+    fn write(&self, whole: &Summary, passed: bool) {
+        if let Some(report) = &self.report
+            && let Err(error) = report.write(passed, &together(&self.before, &figures(whole)))
+        {
+            say(&format!("the figures were not kept: {error:#}"));
+        }
     }
 }
 
@@ -204,12 +247,17 @@ fn tell_failed(arguments: &Arguments, seed: u64, problems: &[String]) {
     ));
 }
 
-fn progress(sum: &Summary, seeds: u64, took: Duration) {
-    let rate = f64::from(u32::try_from(sum.seeds).unwrap_or(u32::MAX)) / took.as_secs_f64();
-    let broken: Vec<u64> = sum.failed.iter().map(|(seed, _)| *seed).collect();
+fn progress(whole: &Summary, part: &Summary, seeds: u64, took: Duration) {
+    let sum = |count: fn(&Summary) -> u64| count(whole) + count(part);
+    let done = sum(|sum| sum.seeds);
+    let rate = f64::from(u32::try_from(done).unwrap_or(u32::MAX)) / took.as_secs_f64();
+    let failed = whole.failed.iter().chain(&part.failed);
+    let broken: Vec<u64> = failed.map(|(seed, _)| *seed).collect();
+    let (payments, faults) = (sum(|sum| sum.payments), sum(|sum| sum.faults));
+    let kills = sum(|sum| sum.workers[0]);
     say(&format!(
-        "{}/{seeds} seeds, {rate:.0} a second, {} payments, {} faults, {} kills, broken: {broken:?}",
-        sum.seeds, sum.payments, sum.faults, sum.workers[0],
+        "{done}/{seeds} seeds, {rate:.0} a second, {payments} payments, {faults} faults, \
+         {kills} kills, broken: {broken:?}"
     ));
 }
 
