@@ -59,7 +59,6 @@ pub struct Redis {
     pub connect_timeout_ms: u64,
     pub save_patience_ms: u64,
     pub retention_days: u32,
-    pub events_maxlen: u64,
 }
 
 /// How the gateway is called.
