@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
 use crate::worker::Worker;
+use crate::worker::outbox::Outbox;
 
 /// How often entries of finished payments that have expired are taken out of the state index.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -45,7 +47,8 @@ pub(super) async fn run(
     listen(config, &store, gateway, &background, &stop).await?;
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
     serve(config, &clock, &keys, (&background, &stop)).await?;
-    keep_house(&store, &background, &stop);
+    let outbox = tell_events(config, &clock, &background, &stop).await?;
+    keep_house(&store, config.events.keep, &background, &stop);
 
     tracing::info!(
         concurrency = config.worker.concurrency,
@@ -57,7 +60,11 @@ pub(super) async fn run(
     let work = queue::run(store, Arc::new(worker), clock, settings, stop.clone());
     let reload = async {
         while asked_anew.recv().await.is_some() {
-            exchange_keys(&again(), &keys);
+            let settings = again();
+            exchange_keys(&settings, &keys);
+            if let Ok(config) = settings {
+                outbox.replace(config.events.endpoints);
+            }
         }
         std::future::pending().await
     };
@@ -159,6 +166,23 @@ async fn serve(
     Ok(())
 }
 
+/// Sends events to endpoints, over connections of their own: no receiver may hold up a payment.
+async fn tell_events(
+    config: &Config,
+    clock: &Clock,
+    background: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<Arc<Outbox>> {
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let endpoints = config.events.endpoints.clone();
+    let names: Vec<&str> = endpoints.iter().map(|e| e.name.as_str()).collect();
+    tracing::info!(endpoints = names.join(","), "sending events");
+    let settings = config.events.outbox.clone();
+    let outbox = Arc::new(Outbox::new(store, clock.clone(), settings, endpoints)?);
+    background.spawn(Arc::clone(&outbox).run(stop.clone()));
+    Ok(outbox)
+}
+
 /// Puts the API keys of new settings in the place of the old ones. Settings that are wrong change
 /// nothing.
 fn exchange_keys(settings: &Result<Config, Problems>, keys: &KeyRing) {
@@ -175,14 +199,22 @@ fn exchange_keys(settings: &Result<Config, Problems>, keys: &KeyRing) {
     }
 }
 
-/// Watches over Redis' durability, and sweeps the state index.
-fn keep_house(store: &Arc<RedisStore>, background: &TaskTracker, stop: &CancellationToken) {
+/// Watches over Redis' durability, sweeps the state index, and trims the streams of events.
+fn keep_house(
+    store: &Arc<RedisStore>,
+    keep: TimeDelta,
+    background: &TaskTracker,
+    stop: &CancellationToken,
+) {
     let (watching, watched_until) = (Arc::clone(store), stop.clone());
     background.spawn(async move { watching.watch(watched_until).await });
     let (sweeping, stop) = (Arc::clone(store), stop.clone());
     background.spawn(async move {
         let sweep = async {
             loop {
+                if let Err(error) = sweeping.trim_events(keep).await {
+                    tracing::warn!(%error, "events were not trimmed; it is tried again");
+                }
                 tokio::time::sleep(SWEEP_EVERY).await;
                 if let Err(error) = sweeping.sweep().await {
                     tracing::warn!(%error, "the state index was not swept; it is tried again");

@@ -12,6 +12,7 @@
 //! | `refusal` | the codes in an error body |
 //! | `signature`, `company` | who signed a webhook |
 //! | `notice` | which payment a webhook is about |
+//! | `post` | a POST to somebody else: HTTP goes out here alone |
 
 mod account;
 mod body;
@@ -20,6 +21,7 @@ mod classify;
 mod client;
 mod company;
 mod notice;
+mod post;
 mod refusal;
 mod settings;
 mod signature;
@@ -34,6 +36,7 @@ pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;
 pub use notice::Notice;
+pub use post::{Posted, Poster};
 pub use settings::{Deadlines, Settings};
 pub use signature::{InvalidKey, PublicKey, SIGNATURE_HEADER};
 pub use transport::TransportError;

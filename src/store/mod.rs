@@ -19,7 +19,7 @@ pub use by::{By, Cursor, InvalidCursor, Page};
 pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
 pub use event::StateEvent;
 pub use outgoing::{
-    Deed, EndpointName, EventHead, Kept, Mark, Outgoing, Range, Sends, Spread, Waiting,
+    Deed, EndpointName, EventHead, Kept, Mark, Outgoing, Owned, Range, Sends, Spread, Waiting,
 };
 pub use permit::Permit;
 

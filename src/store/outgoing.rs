@@ -89,6 +89,15 @@ pub struct Outgoing {
     pub(super) nonce: Nonce,
 }
 
+/// Whose an event was that a delivery of it was ended for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owned {
+    /// That of whoever ended it.
+    Still,
+    /// Not any more, or the reply to the same call was lost before.
+    NoMore,
+}
+
 /// What one step of copying events from the streams to an endpoint did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spread {

@@ -13,7 +13,7 @@ use super::value::{items, number, text, word};
 use super::{RedisStore, value};
 use crate::payment::{PaymentId, Timestamp, millis};
 use crate::store::write::due_ms;
-use crate::store::{EndpointName, EventHead, Nonce, Outgoing, Spread, StoreError};
+use crate::store::{EndpointName, EventHead, Nonce, Outgoing, Owned, Spread, StoreError};
 
 /// How many events of each partition one step copies at most.
 const MOST_AT_ONCE: usize = 100;
@@ -275,7 +275,7 @@ impl RedisStore {
         taken: &Outgoing,
         due: Timestamp,
         tries: u32,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Owned, StoreError> {
         let payment = &taken.head.payment;
         let out = |what| {
             let partition = Keys::partition(payment);
@@ -290,7 +290,8 @@ impl RedisStore {
         };
         let patience = self.0.settings.save_patience();
         match word(&self.0.link.insist(patience, make).await?) {
-            "postponed" | "lost" => Ok(()),
+            "postponed" => Ok(Owned::Still),
+            "lost" => Ok(Owned::NoMore),
             _ => Err(value::unexpected("a delivery")),
         }
     }
