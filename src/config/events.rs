@@ -61,12 +61,18 @@ const MOST_IN_FLIGHT: usize = 256;
 pub(super) fn events(written: &Written, problems: &mut Problems) -> EventsConfig {
     let settings = &written.events;
     let days = settings.keep_days;
-    problems.unless((1..=3_650).contains(&days), "events.keep_days", days, || {
-        "must be 1 to 3650".to_owned()
-    });
-    problems.unless(settings.poll_ms > 0, "events.poll_ms", settings.poll_ms, || {
-        "must be above 0; leave it out to have the default".to_owned()
-    });
+    problems.unless(
+        (1..=3_650).contains(&days),
+        "events.keep_days",
+        days,
+        || "must be 1 to 3650".to_owned(),
+    );
+    problems.unless(
+        settings.poll_ms > 0,
+        "events.poll_ms",
+        settings.poll_ms,
+        || "must be above 0; leave it out to have the default".to_owned(),
+    );
     let in_flight = settings.in_flight;
     let fine = (1..=MOST_IN_FLIGHT).contains(&in_flight);
     problems.unless(fine, "events.in_flight", in_flight, || {
@@ -104,9 +110,12 @@ fn schedule(schedule: &Schedule, problems: &mut Problems) {
         "must hold one wait at least, all above 0, none shorter than the one before".to_owned()
     });
     let jitter = schedule.jitter_percent;
-    problems.unless(jitter <= 100, "events.schedule.jitter_percent", jitter, || {
-        "must be 0 to 100; 10 is usual".to_owned()
-    });
+    problems.unless(
+        jitter <= 100,
+        "events.schedule.jitter_percent",
+        jitter,
+        || "must be 0 to 100; 10 is usual".to_owned(),
+    );
 }
 
 fn endpoint(
@@ -212,7 +221,8 @@ fn secrets(
     at: &impl Fn(&str) -> String,
     problems: &mut Problems,
 ) -> Option<Vec<SigningSecret>> {
-    let fix = "must be whsec_ and 24 to 64 bytes in base64; `holdfast endpoints new-secret` makes one";
+    let fix =
+        "must be whsec_ and 24 to 64 bytes in base64; `holdfast endpoints new-secret` makes one";
     let mut found = Vec::new();
     let mut fine = true;
     let mut read = |text: &str, setting: &str, problems: &mut Problems| {

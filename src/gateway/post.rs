@@ -59,9 +59,9 @@ impl Poster {
             .post(url)
             .header("content-type", "application/json")
             .body(body);
-        let request = headers
-            .iter()
-            .fold(request, |request, (name, value)| request.header(*name, value));
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, value)
+        });
         match tokio::time::timeout(deadline, request.send()).await {
             Ok(Ok(response)) => Posted::Answered {
                 status: response.status().as_u16(),

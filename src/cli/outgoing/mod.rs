@@ -309,8 +309,7 @@ impl<'a> Operated<'a> {
         let wanted = |head: &_| endpoint.wants(head);
         let events = self.store.replay(name, range, wanted).await?;
         if self.as_json {
-            let told =
-                json!({"endpoint": name.as_str(), "events": events, "dry_run": false});
+            let told = json!({"endpoint": name.as_str(), "events": events, "dry_run": false});
             return Ok(writeln!(out, "{told}")?);
         }
         Ok(writeln!(out, "{events} events are sent to {name} again")?)

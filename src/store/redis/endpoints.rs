@@ -12,9 +12,7 @@ use super::record::millis_of;
 use super::value::{items, number, text, word};
 use super::{RedisStore, value};
 use crate::clock::from_millis;
-use crate::store::{
-    Deed, EndpointName, EventHead, Kept, Mark, Range, Sends, StoreError, Waiting,
-};
+use crate::store::{Deed, EndpointName, EventHead, Kept, Mark, Range, Sends, StoreError, Waiting};
 
 /// How many entries one step reads.
 const STEP: usize = 500;
@@ -281,10 +279,7 @@ impl RedisStore {
             loop {
                 let mut pipeline = Pipeline::new();
                 pipeline.cmd("XTRIM").arg(self.0.keys.events(partition));
-                pipeline
-                    .arg("MINID")
-                    .arg("~")
-                    .arg(format!("{ms}-{count}"));
+                pipeline.arg("MINID").arg("~").arg(format!("{ms}-{count}"));
                 let replies = self.0.link.read(&pipeline).await?;
                 match replies.first().and_then(number::<u64>).unwrap_or(0) {
                     0 => break,

@@ -183,14 +183,17 @@ impl RedisStore {
         let due = self.due_for(endpoint, slots, now).await?;
         let lease_end = due_ms(now + millis(lease_ms));
         let nonces: Vec<Nonce> = due.iter().map(|_| Nonce::fresh()).collect();
-        let calls = due.iter().zip(&nonces).map(|((partition, payment), nonce)| {
-            let out = |what| self.0.keys.out(*partition, endpoint, what);
-            Call::new(&call::TAKE, vec![out("due"), out("notes"), out("events")])
-                .arg(payment.as_str())
-                .number(now.timestamp_millis())
-                .number(lease_end)
-                .arg(nonce.as_str())
-        });
+        let calls = due
+            .iter()
+            .zip(&nonces)
+            .map(|((partition, payment), nonce)| {
+                let out = |what| self.0.keys.out(*partition, endpoint, what);
+                Call::new(&call::TAKE, vec![out("due"), out("notes"), out("events")])
+                    .arg(payment.as_str())
+                    .number(now.timestamp_millis())
+                    .number(lease_end)
+                    .arg(nonce.as_str())
+            });
         let calls: Vec<Call> = calls.collect();
         let mut taken = Vec::new();
         for (reply, nonce) in self.0.link.call_all(&calls).await?.into_iter().zip(nonces) {

@@ -56,7 +56,12 @@ impl Outbox {
         let headers = message.headers(endpoint, now);
         let posted = self
             .poster
-            .post(endpoint.url.reveal(), &headers, message.body, endpoint.timeout)
+            .post(
+                endpoint.url.reveal(),
+                &headers,
+                message.body,
+                endpoint.timeout,
+            )
             .await;
         Outcome::of(&posted)
     }

@@ -121,7 +121,12 @@ mod tests {
                 other => panic!("{status}: {other:?}"),
             }
         };
-        for (status, wait_ms) in [(429, Some(7_000)), (503, Some(7_000)), (500, None), (301, None)] {
+        for (status, wait_ms) in [
+            (429, Some(7_000)),
+            (503, Some(7_000)),
+            (500, None),
+            (301, None),
+        ] {
             assert_eq!(wait_of(status), wait_ms, "{status}");
         }
     }

@@ -47,7 +47,10 @@ pub fn signature(secrets: &[SigningSecret], id: &str, at: Timestamp, body: &str)
     let signed = format!("{id}.{}.{body}", at.timestamp());
     let signatures = secrets.iter().map(|secret| {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
-        format!("v1,{}", STANDARD.encode(hmac::sign(&key, signed.as_bytes())))
+        format!(
+            "v1,{}",
+            STANDARD.encode(hmac::sign(&key, signed.as_bytes()))
+        )
     });
     signatures.collect::<Vec<_>>().join(" ")
 }
