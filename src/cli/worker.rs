@@ -63,6 +63,10 @@ pub(super) async fn run(
             let settings = again();
             exchange_keys(&settings, &keys);
             if let Ok(config) = settings {
+                tracing::info!(
+                    endpoints = config.events.endpoints.len(),
+                    "the endpoints were exchanged"
+                );
                 outbox.replace(config.events.endpoints);
             }
         }

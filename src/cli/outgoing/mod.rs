@@ -5,7 +5,7 @@ mod typed;
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
 pub(super) use typed::new_secret;
 pub use typed::{EndpointsVerb, EventsVerb, RangeArgs, Signed};
@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::payment::Timestamp;
 use crate::store::redis::RedisStore;
-use crate::store::{Deed, EndpointName, Mark, Range, Sends, StoreError, Waiting};
+use crate::store::{Deed, EndpointName, Kept, Mark, Range, Sends, StoreError, Waiting};
 use crate::worker::outbox::Endpoint;
 
 /// What is wrong with endpoints, for whoever looks at something else.
@@ -254,21 +254,26 @@ impl<'a> Operated<'a> {
     }
 
     async fn events(&self, range: &Range, out: &mut dyn Write) -> Result<(), Failure> {
-        let kept = self.store.kept(range).await?;
-        if self.as_json {
-            let mut told = Vec::new();
-            for event in &kept {
-                let data: &RawValue = serde_json::from_str(&event.json)
-                    .map_err(|_| Failure::Other("an event is no JSON".to_owned()))?;
-                told.push(json!({"id": event.head.id(), "type": event.head.kind(),
-                    "written_at": event.written_at, "data": data}));
+        let (mut told, mut written) = (Vec::new(), Ok(()));
+        let each = |event: Kept| {
+            let head = &event.head;
+            let (id, kind) = (head.id(), head.kind());
+            if self.as_json {
+                // It was written as JSON, and read as such a moment ago.
+                let data: Value = serde_json::from_str(&event.json).unwrap_or_default();
+                told.push(
+                    json!({"id": id, "type": kind, "written_at": event.written_at,
+                    "data": data}),
+                );
+            } else if written.is_ok() {
+                let (at, account) = (time(head.at), &head.account);
+                written = writeln!(out, "{at}  {id}  {kind}  {account}");
             }
-            return Ok(writeln!(out, "{}", json!({ "events": told }))?);
-        }
-        for event in kept {
-            let (at, head) = (time(event.head.at), &event.head);
-            let (kind, account) = (head.kind(), &head.account);
-            writeln!(out, "{at}  {}  {kind}  {account}", head.id())?;
+        };
+        self.store.visit_events(range, each).await?;
+        written?;
+        if self.as_json {
+            writeln!(out, "{}", json!({ "events": told }))?;
         }
         Ok(())
     }
@@ -279,10 +284,15 @@ impl<'a> Operated<'a> {
         range: &Range,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        let kept = self.store.kept(range).await?;
-        let wanted = kept.iter().filter(|event| endpoint.wants(&event.head));
-        let payments: BTreeSet<_> = wanted.clone().map(|event| &event.head.payment).collect();
-        let (events, payments) = (wanted.count(), payments.len());
+        let (mut events, mut payments) = (0_u64, BTreeSet::new());
+        let each = |event: Kept| {
+            if endpoint.wants(&event.head) {
+                events += 1;
+                payments.insert(event.head.payment);
+            }
+        };
+        self.store.visit_events(range, each).await?;
+        let payments = payments.len();
         if self.as_json {
             let told = json!({"endpoint": endpoint.name.as_str(), "events": events,
                 "payments": payments, "dry_run": true});

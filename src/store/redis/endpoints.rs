@@ -180,24 +180,29 @@ impl RedisStore {
         Ok(pending)
     }
 
-    /// The events of a range that are kept, those of a partition in the order in which they were
-    /// written.
-    pub async fn kept(&self, range: &Range) -> Result<Vec<Kept>, StoreError> {
-        let mut found = Vec::new();
+    /// Shows the events of a range that are kept, a partition's in the order in which they were
+    /// written, one page after the other: there may be millions.
+    pub async fn visit_events(
+        &self,
+        range: &Range,
+        mut each: impl FnMut(Kept),
+    ) -> Result<(), StoreError> {
         for partition in partitions(range) {
             let mut from = begin(range);
             while let Some(page) = self.page_of_events(partition, &from, range).await? {
                 from = format!("({}", page.last);
-                found.extend(page.events.into_iter().filter_map(|event| {
-                    Some(Kept {
-                        written_at: written_at(&event.id)?,
-                        head: event.head,
-                        json: event.json,
-                    })
-                }));
+                for event in page.events {
+                    if let Some(written_at) = written_at(&event.id) {
+                        each(Kept {
+                            written_at,
+                            head: event.head,
+                            json: event.json,
+                        });
+                    }
+                }
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Makes the events of a range pending once more, as far as they are `wanted`: they are sent

@@ -1,6 +1,7 @@
 //! Real workers tell real receivers.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::Duration;
 
 use holdfast::store::EndpointName;
@@ -11,12 +12,19 @@ use crate::outbox::receiver::{Answer, Receiver};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_while_it_tells_loses_no_event() {
-    let (mut works, token) = works(Pace::QUICK).await;
+    let (works, token) = works(Pace::QUICK).await;
     let receiver = Receiver::start().await;
-    works.set("HOLDFAST__ENDPOINTS__SHOP__URL", receiver.url());
-    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    works.set("HOLDFAST__ENDPOINTS__SHOP__SECRETS", secret);
-    works.set("HOLDFAST__ENDPOINTS__SHOP__TIMEOUT_MS", "2000");
+    let before = fs::read_to_string(&works.command().config).unwrap();
+    let secret = works.folder().join("shop.whsec");
+    fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+    let configure = |url: &str| {
+        let secret = secret.display();
+        let shop = format!(
+            "[endpoints.shop]\nurl = \"{url}\"\nsecret_files = [\"{secret}\"]\ntimeout_ms = 2000\n"
+        );
+        fs::write(&works.command().config, format!("{before}\n{shop}")).unwrap();
+    };
+    configure(&receiver.url());
     receiver.answer_always(Answer::Hang);
     let mut first = works.worker("first").unwrap();
     let shop = EndpointName::new("shop").unwrap();
@@ -48,9 +56,23 @@ async fn a_worker_that_is_killed_while_it_tells_loses_no_event() {
     for id in &ids {
         assert_eq!(told[id], ["payment.new", "payment.paid"], "{id}");
     }
+    let moved = Receiver::start().await;
+    configure(&moved.url());
+    second.signal("HUP").unwrap();
+    until(&works, "the endpoint has moved", async || {
+        fs::read_to_string(&second.log)
+            .unwrap()
+            .contains("endpoints were exchanged")
+    })
+    .await;
+    charges(&works, PARKS, "moved", 1, &token).await;
+    until(&works, "it is told there", async || {
+        moved.heard().len() == 2
+    })
+    .await;
     // What a log may hold of it: names, never addresses or secrets.
     for log in [&first.log, &second.log] {
-        let log = std::fs::read_to_string(log).unwrap();
+        let log = fs::read_to_string(log).unwrap();
         for hidden in ["/hook", "MfKQ9r8G"] {
             assert!(!log.contains(hidden), "{hidden} stands in {log}");
         }

@@ -64,6 +64,18 @@ fn the_examples_are_events_and_read_as_such() {
 }
 
 #[test]
+fn the_event_that_the_readme_shows_is_one() {
+    let readme = include_str!("../../../README.md");
+    let at = readme.find(r#"{"type":"payment."#).unwrap();
+    let mut values = serde_json::Deserializer::from_str(&readme[at..]).into_iter();
+    let shown: Value = values.next().unwrap().unwrap();
+    is_valid(&shown);
+    let version = shown["data"]["version"].as_u64().unwrap();
+    let id = format!("evt_{}_{version}", field(&shown["data"], "payment"));
+    assert!(readme.contains(&format!("webhook-id: {id}\n")), "{id}");
+}
+
+#[test]
 fn an_event_of_before_is_still_one() {
     let body = json!({"type": "payment.held", "timestamp": "2027-01-31T06:00:00Z", "data": {
         "v": 1, "payment": "pay_3f0c2b7de1a94c5d8e6f70819a2b3c4d", "account": "hotel",

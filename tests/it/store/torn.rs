@@ -216,6 +216,27 @@ async fn a_delivery_whose_end_a_crash_tore_apart_is_made_again_before_the_next()
 }
 
 #[tokio::test]
+async fn a_try_in_vain_that_a_crash_tore_apart_is_made_again() {
+    for nth in 0.. {
+        let (mut world, id) = told_of_two_changes().await;
+        world.store.spread(&shop(), |_| true).await.unwrap();
+        let before = world.end();
+        let taken = world.store.take(&shop(), 1, LEASE_MS).await.unwrap();
+        let due = world.in_ms(5_000);
+        world.store.postpone(&taken[0], due, 1).await.unwrap();
+        if tear(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 6, "only {nth} places");
+            break;
+        }
+        world.pass(LEASE_MS + 1_000);
+        let mut told = told(&world).await;
+        told.retain(|(payment, _)| *payment == id);
+        let states: Vec<_> = told.iter().map(|(_, state)| &**state).collect();
+        assert_eq!(states, ["new", "failed"], "torn at {nth}");
+    }
+}
+
+#[tokio::test]
 async fn an_end_that_a_crash_tore_apart_is_whole_after_the_next_turn() {
     for nth in 0.. {
         let mut world = World::on_redis().await;
