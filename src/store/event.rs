@@ -85,7 +85,7 @@ impl StateEvent {
             version,
             at: since,
             taken: match state {
-                State::Paid(money) => Some(money.clone()),
+                State::Paid(money) => Some(*money),
                 _ => None,
             },
             hold,

@@ -35,17 +35,15 @@ pub(super) fn streamed(reply: &Value) -> Vec<Streamed> {
             return None;
         };
         let (id, json) = (text(id)?, text(items(fields).get(1)?)?);
-        match serde_json::from_str(json) {
-            Ok(head) => Some(Streamed {
-                id: id.to_owned(),
-                head,
-                json: json.to_owned(),
-            }),
-            Err(_) => {
-                tracing::error!(entry = id, "an event cannot be read and is sent to nobody");
-                None
-            }
-        }
+        let Ok(head) = serde_json::from_str(json) else {
+            tracing::error!(entry = id, "an event cannot be read and is sent to nobody");
+            return None;
+        };
+        Some(Streamed {
+            id: id.to_owned(),
+            head,
+            json: json.to_owned(),
+        })
     };
     items(reply).iter().filter_map(read).collect()
 }

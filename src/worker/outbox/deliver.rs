@@ -96,16 +96,13 @@ impl Outbox {
                     endpoint = %name, payment.id = %payment, event.id = id, tries, why,
                     "an event was not accepted"
                 );
-                match self.settings.schedule.next(tries, wait_ms, &id, now) {
-                    Some(due) => {
-                        self.store.postpone(event, due, tries).await?;
-                        Ok(Settled::Waits)
-                    }
-                    None => {
-                        let why = format!("{id} was tried {tries} times in vain; at last: {why}");
-                        self.disable(endpoint, event, &why).await
-                    }
-                }
+                let next = self.settings.schedule.next(tries, wait_ms, &id, now);
+                let Some(due) = next else {
+                    let why = format!("{id} was tried {tries} times in vain; at last: {why}");
+                    return self.disable(endpoint, event, &why).await;
+                };
+                self.store.postpone(event, due, tries).await?;
+                Ok(Settled::Waits)
             }
         }
     }

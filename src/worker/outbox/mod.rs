@@ -106,21 +106,21 @@ impl Outbox {
 
     /// Sends events until `stop`, to each endpoint by itself.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut changes = self.endpoints.subscribe();
+        let mut configured = self.endpoints.subscribe();
         let tasks = TaskTracker::new();
         loop {
-            let endpoints = changes.borrow_and_update().clone();
+            let endpoints = configured.borrow_and_update().clone();
             let until = stop.child_token();
             for endpoint in endpoints {
                 tasks.spawn(Arc::clone(&self).serve(endpoint, until.clone()));
             }
-            let changed = tokio::select! {
+            let goes_on = tokio::select! {
                 biased;
                 () = stop.cancelled() => false,
-                changed = changes.changed() => changed.is_ok(),
+                other = configured.changed() => other.is_ok(),
             };
             until.cancel();
-            if !changed {
+            if !goes_on {
                 break;
             }
         }

@@ -16,9 +16,9 @@ fn judge(body: &Value) -> Result<(), String> {
     compiler.enable_format_assertions();
     let address = "http://schema.example/event.json";
     compiler.add_resource(address, schema()).unwrap();
-    let compiled = compiler.compile(address, &mut schemas).unwrap();
+    let schema = compiler.compile(address, &mut schemas).unwrap();
     schemas
-        .validate(body, compiled)
+        .validate(body, schema)
         .map_err(|error| format!("{body}: {error:#}"))
 }
 
