@@ -29,7 +29,7 @@ stored! {
     RENEW = "renew.lua";
     GIVE_BACK = "give_back.lua";
     SPREAD = "spread.lua";
-    TAKE = "take.lua";
+    TAKE_EVENT = "take_event.lua";
     DELIVERED = "delivered.lua";
     POSTPONE = "postpone.lua";
 }

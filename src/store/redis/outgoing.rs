@@ -186,11 +186,14 @@ impl RedisStore {
             .zip(&nonces)
             .map(|((partition, payment), nonce)| {
                 let out = |what| self.0.keys.out(*partition, endpoint, what);
-                Call::new(&call::TAKE, vec![out("due"), out("notes"), out("events")])
-                    .arg(payment.as_str())
-                    .number(now.timestamp_millis())
-                    .number(lease_end)
-                    .arg(nonce.as_str())
+                Call::new(
+                    &call::TAKE_EVENT,
+                    vec![out("due"), out("notes"), out("events")],
+                )
+                .arg(payment.as_str())
+                .number(now.timestamp_millis())
+                .number(lease_end)
+                .arg(nonce.as_str())
             });
         let calls: Vec<Call> = calls.collect();
         let mut taken = Vec::new();
