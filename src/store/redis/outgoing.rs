@@ -171,7 +171,7 @@ impl RedisStore {
 
     /// Takes the first pending event of up to `slots` payments that are due for an endpoint, until a
     /// lease ends.
-    pub async fn take(
+    pub async fn take_events(
         &self,
         endpoint: &EndpointName,
         slots: usize,

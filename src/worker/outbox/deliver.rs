@@ -31,7 +31,7 @@ impl Outbox {
             return Ok(Vec::new());
         }
         self.store
-            .take(&endpoint.name, slots, lease_ms(endpoint))
+            .take_events(&endpoint.name, slots, lease_ms(endpoint))
             .await
     }
 

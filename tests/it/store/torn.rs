@@ -145,7 +145,7 @@ async fn told(world: &World<RedisStore>) -> Vec<(PaymentId, String)> {
     let (shop, mut told) = (shop(), Vec::new());
     loop {
         while world.store.spread(&shop, |_| true).await.unwrap().read > 0 {}
-        let taken = world.store.take(&shop, 100, LEASE_MS).await.unwrap();
+        let taken = world.store.take_events(&shop, 100, LEASE_MS).await.unwrap();
         if taken.is_empty() {
             break;
         }
@@ -199,7 +199,7 @@ async fn a_delivery_whose_end_a_crash_tore_apart_is_made_again_before_the_next()
     for nth in 0.. {
         let (mut world, id) = told_of_two_changes().await;
         world.store.spread(&shop(), |_| true).await.unwrap();
-        let taken = world.store.take(&shop(), 1, LEASE_MS).await.unwrap();
+        let taken = world.store.take_events(&shop(), 1, LEASE_MS).await.unwrap();
         let before = world.end();
         world.store.delivered(&taken[0]).await.unwrap();
         if tear(&mut world, before, nth).await.is_none() {
@@ -221,7 +221,7 @@ async fn a_try_in_vain_that_a_crash_tore_apart_is_made_again() {
         let (mut world, id) = told_of_two_changes().await;
         world.store.spread(&shop(), |_| true).await.unwrap();
         let before = world.end();
-        let taken = world.store.take(&shop(), 1, LEASE_MS).await.unwrap();
+        let taken = world.store.take_events(&shop(), 1, LEASE_MS).await.unwrap();
         let due = world.in_ms(5_000);
         world.store.postpone(&taken[0], due, 1).await.unwrap();
         if tear(&mut world, before, nth).await.is_none() {
