@@ -1,4 +1,4 @@
-//! Accounts and API keys are exchanged without a restart: when SIGHUP asks for it, and when the
+//! Accounts, API keys and endpoints are exchanged without a restart: when SIGHUP asks for it, and when the
 //! configuration or a file that it names was changed.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use crate::config::{Account, Config, Current, Problems};
 use crate::gateway::ChipGateway;
 use crate::payment::AccountName;
 use crate::worker::Policies;
+use crate::worker::outbox::Outbox;
 
 /// How often it is looked whether something was changed. A change holds once it was seen twice: a
 /// file that is being written is never taken for what was meant.
@@ -27,6 +28,7 @@ pub(super) struct Reload {
     gateway: ChipGateway,
     policies: Current<Policies>,
     keys: Arc<KeyRing>,
+    outbox: Option<Arc<Outbox>>,
 }
 
 /// What was read, beside what is in use.
@@ -57,6 +59,15 @@ impl Reload {
             gateway,
             policies,
             keys,
+            outbox: None,
+        }
+    }
+
+    /// The same, with endpoints that are exchanged too.
+    pub(super) fn telling(self, outbox: Arc<Outbox>) -> Self {
+        Self {
+            outbox: Some(outbox),
+            ..self
         }
     }
 
@@ -100,7 +111,7 @@ impl Reload {
     async fn take(&mut self, found: Found) -> Found {
         let next = match &found {
             Found::Same => {
-                tracing::info!("accounts and API keys are as they were");
+                tracing::info!("accounts, API keys and endpoints are as they were");
                 return found;
             }
             Found::Wrong(problems) => {
@@ -111,6 +122,7 @@ impl Reload {
         };
         // By themselves: nothing shall keep a key from being taken away.
         self.exchange_keys(next);
+        self.exchange_endpoints(next);
         match self.exchange_accounts(next).await {
             Ok(()) => Found::Same,
             Err(Refused::ForGood(why)) => {
@@ -137,6 +149,21 @@ impl Reload {
         tracing::info!(keys, "the API keys were exchanged");
         if keys == 0 && !self.keys.is_open() {
             tracing::warn!("no API key is left; nobody is let in");
+        }
+    }
+
+    fn exchange_endpoints(&mut self, next: &Config) {
+        if self.config.events.endpoints == next.events.endpoints {
+            return;
+        }
+        self.config
+            .events
+            .endpoints
+            .clone_from(&next.events.endpoints);
+        let endpoints = self.config.events.endpoints.clone();
+        tracing::info!(endpoints = endpoints.len(), "the endpoints were exchanged");
+        if let Some(outbox) = &self.outbox {
+            outbox.replace(endpoints);
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -19,6 +20,7 @@ use crate::config::{Config, Problems};
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
+use crate::worker::outbox::Outbox;
 use crate::worker::{Policies, Worker};
 
 /// How often entries of finished payments that have expired are taken out of the state index.
@@ -49,11 +51,12 @@ pub(super) async fn run(
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
     let shared = (policies.clone(), Arc::clone(&keys));
     serve(config, &clock, shared, (&background, &stop)).await?;
+    let outbox = tell_events(config, &clock, &background, &stop).await?;
     let reload = Reload::new(config.clone(), ChipGateway::clone(&gateway), policies, keys);
-    let (until, reloading) = (stop.clone(), reload.run(asked_anew, again));
+    let (until, reloading) = (stop.clone(), reload.telling(outbox).run(asked_anew, again));
     background.spawn(async move { until.run_until_cancelled(reloading).await });
     listen(config, &store, gateway, &background, &stop).await?;
-    keep_house(&store, &background, &stop);
+    keep_house(&store, config.events.keep, &background, &stop);
 
     tracing::info!(
         concurrency = config.worker.concurrency,
@@ -162,14 +165,39 @@ async fn serve(
     Ok(())
 }
 
-/// Watches over Redis' durability, and sweeps the state index.
-fn keep_house(store: &Arc<RedisStore>, background: &TaskTracker, stop: &CancellationToken) {
+/// Sends events to endpoints, over connections of their own: no receiver may hold up a payment.
+async fn tell_events(
+    config: &Config,
+    clock: &Clock,
+    background: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<Arc<Outbox>> {
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let endpoints = config.events.endpoints.clone();
+    let names: Vec<&str> = endpoints.iter().map(|e| e.name.as_str()).collect();
+    tracing::info!(endpoints = names.join(","), "sending events");
+    let settings = config.events.outbox.clone();
+    let outbox = Arc::new(Outbox::new(store, clock.clone(), settings, endpoints)?);
+    background.spawn(Arc::clone(&outbox).run(stop.clone()));
+    Ok(outbox)
+}
+
+/// Watches over Redis' durability, sweeps the state index, and trims the streams of events.
+fn keep_house(
+    store: &Arc<RedisStore>,
+    keep: TimeDelta,
+    background: &TaskTracker,
+    stop: &CancellationToken,
+) {
     let (watching, watched_until) = (Arc::clone(store), stop.clone());
     background.spawn(async move { watching.watch(watched_until).await });
     let (sweeping, stop) = (Arc::clone(store), stop.clone());
     background.spawn(async move {
         let sweep = async {
             loop {
+                if let Err(error) = sweeping.trim_events(keep).await {
+                    tracing::warn!(%error, "events were not trimmed; it is tried again");
+                }
                 tokio::time::sleep(SWEEP_EVERY).await;
                 if let Err(error) = sweeping.sweep().await {
                     tracing::warn!(%error, "the state index was not swept; it is tried again");

@@ -9,6 +9,7 @@
 //! | `read` | from a tree of values to types; unknown names, secrets in the wrong place |
 //! | `check` | what no single setting can tell: all problems at once |
 //! | `exchange`, `current` | what can be exchanged while a worker runs, and how it is |
+//! | `api`, `events` | how producers and operators are served; where events are sent |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
@@ -16,6 +17,7 @@ mod account;
 mod api;
 mod check;
 mod current;
+mod events;
 mod exchange;
 mod layers;
 mod problem;
@@ -34,6 +36,7 @@ use serde_json::Value;
 pub use account::Account;
 pub use api::ApiConfig;
 pub use current::Current;
+pub use events::EventsConfig;
 pub use layers::{DEFAULTS, Origin};
 pub use problem::{Problem, Problems};
 pub use secret::{MASK, Secret};
@@ -65,6 +68,8 @@ pub struct Config {
     pub policy: PolicySettings,
     /// What is logged.
     pub log: Log,
+    /// Where events are sent, and how long they are kept.
+    pub events: EventsConfig,
     /// Under which keys and brands.
     pub accounts: BTreeMap<AccountName, Account>,
     /// Every setting in effect, for people.
@@ -116,6 +121,7 @@ impl Config {
         check::check(&written, &mut found);
         let listen = check::address("http.listen", &written.http.listen, &mut found);
         let api = api::api(&written, &mut found);
+        let events = events::events(&written, &mut found);
         let accounts = account::accounts(&written, &mut found);
         // A setting that could not be read was replaced to find the other problems.
         problems.0.extend(
@@ -145,6 +151,7 @@ impl Config {
             api,
             policy,
             log,
+            events,
             accounts,
             settings,
         })

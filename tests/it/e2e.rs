@@ -19,3 +19,4 @@ mod service;
 mod stage;
 mod stop;
 mod takeover;
+mod told;

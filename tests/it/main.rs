@@ -11,6 +11,7 @@ mod cli;
 mod e2e;
 mod gateway;
 mod never_sent;
+mod outbox;
 mod payments;
 mod queue;
 mod schema;

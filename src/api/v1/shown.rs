@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::payment::{Active, Ask, Payment, Private, State};
+use crate::payment::{Active, Payment, Private, State};
 
 /// Whether links and tokens are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) fn payment(payment: &Payment, secrets: Secrets) -> Value {
         "account": request.account,
         "idempotency_key": request.idempotency_key,
         "reference": request.reference,
-        "type": kind(&request.ask),
+        "type": request.ask.kind(),
         "money": request.money(),
         "state": state.name(),
         "reason": reason(state),
@@ -51,16 +51,6 @@ pub(super) fn payment(payment: &Payment, secrets: Secrets) -> Value {
         "history": payment.history(),
         "commands": commands.collect::<Vec<_>>(),
     })
-}
-
-/// What was asked for, as it is written in requests.
-pub(crate) const fn kind(ask: &Ask) -> &'static str {
-    match ask {
-        Ask::Authorize(_) => "authorize",
-        Ask::SaveCard(_) => "save_card",
-        Ask::Charge(_) => "charge",
-        Ask::Adopt(_) => "adopt",
-    }
 }
 
 /// Why it failed or was parked.

@@ -28,6 +28,10 @@ stored! {
     NUDGE = "nudge.lua";
     RENEW = "renew.lua";
     GIVE_BACK = "give_back.lua";
+    SPREAD = "spread.lua";
+    TAKE_EVENT = "take_event.lua";
+    DELIVERED = "delivered.lua";
+    POSTPONE = "postpone.lua";
 }
 
 /// The commands that make all scripts known to Redis.

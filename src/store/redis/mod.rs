@@ -11,15 +11,18 @@
 //! | `writes` | create, save, command |
 //! | `trouble` | what goes wrong, and what may pass |
 //! | `listing` | lists, counts, events, the sweep |
+//! | `outgoing`, `endpoints` | events on their way to endpoints; how endpoints stand, replays, trimming |
 //! | `wake` | hints that there is something to do |
 
 mod call;
 mod claiming;
 mod connection;
 mod durability;
+mod endpoints;
 mod finder;
 mod keys;
 mod listing;
+mod outgoing;
 mod record;
 mod settings;
 mod trouble;

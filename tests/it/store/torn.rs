@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use holdfast::payment::{Command, IdempotencyKey, Payment, PaymentId, StateName};
 use holdfast::store::redis::RedisStore;
-use holdfast::store::{Created, Store, Then};
+use holdfast::store::{Created, EndpointName, Store, Then};
 use holdfast_rig::{Redis, unrest};
 
 use super::world::{LEASE_MS, Watched, World, payment, settings};
@@ -137,6 +137,102 @@ async fn a_command_that_a_crash_tore_apart_makes_nothing_late() {
             );
             world.assert_at_rest(nth, &[torn.id(), other.id()]).await;
         }
+    }
+}
+
+/// Delivers all that is pending, and says what of which payment, in order.
+async fn told(world: &World<RedisStore>) -> Vec<(PaymentId, String)> {
+    let (shop, mut told) = (shop(), Vec::new());
+    loop {
+        while world.store.spread(&shop, |_| true).await.unwrap().read > 0 {}
+        let taken = world.store.take_events(&shop, 100, LEASE_MS).await.unwrap();
+        if taken.is_empty() {
+            break;
+        }
+        for event in taken {
+            told.push((event.head.payment.clone(), event.head.state.clone()));
+            world.store.delivered(&event).await.unwrap();
+        }
+    }
+    let left = world.store.waiting(&shop).await.unwrap();
+    assert_eq!((left.events, left.payments, left.oldest), (0, 0, None));
+    told
+}
+
+fn shop() -> EndpointName {
+    EndpointName::new("shop").unwrap()
+}
+
+/// A world in which a payment was recorded and has failed, since the endpoint is there.
+async fn told_of_two_changes() -> (World<RedisStore>, PaymentId) {
+    let world = World::on_redis().await;
+    world.store.spread(&shop(), |_| true).await.unwrap();
+    let mut claim = world.claimed("torn").await;
+    world.fail(&mut claim.payment);
+    let rest = Then::Rest(None);
+    world.store.save(&mut claim, rest).await.unwrap();
+    (world, claim.key.id)
+}
+
+#[tokio::test]
+async fn copying_that_a_crash_tore_apart_is_whole_once_it_is_repeated() {
+    for nth in 0.. {
+        let (mut world, id) = told_of_two_changes().await;
+        let before = world.end();
+        world.store.spread(&shop(), |_| true).await.unwrap();
+        let Some(other) = tear(&mut world, before, nth).await else {
+            assert!(nth >= 7, "only {nth} places");
+            break;
+        };
+        let told = told(&world).await;
+        let of = |id: &PaymentId| {
+            let states = told.iter().filter(|(payment, _)| payment == id);
+            states.map(|(_, state)| &**state).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&id), ["new", "failed"], "torn at {nth}");
+        assert_eq!(of(other.id()), ["new"], "torn at {nth}");
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_whose_end_a_crash_tore_apart_is_made_again_before_the_next() {
+    for nth in 0.. {
+        let (mut world, id) = told_of_two_changes().await;
+        world.store.spread(&shop(), |_| true).await.unwrap();
+        let taken = world.store.take_events(&shop(), 1, LEASE_MS).await.unwrap();
+        let before = world.end();
+        world.store.delivered(&taken[0]).await.unwrap();
+        if tear(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 5, "only {nth} places");
+            break;
+        }
+        world.pass(LEASE_MS + 1_000);
+        let mut told = told(&world).await;
+        told.retain(|(payment, _)| *payment == id);
+        let states: Vec<_> = told.iter().map(|(_, state)| &**state).collect();
+        let whole = [&["new", "failed"][..], &["failed"]];
+        assert!(whole.contains(&&*states), "torn at {nth}: {states:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_try_in_vain_that_a_crash_tore_apart_is_made_again() {
+    for nth in 0.. {
+        let (mut world, id) = told_of_two_changes().await;
+        world.store.spread(&shop(), |_| true).await.unwrap();
+        let before = world.end();
+        let taken = world.store.take_events(&shop(), 1, LEASE_MS).await.unwrap();
+        let due = world.in_ms(5_000);
+        world.store.postpone(&taken[0], due, 1).await.unwrap();
+        if tear(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 6, "only {nth} places");
+            break;
+        }
+        world.pass(LEASE_MS + 1_000);
+        let mut told = told(&world).await;
+        told.retain(|(payment, _)| *payment == id);
+        let states: Vec<_> = told.iter().map(|(_, state)| &**state).collect();
+        assert_eq!(states, ["new", "failed"], "torn at {nth}");
     }
 }
 
