@@ -182,6 +182,17 @@ pub(super) fn failed_get(scene: &mut Scene) {
     scene.payment.looked_up(&failed, scene.now, &scene.policy);
 }
 
+/// How the last attempt ended.
+pub(super) fn last_verdict(scene: &Scene) -> Option<&Verdict> {
+    let last = scene.payment.attempts().last()?;
+    last.closed.as_ref().map(|closed| &closed.verdict)
+}
+
+/// How long until the payment is due.
+pub(super) fn wait(scene: &Scene) -> TimeDelta {
+    scene.payment.due(scene.now, &scene.policy).unwrap() - scene.now
+}
+
 /// A payment being played through: its clock, and the gateway's answers chosen by the test.
 pub(super) struct Scene {
     pub payment: Payment,
