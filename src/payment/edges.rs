@@ -137,7 +137,10 @@ fn a_hold_that_shows_after_a_cancel_is_given_back_whatever_the_payment_was_endin
     seen.tries = vec![failed_try(TryKind::Pay, "stolen_card")];
     scene.look_at(seen);
     assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
-    assert!(matches!(scene.payment.ending(), Some(FailReason::Declined { .. })));
+    assert!(matches!(
+        scene.payment.ending(),
+        Some(FailReason::Declined { .. })
+    ));
     scene.show(Standing::Held);
     assert_eq!(scene.next(), Next::Send(Step::Release));
     assert_eq!(scene.command(capture(1500)), CommandAnswer::AlreadyDecided);

@@ -41,6 +41,8 @@ mod times;
 mod wire;
 
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod edges;
 #[cfg(test)]
 mod flows;

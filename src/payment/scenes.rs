@@ -1,5 +1,7 @@
 //! What the tests of this module start from: a policy, requests, sightings.
 
+use std::cell::Cell;
+
 use chrono::TimeDelta;
 
 use super::*;
@@ -198,6 +200,8 @@ pub(super) struct Scene {
     pub payment: Payment,
     pub policy: Policy,
     pub now: Timestamp,
+    /// How often the test asked what is next; one that goes round in circles ends.
+    asked: Cell<u32>,
 }
 
 impl Scene {
@@ -207,10 +211,17 @@ impl Scene {
             payment: Payment::new(request, now).unwrap(),
             policy: policy(unknown),
             now,
+            asked: Cell::new(0),
         }
     }
 
     pub(super) fn next(&self) -> Next {
+        self.asked.update(|times| times + 1);
+        assert!(
+            self.asked.get() < 10_000,
+            "nothing comes of it: {:?}",
+            self.now
+        );
         self.payment.next(self.now, &self.policy)
     }
 

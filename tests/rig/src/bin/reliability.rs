@@ -35,7 +35,7 @@ enum What {
     },
     /// Prints what cargo-mutants found as JSON; fails if a change was missed that nobody explains.
     CargoMutants {
-        /// Where its output is, such as target/mutants.out.
+        /// Where its output is, a folder for each file that it changed.
         folder: PathBuf,
     },
 }
