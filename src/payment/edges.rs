@@ -262,3 +262,324 @@ fn a_soft_decline_is_charged_again_up_to_the_last_moment_allowed() {
         assert_eq!(scene.now - start(), waited, "not after {end}");
     }
 }
+
+#[test]
+fn a_payment_parked_before_it_had_a_purchase_has_nothing_to_look_at() {
+    let mut scene = Scene::new(charge(), UnknownPolicy::Park);
+    scene.answer(&Answer::NoEffect {
+        code: "amount.max_value".into(),
+        denied: false,
+    });
+    assert_eq!(scene.state(), StateName::Parked);
+    scene.until_due();
+    assert_eq!(scene.now - start(), DAY);
+    assert_eq!(scene.next(), Next::WaitUntil(scene.now + DAY));
+    scene.command(rerun());
+    assert_eq!(scene.next(), Next::Settle(Event::Resumed));
+}
+
+fn charge_until(end: Timestamp) -> Scene {
+    let request = request(&format!(
+        r#""type":"charge","money":{{"amount":1500,"currency":"MYR"}},"token":"{TOKEN}",
+        "customer":{{"email":"a@b.example"}},"not_after":"{}""#,
+        end.to_rfc3339()
+    ));
+    exact(Scene::new(request, UnknownPolicy::Park))
+}
+
+#[test]
+fn a_charge_starts_up_to_the_last_moment_allowed_and_is_sealed_just_after_it() {
+    let end = start() + TimeDelta::milliseconds(500);
+    let mut scene = charge_until(end);
+    scene.show(Standing::Payable);
+    scene.now = end;
+    assert_eq!(scene.next(), Next::Send(Step::Charge));
+    assert!(!scene.payment.is_too_late(end));
+    scene.now = end + TICK;
+    assert_eq!(scene.next(), Next::Send(Step::Cancel));
+    assert!(scene.payment.is_too_late(end + TICK));
+}
+
+#[test]
+fn a_try_that_would_come_too_late_is_not_waited_for() {
+    let end = start() + TimeDelta::milliseconds(500);
+    let mut scene = charge_until(end);
+    scene.answer(&never_left());
+    assert_eq!(scene.next(), Next::WaitUntil(end + TICK));
+    scene.until_due();
+    scene.settle();
+    assert_eq!(*scene.payment.state(), State::Failed(FailReason::Expired));
+}
+
+#[test]
+fn the_gateway_is_called_unreachable_after_more_than_the_ladders_time_and_all_its_rungs() {
+    for (time, over) in [(DAY, false), (DAY + TICK, true)] {
+        let mut scene = Scene::new(charge(), UnknownPolicy::Park);
+        let since = scene.now;
+        for _ in 0..3 {
+            scene.answer(&never_left());
+            scene.until_due();
+        }
+        scene.now = since + time;
+        scene.answer(&never_left());
+        assert_eq!(matches!(scene.next(), Next::Settle(_)), over, "{time}");
+    }
+    let mut scene = Scene::new(charge(), UnknownPolicy::Park);
+    for failures in 1..=4 {
+        scene.answer(&never_left());
+        let over = matches!(scene.next(), Next::Settle(_));
+        assert_eq!(over, failures == 4, "{failures} failures");
+        scene.pass(DAY);
+    }
+}
+
+#[test]
+fn a_call_that_was_refused_for_so_long_is_parked_with_its_code() {
+    let refused = Answer::Conflict {
+        code: "purchase_cancel_wrong_status".into(),
+    };
+    for (answer, reason) in [
+        (never_left(), ParkReason::GatewayUnreachable),
+        (
+            refused,
+            ParkReason::Refused {
+                code: "purchase_cancel_wrong_status".into(),
+            },
+        ),
+    ] {
+        let mut scene = Scene::new(by_checkout("{}"), UnknownPolicy::Park);
+        scene.show(Standing::Payable);
+        scene.command(Command::Cancel);
+        while !matches!(scene.next(), Next::Settle(_)) {
+            match scene.next() {
+                Next::Send(_) => _ = scene.answer(&answer),
+                Next::LookUp => scene.look(Standing::Payable),
+                _ => scene.until_due(),
+            }
+        }
+        assert_eq!(scene.next(), Next::Settle(Event::Stuck(reason)));
+    }
+}
+
+#[test]
+fn a_cancel_waits_for_its_ladder_and_not_for_the_end_of_the_charge() {
+    let end = start() + TimeDelta::milliseconds(500);
+    let mut scene = charge_until(end);
+    scene.show(Standing::Payable);
+    scene.now = end + TICK;
+    scene.answer(&never_left());
+    let second = TimeDelta::seconds(1);
+    assert_eq!(scene.next(), Next::WaitUntil(scene.now + second));
+}
+
+#[test]
+fn a_capture_is_sent_until_just_before_the_time_of_its_release() {
+    let plan = r#"{"capture_at":"2027-02-01T06:00:00Z","release_at":"2027-02-02T06:00:00Z"}"#;
+    let mut scene = held(plan);
+    scene.pass(DAY * 2 - TICK);
+    assert!(matches!(scene.next(), Next::Send(Step::Capture { .. })));
+    scene.pass(TICK);
+    assert_eq!(scene.next(), Next::Send(Step::Release));
+}
+
+#[test]
+fn the_guard_lets_a_plan_be_up_to_its_own_time_and_asks_a_person_about_a_later_capture() {
+    let guard = start() + DAY * 5;
+    for (at, intent) in [
+        (guard, Next::Send(capture_of(1500))),
+        (
+            guard + TICK,
+            Next::Settle(Event::Stuck(ParkReason::BeforeExpiry)),
+        ),
+    ] {
+        let mut scene = held(&format!(r#"{{"capture_at":"{}"}}"#, at.to_rfc3339()));
+        assert_eq!(scene.next(), Next::WaitUntil(guard));
+        scene.until_due();
+        assert_eq!(scene.next(), intent);
+    }
+    let late = (guard + TICK).to_rfc3339();
+    let mut scene = held(&format!(r#"{{"release_at":"{late}"}}"#));
+    scene.until_due();
+    assert_eq!(
+        (scene.now, scene.next()),
+        (guard, Next::Send(Step::Release))
+    );
+    let plan = format!(r#"{{"capture_at":"{late}","before_expiry":"capture"}}"#);
+    let mut scene = held(&plan);
+    scene.until_due();
+    assert_eq!(
+        (scene.now, scene.next()),
+        (guard, Next::Send(capture_of(1500)))
+    );
+}
+
+fn capture_of(amount: u64) -> Step {
+    let amount = Amount::new(amount).unwrap();
+    Step::Capture { amount }
+}
+
+#[test]
+fn the_guard_of_a_hold_that_lapses_within_the_margin_acts_at_once() {
+    let scene = held(r#"{"expires_at":"2027-01-31T18:00:00Z"}"#);
+    assert_eq!(scene.next(), Next::Send(Step::Release));
+}
+
+#[test]
+fn a_hold_lasts_as_long_as_its_plan_says_or_its_account() {
+    let end = |scene: &Scene| match scene.payment.state().active() {
+        Some(Active::Held(hold)) => hold.expires_at,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(end(&held("{}")), start() + DAY * 6);
+    let told = held(r#"{"expires_at":"2027-03-02T06:00:00Z"}"#);
+    assert_eq!(end(&told), start() + DAY * 30);
+    for (since, lapses) in [(-DAY, DAY * 5), (DAY, DAY * 6)] {
+        let mut scene = charged_hold();
+        let mut seen = sighting(&scene.payment, Standing::Held);
+        seen.held_since = Some(start() + since);
+        scene.answer(&Answer::Shown(Box::new(seen)));
+        assert_eq!(end(&scene), start() + lapses, "never later than now");
+    }
+}
+
+/// A hold whose capture was asked for, and declined so often by `now`.
+fn declined_capture(plan: &str, by_command: bool) -> Scene {
+    let mut scene = exact(held(plan));
+    if by_command {
+        scene.command(capture(1500));
+    } else {
+        scene.until_due();
+    }
+    scene.answer(&declined());
+    let mut seen = sighting(&scene.payment, Standing::Held);
+    seen.tries = vec![failed_try(TryKind::Capture, "stolen_card")];
+    scene.look_at(seen);
+    scene
+}
+
+#[test]
+fn a_capture_that_is_refused_ends_with_the_plan_or_by_command_with_the_hold() {
+    let plan = r#"{"capture_at":"2027-02-01T06:00:00Z","release_at":"2027-02-02T06:00:00Z"}"#;
+    let lost = Next::Settle(Event::Stuck(ParkReason::HoldLost));
+    for (by_command, end) in [(false, DAY * 2), (true, DAY * 6)] {
+        let mut scene = declined_capture(plan, by_command);
+        scene.now = start() + end - TICK;
+        assert_eq!(scene.next(), Next::Send(capture_of(1500)));
+        scene.pass(TICK);
+        assert_eq!(scene.next(), lost);
+    }
+    let mut scene = declined_capture(r#"{"capture_at":"2027-02-01T06:00:00Z"}"#, false);
+    scene.now = start() + DAY * 6 - TICK;
+    assert_eq!(scene.next(), Next::Send(capture_of(1500)));
+    scene.pass(TICK);
+    assert_eq!(scene.next(), lost);
+}
+
+#[test]
+fn a_person_gets_one_more_try_after_the_plans_end() {
+    let mut scene = declined_capture("{}", true);
+    scene.now = start() + DAY * 6;
+    scene.settle();
+    scene.command(rerun());
+    let mut seen = sighting(&scene.payment, Standing::Held);
+    seen.tries = vec![failed_try(TryKind::Capture, "stolen_card")];
+    scene.look_at(seen);
+    assert_eq!(scene.next(), Next::Send(capture_of(1500)));
+    scene.answer(&declined());
+    let mut seen = sighting(&scene.payment, Standing::Held);
+    seen.tries = vec![failed_try(TryKind::Capture, "stolen_card"); 2];
+    scene.look_at(seen);
+    let lost = Next::Settle(Event::Stuck(ParkReason::HoldLost));
+    assert_eq!(scene.next(), lost, "one, and no second one");
+}
+
+#[test]
+fn a_release_that_is_refused_ends_with_the_hold() {
+    let mut scene = exact(held("{}"));
+    scene.command(Command::Release);
+    scene.answer(&declined());
+    let mut seen = sighting(&scene.payment, Standing::Held);
+    seen.tries = vec![failed_try(TryKind::Release, "stolen_card")];
+    scene.look_at(seen);
+    scene.now = start() + DAY * 6 - TICK;
+    assert_eq!(scene.next(), Next::Send(Step::Release));
+    scene.pass(TICK);
+    let refused = ParkReason::ReleaseRefused;
+    assert_eq!(scene.next(), Next::Settle(Event::Stuck(refused)));
+}
+
+#[test]
+fn an_unreachable_gateway_is_tried_for_as_long_as_the_hold_lasts() {
+    let mut scene = exact(held("{}"));
+    scene.command(capture(1500));
+    let end = start() + DAY * 6;
+    while scene.now < end {
+        match scene.next() {
+            Next::Send(_) => _ = scene.answer(&never_left()),
+            Next::WaitUntil(at) => {
+                assert!(at <= end, "no wait goes beyond the end of the hold");
+                scene.until_due();
+            }
+            next => panic!("{next:?}"),
+        }
+    }
+    let unreachable = ParkReason::GatewayUnreachable;
+    assert_eq!(scene.next(), Next::Settle(Event::Stuck(unreachable)));
+}
+
+#[test]
+fn links_are_handed_out_only_while_the_payer_may_pay() {
+    let private = |text: &str| Private::new(text.to_owned());
+    let links = Links {
+        checkout: Some(private("https://gate.example/p/")),
+        direct_post: Some(private("https://gate.example/d/")),
+    };
+    let linked = |request: Request| {
+        let mut scene = Scene::new(request, UnknownPolicy::Park);
+        let mut seen = sighting(&scene.payment, Standing::Payable);
+        seen.links = links.clone();
+        scene.answer(&Answer::Shown(Box::new(seen)));
+        scene
+    };
+    let mut scene = linked(by_checkout("{}"));
+    let handed_out = |scene: &Scene| {
+        let links = scene.payment.payable_links();
+        (links.checkout.is_some(), links.direct_post.is_some())
+    };
+    assert_eq!(handed_out(&scene), (true, true));
+    scene.payment.nudged(1);
+    scene.look(Standing::Payable);
+    assert_eq!(handed_out(&scene), (true, true), "a look that shows none");
+    scene.payment.nudged(2);
+    scene.look(Standing::Held);
+    assert_eq!(handed_out(&scene), (false, false), "it was paid");
+    assert_eq!(handed_out(&linked(charge())), (false, false), "nobody's");
+    assert_eq!(handed_out(&linked(save_card())), (true, true));
+}
+
+#[test]
+fn when_a_payment_finished_is_told_once_it_has() {
+    let mut scene = charged(UnknownPolicy::Park);
+    assert_eq!(scene.payment.finished_at(), None);
+    scene.pass(MINUTE);
+    scene.show(Standing::Paid);
+    assert_eq!(scene.payment.finished_at(), Some(start() + MINUTE));
+    let mut states = scene.payment.history().iter().map(|change| change.to);
+    assert!(states.by_ref().eq([StateName::New, StateName::Paid]));
+}
+
+#[test]
+fn what_a_payment_may_take_is_what_was_asked_decided_or_planned() {
+    let may_take = |scene: &Scene| scene.payment.money_to_take().map(|m| m.amount.minor());
+    let new = |request| Scene::new(request, UnknownPolicy::Park);
+    assert_eq!(may_take(&new(charge())), Some(1500));
+    assert_eq!(may_take(&new(save_card())), None);
+    assert_eq!(may_take(&new(adopt())), Some(1500));
+    assert_eq!(may_take(&held(r#"{"capture_amount":900}"#)), Some(900));
+    let mut scene = held(r#"{"capture_amount":900}"#);
+    scene.command(capture(700));
+    assert_eq!(may_take(&scene), Some(700));
+    let mut scene = held("{}");
+    scene.command(Command::Release);
+    assert_eq!(may_take(&scene), None);
+}
