@@ -583,3 +583,277 @@ fn what_a_payment_may_take_is_what_was_asked_decided_or_planned() {
     scene.command(Command::Release);
     assert_eq!(may_take(&scene), None);
 }
+
+#[test]
+fn a_wait_that_the_gateway_asks_for_is_kept_up_to_the_longest_allowed() {
+    let seconds = TimeDelta::seconds;
+    for (asked_ms, at_create, at_charge) in [
+        (None, seconds(1), seconds(2)),
+        (Some(1), seconds(1), seconds(2)),
+        (Some(30_000), seconds(30), seconds(30)),
+        (Some(600_000), seconds(60), seconds(60)),
+    ] {
+        let limited = Answer::RateLimited {
+            retry_after_ms: asked_ms,
+        };
+        let mut scene = exact(Scene::new(charge(), UnknownPolicy::Park));
+        assert_eq!(scene.answer(&limited), Step::Create);
+        assert_eq!(wait(&scene), at_create);
+        scene.until_due();
+        scene.show(Standing::Payable);
+        assert_eq!(scene.answer(&limited), Step::Charge);
+        assert_eq!(wait(&scene), at_charge);
+        scene.until_due();
+        let failed = LookUp::Failed {
+            why: "rate_limited".into(),
+            denied: false,
+            retry_after_ms: asked_ms,
+        };
+        let (policy, now) = (scene.policy.clone(), scene.now);
+        scene.payment.looked_up(&failed, now, &policy);
+        assert_eq!(wait(&scene), at_charge.max(seconds(5)));
+    }
+}
+
+/// A charge whose call is noted, and which was parked at once for want of an answer.
+fn noted_and_parked() -> Scene {
+    let mut scene = charged(UnknownPolicy::Park);
+    let policy = scene.policy.clone();
+    let number = scene.payment.open(Step::Charge, scene.now, &policy);
+    assert_eq!(number, Some(2));
+    scene.payment.sign_open("one");
+    scene
+}
+
+#[test]
+fn a_doubt_that_turns_out_to_be_none_is_looked_at_again_within_a_minute_only() {
+    for (time, again) in [(MINUTE, true), (MINUTE + TICK, false)] {
+        let mut scene = noted_and_parked();
+        scene.pass(QUIET);
+        scene.look(Standing::Payable);
+        scene.pass(time);
+        let (policy, now) = (scene.policy.clone(), scene.now);
+        assert!(scene.payment.never_sent(2, "one", now, &policy));
+        assert_eq!(scene.payment.asked(), (again, again), "{time}");
+    }
+}
+
+#[test]
+fn what_was_parked_for_another_reason_stays_parked_when_nothing_was_sent() {
+    let mut scene = noted_and_parked();
+    while !matches!(scene.next(), Next::Settle(_)) {
+        scene.until_due();
+        if scene.next() == Next::LookUp {
+            failed_get(&mut scene);
+        }
+    }
+    scene.settle();
+    let (policy, now) = (scene.policy.clone(), scene.now);
+    assert!(scene.payment.never_sent(2, "one", now, &policy));
+    assert_eq!(scene.payment.asked(), (false, false));
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
+fn refused(code: &str, denied: bool) -> Answer {
+    Answer::NoEffect {
+        code: code.into(),
+        denied,
+    }
+}
+
+#[test]
+fn only_what_no_look_can_mend_is_parked_as_refused_at_once() {
+    for (answer, parked) in [
+        (refused("not_found", false), true),
+        (refused("authentication_failed", true), true),
+        (refused("amount.max_value", false), false),
+    ] {
+        let mut scene = charged(UnknownPolicy::Park);
+        scene.answer(&answer);
+        assert_eq!(scene.state() == StateName::Parked, parked, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_refusal_proves_something_as_long_as_every_charge_before_it_was_explained() {
+    let denied = refused("authentication_failed", true);
+    let mut scene = Scene::new(charge(), UnknownPolicy::ResendSame);
+    assert_eq!(scene.answer(&Scene::unknown()), Step::Create);
+    scene.until_due();
+    scene.show(Standing::Payable);
+    scene.answer(&declined());
+    let mut seen = sighting(&scene.payment, Standing::Payable);
+    seen.tries = vec![failed_try(TryKind::Pay, "insufficient_funds")];
+    scene.look_at(seen);
+    scene.until_due();
+    assert_eq!(scene.answer(&denied), Step::Charge);
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
+fn not_found(scene: &mut Scene, nudges: u64) {
+    scene.payment.nudged(nudges);
+    assert_eq!(scene.next(), Next::LookUp);
+    let (policy, now) = (scene.policy.clone(), scene.now);
+    scene.payment.looked_up(&LookUp::NotFound, now, &policy);
+}
+
+#[test]
+fn a_hold_is_missing_after_three_looks_over_a_whole_quiet_period() {
+    for (times, missing) in [
+        (&[TimeDelta::zero(), MINUTE, QUIET][..], true),
+        (&[TimeDelta::zero(), MINUTE, QUIET - TICK], false),
+        (&[TimeDelta::zero(), QUIET], false),
+        (&[TimeDelta::zero(), QUIET, QUIET], true),
+    ] {
+        let mut scene = held("{}");
+        let begin = scene.now;
+        for (nudges, time) in (1..).zip(times) {
+            scene.now = begin + *time;
+            not_found(&mut scene, nudges);
+        }
+        assert_eq!(scene.state() == StateName::Parked, missing, "{times:?}");
+    }
+}
+
+#[test]
+fn a_purchase_is_not_missing_while_a_call_on_it_may_be_on_its_way() {
+    let mut scene = held("{}");
+    not_found(&mut scene, 1);
+    scene.pass(MINUTE);
+    not_found(&mut scene, 2);
+    scene.pass(QUIET - MINUTE * 2);
+    scene.command(capture(1500));
+    scene.answer(&Scene::unknown());
+    scene.pass(MINUTE);
+    not_found(&mut scene, 3);
+    assert_eq!(scene.state(), StateName::Held);
+    scene.pass(QUIET - MINUTE);
+    not_found(&mut scene, 4);
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
+#[test]
+fn an_adopted_hold_that_was_seen_is_not_missing_at_the_first_look_in_vain() {
+    let mut scene = Scene::new(adopt(), UnknownPolicy::Park);
+    scene.look(Standing::Held);
+    assert_eq!(scene.state(), StateName::Held);
+    not_found(&mut scene, 1);
+    assert_eq!(scene.state(), StateName::Held);
+}
+
+#[test]
+fn a_webhook_that_was_counted_before_asks_for_nothing() {
+    let mut scene = held("{}");
+    scene.payment.nudged(2);
+    scene.look(Standing::Held);
+    for counted in [2, 1, 0] {
+        scene.payment.nudged(counted);
+        assert_eq!(scene.payment.asked(), (false, false), "{counted}");
+    }
+    scene.payment.nudged(3);
+    assert_eq!(scene.payment.asked(), (true, false));
+    let mut scene = Scene::new(charge(), UnknownPolicy::Park);
+    scene.payment.nudged(1);
+    assert_eq!(scene.next(), Next::Send(Step::Create), "nothing to look at");
+}
+
+#[test]
+fn no_attempt_is_opened_beside_another_one_or_on_what_has_ended() {
+    let mut scene = charged(UnknownPolicy::Park);
+    let policy = scene.policy.clone();
+    let opened = scene.payment.open(Step::Charge, scene.now, &policy);
+    assert_eq!(opened, Some(2));
+    assert_eq!(scene.payment.open(Step::Cancel, scene.now, &policy), None);
+    assert_eq!(scene.payment.attempts().len(), 2);
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.show(Standing::Paid);
+    assert_eq!(scene.payment.open(Step::Charge, scene.now, &policy), None);
+    assert_eq!(scene.payment.attempts().len(), 2);
+}
+
+#[test]
+fn a_link_is_made_until_just_before_it_would_be_dead() {
+    let pay_by = start() + TimeDelta::hours(1);
+    let link = r#""checkout":{"pay_by":"2027-01-31T07:00:00Z"}"#;
+    let customer = r#""customer":{"email":"a@b.example"}"#;
+    for request in [
+        authorize(&format!("{{{link}}}"), "{}"),
+        request(&format!(r#""type":"save_card",{link},{customer}"#)),
+    ] {
+        let mut scene = Scene::new(request, UnknownPolicy::Park);
+        assert!(!scene.payment.is_too_late(pay_by - TICK));
+        assert!(scene.payment.is_too_late(pay_by));
+        scene.now = pay_by - TICK;
+        scene.show(Standing::Payable);
+        assert!(!scene.payment.is_too_late(pay_by), "the gateway ends it");
+    }
+}
+
+#[test]
+fn a_charge_that_is_parked_is_not_sealed_for_the_time_that_passes() {
+    let mut scene = charge_until(start() + DAY);
+    scene.show(Standing::Payable);
+    scene.answer(&refused("authentication_failed", true));
+    assert_eq!(scene.state(), StateName::Parked);
+    assert!(!scene.payment.is_too_late(start() + DAY * 2));
+}
+
+#[test]
+fn the_history_has_every_state_once_for_each_time_it_was_entered() {
+    let mut scene = parked_in_doubt();
+    scene.command(rerun());
+    scene.look(Standing::Payable);
+    assert_eq!(scene.state(), StateName::Parked, "again, or still");
+    scene.command(rerun());
+    scene.look(Standing::Paid);
+    let states: Vec<_> = scene.payment.history().iter().map(|c| c.to).collect();
+    assert_eq!(states, [StateName::New, StateName::Parked, StateName::Paid]);
+}
+
+#[test]
+fn what_another_purchase_shows_is_not_kept() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.payment.nudged(1);
+    let mut other = sighting(&scene.payment, Standing::Payable);
+    other.purchase = PurchaseId::new("another").unwrap();
+    other.due = Some(start());
+    other.tries = vec![failed_try(TryKind::Pay, "stolen_card")];
+    let before = scene.payment.purchase().cloned();
+    scene.look_at(other);
+    assert_eq!(scene.payment.purchase().cloned(), before);
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
+#[test]
+fn a_planned_capture_that_never_left_may_still_become_a_release() {
+    let plan = r#"{"capture_at":"2027-02-01T06:00:00Z","release_at":"2027-02-02T06:00:00Z"}"#;
+    let mut scene = held(plan);
+    scene.until_due();
+    scene.answer(&never_left());
+    assert_eq!(scene.payment.decision(), None);
+    scene.now = start() + DAY * 2;
+    assert_eq!(scene.next(), Next::Send(Step::Release));
+    let mut scene = held(plan);
+    scene.command(capture(900));
+    scene.answer(&never_left());
+    assert!(scene.payment.decision().is_some(), "a command stands");
+}
+
+#[test]
+fn a_gateway_that_answered_is_reachable_and_its_ladder_begins_anew() {
+    for code in ["stolen_card", "insufficient_funds"] {
+        let mut scene = exact(held(r#"{"expires_at":"2027-03-02T00:00:00Z"}"#));
+        scene.command(capture(1500));
+        for _ in 0..3 {
+            scene.answer(&never_left());
+            scene.until_due();
+        }
+        scene.answer(&declined());
+        let mut seen = sighting(&scene.payment, Standing::Held);
+        seen.tries = vec![failed_try(TryKind::Capture, code)];
+        scene.look_at(seen);
+        scene.until_due();
+        scene.answer(&never_left());
+        assert_eq!(wait(&scene), TimeDelta::seconds(1), "the first rung");
+    }
+}
