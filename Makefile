@@ -143,7 +143,7 @@ cargo-mutants: rust
 		$(CARGO) install cargo-mutants --locked --version '^27'; }
 	$(CARGO) build -p holdfast-rig
 	@$(if $(REPORT),target/debug/reliability keep $(REPORT) "make cargo-mutants" -- ,)\
-		sh -c 'rm -rf target/small-changes.out; for file in $(FILES); do \
+		sh -c 'rm -rf target/small-changes.out; mkdir -p target/small-changes.out; for file in $(FILES); do \
 			CARGO_TARGET_DIR=$(CURDIR)/target $(CARGO) mutants -p holdfast-core -f "**/$$file" \
 				-o target/small-changes.out/$$(echo $$file | tr / _) >&2; \
 		done; target/debug/reliability cargo-mutants target/small-changes.out'

@@ -857,3 +857,22 @@ fn a_gateway_that_answered_is_reachable_and_its_ladder_begins_anew() {
         assert_eq!(wait(&scene), TimeDelta::seconds(1), "the first rung");
     }
 }
+
+#[test]
+fn a_call_that_never_left_is_not_hurried_by_the_end_of_the_hold() {
+    let mut scene = exact(held("{}"));
+    let end = start() + DAY * 6;
+    scene.now = end - TimeDelta::milliseconds(500);
+    scene.command(capture(1500));
+    scene.answer(&never_left());
+    assert_eq!(
+        scene.next(),
+        Next::WaitUntil(end),
+        "for what the end brings"
+    );
+    let again = end + TimeDelta::milliseconds(500);
+    for late in [end, end + TICK] {
+        scene.now = late;
+        assert_eq!(scene.next(), Next::WaitUntil(again));
+    }
+}
