@@ -143,6 +143,26 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_from_one_to_the_largest() {
+        for fits in [1, 1500, LARGEST_MINOR] {
+            assert_eq!(Amount::new(fits).map(Amount::minor), Ok(fits));
+            let amount = Amount::new(fits).unwrap();
+            assert_eq!(serde_json::to_string(&amount).unwrap(), fits.to_string());
+        }
+        for bad in [0, LARGEST_MINOR + 1, u64::MAX] {
+            assert_eq!(Amount::new(bad), Err(InvalidMoney::Amount(bad.to_string())));
+        }
+    }
+
+    #[test]
+    fn a_currency_is_written_as_it_is_read() {
+        let ringgit = Currency::new("MYR").unwrap();
+        assert_eq!(ringgit, Currency::MYR);
+        assert_eq!(format!("{ringgit:?} {}", String::from(ringgit)), "MYR MYR");
+        assert_eq!(serde_json::to_string(&ringgit).unwrap(), r#""MYR""#);
+    }
+
+    #[test]
     fn a_currency_is_three_capital_letters() {
         for code in ["", "RM", "myr", "RINGGIT", "M1R"] {
             let error = parse(&format!(r#"{{"amount":1,"currency":"{code}"}}"#)).unwrap_err();

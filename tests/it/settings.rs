@@ -742,7 +742,13 @@ fn planted() -> (Payment, String) {
     let answer = Answer::Shown(Box::new(seen));
     payment.answered(number, &answer, now, policy);
     assert_eq!(
-        payment.checkout_url().unwrap().reveal(),
+        payment
+            .purchase()
+            .unwrap()
+            .checkout_url
+            .as_ref()
+            .unwrap()
+            .reveal(),
         "https://canary-checkout.example/"
     );
     let saved = State::Saved(CardToken::new("canary-token").unwrap());
