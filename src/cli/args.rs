@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+use super::quarantine::IntakeVerb;
 use crate::api::v1::span;
 use crate::payment::StateName;
 
@@ -117,6 +118,9 @@ pub enum Verb {
         /// What it is called: in the log, and in the settings.
         name: String,
     },
+    /// Look after what producers push to Redis.
+    #[command(subcommand)]
+    Intake(IntakeVerb),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),

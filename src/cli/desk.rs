@@ -86,6 +86,7 @@ impl<S: Store> Desk<'_, S> {
             Verb::Stats => self.stats(out).await,
             Verb::Worker
             | Verb::ApiKey { .. }
+            | Verb::Intake(_)
             | Verb::Config(_)
             | Verb::Schema { .. }
             | Verb::Health { .. } => Err(Failure::Other("this is not done at the desk".to_owned())),
@@ -309,7 +310,7 @@ fn payment_id(text: &str) -> Result<PaymentId, Failure> {
     id.and_then(Result::ok).ok_or_else(wrong)
 }
 
-fn user(env: &[(String, String)]) -> Result<String, Failure> {
+pub(super) fn user(env: &[(String, String)]) -> Result<String, Failure> {
     let named = |name: &str| {
         env.iter()
             .find(|(known, _)| known == name)

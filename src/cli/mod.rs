@@ -6,6 +6,7 @@
 //! | `request` | from flags to the JSON that every producer sends |
 //! | `desk` | what producers and operators do, over any store |
 //! | `view` | a payment, for people and for programs |
+//! | `quarantine` | what was pushed and refused |
 //! | `worker` | everything that runs in one worker process |
 //! | `key` | a new API key |
 //! | `health` | whether the worker of this machine is ready, or lives |
@@ -16,6 +17,7 @@ mod desk;
 mod failure;
 mod health;
 mod key;
+mod quarantine;
 mod request;
 mod timeline;
 mod view;
@@ -33,6 +35,7 @@ pub use args::{
 };
 pub use desk::Desk;
 pub use failure::Failure;
+pub use quarantine::{IntakeVerb, QuarantineVerb};
 pub use request::Around;
 
 use health::Question;
@@ -89,6 +92,14 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         verb => {
             let clock = Clock::system();
             let store = open(&config, &clock, &verb, cli.json, around.warnings).await?;
+            if let Verb::Intake(IntakeVerb::Quarantine(verb)) = verb {
+                let ward = quarantine::Ward {
+                    store: &store,
+                    clock: &clock,
+                    as_json: cli.json,
+                };
+                return ward.serve(verb, around.env, out).await;
+            }
             let policies = config.policies();
             let desk = Desk {
                 store: &store,
@@ -111,7 +122,15 @@ async fn open(
     warnings: &mut dyn Write,
 ) -> Result<RedisStore, Failure> {
     let settings = config.store_settings();
-    if !matches!(verb, Verb::Show { .. } | Verb::List { .. } | Verb::Stats) {
+    let looks = match verb {
+        Verb::Show { .. } | Verb::List { .. } | Verb::Stats => true,
+        Verb::Intake(IntakeVerb::Quarantine(verb)) => matches!(
+            verb,
+            QuarantineVerb::List { .. } | QuarantineVerb::Show { .. }
+        ),
+        _ => false,
+    };
+    if !looks {
         return Ok(RedisStore::connect(settings, clock.clone()).await?);
     }
     let store = RedisStore::connect_for_reading(settings, clock.clone()).await?;

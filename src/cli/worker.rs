@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::pushed::{Intake, Producers};
 use crate::api::v1::Service;
 use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
@@ -45,6 +46,8 @@ pub(super) async fn run(
     listen(config, &store, gateway, &background, &stop).await?;
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
     serve(config, &clock, &keys, (&background, &stop)).await?;
+    let producers = Arc::new(Producers::new(config.intake.rules.clone()));
+    take_in(config, &clock, &producers, (&background, &stop)).await?;
     keep_house(&store, &background, &stop);
 
     tracing::info!(
@@ -57,7 +60,7 @@ pub(super) async fn run(
     let work = queue::run(store, Arc::new(worker), clock, settings, stop.clone());
     let reload = async {
         while asked_anew.recv().await.is_some() {
-            exchange_keys(&again(), &keys);
+            exchange_keys(&again(), &keys, &producers);
         }
         std::future::pending().await
     };
@@ -159,16 +162,48 @@ async fn serve(
     Ok(())
 }
 
-/// Puts the API keys of new settings in the place of the old ones. Settings that are wrong change
+/// Takes in what producers push to Redis, if that is configured. Over a connection of its own: it
+/// must hold up nothing that moves money.
+async fn take_in(
+    config: &Config,
+    clock: &Clock,
+    producers: &Arc<Producers>,
+    (background, stop): (&TaskTracker, &CancellationToken),
+) -> anyhow::Result<()> {
+    if !config.intake.enabled {
+        return Ok(());
+    }
+    if config.intake.rules.accept_unsigned {
+        tracing::warn!(
+            "unsigned pushes are taken: whoever may write to the intake in Redis can move money"
+        );
+    }
+    let store = Arc::new(RedisStore::connect(config.store_settings(), clock.clone()).await?);
+    let (watching, until) = (Arc::clone(&store), stop.clone());
+    background.spawn(async move { watching.watch(until).await });
+    let (policies, producers) = (config.policies(), Arc::clone(producers));
+    let settings = config.intake.settings;
+    let intake = Intake::new(store, clock.clone(), policies, producers, settings);
+    let until = stop.clone();
+    background.spawn(async move { intake.run(until).await });
+    let producers = config.intake.rules.producers.len();
+    tracing::info!(producers, "taking in what is pushed");
+    Ok(())
+}
+
+/// Puts the keys of new settings in the place of the old ones. Settings that are wrong change
 /// nothing.
-fn exchange_keys(settings: &Result<Config, Problems>, keys: &KeyRing) {
+fn exchange_keys(settings: &Result<Config, Problems>, keys: &KeyRing, producers: &Producers) {
     match settings {
         Ok(config) => {
             keys.replace(config.api.keys.clone());
+            producers.replace(config.intake.rules.clone());
             let keys = config.api.keys.len();
+            let producers = config.intake.rules.producers.len();
             tracing::info!(
                 keys,
-                "the API keys were exchanged; with none nobody is let in"
+                producers,
+                "the keys were exchanged; with none nobody is let in"
             );
         }
         Err(problems) => tracing::error!(%problems, "the new settings are wrong; nothing changed"),

@@ -8,12 +8,14 @@
 //! | `sections` | the settings as they are written |
 //! | `read` | from a tree of values to types; unknown names, secrets in the wrong place |
 //! | `check` | what no single setting can tell: all problems at once |
+//! | `api`, `intake` | who may ask: over HTTP, and by pushing to Redis |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
 mod account;
 mod api;
 mod check;
+mod intake;
 mod layers;
 mod problem;
 mod read;
@@ -30,6 +32,7 @@ use serde_json::Value;
 
 pub use account::Account;
 pub use api::ApiConfig;
+pub use intake::IntakeConfig;
 pub use layers::{DEFAULTS, Origin};
 pub use problem::{Problem, Problems};
 pub use secret::{MASK, Secret};
@@ -57,6 +60,8 @@ pub struct Config {
     pub http: Http,
     /// How producers and operators are served.
     pub api: ApiConfig,
+    /// How what is pushed to Redis is taken.
+    pub intake: IntakeConfig,
     /// How payments are decided.
     pub policy: PolicySettings,
     /// What is logged.
@@ -112,6 +117,7 @@ impl Config {
         check::check(&written, &mut found);
         let listen = check::address("http.listen", &written.http.listen, &mut found);
         let api = api::api(&written, &mut found);
+        let intake = intake::intake(&written, &mut found);
         let accounts = account::accounts(&written, &mut found);
         // A setting that could not be read was replaced to find the other problems.
         problems.0.extend(
@@ -139,6 +145,7 @@ impl Config {
             listen,
             http,
             api,
+            intake,
             policy,
             log,
             accounts,

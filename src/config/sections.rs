@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::api::ApiSettings;
+use super::intake::IntakeSettings;
 use super::secret::Secret;
 use crate::api::Limits;
 use crate::gateway::Deadlines;
@@ -21,6 +22,7 @@ pub(super) struct Written {
     pub(super) gateway: Gateway,
     pub(super) http: Http,
     pub(super) api: ApiSettings,
+    pub(super) intake: IntakeSettings,
     pub(super) policy: PolicySettings,
     pub(super) log: Log,
     #[serde(default)]

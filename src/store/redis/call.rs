@@ -28,6 +28,12 @@ stored! {
     NUDGE = "nudge.lua";
     RENEW = "renew.lua";
     GIVE_BACK = "give_back.lua";
+    TAKE = "take.lua";
+    SETTLE = "settle.lua";
+    SET_ASIDE = "set_aside.lua";
+    ANSWER = "answer.lua";
+    RETRY = "retry.lua";
+    DROP = "drop.lua";
 }
 
 /// The commands that make all scripts known to Redis.

@@ -11,6 +11,7 @@
 //! | `writes` | create, save, command |
 //! | `trouble` | what goes wrong, and what may pass |
 //! | `listing` | lists, counts, events, the sweep |
+//! | `pushed` | what producers push: intakes, answers, quarantine |
 //! | `wake` | hints that there is something to do |
 
 mod call;
@@ -20,6 +21,7 @@ mod durability;
 mod finder;
 mod keys;
 mod listing;
+mod pushed;
 mod record;
 mod settings;
 mod trouble;
@@ -40,6 +42,9 @@ use self::call::Call;
 use self::connection::Link;
 use self::finder::Finder;
 use self::keys::Keys;
+pub use self::pushed::{
+    AnswerEntry, Dropped, Elements, Portion, QuarantineId, QuarantineNote, Settled, Taken,
+};
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
 pub use self::settings::{Profile, Settings};
 use self::trouble::LinkFault;
