@@ -135,9 +135,9 @@ fn the_seeds_reach_what_they_are_for() {
             accept_unsigned: true,
             producers: Vec::new(),
         };
+        let bare = element.first() == Some(&b'{');
         let element = Element::read(&element, &rules, holdfast::payment::Timestamp::UNIX_EPOCH);
-        let json = name.ends_with(".json");
-        assert_eq!(element.verdict().is_ok(), json, "{name}: {element:?}");
+        assert_eq!(element.verdict().is_ok(), bare, "{name}: {element:?}");
         // Those that are signed are refused here because nobody's key is known.
         assert!(element.answer_to.is_some(), "{name}: {element:?}");
     }

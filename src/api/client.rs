@@ -304,24 +304,25 @@ impl Client {
         timeout(patience, answered).await.unwrap_or(Ok(None))
     }
 
+    async fn connected(&self) -> Result<MultiplexedConnection, ClientError> {
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = kept.as_ref() {
+            return Ok(connection.clone());
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let making = self
+            .redis
+            .get_multiplexed_async_connection_with_config(&config);
+        let made = making.await.map_err(told)?;
+        *kept = Some(made.clone());
+        Ok(made)
+    }
+
     /// Asks once. A connection that failed is not used again.
     async fn ask(&self, pipeline: &Pipeline) -> Result<Vec<redis::Value>, ClientError> {
-        let told = |error: redis::RedisError| ClientError::Redis(error.to_string());
-        let mut kept = self.connection.lock().await;
-        let mut connection = match kept.as_ref() {
-            Some(connection) => connection.clone(),
-            None => {
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(PATIENCE))
-                    .set_response_timeout(Some(PATIENCE));
-                let made = self
-                    .redis
-                    .get_multiplexed_async_connection_with_config(&config);
-                let made = made.await.map_err(told)?;
-                kept.insert(made).clone()
-            }
-        };
-        drop(kept);
+        let mut connection = self.connected().await?;
         let sent = connection.send_packed_commands(pipeline, 0, pipeline.len());
         let replies = match sent.await {
             Ok(replies) => replies,
@@ -338,6 +339,11 @@ impl Client {
             _ => Ok(replies),
         }
     }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is mapped over results")]
+fn told(error: redis::RedisError) -> ClientError {
+    ClientError::Redis(error.to_string())
 }
 
 fn read(json: &[u8]) -> Result<Answer, ClientError> {

@@ -43,10 +43,14 @@ impl Answer {
     }
 
     /// The command is recorded; the payment as it is at `at`.
-    pub(super) fn commanded(told: CommandAnswer, payment: &Payment, at: Timestamp) -> Self {
+    pub(super) fn commanded(
+        (told, payment): (CommandAnswer, &Payment),
+        secrets: Secrets,
+        at: Timestamp,
+    ) -> Self {
         Self {
             command: Some(told),
-            ..Self::recorded(payment, Secrets::Shown, at)
+            ..Self::recorded(payment, secrets, at)
         }
     }
 

@@ -12,7 +12,7 @@ use crate::api::v1::commands::moved;
 use crate::api::v1::problem::Problem;
 use crate::api::v1::shown::Secrets;
 use crate::api::v1::{ProblemCode, shown};
-use crate::payment::{PaymentId, StateName};
+use crate::payment::{Payment, PaymentId, StateName};
 use crate::store::StoreError;
 
 /// How many requests are under way at once.
@@ -83,14 +83,15 @@ impl Intake {
                 // What was recorded when it was allowed is answered all the same: a refusal would
                 // be read as "nothing was done".
                 let recorded = intake::recorded(&*self.store, request).await?;
-                let secrets = match element.producer {
-                    Some(_) => Secrets::Shown,
-                    None => Secrets::Left,
-                };
                 let known = recorded.ok_or_else(|| Refusal::from(problem.clone()))?;
-                Ok(Answer::recorded(&known, secrets, self.clock.now()))
+                Ok(Answer::recorded(
+                    &known,
+                    element.secrets(),
+                    self.clock.now(),
+                ))
             }
-            (_, Some(problem)) => Err(problem.clone().into()),
+            (Some(Asked::Command(command)), _) => self.command(element, command).await,
+            (None, Some(problem)) => Err(problem.clone().into()),
             (Some(Asked::Payment(request)), None) => {
                 let (store, policies) = (&*self.store, &self.policies);
                 let submitting = intake::submit(store, &self.clock, policies, request.clone());
@@ -105,7 +106,6 @@ impl Intake {
                 );
                 Ok(Answer::recorded(payment, Secrets::Shown, self.clock.now()))
             }
-            (Some(Asked::Command(command)), None) => self.command(element, command).await,
             (None, None) => {
                 let told = "it asks for nothing";
                 Err(Problem::new(ProblemCode::InvalidRequest, told).into())
@@ -121,37 +121,66 @@ impl Intake {
             command,
             ..
         } = asked;
-        let before = intake::load(&*self.store, id).await?.payment;
-        if before.request().account != *account {
-            return Err(IntakeError::Missing(id.clone()).into());
-        }
-        if let Some(producer) = &element.producer {
-            let currency = before.request().currency();
-            producer.may_move(moved(&before, command), currency)?;
-        }
-        let known = before.commands().iter().any(|entry| entry.key == *key);
-        if before.state().name() == StateName::Parked && !known {
-            let told = "the payment waits for a person: an operator must look at it first";
-            return Err(Problem::new(ProblemCode::Parked, told).into());
+        let refused = element.refused.as_ref();
+        let before = match intake::load(&*self.store, id).await {
+            Ok(loaded) if loaded.payment.request().account == *account => loaded.payment,
+            Ok(_) | Err(IntakeError::Missing(_)) => return Err(missing(id, refused)),
+            Err(error) => return Err(error.into()),
+        };
+        let mut entries = before.commands().iter();
+        let known = entries.any(|entry| entry.key == *key && entry.command == *command);
+        // What was recorded when it was allowed is answered as it was then.
+        if !known {
+            Self::may_command(element, asked, &before)?;
         }
         let what = (id, key, command);
         let commanding = intake::command(&*self.store, &self.clock, &self.policies, what);
         let done = commanding.await.map_err(|error| match error {
-            // It is wrong in the same way whenever it is tried.
             IntakeError::Invalid(_) => Problem::from(error).of_command().into(),
             error => Refusal::from(error),
         })?;
-        let told = done.answer;
+        let (told, payment) = (done.answer, &done.payment);
         tracing::info!(payment.id = %id, command = asked.kind.as_str(), kid = element.kid(), ?told, "commanded by a push");
+        let secrets = element.secrets();
         match Problem::of_answer(told) {
-            None => Ok(Answer::commanded(told, &done.payment, self.clock.now())),
+            None => Ok(Answer::commanded(
+                (told, payment),
+                secrets,
+                self.clock.now(),
+            )),
             Some(problem) => {
                 // The refusal stands in the payment's record; there is nothing to keep.
-                let shown = shown::payment(&done.payment, Secrets::Shown);
+                let shown = shown::payment(payment, secrets);
                 Err(Refusal::Decided(Box::new(problem.about(shown))))
             }
         }
     }
+
+    /// Whether a command that is new may be given to this payment.
+    fn may_command(
+        element: &Element,
+        asked: &PushedCommand,
+        payment: &Payment,
+    ) -> Result<(), Problem> {
+        if let Some(problem) = &element.refused {
+            return Err(problem.clone());
+        }
+        if let Some(producer) = &element.producer {
+            let currency = payment.request().currency();
+            producer.may_move(moved(payment, &asked.command), currency)?;
+        }
+        if payment.state().name() == StateName::Parked {
+            let told = "the payment waits for a person: an operator must look at it first";
+            return Err(Problem::new(ProblemCode::Parked, told));
+        }
+        Ok(())
+    }
+}
+
+/// There is no such payment; or what there was to say before that was known.
+fn missing(id: &PaymentId, refused: Option<&Problem>) -> Refusal {
+    let told = || IntakeError::Missing(id.clone()).into();
+    refused.cloned().map_or_else(told, Refusal::from)
 }
 
 /// How many of the elements can be done at once: those up to a command, or to a payment that one
@@ -201,6 +230,11 @@ impl From<IntakeError> for Refusal {
             IntakeError::Busy(id) => {
                 Self::Undone(StoreError::Unavailable(format!("{id} changes too quickly")))
             }
+            IntakeError::Store(StoreError::Refused(why)) => {
+                tracing::error!(why, "what stands at a payment's key is no payment");
+                let told = "what stands in Redis for this payment cannot be read; tell an operator";
+                Problem::new(ProblemCode::RecordUnreadable, told).into()
+            }
             error => Problem::from(error).into(),
         }
     }
@@ -213,6 +247,14 @@ fn is_about_one(why: &str) -> bool {
 }
 
 impl Element {
+    /// What an answer shows: links and tokens are for whoever was let in.
+    const fn secrets(&self) -> Secrets {
+        match (&self.refused, &self.producer) {
+            (Some(_), None) => Secrets::Left,
+            _ => Secrets::Shown,
+        }
+    }
+
     fn kid(&self) -> Option<&str> {
         self.kid.as_ref().map(crate::api::KeyName::as_str)
     }

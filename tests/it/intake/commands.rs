@@ -2,7 +2,7 @@
 
 use chip_sandbox::{Effect, MovementKind, Operation, Rule};
 use chrono::TimeDelta;
-use holdfast::api::pushed::Kind;
+use holdfast::api::pushed::{Asked, Element, Kind};
 
 use super::*;
 
@@ -118,6 +118,31 @@ async fn a_command_reaches_no_payment_of_another_account_and_no_further_than_its
 }
 
 #[tokio::test]
+async fn a_command_that_was_recorded_is_answered_so_though_its_key_is_gone() {
+    let dock = Dock::open().await;
+    let held = dock
+        .answered(authorize("stay", &dock.token()).to_string(), "stay")
+        .await;
+    let id = is_recorded(&held);
+    dock.stage.work().await;
+    let capture = signed(&command("c", "stay", &json!({"command": "capture"})));
+    dock.push(&capture).await;
+    let taken = dock.intake.take(0).await.unwrap().unwrap();
+    drop(dock.intake.carry_out_all(taken).await);
+    dock.ask::<i64>(&["DEL", LEASE]).await;
+    dock.producers.replace(Rules::default());
+    dock.take_in().await;
+    let answer = dock.answer("hotel", "c", &capture).await.unwrap();
+    assert_eq!(is_recorded(&answer), id);
+    assert!(dock.quarantine().await.is_empty());
+    // One that is new is not let in, whatever else is wrong with it.
+    for (key, of) in [("c2", "stay"), ("c3", "nobody")] {
+        let other = signed(&command(key, of, &json!({"command": "release"})));
+        is_refused(&dock.answered(other, key).await, "signature_invalid");
+    }
+}
+
+#[tokio::test]
 async fn what_is_in_doubt_or_parked_is_left_to_people() {
     let dock = Dock::open().await;
     let id = is_recorded(
@@ -185,5 +210,23 @@ async fn a_command_that_is_wrong_is_told_what() {
     is_refused(
         &dock.answered(bare(&nobody), "c").await,
         "payment_not_found",
+    );
+}
+
+#[test]
+fn the_command_that_the_readme_shows_is_taken() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let at = page.find(r#"{"command":"capture""#).unwrap();
+    let mut shown = serde_json::Deserializer::from_str(&page[at..]).into_iter::<Value>();
+    let shown = shown.next().unwrap().unwrap().to_string();
+    let rules = Rules {
+        accept_unsigned: true,
+        producers: Vec::new(),
+    };
+    let element = Element::read(shown.as_bytes(), &rules, start_time());
+    assert!(
+        matches!(element.verdict(), Ok(Asked::Command(_))),
+        "{element:?}"
     );
 }

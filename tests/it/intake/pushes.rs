@@ -100,8 +100,8 @@ async fn a_worker_that_dies_before_it_settles_loses_nothing_and_does_nothing_twi
     // It dies once before it did anything, and once when all is done but taking it off the list.
     drop(dock.intake.take(0).await.unwrap().unwrap());
     dock.ask::<i64>(&["DEL", LEASE]).await;
-    let taken = dock.intake.take(0).await.unwrap().unwrap();
-    drop(dock.intake.carry_out_all(taken).await);
+    let portion = dock.intake.take(0).await.unwrap().unwrap();
+    drop(dock.intake.carry_out_all(portion).await);
     dock.stage.work().await;
     assert_eq!(dock.waiting().await, 20);
     assert_eq!(
@@ -126,8 +126,8 @@ async fn whoever_lost_the_lease_takes_nothing_off() {
     let token = dock.token();
     dock.push(charge("one", &token, 1_500).to_string()).await;
     dock.push("no json").await;
-    let taken = dock.intake.take(0).await.unwrap().unwrap();
-    let done = dock.intake.carry_out_all(taken).await;
+    let portion = dock.intake.take(0).await.unwrap().unwrap();
+    let done = dock.intake.carry_out_all(portion).await;
     dock.ask::<i64>(&["DEL", LEASE]).await;
     let other = dock.other_intake();
     let theirs = other.take(0).await.unwrap().unwrap();
@@ -248,9 +248,9 @@ async fn what_waits_while_redis_is_away_is_there_when_it_is_back() {
     let mut dock = Dock::open().await;
     let element = charge("one", &dock.token(), 1_500).to_string();
     dock.push(&element).await;
-    let taken = dock.intake.take(0).await.unwrap().unwrap();
+    let portion = dock.intake.take(0).await.unwrap().unwrap();
     dock.redis.kill().unwrap();
-    let done = dock.intake.carry_out_all(taken).await;
+    let done = dock.intake.carry_out_all(portion).await;
     dock.intake.settle(done).await.unwrap_err();
     dock.intake.round().await.unwrap_err();
     dock.redis.start_again().await.unwrap();

@@ -1,5 +1,6 @@
 //! People look at what was refused, and decide.
 
+use base64::engine::general_purpose::STANDARD;
 use holdfast::cli::{Around, Cli, Failure, run};
 
 use super::*;
@@ -70,7 +71,6 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
     );
     let revealed = dock.told(&["show", id, "--reveal", "--json"]).await;
     let revealed: Value = serde_json::from_str(&revealed).unwrap();
-    use base64::engine::general_purpose::STANDARD;
     let bytes = STANDARD
         .decode(revealed["base64"].as_str().unwrap())
         .unwrap();
