@@ -172,8 +172,9 @@ impl Dock {
 }
 
 fn sha256(bytes: impl AsRef<[u8]>) -> String {
-    // As any producer can compute it.
-    format!("{:x}", Sha256::digest(bytes.as_ref()))
+    let digest: [u8; 32] = Sha256::digest(bytes.as_ref()).into();
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+    digest.iter().flat_map(digits).flatten().collect()
 }
 
 fn charge(key: &str, token: &str, amount: u64) -> Value {
