@@ -24,14 +24,14 @@ SCHEMATHESIS := 4.32.5
 CASES ?= 30
 
 # What is fuzzed, and for how long each.
-TARGETS ?= answer command configuration record request webhook
+TARGETS ?= answer command configuration intake record request webhook
 FUZZ_SECONDS ?= 60
 
 # What `make cargo-mutants` changes.
 FILES ?= $(wildcard src/payment/*.rs) $(addprefix src/gateway/,classify.rs refusal.rs wire.rs)
 
 .PHONY: demo test test-plain lint bench chaos model simulate crash-points fuzz api mutants cargo-mutants \
-	reliability redis rust nextest cargo-deny schemathesis cargo-fuzz fmt
+	examples reliability redis rust nextest cargo-deny schemathesis cargo-fuzz fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -115,6 +115,14 @@ api: rust redis schemathesis
 		"$$HOLDFAST_API/v1/openapi.json" -H "Authorization: Bearer $$HOLDFAST_KEY" \
 		--max-examples $(CASES) --request-timeout 30 --continue-on-failure \
 		--exclude-checks positive_data_acceptance'
+
+# Tries the examples of producers that push to Redis, beside a worker. Says what it could not try.
+examples: rust redis
+	$(CARGO) build --bins -p holdfast -p holdfast-rig
+	@[ -d target/python ] || python3 -m venv target/python || true
+	@target/python/bin/pip install --quiet redis==8.1.0 cryptography==48.0.0 || true
+	@if command -v npm >/dev/null; then npm install --silent --prefix target/node redis@6.3.1 || true; fi
+	@target/debug/beside -- examples/try.sh
 
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use super::outgoing::{EndpointsVerb, EventsVerb};
+use super::quarantine::IntakeVerb;
 use super::schema::SchemaOf;
 use super::webhooks::WebhooksVerb;
 use crate::api::v1::span;
@@ -129,6 +130,9 @@ pub enum Verb {
     /// See events, and send them again.
     #[command(subcommand)]
     Events(EventsVerb),
+    /// Look after what producers push to Redis.
+    #[command(subcommand)]
+    Intake(IntakeVerb),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),

@@ -89,6 +89,7 @@ impl<S: Store> Desk<'_, S> {
             | Verb::Webhooks(_)
             | Verb::Endpoints(_)
             | Verb::Events(_)
+            | Verb::Intake(_)
             | Verb::Config(_)
             | Verb::Schema { .. }
             | Verb::Health { .. } => Err(Failure::Other("this is not done at the desk".to_owned())),

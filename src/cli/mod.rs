@@ -6,6 +6,7 @@
 //! | `request` | from flags to the JSON that every producer sends |
 //! | `desk` | what producers and operators do, over any store |
 //! | `view` | a payment, for people and for programs |
+//! | `quarantine` | what was pushed and refused |
 //! | `worker` | everything that runs in one worker process |
 //! | `reload` | accounts and API keys, exchanged while it runs |
 //! | `outgoing` | endpoints, and events that are sent to them |
@@ -21,6 +22,7 @@ mod failure;
 mod health;
 mod key;
 mod outgoing;
+mod quarantine;
 mod reload;
 mod request;
 mod schema;
@@ -41,6 +43,7 @@ pub use args::{
 pub use desk::Desk;
 pub use failure::Failure;
 pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
+pub use quarantine::{IntakeVerb, QuarantineVerb};
 pub use request::Around;
 pub use schema::SchemaOf;
 pub use webhooks::WebhooksVerb;
@@ -105,6 +108,14 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
                 let operated = Operated::of(&config, &store, &clock, cli.json);
                 return operated.serve(verb, around.env, out).await;
             }
+            if let Verb::Intake(IntakeVerb::Quarantine(verb)) = verb {
+                let ward = quarantine::Ward {
+                    store: &store,
+                    clock: &clock,
+                    as_json: cli.json,
+                };
+                return ward.serve(verb, around.env, out).await;
+            }
             let policies = config.policies();
             let desk = Desk {
                 store: &store,
@@ -131,6 +142,10 @@ async fn open(
         Verb::Show { .. } | Verb::List { .. } | Verb::Stats => true,
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),
+        Verb::Intake(IntakeVerb::Quarantine(verb)) => matches!(
+            verb,
+            QuarantineVerb::List { .. } | QuarantineVerb::Show { .. }
+        ),
         _ => false,
     };
     if !only_looks {

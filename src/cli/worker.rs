@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::reload::Reload;
+use crate::api::pushed::{Intake, Producers};
 use crate::api::v1::Service;
 use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
@@ -52,8 +53,14 @@ pub(super) async fn run(
     let shared = (policies.clone(), Arc::clone(&keys));
     serve(config, &clock, shared, (&background, &stop)).await?;
     let outbox = tell_events(config, &clock, &background, &stop).await?;
+    let producers = Arc::new(Producers::new(config.intake.rules.clone()));
+    let pushed = (policies.clone(), Arc::clone(&producers));
+    take_in(config, &clock, pushed, (&background, &stop)).await?;
     let reload = Reload::new(config.clone(), ChipGateway::clone(&gateway), policies, keys);
-    let (until, reloading) = (stop.clone(), reload.telling(outbox).run(asked_anew, again));
+    let (until, reloading) = (
+        stop.clone(),
+        reload.with(outbox, producers).run(asked_anew, again),
+    );
     background.spawn(async move { until.run_until_cancelled(reloading).await });
     listen(config, &store, gateway, &background, &stop).await?;
     keep_house(&store, config.events.keep, &background, &stop);
@@ -180,6 +187,34 @@ async fn tell_events(
     let outbox = Arc::new(Outbox::new(store, clock.clone(), settings, endpoints)?);
     background.spawn(Arc::clone(&outbox).run(stop.clone()));
     Ok(outbox)
+}
+
+/// Takes in what producers push to Redis, if that is configured. Over a connection of its own: it
+/// must hold up nothing that moves money.
+async fn take_in(
+    config: &Config,
+    clock: &Clock,
+    (policies, producers): (Current<Policies>, Arc<Producers>),
+    (background, stop): (&TaskTracker, &CancellationToken),
+) -> anyhow::Result<()> {
+    if !config.intake.enabled {
+        return Ok(());
+    }
+    if config.intake.rules.accept_unsigned {
+        tracing::warn!(
+            "unsigned pushes are taken: whoever may write to the intake in Redis can move money"
+        );
+    }
+    let store = Arc::new(RedisStore::connect(config.store_settings(), clock.clone()).await?);
+    let (watching, until) = (Arc::clone(&store), stop.clone());
+    background.spawn(async move { watching.watch(until).await });
+    let settings = config.intake.settings;
+    let intake = Intake::new(store, clock.clone(), policies, producers, settings);
+    let until = stop.clone();
+    background.spawn(async move { intake.run(until).await });
+    let producers = config.intake.rules.producers.len();
+    tracing::info!(producers, "taking in what is pushed");
+    Ok(())
 }
 
 /// Watches over Redis' durability, sweeps the state index, and trims the streams of events.

@@ -1,4 +1,4 @@
-//! Which settings can take the place of others while a worker runs: accounts, API keys and
+//! Which settings can take the place of others while a worker runs: accounts, keys and
 //! endpoints. The rest is read once: what was checked together must hold together. A deadline in
 //! use must not become longer than the quiet period that counts on it, nor a live key come to a
 //! worker whose Redis may forget.
@@ -10,11 +10,12 @@ use super::{Account, Config, Setting};
 use crate::payment::AccountName;
 
 impl Config {
-    /// Whether accounts, API keys or endpoints of `next` are others.
+    /// Whether accounts, keys or endpoints of `next` are others.
     #[must_use]
     pub fn is_exchanged_by(&self, next: &Self) -> bool {
         self.accounts != next.accounts
             || self.api.keys != next.api.keys
+            || self.intake.rules != next.intake.rules
             || self.events.endpoints != next.events.endpoints
     }
 
@@ -67,7 +68,7 @@ impl Config {
         };
         let mut names = missing(self, next);
         names.extend(missing(next, self));
-        let exchanged = ["accounts.", "api.keys", "endpoints."];
+        let exchanged = ["accounts.", "api.keys", "intake.", "endpoints."];
         names.retain(|name| !exchanged.iter().any(|part| name.starts_with(part)));
         if self.redis.url != next.redis.url {
             // Masked, so that it looks the same.

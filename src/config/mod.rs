@@ -10,6 +10,7 @@
 //! | `check` | what no single setting can tell: all problems at once |
 //! | `exchange`, `current` | what can be exchanged while a worker runs, and how it is |
 //! | `api`, `events` | how producers and operators are served; where events are sent |
+//! | `api`, `intake` | who may ask: over HTTP, and by pushing to Redis |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
@@ -19,6 +20,7 @@ mod check;
 mod current;
 mod events;
 mod exchange;
+mod intake;
 mod layers;
 mod problem;
 mod read;
@@ -37,6 +39,7 @@ pub use account::Account;
 pub use api::ApiConfig;
 pub use current::Current;
 pub use events::EventsConfig;
+pub use intake::IntakeConfig;
 pub use layers::{DEFAULTS, Origin};
 pub use problem::{Problem, Problems};
 pub use secret::{MASK, Secret};
@@ -64,6 +67,8 @@ pub struct Config {
     pub http: Http,
     /// How producers and operators are served.
     pub api: ApiConfig,
+    /// How what is pushed to Redis is taken.
+    pub intake: IntakeConfig,
     /// How payments are decided.
     pub policy: PolicySettings,
     /// What is logged.
@@ -122,6 +127,7 @@ impl Config {
         let listen = check::address("http.listen", &written.http.listen, &mut found);
         let api = api::api(&written, &mut found);
         let events = events::events(&written, &mut found);
+        let intake = intake::intake(&written, &mut found);
         let accounts = account::accounts(&written, &mut found);
         // A setting that could not be read was replaced to find the other problems.
         problems.0.extend(
@@ -149,6 +155,7 @@ impl Config {
             listen,
             http,
             api,
+            intake,
             policy,
             log,
             events,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::ApiSettings;
 use super::events::{EndpointSettings, EventsSettings};
+use super::intake::IntakeSettings;
 use super::secret::Secret;
 use crate::api::Limits;
 use crate::gateway::Deadlines;
@@ -22,6 +23,7 @@ pub(super) struct Written {
     pub(super) gateway: Gateway,
     pub(super) http: Http,
     pub(super) api: ApiSettings,
+    pub(super) intake: IntakeSettings,
     pub(super) policy: PolicySettings,
     pub(super) log: Log,
     pub(super) events: EventsSettings,

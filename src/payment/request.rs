@@ -307,6 +307,17 @@ impl Request {
         }
     }
 
+    /// The currency asked in.
+    #[must_use]
+    pub const fn currency(&self) -> Currency {
+        match &self.ask {
+            Ask::Authorize(ask) => ask.money.currency,
+            Ask::SaveCard(ask) => ask.currency,
+            Ask::Charge(ask) => ask.money.currency,
+            Ask::Adopt(ask) => ask.money.currency,
+        }
+    }
+
     /// The money asked about; `None` for a saved card.
     #[must_use]
     pub const fn money(&self) -> Option<Money> {

@@ -11,6 +11,7 @@ mod crowd;
 mod demo;
 mod oracle;
 mod proxies;
+mod pushed;
 
 mod redis_trouble;
 mod refusals;

@@ -10,6 +10,7 @@ mod api;
 mod cli;
 mod e2e;
 mod gateway;
+mod intake;
 mod never_sent;
 mod outbox;
 mod payments;

@@ -6,7 +6,7 @@ use crate::payment::{Active, Payment, Private, State};
 
 /// Whether links and tokens are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Secrets {
+pub(in crate::api) enum Secrets {
     /// To whoever asked for the payment, or may read.
     Shown,
     /// To whoever may only command.
@@ -15,7 +15,7 @@ pub(super) enum Secrets {
 
 /// What a payment is, for whoever asked for it: the links while the payer may pay, the token of a
 /// card once it is saved. A token that was given is not given back.
-pub(super) fn payment(payment: &Payment, secrets: Secrets) -> Value {
+pub(in crate::api) fn payment(payment: &Payment, secrets: Secrets) -> Value {
     let (request, state) = (payment.request(), payment.state());
     let links = payment.payable_links();
     let shown = |secret: Option<&str>| {

@@ -32,6 +32,12 @@ stored! {
     TAKE_EVENT = "take_event.lua";
     DELIVERED = "delivered.lua";
     POSTPONE = "postpone.lua";
+    TAKE = "take.lua";
+    SETTLE = "settle.lua";
+    SET_ASIDE = "set_aside.lua";
+    ANSWER = "answer.lua";
+    RETRY = "retry.lua";
+    DROP = "drop.lua";
 }
 
 /// The commands that make all scripts known to Redis.

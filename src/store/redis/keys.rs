@@ -13,12 +13,19 @@
 //! | `{hf:3}:out:<endpoint>:notes` | hash | `nonce:<payment>`, `tries:<payment>`; `accepted`, when it last accepted one |
 //! | `hf:endpoints` | hash | whether events are sent to an endpoint, since when, why |
 //! | `hf:deeds` | stream | what was done about endpoints |
+//! | `{hf:3}:intake` | list | what producers pushed, the oldest first |
+//! | `{hf:3}:intake:lease` | string | the nonce of whoever takes it in, for some seconds |
+//! | `{hf:3}:quarantine` | hash | by id: why something that was pushed was refused |
+//! | `{hf:3}:quarantine:bytes` | hash | by id: what was pushed |
+//! | `hf:answer:<account>:<SHA-256 of the idempotency key>` | hash | by SHA-256 of what was pushed: the answer |
 //! | `hf:wake` | channel | there may be something to do |
 //!
 //! The braces keep a partition's keys on one node of a cluster. One index for all states and
 //! references, rather than one for each, keeps every write to four keys.
 
-use crate::payment::{AccountName, Payment, PaymentId, Reference, StateName};
+use sha2::{Digest, Sha256};
+
+use crate::payment::{AccountName, IdempotencyKey, Payment, PaymentId, Reference, StateName, hex};
 use crate::store::EndpointName;
 use crate::store::by::{place_of, reference_hash};
 
@@ -79,6 +86,31 @@ impl Keys {
 
     pub(super) fn deeds(&self) -> String {
         format!("{}:deeds", self.prefix)
+    }
+
+    pub(super) fn intake(&self, partition: u64) -> String {
+        format!("{{{}:{partition}}}:intake", self.prefix)
+    }
+
+    /// Intake and its lease.
+    pub(super) fn intake_two(&self, partition: u64) -> Vec<String> {
+        let intake = self.intake(partition);
+        let lease = format!("{intake}:lease");
+        vec![intake, lease]
+    }
+
+    /// Quarantine and the bytes in it.
+    pub(super) fn quarantine(&self, partition: u64) -> [String; 2] {
+        let quarantine = format!("{{{}:{partition}}}:quarantine", self.prefix);
+        let bytes = format!("{quarantine}:bytes");
+        [quarantine, bytes]
+    }
+
+    /// The answers to what was pushed under a key. Without a partition, so that producers in any
+    /// language can name it.
+    pub(super) fn answers(&self, account: &AccountName, key: &IdempotencyKey) -> String {
+        let key = hex(&Sha256::digest(key.as_str().as_bytes()));
+        format!("{}:answer:{account}:{key}", self.prefix)
     }
 
     pub(super) fn wake(&self) -> String {
