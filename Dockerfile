@@ -9,6 +9,7 @@ COPY sandbox sandbox
 COPY src src
 # Nothing of these is built, but cargo wants to see every member of the workspace.
 COPY fuzz fuzz
+COPY tests/core tests/core
 COPY tests/model tests/model
 COPY tests/mutants tests/mutants
 COPY tests/rig tests/rig

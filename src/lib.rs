@@ -10,3 +10,6 @@ pub mod queue;
 pub mod store;
 pub mod telemetry;
 pub mod worker;
+
+#[cfg(feature = "client")]
+pub use api::client;

@@ -10,12 +10,14 @@
 mod answer;
 mod configuration;
 mod demands;
+mod intake;
 mod record;
 mod webhook;
 
 pub use answer::answer;
 pub use configuration::configuration;
 pub use demands::{command, request};
+pub use intake::intake;
 pub use record::record;
 pub use webhook::webhook;
 
@@ -23,10 +25,11 @@ pub use webhook::webhook;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder of seeds.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("answer", answer),
     ("command", command),
     ("configuration", configuration),
+    ("intake", intake),
     ("record", record),
     ("request", request),
     ("webhook", webhook),

@@ -129,6 +129,18 @@ fn the_seeds_reach_what_they_are_for() {
     for (name, json) in seeds_of("command") {
         holdfast::payment::Command::from_json(&json).expect(&name);
     }
+    for (name, element) in seeds_of("intake") {
+        use holdfast::api::pushed::{Element, Rules};
+        let rules = Rules {
+            accept_unsigned: true,
+            producers: Vec::new(),
+        };
+        let bare = element.first() == Some(&b'{');
+        let element = Element::read(&element, &rules, holdfast::payment::Timestamp::UNIX_EPOCH);
+        assert_eq!(element.verdict().is_ok(), bare, "{name}: {element:?}");
+        // Those that are signed are refused here because nobody's key is known.
+        assert!(element.answer_to.is_some(), "{name}: {element:?}");
+    }
     for (name, body) in seeds_of("record") {
         let read = holdfast::store::redis::read_record(&body);
         assert_eq!(read.is_err(), name.starts_with("bad-"), "{name}: {read:?}");

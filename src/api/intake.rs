@@ -1,4 +1,4 @@
-//! Requests and commands, from wherever they come: HTTP, the command line.
+//! Requests and commands, from wherever they come: HTTP, the command line, Redis.
 //!
 //! Nothing here calls the gateway. A request is recorded, a command is written into its record,
 //! and the worker carries both out. Whoever repeats a call with the same key gets the same answer.
@@ -171,6 +171,17 @@ fn conflict(payment: &Payment) -> IntakeError {
         Ask::Adopt(_) => IntakeError::Adopted(id),
         _ => IntakeError::Conflict(id),
     }
+}
+
+/// The payment of this very request, if it was recorded before.
+pub async fn recorded<S: Store>(
+    store: &S,
+    request: &Request,
+) -> Result<Option<Payment>, IntakeError> {
+    let fingerprint = request.fingerprint()?;
+    let loaded = store.load(&request.payment_id()).await?;
+    let same = loaded.filter(|loaded| *loaded.payment.fingerprint() == fingerprint);
+    Ok(same.map(|loaded| loaded.payment))
 }
 
 /// Gives a payment a command, once for its key.

@@ -6,12 +6,17 @@
 //! | `health` | `/livez`, `/readyz` |
 //! | `v1` | the API: other services ask for payments, see and command them |
 //! | `intake` | requests and commands, from wherever they come |
+//! | `pushed` | those that producers push to Redis |
+//! | `client` | the other side of that, for services in Rust |
 //! | `serve` | the listener, with limits that slow clients cannot get around |
 //!
 //! [`router`] joins one router for each audience; another audience is another line there.
 
+#[cfg(feature = "client")]
+pub mod client;
 mod health;
 pub mod intake;
+pub mod pushed;
 mod serve;
 pub mod v1;
 mod webhooks;

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
+use super::outgoing::{EndpointsVerb, EventsVerb};
+use super::quarantine::IntakeVerb;
+use super::schema::SchemaOf;
 use super::webhooks::WebhooksVerb;
 use crate::api::v1::span;
 use crate::payment::StateName;
@@ -121,6 +124,15 @@ pub enum Verb {
     /// Set up where CHIP posts what happens to purchases, by its own API.
     #[command(subcommand, after_help = super::webhooks::EXAMPLES)]
     Webhooks(WebhooksVerb),
+    /// See and command the endpoints that events are sent to.
+    #[command(subcommand)]
+    Endpoints(EndpointsVerb),
+    /// See events, and send them again.
+    #[command(subcommand)]
+    Events(EventsVerb),
+    /// Look after what producers push to Redis.
+    #[command(subcommand)]
+    Intake(IntakeVerb),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -138,17 +150,6 @@ pub enum Verb {
         #[arg(long)]
         live: bool,
     },
-}
-
-/// What can be sent to Holdfast.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum SchemaOf {
-    /// What a producer asks: authorize, `save_card`, charge or adopt.
-    Request,
-    /// What is asked of a payment: capture, release, reschedule, cancel or rerun.
-    Command,
-    /// All that the HTTP API takes and answers, as OpenAPI 3.1.
-    Openapi,
 }
 
 /// What to do with the settings.

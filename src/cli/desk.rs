@@ -87,6 +87,9 @@ impl<S: Store> Desk<'_, S> {
             Verb::Worker
             | Verb::ApiKey { .. }
             | Verb::Webhooks(_)
+            | Verb::Endpoints(_)
+            | Verb::Events(_)
+            | Verb::Intake(_)
             | Verb::Config(_)
             | Verb::Schema { .. }
             | Verb::Health { .. } => Err(Failure::Other("this is not done at the desk".to_owned())),
@@ -299,7 +302,7 @@ const fn rests(state: &State) -> bool {
     !matches!(state.name(), StateName::New)
 }
 
-fn payment_id(text: &str) -> Result<PaymentId, Failure> {
+pub(super) fn payment_id(text: &str) -> Result<PaymentId, Failure> {
     let wrong = || {
         Failure::Wrong(format!(
             "{text:?} is no payment's id; use the id as it was answered: pay_ and 32 hexadecimal \
@@ -310,7 +313,7 @@ fn payment_id(text: &str) -> Result<PaymentId, Failure> {
     id.and_then(Result::ok).ok_or_else(wrong)
 }
 
-fn user(env: &[(String, String)]) -> Result<String, Failure> {
+pub(super) fn user(env: &[(String, String)]) -> Result<String, Failure> {
     let named = |name: &str| {
         env.iter()
             .find(|(known, _)| known == name)

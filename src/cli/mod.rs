@@ -6,9 +6,12 @@
 //! | `request` | from flags to the JSON that every producer sends |
 //! | `desk` | what producers and operators do, over any store |
 //! | `view` | a payment, for people and for programs |
+//! | `quarantine` | what was pushed and refused |
 //! | `worker` | everything that runs in one worker process |
 //! | `reload` | accounts and API keys, exchanged while it runs |
+//! | `outgoing` | endpoints, and events that are sent to them |
 //! | `key` | a new API key |
+//! | `schema` | the wire format |
 //! | `health` | whether the worker of this machine is ready, or lives |
 //! | `webhooks` | the gateway's webhooks, set up by its API |
 //! | `failure` | what went wrong, as an exit code |
@@ -18,8 +21,11 @@ mod desk;
 mod failure;
 mod health;
 mod key;
+mod outgoing;
+mod quarantine;
 mod reload;
 mod request;
+mod schema;
 mod timeline;
 mod view;
 mod webhooks;
@@ -32,20 +38,21 @@ use serde_json::json;
 
 pub use args::{
     AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, Cli, CommonArgs, ConfigVerb,
-    CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, SchemaOf,
-    TokenArgs, Verb,
+    CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, TokenArgs, Verb,
 };
 pub use desk::Desk;
 pub use failure::Failure;
+pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
+pub use quarantine::{IntakeVerb, QuarantineVerb};
 pub use request::Around;
+pub use schema::SchemaOf;
 pub use webhooks::WebhooksVerb;
 
 use health::Question;
 
-use crate::api::v1::DOCUMENT;
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULTS, LogFormat, Problems};
-use crate::payment::{AccountName, Command, Request};
+use crate::payment::AccountName;
 use crate::store::Store;
 use crate::store::redis::{OpenError, RedisStore};
 use crate::telemetry;
@@ -65,9 +72,10 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         Verb::Config(ConfigVerb::Defaults) if cli.json => {
             return Ok(writeln!(out, "{}", json!({ "toml": DEFAULTS }))?);
         }
-        Verb::Schema { of } => return print_schema(of, out),
+        Verb::Schema { of } => return Ok(schema::print(of, out)?),
         Verb::Config(ConfigVerb::Defaults) => return Ok(out.write_all(DEFAULTS.as_bytes())?),
         Verb::ApiKey { name } => return key::make(&name, cli.json, out),
+        Verb::Endpoints(EndpointsVerb::NewSecret) => return outgoing::new_secret(cli.json, out),
         _ => {}
     }
     let config = loaded?;
@@ -96,6 +104,18 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         verb => {
             let clock = Clock::system();
             let store = open(&config, &clock, &verb, cli.json, around.warnings).await?;
+            if let Verb::Endpoints(_) | Verb::Events(_) = verb {
+                let operated = Operated::of(&config, &store, &clock, cli.json);
+                return operated.serve(verb, around.env, out).await;
+            }
+            if let Verb::Intake(IntakeVerb::Quarantine(verb)) = verb {
+                let ward = quarantine::Ward {
+                    store: &store,
+                    clock: &clock,
+                    as_json: cli.json,
+                };
+                return ward.serve(verb, around.env, out).await;
+            }
             let policies = config.policies();
             let desk = Desk {
                 store: &store,
@@ -118,29 +138,37 @@ async fn open(
     warnings: &mut dyn Write,
 ) -> Result<RedisStore, Failure> {
     let settings = config.store_settings();
-    if !matches!(verb, Verb::Show { .. } | Verb::List { .. } | Verb::Stats) {
+    let only_looks = match verb {
+        Verb::Show { .. } | Verb::List { .. } | Verb::Stats => true,
+        Verb::Endpoints(verb) => verb.only_looks(),
+        Verb::Events(verb) => verb.only_looks(),
+        Verb::Intake(IntakeVerb::Quarantine(verb)) => matches!(
+            verb,
+            QuarantineVerb::List { .. } | QuarantineVerb::Show { .. }
+        ),
+        _ => false,
+    };
+    if !only_looks {
         return Ok(RedisStore::connect(settings, clock.clone()).await?);
     }
     let store = RedisStore::connect_for_reading(settings, clock.clone()).await?;
-    if let Err(lack) = store.durability() {
-        let text = lack.to_string();
+    let mut warn = |kind: &str, text: String| {
         if as_json {
-            let told = json!({"warning": {"kind": "durability", "message": text}});
-            writeln!(warnings, "{told}")?;
+            let told = json!({"warning": {"kind": kind, "message": text}});
+            writeln!(warnings, "{told}")
         } else {
-            writeln!(warnings, "warning: {text}")?;
+            writeln!(warnings, "warning: {text}")
+        }
+    };
+    if let Err(lack) = store.durability() {
+        warn("durability", lack.to_string())?;
+    }
+    if let Verb::Stats = verb {
+        for text in outgoing::disabled(&store).await? {
+            warn("endpoint_disabled", text)?;
         }
     }
     Ok(store)
-}
-
-fn print_schema(of: SchemaOf, out: &mut dyn Write) -> Result<(), Failure> {
-    match of {
-        SchemaOf::Request => out.write_all(Request::SCHEMA.as_bytes())?,
-        SchemaOf::Command => out.write_all(Command::SCHEMA.as_bytes())?,
-        SchemaOf::Openapi => writeln!(out, "{:#}", *DOCUMENT)?,
-    }
-    Ok(())
 }
 
 fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Config, Problems> {

@@ -1,4 +1,4 @@
-//! Accounts and API keys are exchanged without a restart: when SIGHUP asks for it, and when the
+//! Accounts, keys and endpoints are exchanged without a restart: when SIGHUP asks for it, and when the
 //! configuration or a file that it names was changed.
 
 use std::collections::BTreeMap;
@@ -9,10 +9,12 @@ use tokio::sync::Notify;
 
 use super::worker::accounts;
 use crate::api::KeyRing;
+use crate::api::pushed::Producers;
 use crate::config::{Account, Config, Current, Problems};
 use crate::gateway::ChipGateway;
 use crate::payment::AccountName;
 use crate::worker::Policies;
+use crate::worker::outbox::Outbox;
 
 /// How often it is looked whether something was changed. A change holds once it was seen twice: a
 /// file that is being written is never taken for what was meant.
@@ -27,6 +29,8 @@ pub(super) struct Reload {
     gateway: ChipGateway,
     policies: Current<Policies>,
     keys: Arc<KeyRing>,
+    /// Nothing else depends on these, and they depend on nothing.
+    apart: Option<(Arc<Outbox>, Arc<Producers>)>,
 }
 
 /// What was read, beside what is in use.
@@ -57,7 +61,14 @@ impl Reload {
             gateway,
             policies,
             keys,
+            apart: None,
         }
+    }
+
+    /// The same, with endpoints and the keys of producers that are exchanged too.
+    pub(super) fn with(self, outbox: Arc<Outbox>, producers: Arc<Producers>) -> Self {
+        let apart = Some((outbox, producers));
+        Self { apart, ..self }
     }
 
     /// Exchanges what `read` finds changed, for ever; at once whenever it is `asked` for.
@@ -100,7 +111,7 @@ impl Reload {
     async fn take(&mut self, found: Found) -> Found {
         let next = match &found {
             Found::Same => {
-                tracing::info!("accounts and API keys are as they were");
+                tracing::info!("accounts, keys and endpoints are as they were");
                 return found;
             }
             Found::Wrong(problems) => {
@@ -111,6 +122,8 @@ impl Reload {
         };
         // By themselves: nothing shall keep a key from being taken away.
         self.exchange_keys(next);
+        self.exchange_producers(next);
+        self.exchange_endpoints(next);
         match self.exchange_accounts(next).await {
             Ok(()) => Found::Same,
             Err(Refused::ForGood(why)) => {
@@ -137,6 +150,34 @@ impl Reload {
         tracing::info!(keys, "the API keys were exchanged");
         if keys == 0 && !self.keys.is_open() {
             tracing::warn!("no API key is left; nobody is let in");
+        }
+    }
+
+    fn exchange_endpoints(&mut self, next: &Config) {
+        if self.config.events.endpoints == next.events.endpoints {
+            return;
+        }
+        self.config
+            .events
+            .endpoints
+            .clone_from(&next.events.endpoints);
+        let endpoints = self.config.events.endpoints.clone();
+        tracing::info!(endpoints = endpoints.len(), "the endpoints were exchanged");
+        if let Some((outbox, _)) = &self.apart {
+            outbox.replace(endpoints);
+        }
+    }
+
+    fn exchange_producers(&mut self, next: &Config) {
+        if self.config.intake.rules == next.intake.rules {
+            return;
+        }
+        self.config.intake.rules.clone_from(&next.intake.rules);
+        let rules = self.config.intake.rules.clone();
+        let producers = rules.producers.len();
+        tracing::info!(producers, "the keys of producers were exchanged");
+        if let Some((_, known)) = &self.apart {
+            known.replace(rules);
         }
     }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::timeline::{doubt, timeline};
-use crate::api::v1::shown::{hold, kind, reason};
+use crate::api::v1::shown::{hold, reason};
 use crate::config::MASK;
 use crate::payment::{Ask, Event, Next, Payment, Plan, Policy, Private, Source, State, Timestamp};
 use crate::store::Loaded;
@@ -104,7 +104,7 @@ impl View<'_> {
             "account": request.account,
             "idempotency_key": request.idempotency_key,
             "reference": request.reference,
-            "type": kind(&request.ask),
+            "type": request.ask.kind(),
             "money": request.money(),
             "state": payment.state().name(),
             "reason": reason(payment.state()),

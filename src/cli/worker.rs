@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::reload::Reload;
+use crate::api::pushed::{Intake, Producers};
 use crate::api::v1::Service;
 use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
@@ -19,6 +21,7 @@ use crate::config::{Config, Problems};
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
+use crate::worker::outbox::Outbox;
 use crate::worker::{Policies, Worker};
 
 /// How often entries of finished payments that have expired are taken out of the state index.
@@ -49,11 +52,18 @@ pub(super) async fn run(
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
     let shared = (policies.clone(), Arc::clone(&keys));
     serve(config, &clock, shared, (&background, &stop)).await?;
+    let outbox = tell_events(config, &clock, &background, &stop).await?;
+    let producers = Arc::new(Producers::new(config.intake.rules.clone()));
+    let pushed = (policies.clone(), Arc::clone(&producers));
+    take_in(config, &clock, pushed, (&background, &stop)).await?;
     let reload = Reload::new(config.clone(), ChipGateway::clone(&gateway), policies, keys);
-    let (until, reloading) = (stop.clone(), reload.run(asked_anew, again));
+    let (until, reloading) = (
+        stop.clone(),
+        reload.with(outbox, producers).run(asked_anew, again),
+    );
     background.spawn(async move { until.run_until_cancelled(reloading).await });
     listen(config, &store, gateway, &background, &stop).await?;
-    keep_house(&store, &background, &stop);
+    keep_house(&store, config.events.keep, &background, &stop);
 
     tracing::info!(
         concurrency = config.worker.concurrency,
@@ -162,14 +172,67 @@ async fn serve(
     Ok(())
 }
 
-/// Watches over Redis' durability, and sweeps the state index.
-fn keep_house(store: &Arc<RedisStore>, background: &TaskTracker, stop: &CancellationToken) {
+/// Sends events to endpoints, over connections of their own: no receiver may hold up a payment.
+async fn tell_events(
+    config: &Config,
+    clock: &Clock,
+    background: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<Arc<Outbox>> {
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let endpoints = config.events.endpoints.clone();
+    let names: Vec<&str> = endpoints.iter().map(|e| e.name.as_str()).collect();
+    tracing::info!(endpoints = names.join(","), "sending events");
+    let settings = config.events.outbox.clone();
+    let outbox = Arc::new(Outbox::new(store, clock.clone(), settings, endpoints)?);
+    background.spawn(Arc::clone(&outbox).run(stop.clone()));
+    Ok(outbox)
+}
+
+/// Takes in what producers push to Redis, if that is configured. Over a connection of its own: it
+/// must hold up nothing that moves money.
+async fn take_in(
+    config: &Config,
+    clock: &Clock,
+    (policies, producers): (Current<Policies>, Arc<Producers>),
+    (background, stop): (&TaskTracker, &CancellationToken),
+) -> anyhow::Result<()> {
+    if !config.intake.enabled {
+        return Ok(());
+    }
+    if config.intake.rules.accept_unsigned {
+        tracing::warn!(
+            "unsigned pushes are taken: whoever may write to the intake in Redis can move money"
+        );
+    }
+    let store = Arc::new(RedisStore::connect(config.store_settings(), clock.clone()).await?);
+    let (watching, until) = (Arc::clone(&store), stop.clone());
+    background.spawn(async move { watching.watch(until).await });
+    let settings = config.intake.settings;
+    let intake = Intake::new(store, clock.clone(), policies, producers, settings);
+    let until = stop.clone();
+    background.spawn(async move { intake.run(until).await });
+    let producers = config.intake.rules.producers.len();
+    tracing::info!(producers, "taking in what is pushed");
+    Ok(())
+}
+
+/// Watches over Redis' durability, sweeps the state index, and trims the streams of events.
+fn keep_house(
+    store: &Arc<RedisStore>,
+    keep: TimeDelta,
+    background: &TaskTracker,
+    stop: &CancellationToken,
+) {
     let (watching, watched_until) = (Arc::clone(store), stop.clone());
     background.spawn(async move { watching.watch(watched_until).await });
     let (sweeping, stop) = (Arc::clone(store), stop.clone());
     background.spawn(async move {
         let sweep = async {
             loop {
+                if let Err(error) = sweeping.trim_events(keep).await {
+                    tracing::warn!(%error, "events were not trimmed; it is tried again");
+                }
                 tokio::time::sleep(SWEEP_EVERY).await;
                 if let Err(error) = sweeping.sweep().await {
                     tracing::warn!(%error, "the state index was not swept; it is tried again");

@@ -31,9 +31,6 @@ pub(super) fn check(written: &Written, problems: &mut Problems) {
     }
 }
 
-/// More events than anybody keeps, and far below what Redis can count.
-const MOST_EVENTS: u64 = 1_000_000_000;
-
 fn above_zero(problems: &mut Problems, section: &str, settings: &[(&str, u64)]) {
     for (name, value) in settings {
         problems.unless(*value > 0, &format!("{section}.{name}"), value, || {
@@ -101,13 +98,6 @@ fn redis(redis: &Redis, problems: &mut Problems) {
             ("connect_timeout_ms", redis.connect_timeout_ms),
             ("save_patience_ms", redis.save_patience_ms),
         ],
-    );
-    let events = redis.events_maxlen;
-    problems.unless(
-        (1..=MOST_EVENTS).contains(&events),
-        "redis.events_maxlen",
-        events,
-        || format!("must be 1 to {MOST_EVENTS}; the default is 100000"),
     );
     problems.unless(
         redis.retention_days >= 1,

@@ -1,7 +1,7 @@
-//! Which settings can take the place of others while a worker runs: accounts and API keys. The
-//! rest is read once: what was checked together must hold together. A deadline in use must not
-//! become longer than the quiet period that counts on it, nor a live key come to a worker whose
-//! Redis may forget.
+//! Which settings can take the place of others while a worker runs: accounts, keys and
+//! endpoints. The rest is read once: what was checked together must hold together. A deadline in
+//! use must not become longer than the quiet period that counts on it, nor a live key come to a
+//! worker whose Redis may forget.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,13 @@ use super::{Account, Config, Setting};
 use crate::payment::AccountName;
 
 impl Config {
-    /// Whether accounts or API keys of `next` are others.
+    /// Whether accounts, keys or endpoints of `next` are others.
     #[must_use]
     pub fn is_exchanged_by(&self, next: &Self) -> bool {
-        self.accounts != next.accounts || self.api.keys != next.api.keys
+        self.accounts != next.accounts
+            || self.api.keys != next.api.keys
+            || self.intake.rules != next.intake.rules
+            || self.events.endpoints != next.events.endpoints
     }
 
     /// These settings with the accounts of `next`. Nothing is exchanged if a payment of one of the
@@ -65,7 +68,8 @@ impl Config {
         };
         let mut names = missing(self, next);
         names.extend(missing(next, self));
-        names.retain(|name| !name.starts_with("accounts.") && !name.starts_with("api.keys"));
+        let exchanged = ["accounts.", "api.keys", "intake.", "endpoints."];
+        names.retain(|name| !exchanged.iter().any(|part| name.starts_with(part)));
         if self.redis.url != next.redis.url {
             // Masked, so that it looks the same.
             names.push("redis.url".to_owned());

@@ -45,9 +45,7 @@ impl Layers {
     ) -> Result<Self, Problems> {
         let known = parse("config/default.toml", &with_optional(DEFAULTS))?;
         let file = parse(name, text)?;
-        let accounts = file.get("accounts").and_then(Value::as_object);
-        let names: Vec<&String> = accounts.into_iter().flat_map(Map::keys).collect();
-        let environment = environment(env, &known, &names)?;
+        let environment = environment(env, &known, &file)?;
         let merged = config::Config::builder()
             .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
             .add_source(File::from_str(text, FileFormat::Toml))
@@ -130,11 +128,14 @@ pub(super) fn at<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(tree, |value, key| value.get(key))
 }
 
-/// The setting that `path` is an example of: all accounts have the same settings.
+/// The setting that `path` is an example of: all accounts have the same settings, and so have all
+/// endpoints.
 pub(super) fn schema_path(path: &str) -> String {
     let mut keys: Vec<&str> = path.split('.').collect();
-    if let ["accounts", name, ..] = keys.as_mut_slice() {
-        *name = "hotel";
+    match keys.as_mut_slice() {
+        ["accounts", name, ..] => *name = "hotel",
+        ["endpoints", name, ..] => *name = "shop",
+        _ => {}
     }
     keys.join(".")
 }
@@ -143,7 +144,7 @@ pub(super) fn schema_path(path: &str) -> String {
 fn environment(
     env: impl IntoIterator<Item = (String, String)>,
     known: &Value,
-    accounts: &[&String],
+    file: &Value,
 ) -> Result<Value, Problems> {
     let mut problems = Problems(Vec::new());
     let mut tree = json!({});
@@ -152,14 +153,20 @@ fn environment(
             continue;
         };
         let mut keys: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
-        if let [section, account, ..] = keys.as_mut_slice()
-            && section == "accounts"
+        if let [section, given, ..] = keys.as_mut_slice()
+            && matches!(section.as_str(), "accounts" | "endpoints")
         {
-            let found: Vec<&&String> = accounts.iter().filter(|a| plain(a) == *account).collect();
+            let named = file.get(section.as_str()).and_then(Value::as_object);
+            let named = named.into_iter().flat_map(Map::keys);
+            let found: Vec<&String> = named.filter(|name| plain(name) == *given).collect();
             match found[..] {
                 [] => {}
-                [one] => account.clone_from(one),
-                _ => problems.add(&name, "", "is meant for more than one account; rename them"),
+                [one] => given.clone_from(one),
+                _ => {
+                    let one = section.trim_end_matches('s');
+                    let fix = format!("is meant for more than one {one}; rename them");
+                    problems.add(&name, "", fix);
+                }
             }
         }
         let path = keys.join(".");
@@ -181,7 +188,7 @@ fn environment(
     }
 }
 
-/// An account's name as an environment variable can hold it.
+/// The name of an account or an endpoint as an environment variable can hold it.
 fn plain(name: &str) -> String {
     name.to_lowercase().replace('-', "_")
 }

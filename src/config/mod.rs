@@ -9,6 +9,8 @@
 //! | `read` | from a tree of values to types; unknown names, secrets in the wrong place |
 //! | `check` | what no single setting can tell: all problems at once |
 //! | `exchange`, `current` | what can be exchanged while a worker runs, and how it is |
+//! | `api`, `events` | how producers and operators are served; where events are sent |
+//! | `api`, `intake` | who may ask: over HTTP, and by pushing to Redis |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
@@ -16,7 +18,9 @@ mod account;
 mod api;
 mod check;
 mod current;
+mod events;
 mod exchange;
+mod intake;
 mod layers;
 mod problem;
 mod read;
@@ -34,6 +38,8 @@ use serde_json::Value;
 pub use account::Account;
 pub use api::ApiConfig;
 pub use current::Current;
+pub use events::EventsConfig;
+pub use intake::IntakeConfig;
 pub use layers::{DEFAULTS, Origin};
 pub use problem::{Problem, Problems};
 pub use secret::{MASK, Secret};
@@ -61,10 +67,14 @@ pub struct Config {
     pub http: Http,
     /// How producers and operators are served.
     pub api: ApiConfig,
+    /// How what is pushed to Redis is taken.
+    pub intake: IntakeConfig,
     /// How payments are decided.
     pub policy: PolicySettings,
     /// What is logged.
     pub log: Log,
+    /// Where events are sent, and how long they are kept.
+    pub events: EventsConfig,
     /// Under which keys and brands.
     pub accounts: BTreeMap<AccountName, Account>,
     /// Every setting in effect, for people.
@@ -116,6 +126,8 @@ impl Config {
         check::check(&written, &mut found);
         let listen = check::address("http.listen", &written.http.listen, &mut found);
         let api = api::api(&written, &mut found);
+        let events = events::events(&written, &mut found);
+        let intake = intake::intake(&written, &mut found);
         let accounts = account::accounts(&written, &mut found);
         // A setting that could not be read was replaced to find the other problems.
         problems.0.extend(
@@ -143,8 +155,10 @@ impl Config {
             listen,
             http,
             api,
+            intake,
             policy,
             log,
+            events,
             accounts,
             settings,
         })

@@ -12,18 +12,34 @@ use super::problem::Problems;
 use super::secret::{MASK, in_file};
 use super::sections::Written;
 use crate::payment::AccountName;
+use crate::store::EndpointName;
 
 /// Whether the value of a setting lets its holder in.
 fn is_secret(path: &str, value: &Value) -> bool {
     match path {
         "redis.url" => value.as_str().is_none_or(has_credentials),
-        path => path.ends_with(".secret_key") || path.ends_with(".success_callback"),
+        path => {
+            [".secret_key", ".success_callback"]
+                .iter()
+                .any(|name| path.ends_with(name))
+                || is_of_endpoint(path, "secrets")
+        }
     }
+}
+
+fn is_of_endpoint(path: &str, setting: &str) -> bool {
+    let keys: Vec<&str> = path.split('.').collect();
+    matches!(keys[..], ["endpoints", _, name] if name == setting)
+}
+
+/// Whether a value is not shown: a secret, or an address that may hold one.
+fn is_masked(path: &str, value: &Value) -> bool {
+    is_secret(path, value) || is_of_endpoint(path, "url")
 }
 
 /// A value for people: one line, secrets masked.
 fn display(path: &str, value: &Value) -> String {
-    if is_secret(path, value) {
+    if is_masked(path, value) {
         MASK.to_owned()
     } else {
         value.to_string()
@@ -57,7 +73,7 @@ pub(super) fn shown(tree: &Value, layers: &Layers) -> Vec<Setting> {
         };
         settings.push(Setting {
             name: path.to_owned(),
-            value: if is_secret(path, value) {
+            value: if is_masked(path, value) {
                 Value::from(MASK)
             } else {
                 value.clone()
@@ -68,8 +84,18 @@ pub(super) fn shown(tree: &Value, layers: &Layers) -> Vec<Setting> {
     settings
 }
 
-/// The names of accounts are part of requests, records and environment variables.
+/// The names of accounts are part of requests, records and environment variables, those of endpoints
+/// part of keys in Redis.
 pub(super) fn refuse_names(tree: &mut Value, problems: &mut Problems) {
+    if let Some(Value::Object(endpoints)) = tree.get_mut("endpoints") {
+        endpoints.retain(|name, _| match name.parse::<EndpointName>() {
+            Ok(_) => true,
+            Err(fix) => {
+                problems.add(&format!("endpoints.{name:?}"), "", fix);
+                false
+            }
+        });
+    }
     let Some(Value::Object(accounts)) = tree.get_mut("accounts") else {
         return;
     };
@@ -115,9 +141,13 @@ pub(super) fn refuse_secrets_in_file(tree: &mut Value, layers: &Layers, problems
     for path in found {
         let variable = path.replace('.', "__").replace('-', "_").to_uppercase();
         let name = path.rsplit('.').next().unwrap_or_default();
+        let file = match name.strip_suffix('s') {
+            Some(one) => format!("{one}_files"),
+            None => format!("{name}_file"),
+        };
         let fix = format!(
             "is a secret and stands in the configuration file; remove it there, and set \
-             HOLDFAST__{variable} or name a file with it as {name}_file"
+             HOLDFAST__{variable} or name a file with it as {file}"
         );
         problems.add(&path, MASK, fix);
         remove(tree, &path);

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::api::ApiSettings;
+use super::events::{EndpointSettings, EventsSettings};
+use super::intake::IntakeSettings;
 use super::secret::Secret;
 use crate::api::Limits;
 use crate::gateway::Deadlines;
@@ -21,8 +23,12 @@ pub(super) struct Written {
     pub(super) gateway: Gateway,
     pub(super) http: Http,
     pub(super) api: ApiSettings,
+    pub(super) intake: IntakeSettings,
     pub(super) policy: PolicySettings,
     pub(super) log: Log,
+    pub(super) events: EventsSettings,
+    #[serde(default)]
+    pub(super) endpoints: BTreeMap<String, EndpointSettings>,
     #[serde(default)]
     pub(super) accounts: BTreeMap<String, AccountSettings>,
 }
@@ -59,7 +65,6 @@ pub struct Redis {
     pub connect_timeout_ms: u64,
     pub save_patience_ms: u64,
     pub retention_days: u32,
-    pub events_maxlen: u64,
 }
 
 /// How the gateway is called.

@@ -110,7 +110,6 @@ impl Config {
             connect_timeout_ms: self.redis.connect_timeout_ms,
             save_patience_ms: self.redis.save_patience_ms,
             retention_days: self.redis.retention_days,
-            events_maxlen: self.redis.events_maxlen,
         }
     }
 

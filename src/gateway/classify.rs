@@ -188,7 +188,7 @@ fn asked_to_wait_ms(reply: &Reply) -> Option<u64> {
 }
 
 /// Seconds, or a date as HTTP writes it.
-fn retry_after_ms(text: &str, now: Timestamp) -> Option<u64> {
+pub(super) fn retry_after_ms(text: &str, now: Timestamp) -> Option<u64> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(seconds.saturating_mul(1000));

@@ -13,6 +13,7 @@
 //! | `signature`, `company` | who signed a webhook |
 //! | `registration` | webhooks, as the gateway keeps them |
 //! | `notice` | which payment a webhook is about |
+//! | `post` | a POST to somebody else: HTTP goes out here alone |
 
 mod account;
 mod body;
@@ -21,6 +22,7 @@ mod classify;
 mod client;
 mod company;
 mod notice;
+mod post;
 mod refusal;
 mod registration;
 mod settings;
@@ -36,6 +38,7 @@ pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;
 pub use notice::Notice;
+pub use post::{Posted, Poster};
 pub use registration::{EVENTS, NotRegistered, Registered};
 pub use settings::{Deadlines, Settings};
 pub use signature::{InvalidKey, PublicKey, SIGNATURE_HEADER};

@@ -137,3 +137,111 @@ pub(super) fn code_word(text: &str) -> String {
         ILLEGIBLE.to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn codes(body: &Value) -> Vec<String> {
+        match Refusal::read(body.to_string().as_bytes()) {
+            Refusal::Codes { codes, .. } => codes.iter().map(Code::with_field).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A code below so many fields.
+    fn nested(depth: usize) -> Value {
+        (0..depth).fold(json!({"code": "invalid"}), |inner, _| json!({ "a": inner }))
+    }
+
+    #[test]
+    fn a_body_is_searched_eight_levels_deep_and_for_sixty_four_codes() {
+        assert_eq!(codes(&nested(0)), ["invalid"]);
+        assert_eq!(codes(&nested(7)), ["a.a.a.a.a.a.a.invalid"]);
+        assert!(codes(&nested(8)).is_empty());
+        let many = |count: usize| json!({"a": vec![json!({"code": "invalid"}); count]});
+        assert_eq!(codes(&many(64)).len(), 64);
+        assert_eq!(codes(&many(65)).len(), 64);
+        assert!(codes(&json!({"a": [[{"code": "invalid"}]]})).is_empty());
+    }
+
+    #[test]
+    fn what_is_said_of_the_whole_call_comes_first_and_names_no_field() {
+        let body = json!({"a": {"code": "one"}, "error": {"code": "two"}, "__all__": [
+            {"code": "three"}]});
+        assert_eq!(codes(&body), ["three", "two", "a.one"]);
+    }
+
+    #[test]
+    fn a_field_is_told_as_long_as_it_is_written_like_one() {
+        let told = |path: &[&str]| {
+            let body = path.iter().rev();
+            let body = body.fold(json!({"code": "x"}), |inner, name| json!({ *name: inner }));
+            codes(&body).pop().unwrap()
+        };
+        let names = [32, 30, 33].map(|length| "a".repeat(length));
+        let [fits, shorter, longer] = names.each_ref().map(String::as_str);
+        assert_eq!(told(&["brand_id"]), "brand_id.x");
+        assert_eq!(told(&[fits]), format!("{fits}.x"));
+        let whole = format!("{fits}.{fits}.{shorter}.x");
+        assert_eq!(told(&[fits, fits, shorter]), whole, "96 bytes");
+        for path in [
+            &[longer][..],
+            &[""],
+            &["a", ""],
+            &["Name"],
+            &["a-b"],
+            &["a1"],
+            &[fits, fits, &"a".repeat(31)],
+        ] {
+            assert_eq!(told(path), "illegible_field.x", "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_told_as_long_as_it_is_written_like_one() {
+        let longest = "a".repeat(64);
+        for code in ["a", "3ds.failed_V2", "x12345678", longest.as_str()] {
+            assert_eq!(code_word(code), code);
+        }
+        let longer = "a".repeat(65);
+        for text in ["", "a b", "a-b", "é", "x123456789", longer.as_str()] {
+            assert_eq!(code_word(text), "illegible_code", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_a_whole_number_of_seconds() {
+        let wait = |asked: Value| {
+            let body = json!({ "retry_after": asked });
+            match Refusal::read(body.to_string().as_bytes()) {
+                Refusal::Codes { retry_after_s, .. } => retry_after_s,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(wait(json!(7)), Some(7));
+        assert_eq!(wait(json!(" 7 ")), Some(7));
+        for none in [
+            json!(-7),
+            json!(7.5),
+            json!("soon"),
+            json!(null),
+            json!([7]),
+        ] {
+            assert_eq!(wait(none.clone()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_codes_or_nothing_or_illegible() {
+        for empty in ["", " \r\n\t"] {
+            assert_eq!(Refusal::read(empty.as_bytes()), Refusal::Empty);
+        }
+        for page in ["<html>", "[1]", "7", r#"{"code":"#] {
+            assert_eq!(Refusal::read(page.as_bytes()), Refusal::Illegible, "{page}");
+        }
+        assert!(codes(&json!({})).is_empty());
+    }
+}

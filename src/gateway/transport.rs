@@ -66,13 +66,10 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(settings: &Settings, clock: Clock) -> Result<Self, TransportError> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_platform_verifier()?
-            .with_no_client_auth();
+        let (connect, idle) = (settings.connect_timeout(), settings.idle_timeout());
         Ok(Self {
-            writes: client(settings, tls.clone(), 0)?,
-            reads: client(settings, tls, settings.idle_connections)?,
+            writes: client(connect, idle, 0)?,
+            reads: client(connect, idle, settings.idle_connections)?,
             largest_answer_bytes: settings.largest_answer_bytes,
             clock,
         })
@@ -133,11 +130,16 @@ impl Transport {
     }
 }
 
-fn client(
-    settings: &Settings,
-    tls: ClientConfig,
+/// A client that does nothing by itself: no redirects, no proxies, no second tries.
+pub(super) fn client(
+    connect_timeout: Duration,
+    idle_timeout: Duration,
     idle_connections: usize,
 ) -> Result<Client, TransportError> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_platform_verifier()?
+        .with_no_client_auth();
     Client::builder()
         .tls_backend_preconfigured(tls)
         .http1_only()
@@ -146,16 +148,16 @@ fn client(
         .referer(false)
         .retry(retry::never())
         .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(settings.connect_timeout())
+        .connect_timeout(connect_timeout)
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(15))
         .pool_max_idle_per_host(idle_connections)
-        .pool_idle_timeout(settings.idle_timeout())
+        .pool_idle_timeout(idle_timeout)
         .build()
         .map_err(|error| TransportError::Http(error.without_url()))
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<String> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<String> {
     headers.get(RETRY_AFTER)?.to_str().ok().map(str::to_owned)
 }
 
@@ -184,12 +186,12 @@ fn why_broken(error: &reqwest::Error) -> &'static str {
     }
 }
 
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+pub(super) fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
 /// An I/O error keeps what it wraps out of its chain of sources, so it is asked as well.
-fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
+pub(super) fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
     let wrapped = cause
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);

@@ -666,6 +666,151 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_whole_however_it_is_written() {
+        let total = |total: Value| with("/purchase/total", total).map(|seen| seen.total);
+        for one in [
+            json!(7),
+            json!(7.0),
+            json!("7"),
+            json!(" 7 "),
+            json!("7.00"),
+            json!("7."),
+        ] {
+            assert_eq!(total(one.clone()), Ok(7), "{one}");
+        }
+        assert_eq!(total(json!(0)), Ok(0));
+        for none in [
+            json!("7.50"),
+            json!("7.05"),
+            json!(""),
+            json!("."),
+            json!("7,00"),
+            json!("-7"),
+            json!([7]),
+            json!(true),
+        ] {
+            assert!(total(none.clone()).is_err(), "{none}");
+        }
+        let error = with("/purchase/total", json!(true)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "not a readable purchase (purchase.total)"
+        );
+        let expected = serde_json::from_str::<Whole>("true").unwrap_err();
+        assert!(
+            expected.to_string().contains("a whole number"),
+            "{expected}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_by_where_it_stands() {
+        let told = |body: &str| read_sighting(body.as_bytes()).unwrap_err().field;
+        let whole = purchase().to_string();
+        assert_eq!(told(&format!("{whole} {whole}")), "more than one value");
+        assert_eq!(told(&whole[..whole.len() - 1]), "not JSON, or cut short");
+        assert_eq!(
+            without("/status").unwrap_err().field,
+            ".: status is missing"
+        );
+        let nested = without("/purchase/currency").unwrap_err().field;
+        assert_eq!(nested, "purchase: currency is missing");
+        assert_eq!(with("/is_test", json!("yes")).unwrap_err().field, "is_test");
+        assert_eq!(with("/type", json!("client")).unwrap_err().field, "type");
+        assert_eq!(with("/id", json!("a b")).unwrap_err().field, "id");
+    }
+
+    #[test]
+    fn a_purchase_without_a_kind_is_a_purchase() {
+        assert!(without("/type").is_ok());
+        assert!(with("/type", Value::Null).is_ok());
+    }
+
+    #[test]
+    fn what_a_person_marked_as_paid_is_told_and_never_guessed_at() {
+        let by_hand = |marked: Value| with("/marked_as_paid", marked).map(|seen| seen.by_hand);
+        assert_eq!(by_hand(json!(true)), Ok(true));
+        for no in [json!(false), json!(null), json!(""), json!([])] {
+            assert_eq!(by_hand(no.clone()), Ok(false), "{no}");
+        }
+        for unclear in [json!("yes"), json!(1), json!({"by": "x"})] {
+            assert!(by_hand(unclear.clone()).is_err(), "{unclear}");
+        }
+    }
+
+    #[test]
+    fn links_and_times_are_read_as_they_stand() {
+        let seen = with("/direct_post_url", json!("https://gate.example/d/")).unwrap();
+        assert_eq!(
+            seen.links.checkout.unwrap().reveal(),
+            "https://gate.example/p/1/"
+        );
+        assert_eq!(
+            seen.links.direct_post.unwrap().reveal(),
+            "https://gate.example/d/"
+        );
+        for absurd in [json!(i64::MAX), json!("soon"), json!(1.5)] {
+            assert_eq!(with("/due", absurd.clone()).unwrap().due, None, "{absurd}");
+        }
+        let since = |history: Value| {
+            let seen = with("/status_history", history).unwrap();
+            seen.held_since.map(|since| since.timestamp())
+        };
+        let change = |status: &str, at: i64| json!({"status": status, "timestamp": at});
+        assert_eq!(
+            since(json!([change("hold", 30), change("hold", 10)])),
+            Some(10)
+        );
+        assert_eq!(since(json!([change("paid", 10)])), None);
+    }
+
+    #[test]
+    fn a_try_at_something_else_may_be_written_anyhow_but_must_be_an_object() {
+        let tries = |tried: Value| {
+            let seen = with("/transaction_data/attempts", json!([tried]))?;
+            Ok(seen.tries[0].successful)
+        };
+        assert_eq!(
+            tries(json!({"type": "refund", "successful": "perhaps"})),
+            Ok(false)
+        );
+        assert_eq!(
+            tries(json!({"type": "refund", "successful": true})),
+            Ok(true)
+        );
+        for bad in [json!("refund"), json!(7), json!(["refund"])] {
+            let error: Result<bool, Unreadable> = tries(bad.clone());
+            assert!(error.is_err(), "{bad}");
+        }
+        for kind in ["execute", "capture", "release"] {
+            let unclear = json!({"type": kind, "successful": "perhaps", "error": {"code": "x"}});
+            assert!(tries(unclear).is_err(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_failed_try_is_told_with_the_code_it_names_or_none() {
+        let code = |error: Value| {
+            let tried = json!([{"type": "execute", "successful": false, "error": error}]);
+            let mut seen = with("/transaction_data/attempts", tried).unwrap();
+            seen.tries.remove(0).code
+        };
+        assert_eq!(
+            code(json!({"code": "expired_card"})).as_deref(),
+            Some("expired_card")
+        );
+        assert_eq!(code(json!("expired_card")).as_deref(), Some("expired_card"));
+        for none in [
+            json!(""),
+            json!(null),
+            json!({"code": ""}),
+            json!({"code": 7}),
+        ] {
+            assert_eq!(code(none.clone()), None, "{none}");
+        }
+    }
+
+    #[test]
     fn a_conversion_is_noticed() {
         assert!(
             !read_sighting(purchase().to_string().as_bytes())

@@ -311,3 +311,112 @@ pub enum LookUp {
         retry_after_ms: Option<u64>,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::scenes::start;
+    use super::*;
+
+    fn stored(what: &impl Serialize) -> Value {
+        serde_json::to_value(what).unwrap()
+    }
+
+    #[test]
+    fn what_is_shown_and_logged_is_the_word_that_is_stored() {
+        let amount = Amount::new(900).unwrap();
+        for step in [
+            Step::Create,
+            Step::Charge,
+            Step::Capture { amount },
+            Step::Release,
+            Step::Cancel,
+        ] {
+            assert_eq!(stored(&step)["name"], step.as_str());
+        }
+        let code = || "x".to_owned();
+        for verdict in [
+            Verdict::Done,
+            Verdict::NotSent,
+            Verdict::Refused { code: code() },
+            Verdict::Declined { code: code() },
+            Verdict::DidNotHappen,
+        ] {
+            assert_eq!(stored(&verdict)["name"], verdict.as_str());
+        }
+        for class in [
+            AnswerClass::NotSent,
+            AnswerClass::NoEffect,
+            AnswerClass::Declined,
+            AnswerClass::InDoubt,
+            AnswerClass::Conflict,
+            AnswerClass::RateLimited,
+            AnswerClass::Unknown,
+            AnswerClass::Pending,
+            AnswerClass::Done,
+        ] {
+            assert_eq!(stored(&class), json!(class.as_str()));
+        }
+        assert_eq!(LookUp::NotFound.as_str(), "not_found");
+    }
+
+    #[test]
+    fn only_a_charge_and_a_capture_could_take_money_twice() {
+        let amount = Amount::new(900).unwrap();
+        assert!(Step::Charge.takes_money() && Step::Capture { amount }.takes_money());
+        for step in [Step::Create, Step::Release, Step::Cancel] {
+            assert!(!step.takes_money(), "{step:?}");
+        }
+        assert_eq!(Step::Create.try_kind(), None);
+        assert_eq!(Step::Cancel.try_kind(), None);
+        assert_eq!(Step::Charge.try_kind(), Some(TryKind::Pay));
+        assert_eq!(Step::Release.try_kind(), Some(TryKind::Release));
+    }
+
+    fn attempt(verdict: Option<Verdict>) -> Attempt {
+        Attempt {
+            number: 1,
+            step: Step::Charge,
+            opened_at: start(),
+            tries_before: 0,
+            opened_by: None,
+            looks: None,
+            note: None,
+            closed: verdict.map(|verdict| Closed {
+                at: start(),
+                verdict,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_call_may_have_reached_the_acquirer_unless_it_never_left_or_was_refused_as_such() {
+        let code = || "x".to_owned();
+        for (verdict, sent) in [
+            (None, true),
+            (Some(Verdict::Done), true),
+            (Some(Verdict::DidNotHappen), true),
+            (Some(Verdict::Declined { code: code() }), true),
+            (Some(Verdict::NotSent), false),
+            (Some(Verdict::Refused { code: code() }), false),
+        ] {
+            assert_eq!(attempt(verdict.clone()).was_sent(), sent, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_sign_of_a_call_is_its_answer_or_its_note() {
+        let mut open = attempt(None);
+        assert_eq!((open.last_sign(), open.answer_class()), (start(), None));
+        let later = start() + chrono::TimeDelta::seconds(9);
+        let answer = Answer::RateLimited {
+            retry_after_ms: None,
+        };
+        open.note = Some(answer.note(later));
+        assert_eq!(open.last_sign(), later);
+        assert_eq!(open.answer_class(), Some(AnswerClass::RateLimited));
+        open.note = Some(answer.note(start() - chrono::TimeDelta::seconds(9)));
+        assert_eq!(open.last_sign(), start(), "a clock that went back");
+    }
+}

@@ -44,3 +44,21 @@ impl DeclineTable {
         self.codes.get(code).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_is_not_listed_asks_for_what_the_table_says_of_such() {
+        let table = DeclineTable {
+            as_of: "2026-11-23".into(),
+            default: Advice::Never,
+            codes: [("insufficient_funds".to_owned(), Advice::Later)].into(),
+        };
+        assert_eq!(table.advice("insufficient_funds"), Advice::Later);
+        assert_eq!(table.listed("insufficient_funds"), Some(Advice::Later));
+        assert_eq!(table.advice("new_code"), Advice::Never);
+        assert_eq!(table.listed("new_code"), None);
+    }
+}

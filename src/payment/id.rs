@@ -231,9 +231,8 @@ impl PaymentId {
     pub fn spread(&self) -> u64 {
         let digest = digest_of(&[self.0.as_bytes()]);
         digest
-            .iter()
-            .take(8)
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+            .first_chunk()
+            .map_or(0, |first| u64::from_be_bytes(*first))
     }
 }
 
@@ -361,6 +360,87 @@ mod tests {
             !printed.contains("1111") && !printed.contains("example"),
             "{printed}"
         );
+    }
+
+    #[test]
+    fn a_payment_has_the_same_name_and_the_same_place_in_every_version() {
+        let account = AccountName::new("hotel").unwrap();
+        let key = IdempotencyKey::new("order-1").unwrap();
+        let purchase = PurchaseId::new("5a9e3c1c-00ab-4000-8000-0000000000ff").unwrap();
+        let asked = PaymentId::derive(&account, &key);
+        let adopted = PaymentId::derive_adopted(&account, &purchase);
+        assert_eq!(asked.as_str(), "pay_51950adc93dd811917fdd1bcc6d0ee3d");
+        assert_eq!(adopted.as_str(), "pay_0b79cab3fee3b9064828e332c95785a6");
+        assert_eq!(asked.spread(), 8_134_947_086_570_245_288);
+    }
+
+    #[test]
+    fn what_looks_like_a_payment_of_ours_is_told_from_a_shops_own_number() {
+        let digits = "0123456789abcdef0123456789abcdef";
+        let ours = format!("pay_{digits}");
+        assert!(PaymentId::looks_like_one(&ours));
+        for other in [
+            digits.to_owned(),
+            format!("pay_{}", &digits[1..]),
+            format!("pay_{digits}0"),
+            format!("pay_{}g", &digits[1..]),
+            format!("PAY_{digits}"),
+            "pay_".to_owned(),
+            String::new(),
+        ] {
+            assert!(!PaymentId::looks_like_one(&other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_as_long_as_it_may_be_and_no_longer() {
+        let fits = |longest: usize, new: fn(String) -> bool| {
+            assert!(new("a".repeat(longest)) && new("a".to_owned()));
+            assert!(!new("a".repeat(longest + 1)) && !new(String::new()));
+        };
+        fits(64, |text| AccountName::new(text).is_ok());
+        fits(255, |text| IdempotencyKey::new(text).is_ok());
+        fits(128, |text| Reference::new(text).is_ok());
+        fits(64, |text| PurchaseId::new(text).is_ok());
+        fits(64, |text| CardToken::new(text).is_ok());
+        fits(36, |text| PaymentId::new(text).is_ok());
+    }
+
+    #[test]
+    fn a_word_has_no_spaces_and_a_text_no_control_characters() {
+        for fine in ["a-b_C9", "-", "_"] {
+            assert!(AccountName::new(fine).is_ok(), "{fine}");
+        }
+        for bad in ["a b", "a/b", "a.b", "é"] {
+            assert!(AccountName::new(bad).is_err(), "{bad}");
+        }
+        for fine in ["a b", "é/.#", "\u{3042}"] {
+            assert!(IdempotencyKey::new(fine).is_ok(), "{fine}");
+        }
+        for bad in ["a\nb", "\u{0}", "\u{7f}"] {
+            assert!(IdempotencyKey::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_about_a_name_is_the_name_itself() {
+        let account = AccountName::new("hotel").unwrap();
+        assert_eq!(format!("{account} {account:?}"), "hotel hotel");
+        assert_eq!(String::from(account.clone()), "hotel");
+        assert_eq!("hotel".parse::<AccountName>(), Ok(account));
+        let purchase = PurchaseId::new("5a9e3c1c-00ab-4000-8000-0000000000ff").unwrap();
+        assert_eq!(purchase.as_card_token().as_str(), purchase.as_str());
+        assert_eq!(format!("{purchase:?}"), "PurchaseId(***)");
+        assert_eq!(format!("{:?}", Private::new("a@b.example")), "***");
+    }
+
+    #[test]
+    fn borders_between_the_parts_of_a_hash_count() {
+        assert_ne!(digest_of(&[b"ab", b"c"]), digest_of(&[b"a", b"bc"]));
+        assert_eq!(hex(&[0, 10, 255]), "000aff");
+        let one = Fingerprint::of(&"x").unwrap();
+        assert_eq!(one.as_str().len(), 64);
+        assert_ne!(one, Fingerprint::of(&"y").unwrap());
     }
 
     #[test]

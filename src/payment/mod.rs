@@ -41,6 +41,10 @@ mod times;
 mod wire;
 
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod hard_cases;

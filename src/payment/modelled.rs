@@ -102,6 +102,7 @@ impl Pair {
             payment,
             policy,
             now,
+            ..
         } = &mut self.scene;
         match next(payment, *now, policy) {
             Next::Send(step) => {
@@ -147,6 +148,7 @@ impl Pair {
             payment,
             policy,
             now,
+            ..
         } = &mut self.scene;
         payment.looked_up(&LookUp::Shown(Box::new(sighting)), *now, policy);
         let declined = |attempt: &&Attempt| {
@@ -163,6 +165,7 @@ impl Pair {
             payment,
             policy,
             now,
+            ..
         } = &mut self.scene;
         if let Some(number) = payment.open_attempt().map(|open| open.number) {
             payment.never_sent(number, CLAIM, *now, policy);
@@ -229,7 +232,7 @@ proptest! {
             if !pair.act(act) {
                 break;
             }
-            let Scene { payment, policy, now } = &pair.scene;
+            let Scene { payment, policy, now, .. } = &pair.scene;
             prop_assert_eq!(pair.twin.outline(), outline(payment), "after {:?}", act);
             if !payment.look_wanted {
                 let next = next(payment, *now, policy);

@@ -60,7 +60,7 @@ impl From<Amount> for u64 {
 }
 
 /// An ISO 4217 currency code.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; 3]);
 
@@ -140,6 +140,26 @@ mod tests {
             assert!(error.contains("minor units"), "{amount}: {error}");
         }
         assert!(parse(r#"{"amount":"15","currency":"MYR"}"#).is_err());
+    }
+
+    #[test]
+    fn an_amount_is_from_one_to_the_largest() {
+        for fits in [1, 1500, LARGEST_MINOR] {
+            assert_eq!(Amount::new(fits).map(Amount::minor), Ok(fits));
+            let amount = Amount::new(fits).unwrap();
+            assert_eq!(serde_json::to_string(&amount).unwrap(), fits.to_string());
+        }
+        for bad in [0, LARGEST_MINOR + 1, u64::MAX] {
+            assert_eq!(Amount::new(bad), Err(InvalidMoney::Amount(bad.to_string())));
+        }
+    }
+
+    #[test]
+    fn a_currency_is_written_as_it_is_read() {
+        let ringgit = Currency::new("MYR").unwrap();
+        assert_eq!(ringgit, Currency::MYR);
+        assert_eq!(format!("{ringgit:?} {}", String::from(ringgit)), "MYR MYR");
+        assert_eq!(serde_json::to_string(&ringgit).unwrap(), r#""MYR""#);
     }
 
     #[test]

@@ -220,10 +220,6 @@ fn a_rerun_that_sees_nothing_for_a_day_looks_less_often_then() {
     assert_eq!(wait(&scene), TimeDelta::days(1));
 }
 
-fn wait(scene: &Scene) -> TimeDelta {
-    scene.payment.due(scene.now, &scene.policy).unwrap() - scene.now
-}
-
 #[test]
 fn a_parked_payment_that_nobody_asked_about_rests_whatever_a_look_comes_to() {
     let mut scene = charged(UnknownPolicy::Park);

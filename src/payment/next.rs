@@ -47,8 +47,7 @@ impl Payment {
             }
             Active::New | Active::AwaitingPayer => match self.why_ending(now) {
                 Some(reason) => self.next_seal(reason, now, policy),
-                None if active == Active::New => self.next_new(now, policy),
-                None => self.look_or_give_up(now, policy),
+                None => self.next_unpaid(now, policy),
             },
         }
     }
@@ -111,7 +110,8 @@ impl Payment {
         }
     }
 
-    fn next_new(&self, now: Timestamp, policy: &Policy) -> Next {
+    /// Towards money: make the purchase, charge it, or look whether the payer has paid.
+    fn next_unpaid(&self, now: Timestamp, policy: &Policy) -> Next {
         let token = match &self.request.ask {
             Ask::Adopt(_) => return self.look_or_give_up(now, policy),
             Ask::Charge(ask) => {

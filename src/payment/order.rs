@@ -2,7 +2,7 @@
 //! what the durable note says and nothing else.
 
 use super::attempt::{Attempt, Step, Verdict};
-use super::id::{AccountName, CardToken, PaymentId, Private, PurchaseId, Reference};
+use super::id::{AccountName, CardToken, PaymentId, PurchaseId, Reference};
 use super::ladder::millis;
 use super::money::{Amount, Currency};
 use super::record::Payment;
@@ -171,18 +171,106 @@ impl Payment {
             .last()
             .map_or(open.number, |first| first.number)
     }
-
-    /// The link where the payer pays, if there is one.
-    #[must_use]
-    pub fn checkout_url(&self) -> Option<&Private<String>> {
-        self.purchase.as_ref()?.checkout_url.as_ref()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::scenes::*;
-    use super::super::{Answer, Next, Standing, Step, TryKind, UnknownPolicy};
+    use super::super::{
+        Amount, Answer, Command, Currency, MoneyCall, Next, Standing, Step, TryKind,
+    };
+    use super::super::{Request, UnknownPolicy};
+    use super::CreateOrder;
+    use chrono::TimeDelta;
+
+    fn order(request: Request) -> Option<CreateOrder> {
+        let scene = Scene::new(request, UnknownPolicy::Park);
+        scene.payment.create_order(scene.now, &scene.policy)
+    }
+
+    #[test]
+    fn a_purchase_is_made_as_the_request_says() {
+        let charge = order(charge()).unwrap();
+        assert_eq!((charge.total_minor, charge.currency), (1500, Currency::MYR));
+        assert!(!charge.reserve && !charge.save_card && charge.checkout.is_none());
+        assert_eq!(
+            charge.due,
+            start() + TimeDelta::days(7),
+            "it spans the ladder"
+        );
+
+        let on_card = order(by_token("{}")).unwrap();
+        assert_eq!(on_card.total_minor, 1500);
+        assert!(on_card.reserve && !on_card.save_card && on_card.checkout.is_none());
+        assert_eq!(on_card.due, start() + TimeDelta::days(7));
+
+        let checkout = order(by_checkout("{}")).unwrap();
+        assert_eq!(checkout.total_minor, 1500);
+        assert!(checkout.reserve && !checkout.save_card && checkout.checkout.is_some());
+        assert_eq!(checkout.due, start() + TimeDelta::hours(1));
+
+        let saved = order(request(
+            r#""type":"save_card","currency":"SGD","customer":{"email":"a@b.example"}"#,
+        ));
+        let saved = saved.unwrap();
+        assert_eq!((saved.total_minor, saved.currency.as_str()), (0, "SGD"));
+        assert!(saved.reserve && saved.save_card && saved.checkout.is_some());
+        assert_eq!(saved.due, start() + TimeDelta::hours(1));
+
+        assert_eq!(order(adopt()), None, "it is there already");
+    }
+
+    #[test]
+    fn a_link_can_be_paid_until_the_time_the_producer_says() {
+        let link = r#"{"checkout":{"pay_by":"2027-02-02T06:00:00Z"}}"#;
+        let due = start() + TimeDelta::days(2);
+        assert_eq!(order(authorize(link, "{}")).unwrap().due, due);
+        let saved = request(
+            r#""type":"save_card","checkout":{"pay_by":"2027-02-02T06:00:00Z"},
+            "customer":{"email":"a@b.example"}"#,
+        );
+        assert_eq!(order(saved).unwrap().due, due);
+    }
+
+    #[test]
+    fn what_is_sent_is_what_the_open_attempt_says_and_nothing_without_one() {
+        let opened = |scene: &mut Scene| {
+            assert_eq!(scene.payment.money_order(), None);
+            let Next::Send(step) = scene.next() else {
+                panic!("{:?}", scene.next());
+            };
+            let number = scene.payment.open(step, scene.now, &scene.policy);
+            let order = scene.payment.money_order()?;
+            assert_eq!(Some(order.attempt), number);
+            assert_eq!(order.payment, *scene.payment.id());
+            assert_eq!(order.account.as_str(), "hotel");
+            assert_eq!(order.purchase.as_str(), PURCHASE);
+            Some(order.call)
+        };
+        for request in [charge(), by_token("{}")] {
+            let mut scene = Scene::new(request, UnknownPolicy::Park);
+            scene.show(Standing::Payable);
+            let call = opened(&mut scene).unwrap();
+            assert!(matches!(&call, MoneyCall::Charge(token) if token.as_str() == TOKEN));
+            assert_eq!(call.as_str(), "charge");
+        }
+        let amount = Amount::new(900).unwrap();
+        for (command, call, word) in [
+            (capture(900), MoneyCall::Capture(amount), "capture"),
+            (Command::Release, MoneyCall::Release, "release"),
+        ] {
+            let mut scene = held("{}");
+            scene.command(command);
+            assert_eq!((opened(&mut scene), call.as_str()), (Some(call), word));
+        }
+        let mut scene = Scene::new(by_checkout("{}"), UnknownPolicy::Park);
+        assert_eq!(opened(&mut scene), None, "making a purchase moves no money");
+        let mut scene = Scene::new(by_checkout("{}"), UnknownPolicy::Park);
+        scene.show(Standing::Payable);
+        scene.command(Command::Cancel);
+        assert_eq!(opened(&mut scene), Some(MoneyCall::Cancel));
+        assert_eq!(MoneyCall::Cancel.as_str(), "cancel");
+    }
 
     /// Opens the charge that is next, has it answered, and tells the key it carried.
     fn charge_answered(scene: &mut Scene, answer: &Answer) -> String {

@@ -62,6 +62,19 @@ pub enum Ask {
     Adopt(Adopt),
 }
 
+impl Ask {
+    /// Which kind, as it is written in requests.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Authorize(_) => "authorize",
+            Self::SaveCard(_) => "save_card",
+            Self::Charge(_) => "charge",
+            Self::Adopt(_) => "adopt",
+        }
+    }
+}
+
 /// Reserve funds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -291,6 +304,17 @@ impl Request {
                 ask.check_times()
             }
             Ask::Adopt(ask) => ask.plan.check(ask.money.amount),
+        }
+    }
+
+    /// The currency asked in.
+    #[must_use]
+    pub const fn currency(&self) -> Currency {
+        match &self.ask {
+            Ask::Authorize(ask) => ask.money.currency,
+            Ask::SaveCard(ask) => ask.currency,
+            Ask::Charge(ask) => ask.money.currency,
+            Ask::Adopt(ask) => ask.money.currency,
         }
     }
 

@@ -203,7 +203,6 @@ impl Payment {
                 _ => FailReason::Cancelled,
             });
             let second = first + self.seal_takes(policy);
-            self.look_wanted = matches!(self.state, State::Parked { .. }) && second <= now;
             return self.look_from(now, (second - now).max(millis(0)));
         };
         let reason = self.ending.clone().unwrap_or(FailReason::Cancelled);

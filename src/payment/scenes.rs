@@ -1,5 +1,7 @@
 //! What the tests of this module start from: a policy, requests, sightings.
 
+use std::cell::Cell;
+
 use chrono::TimeDelta;
 
 use super::*;
@@ -183,11 +185,24 @@ pub(super) fn failed_get(scene: &mut Scene) {
     scene.payment.looked_up(&failed, scene.now, &scene.policy);
 }
 
+/// How the last attempt ended.
+pub(super) fn last_verdict(scene: &Scene) -> Option<&Verdict> {
+    let last = scene.payment.attempts().last()?;
+    last.closed.as_ref().map(|closed| &closed.verdict)
+}
+
+/// How long until the payment is due.
+pub(super) fn wait(scene: &Scene) -> TimeDelta {
+    scene.payment.due(scene.now, &scene.policy).unwrap() - scene.now
+}
+
 /// A payment being played through: its clock, and the gateway's answers chosen by the test.
 pub(super) struct Scene {
     pub payment: Payment,
     pub policy: Policy,
     pub now: Timestamp,
+    /// How often the test asked what is next; one that goes round in circles ends.
+    asked: Cell<u32>,
 }
 
 impl Scene {
@@ -197,10 +212,17 @@ impl Scene {
             payment: Payment::new(request, now).unwrap(),
             policy: policy(unknown),
             now,
+            asked: Cell::new(0),
         }
     }
 
     pub(super) fn next(&self) -> Next {
+        self.asked.update(|times| times + 1);
+        assert!(
+            self.asked.get() < 10_000,
+            "nothing comes of it: {:?}",
+            self.now
+        );
         self.payment.next(self.now, &self.policy)
     }
 

@@ -18,11 +18,6 @@ fn tried(scene: &Scene, standing: Standing, kind: TryKind, code: &str) -> Sighti
     seen
 }
 
-fn last_verdict(scene: &Scene) -> Option<&Verdict> {
-    let last = scene.payment.attempts().last()?;
-    last.closed.as_ref().map(|closed| &closed.verdict)
-}
-
 #[test]
 fn a_park_uses_up_the_rerun_that_led_to_it() {
     let mut scene = held("{}");

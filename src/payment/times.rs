@@ -161,6 +161,18 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_captured_than_is_held() {
+        for (amount, fits) in [(1, true), (1500, true), (1501, false)] {
+            let asked = ask(&planned(&format!(r#"{{"capture_amount":{amount}}}"#)));
+            assert_eq!(asked.is_ok(), fits, "{amount}");
+            let Err(error) = asked else { continue };
+            assert_eq!(error.field, "plan.capture_amount");
+            assert!(error.problem.contains("1501"), "{error}");
+            assert!(error.problem.contains("1500"), "{error}");
+        }
+    }
+
+    #[test]
     fn what_is_over_before_it_begins_is_refused_with_both_times() {
         let (past, now, later) = (
             "2027-01-31T05:59:59Z",

@@ -8,6 +8,7 @@ mod by;
 mod claim;
 mod event;
 pub mod memory;
+mod outgoing;
 mod permit;
 pub mod redis;
 mod write;
@@ -17,6 +18,9 @@ use std::future::Future;
 pub use by::{By, Cursor, InvalidCursor, Page};
 pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
 pub use event::StateEvent;
+pub use outgoing::{
+    Deed, EndpointName, EventHead, Kept, Mark, Outgoing, Owned, Range, Sends, Spread, Waiting,
+};
 pub use permit::Permit;
 
 use crate::payment::{Payment, PaymentId, StateName, Timestamp};

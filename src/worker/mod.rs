@@ -13,6 +13,7 @@
 
 mod breakers;
 mod learned;
+pub mod outbox;
 mod writes;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ mod crowd;
 mod demo;
 mod oracle;
 mod proxies;
+mod pushed;
 
 mod redis_trouble;
 mod refusals;
@@ -19,3 +20,4 @@ mod service;
 mod stage;
 mod stop;
 mod takeover;
+mod told;

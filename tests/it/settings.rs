@@ -742,7 +742,13 @@ fn planted() -> (Payment, String) {
     let answer = Answer::Shown(Box::new(seen));
     payment.answered(number, &answer, now, policy);
     assert_eq!(
-        payment.checkout_url().unwrap().reveal(),
+        payment
+            .purchase()
+            .unwrap()
+            .checkout_url
+            .as_ref()
+            .unwrap()
+            .reveal(),
         "https://canary-checkout.example/"
     );
     let saved = State::Saved(CardToken::new("canary-token").unwrap());
@@ -842,4 +848,108 @@ fn the_filter_and_the_format_of_the_log_are_settings() {
         text.contains("answered") && !text.starts_with('{'),
         "{text}"
     );
+}
+
+/// The public half of the key of RFC 8037's example.
+const PRODUCER_KEY: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
+fn with_intake(text: &str) -> Given {
+    let given = Given::account();
+    let file = given.file.clone().unwrap_or_default();
+    Given {
+        file: Some(format!("{file}{text}")),
+        ..given
+    }
+}
+
+fn with_producer(lines: &str) -> Given {
+    with_intake(&format!(
+        "[intake]\nenabled = true\n[[intake.producers]]\nkid = \"shop\"\n{lines}\n"
+    ))
+}
+
+#[test]
+fn producers_are_known_by_key_or_file_and_reach_as_far_as_they_say() {
+    let pem = "-----BEGIN PUBLIC KEY-----\n\
+               MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+               -----END PUBLIC KEY-----\n";
+    let given = with_intake("");
+    let file = given.path("shop.pem", pem);
+    let limits = "types = [\"charge\", \"capture\"]\naccounts = [\"hotel\"]\n\
+                  currencies = [\"MYR\"]\nlargest_amount_minor = 1500\n\
+                  expires_at = \"2027-06-30T00:00:00+08:00\"";
+    let written = [
+        format!("public_key = \"{PRODUCER_KEY}\"\n{limits}"),
+        format!("public_key = '''{pem}'''"),
+        format!("public_key_file = \"{}\"", file.display()),
+    ];
+    let read = written.map(|lines| with_producer(&lines).loaded().intake);
+    for config in &read {
+        assert!(config.enabled && !config.rules.accept_unsigned);
+        let producer = &config.rules.producers[0];
+        assert_eq!(producer.public_key, read[0].rules.producers[0].public_key);
+    }
+    let limited = &read[0].rules.producers[0];
+    assert_eq!(limited.types.as_ref().unwrap().len(), 2);
+    assert_eq!(limited.largest_amount_minor, Some(1_500));
+    let end = limited.expires_at.unwrap();
+    assert_eq!(end.to_rfc3339(), "2027-06-29T16:00:00+00:00");
+    assert!(read[1].rules.producers[0].types.is_none());
+    let off = Given::account().loaded().intake;
+    assert!(!off.enabled && off.rules.producers.is_empty());
+}
+
+#[test]
+fn a_producer_that_cannot_be_right_is_told_with_the_fix() {
+    let key = format!("public_key = \"{PRODUCER_KEY}\"");
+    let at = |field: &str| format!("intake.producers[0].{field}");
+    let private = "MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+    for (lines, field, word) in [
+        (String::new(), "public_key", "is missing"),
+        (
+            format!("{key}\npublic_key_file = \"/x\""),
+            "public_key",
+            "twice",
+        ),
+        (
+            format!("public_key = \"{private}\""),
+            "public_key",
+            "openssl pkey",
+        ),
+        (
+            "public_key = \"c2hvcnQ=\"".to_owned(),
+            "public_key",
+            "32 bytes",
+        ),
+        (
+            "public_key_file = \"/nowhere\"".to_owned(),
+            "public_key_file",
+            "cannot be read",
+        ),
+        (format!("{key}\ntypes = []"), "types", "leave it out"),
+        (
+            format!("{key}\naccounts = [\"motel\"]"),
+            "accounts",
+            "not configured",
+        ),
+        (
+            format!("{key}\ncurrencies = [\"ringgit\"]"),
+            "currencies",
+            "three capital letters",
+        ),
+    ] {
+        let given = with_producer(&lines);
+        given.refused(&at(field), &[word]);
+        assert!(!given.load().unwrap_err().to_string().contains(private));
+    }
+    with_producer(&format!("{key}\ntypes = [\"refund\"]")).refused("intake.producers", &["refund"]);
+    let again = format!("{key}\n[[intake.producers]]\nkid = \"shop\"\n{key}");
+    with_producer(&again).refused("intake.producers[1].kid", &["twice"]);
+    let spaced = with_intake(&format!("[[intake.producers]]\nkid = \"a b\"\n{key}\n"));
+    spaced.refused(&at("kid"), &["letters, digits"]);
+    let nobody = with_intake("[intake]\nenabled = true\n");
+    nobody.refused("intake.producers", &["accept_unsigned"]);
+    let never = with_intake("[intake]\npoll_ms = 0\nanswer_ttl_ms = 0\n");
+    never.refused("intake.poll_ms", &["above 0"]);
+    never.refused("intake.answer_ttl_ms", &["34560000000"]);
 }

@@ -44,7 +44,7 @@ pub(super) async fn bytes(
 }
 
 /// Where it is no JSON. What stands there is not repeated.
-pub(super) fn unreadable(error: &serde_json::Error) -> Problem {
+pub(in crate::api) fn unreadable(error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
     invalid(format!(
         "is not the JSON it should be: line {line}, column {column}"
@@ -92,7 +92,7 @@ pub(super) fn demanded(key: Option<String>) -> Result<String, Problem> {
 }
 
 /// Puts the key of the header where the wire format has it.
-pub(super) fn keyed(
+pub(in crate::api) fn keyed(
     mut fields: Map<String, Value>,
     header: Option<String>,
 ) -> Result<Map<String, Value>, Problem> {

@@ -15,9 +15,7 @@ use super::keys::Scope;
 use super::problem::{Problem, ProblemCode};
 use super::{Service, body, shown};
 use crate::api::intake::{self, Commanded, Said};
-use crate::payment::{
-    Amount, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, StateName,
-};
+use crate::payment::{Amount, Command, CommandAnswer, IdempotencyKey, Payment, StateName};
 use crate::store::Store;
 
 /// Everything that is posted to the address of a command.
@@ -48,16 +46,15 @@ pub(super) async fn give<S: Store>(
         answer: told,
         payment,
         said,
-    } = service.in_time(commanding).await.map_err(reused)?;
+    } = service
+        .in_time(commanding)
+        .await
+        .map_err(Problem::of_command)?;
     tracing::info!(payment.id = %before.id(), command = name, key = caller.name(), ?told, "commanded");
     let shows = |payment: &Payment| shown::payment(payment, caller.secrets());
     if let Some(problem) = Problem::of_answer(told) {
-        let payment = Some(Box::new(shows(&payment)));
-        return Err(Problem {
-            said,
-            payment,
-            ..problem
-        });
+        let problem = problem.about(shows(&payment));
+        return Err(Problem { said, ..problem });
     }
     let moves = told == CommandAnswer::Accepted && said == Said::Now && name != "reschedule";
     let payment = match waits.filter(|_| moves) {
@@ -99,22 +96,16 @@ fn may(caller: &Caller, payment: &Payment, command: &Command) -> Result<(), Prob
         let told = "the payment waits for a person; the key lacks the scope operate";
         return Err(Problem::new(ProblemCode::Parked, told));
     }
+    caller.may_move(moved(payment, command))
+}
+
+/// How much a command may let be taken, in minor units.
+pub(in crate::api) fn moved(payment: &Payment, command: &Command) -> u64 {
     let whole = || payment.request().money().map(|money| money.amount);
     let amount = match command {
         Command::Capture { amount } => amount.or(payment.plan().capture_amount).or_else(whole),
         Command::Reschedule { capture_amount, .. } => *capture_amount,
         Command::Release | Command::Cancel | Command::Rerun { .. } => None,
     };
-    caller.may_move(amount.map_or(0, Amount::minor))
-}
-
-/// A key that named another command is told as what it is.
-fn reused(problem: Problem) -> Problem {
-    if problem.field.as_deref() == Some(InvalidRequest::KEY_FIELD) {
-        return Problem {
-            code: ProblemCode::IdempotencyKeyReused,
-            ..problem
-        };
-    }
-    problem
+    amount.map_or(0, Amount::minor)
 }

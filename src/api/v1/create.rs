@@ -15,7 +15,7 @@ use super::guard::Caller;
 use super::keys::Scope;
 use super::problem::{Problem, ProblemCode};
 use super::{Service, body, shown, wait};
-use crate::api::intake::{Submitted, submit};
+use crate::api::intake::{Submitted, recorded, submit};
 use crate::payment::{Request, StateName};
 use crate::store::Store;
 
@@ -98,7 +98,8 @@ impl<S: Store> Service<S> {
         if let Err(problem) = caller.may_ask_for(&request) {
             // What was asked when it was allowed is answered all the same: a refusal would be read
             // as "nothing was done".
-            return self.recorded(&request).await?.ok_or(problem);
+            let recorded = self.in_time(recorded(&*self.store, &request)).await?;
+            return recorded.map(Submitted::Existing).ok_or(problem);
         }
         let policies = self.policies.get();
         let submitting = submit(&*self.store, &self.clock, &policies, request);
@@ -111,13 +112,5 @@ impl<S: Store> Service<S> {
             "a payment was asked for"
         );
         Ok(submitted)
-    }
-
-    /// The payment of this very request, if it was recorded before.
-    async fn recorded(&self, request: &Request) -> Result<Option<Submitted>, Problem> {
-        let loaded = self.in_time(self.store.load(&request.payment_id())).await?;
-        let fingerprint = request.fingerprint()?;
-        let same = loaded.filter(|loaded| *loaded.payment.fingerprint() == fingerprint);
-        Ok(same.map(|loaded| Submitted::Existing(loaded.payment)))
     }
 }

@@ -158,7 +158,9 @@ fn payment() -> Value {
 }
 
 fn problem() -> Value {
-    let codes: Vec<&str> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+    let over_http = |code: &&ProblemCode| !ProblemCode::OF_PUSHES.contains(code);
+    let codes = ProblemCode::ALL.iter().filter(over_http);
+    let codes: Vec<&str> = codes.map(|code| code.as_str()).collect();
     json!({
         "type": "object",
         "description": "What went wrong (RFC 9457). `code` does not change; `detail` says what to do.",

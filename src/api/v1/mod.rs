@@ -12,8 +12,8 @@
 //! | `openapi`, `documents` | all of that as OpenAPI 3.1, which anybody may read |
 
 mod batch;
-mod body;
-mod commands;
+pub(super) mod body;
+pub(super) mod commands;
 mod create;
 mod documents;
 mod guard;
@@ -21,7 +21,7 @@ mod keys;
 mod look;
 mod openapi;
 mod pace;
-mod problem;
+pub(super) mod problem;
 pub(crate) mod shown;
 mod wait;
 

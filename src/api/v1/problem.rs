@@ -69,11 +69,17 @@ pub enum ProblemCode {
     Parked,
     /// The record cannot be read.
     RecordUnreadable,
+    /// What was pushed to Redis is not signed, and must be.
+    SignatureMissing,
+    /// Its signature is not that of a known producer over this very content.
+    SignatureInvalid,
+    /// The producer may not ask for this currency.
+    CurrencyForbidden,
 }
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::Unauthenticated,
         Self::KeyExpired,
         Self::ScopeMissing,
@@ -100,6 +106,16 @@ impl ProblemCode {
         Self::AlreadyAdopted,
         Self::Parked,
         Self::RecordUnreadable,
+        Self::SignatureMissing,
+        Self::SignatureInvalid,
+        Self::CurrencyForbidden,
+    ];
+
+    /// Those that only what is pushed to Redis is answered with, never a request over HTTP.
+    pub const OF_PUSHES: [Self; 3] = [
+        Self::SignatureMissing,
+        Self::SignatureInvalid,
+        Self::CurrencyForbidden,
     ];
 
     /// The word for it, which does not change.
@@ -132,6 +148,9 @@ impl ProblemCode {
             Self::AlreadyAdopted => "already_adopted",
             Self::Parked => "parked",
             Self::RecordUnreadable => "record_unreadable",
+            Self::SignatureMissing => "signature_missing",
+            Self::SignatureInvalid => "signature_invalid",
+            Self::CurrencyForbidden => "currency_forbidden",
         }
     }
 
@@ -139,10 +158,15 @@ impl ProblemCode {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::Unauthenticated | Self::KeyExpired => StatusCode::UNAUTHORIZED,
-            Self::ScopeMissing | Self::AccountForbidden | Self::AmountForbidden | Self::Parked => {
-                StatusCode::FORBIDDEN
-            }
+            Self::Unauthenticated
+            | Self::KeyExpired
+            | Self::SignatureMissing
+            | Self::SignatureInvalid => StatusCode::UNAUTHORIZED,
+            Self::ScopeMissing
+            | Self::AccountForbidden
+            | Self::AmountForbidden
+            | Self::CurrencyForbidden
+            | Self::Parked => StatusCode::FORBIDDEN,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::IdempotencyKeyMissing | Self::InvalidRequest | Self::InvalidQuery => {
                 StatusCode::BAD_REQUEST
@@ -195,26 +219,29 @@ impl ProblemCode {
             Self::AlreadyAdopted => "The hold is adopted already",
             Self::Parked => "The payment is parked; an operator must look",
             Self::RecordUnreadable => "The record cannot be read; an operator must look",
+            Self::SignatureMissing => "It is not signed",
+            Self::SignatureInvalid => "The signature is not right",
+            Self::CurrencyForbidden => "The key is not for this currency",
         }
     }
 }
 
 /// A problem, to be answered.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Problem {
-    pub(super) code: ProblemCode,
-    pub(super) detail: String,
-    pub(super) field: Option<String>,
+pub(in crate::api) struct Problem {
+    pub(in crate::api) code: ProblemCode,
+    pub(in crate::api) detail: String,
+    pub(in crate::api) field: Option<String>,
     /// When it may be tried again, in seconds.
     pub(super) retry_after_s: Option<i64>,
     /// Whether it is the answer of before.
     pub(super) said: Said,
     /// The payment that it is about, as it is.
-    pub(super) payment: Option<Box<serde_json::Value>>,
+    pub(in crate::api) payment: Option<Box<serde_json::Value>>,
 }
 
 impl Problem {
-    pub(super) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+    pub(in crate::api) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -225,7 +252,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn of_field(self, field: &str) -> Self {
+    pub(in crate::api) fn of_field(self, field: &str) -> Self {
         Self {
             field: Some(field.to_owned()),
             ..self
@@ -239,8 +266,25 @@ impl Problem {
         }
     }
 
+    /// The same, with the payment that it is about.
+    pub(in crate::api) fn about(self, payment: serde_json::Value) -> Self {
+        Self {
+            payment: Some(Box::new(payment)),
+            ..self
+        }
+    }
+
+    /// The same of a command: a key that named another command is told as what it is.
+    pub(in crate::api) fn of_command(self) -> Self {
+        if self.field.as_deref() == Some(InvalidRequest::KEY_FIELD) {
+            let code = ProblemCode::IdempotencyKeyReused;
+            return Self { code, ..self };
+        }
+        self
+    }
+
     /// A command that came too late, or means nothing; `None` if it did.
-    pub(super) fn of_answer(answer: CommandAnswer) -> Option<Self> {
+    pub(in crate::api) fn of_answer(answer: CommandAnswer) -> Option<Self> {
         let (code, detail) = match answer {
             CommandAnswer::Accepted | CommandAnswer::Done => return None,
             CommandAnswer::TooLateInDoubt => (
@@ -269,7 +313,7 @@ impl Problem {
     }
 
     /// The problem as JSON.
-    pub(super) fn json(&self) -> serde_json::Value {
+    pub(in crate::api) fn json(&self) -> serde_json::Value {
         let mut told = json!({
             "type": format!("urn:holdfast:problem:{}", self.code.as_str()),
             "code": self.code,

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::payment::{Active, Ask, Payment, Private, State};
+use crate::payment::{Active, Payment, Private, State};
 
 /// Whether links and tokens are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Secrets {
+pub(in crate::api) enum Secrets {
     /// To whoever asked for the payment, or may read.
     Shown,
     /// To whoever may only command.
@@ -15,7 +15,7 @@ pub(super) enum Secrets {
 
 /// What a payment is, for whoever asked for it: the links while the payer may pay, the token of a
 /// card once it is saved. A token that was given is not given back.
-pub(super) fn payment(payment: &Payment, secrets: Secrets) -> Value {
+pub(in crate::api) fn payment(payment: &Payment, secrets: Secrets) -> Value {
     let (request, state) = (payment.request(), payment.state());
     let links = payment.payable_links();
     let shown = |secret: Option<&str>| {
@@ -36,7 +36,7 @@ pub(super) fn payment(payment: &Payment, secrets: Secrets) -> Value {
         "account": request.account,
         "idempotency_key": request.idempotency_key,
         "reference": request.reference,
-        "type": kind(&request.ask),
+        "type": request.ask.kind(),
         "money": request.money(),
         "state": state.name(),
         "reason": reason(state),
@@ -51,16 +51,6 @@ pub(super) fn payment(payment: &Payment, secrets: Secrets) -> Value {
         "history": payment.history(),
         "commands": commands.collect::<Vec<_>>(),
     })
-}
-
-/// What was asked for, as it is written in requests.
-pub(crate) const fn kind(ask: &Ask) -> &'static str {
-    match ask {
-        Ask::Authorize(_) => "authorize",
-        Ask::SaveCard(_) => "save_card",
-        Ask::Charge(_) => "charge",
-        Ask::Adopt(_) => "adopt",
-    }
 }
 
 /// Why it failed or was parked.

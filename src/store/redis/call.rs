@@ -28,6 +28,16 @@ stored! {
     NUDGE = "nudge.lua";
     RENEW = "renew.lua";
     GIVE_BACK = "give_back.lua";
+    SPREAD = "spread.lua";
+    TAKE_EVENT = "take_event.lua";
+    DELIVERED = "delivered.lua";
+    POSTPONE = "postpone.lua";
+    TAKE = "take.lua";
+    SETTLE = "settle.lua";
+    SET_ASIDE = "set_aside.lua";
+    ANSWER = "answer.lua";
+    RETRY = "retry.lua";
+    DROP = "drop.lua";
 }
 
 /// The commands that make all scripts known to Redis.

@@ -6,12 +6,27 @@
 //! | `{hf:3}:due` | sorted set | id by the time it is due, or its lease ends, in ms |
 //! | `{hf:3}:states` | sorted set, all scores 0 | `<state>:<place>` and `ref:<hash>:<place>`, read by name; a place is `<created, ms>:<id>`, and `:<hash>` of account and reference, if it has one |
 //! | `{hf:3}:events` | stream | what the outside is told |
+//! | `{hf:3}:cursors` | hash | up to where the stream was copied for each endpoint |
+//! | `{hf:3}:out:<endpoint>:events` | sorted set, all scores 0 | `<payment>:<version>:<event>`: what is pending for it |
+//! | `{hf:3}:out:<endpoint>:ages` | sorted set | `<payment>:<version>` by when it happened, in ms |
+//! | `{hf:3}:out:<endpoint>:due` | sorted set | payment by the next try, or the end of a lease, in ms |
+//! | `{hf:3}:out:<endpoint>:notes` | hash | `nonce:<payment>`, `tries:<payment>`; `accepted`, when it last accepted one |
+//! | `hf:endpoints` | hash | whether events are sent to an endpoint, since when, why |
+//! | `hf:deeds` | stream | what was done about endpoints |
+//! | `{hf:3}:intake` | list | what producers pushed, the oldest first |
+//! | `{hf:3}:intake:lease` | string | the nonce of whoever takes it in, for some seconds |
+//! | `{hf:3}:quarantine` | hash | by id: why something that was pushed was refused |
+//! | `{hf:3}:quarantine:bytes` | hash | by id: what was pushed |
+//! | `hf:answer:<account>:<SHA-256 of the idempotency key>` | hash | by SHA-256 of what was pushed: the answer |
 //! | `hf:wake` | channel | there may be something to do |
 //!
 //! The braces keep a partition's keys on one node of a cluster. One index for all states and
 //! references, rather than one for each, keeps every write to four keys.
 
-use crate::payment::{AccountName, Payment, PaymentId, Reference, StateName};
+use sha2::{Digest, Sha256};
+
+use crate::payment::{AccountName, IdempotencyKey, Payment, PaymentId, Reference, StateName, hex};
+use crate::store::EndpointName;
 use crate::store::by::{place_of, reference_hash};
 
 /// How many partitions there are. Payments are found by it, so it never changes.
@@ -54,6 +69,48 @@ impl Keys {
 
     pub(super) fn events(&self, partition: u64) -> String {
         format!("{{{}:{partition}}}:events", self.prefix)
+    }
+
+    pub(super) fn cursors(&self, partition: u64) -> String {
+        format!("{{{}:{partition}}}:cursors", self.prefix)
+    }
+
+    /// What is pending for an endpoint: `events`, `ages`, `due` or `notes`.
+    pub(super) fn out(&self, partition: u64, endpoint: &EndpointName, what: &str) -> String {
+        format!("{{{}:{partition}}}:out:{endpoint}:{what}", self.prefix)
+    }
+
+    pub(super) fn endpoints(&self) -> String {
+        format!("{}:endpoints", self.prefix)
+    }
+
+    pub(super) fn deeds(&self) -> String {
+        format!("{}:deeds", self.prefix)
+    }
+
+    pub(super) fn intake(&self, partition: u64) -> String {
+        format!("{{{}:{partition}}}:intake", self.prefix)
+    }
+
+    /// Intake and its lease.
+    pub(super) fn intake_two(&self, partition: u64) -> Vec<String> {
+        let intake = self.intake(partition);
+        let lease = format!("{intake}:lease");
+        vec![intake, lease]
+    }
+
+    /// Quarantine and the bytes in it.
+    pub(super) fn quarantine(&self, partition: u64) -> [String; 2] {
+        let quarantine = format!("{{{}:{partition}}}:quarantine", self.prefix);
+        let bytes = format!("{quarantine}:bytes");
+        [quarantine, bytes]
+    }
+
+    /// The answers to what was pushed under a key. Without a partition, so that producers in any
+    /// language can name it.
+    pub(super) fn answers(&self, account: &AccountName, key: &IdempotencyKey) -> String {
+        let key = hex(&Sha256::digest(key.as_str().as_bytes()));
+        format!("{}:answer:{account}:{key}", self.prefix)
     }
 
     pub(super) fn wake(&self) -> String {

@@ -11,15 +11,20 @@
 //! | `writes` | create, save, command |
 //! | `trouble` | what goes wrong, and what may pass |
 //! | `listing` | lists, counts, events, the sweep |
+//! | `outgoing`, `endpoints` | events on their way to endpoints; how endpoints stand, replays, trimming |
+//! | `pushed` | what producers push: intakes, answers, quarantine |
 //! | `wake` | hints that there is something to do |
 
 mod call;
 mod claiming;
 mod connection;
 mod durability;
+mod endpoints;
 mod finder;
 mod keys;
 mod listing;
+mod outgoing;
+mod pushed;
 mod record;
 mod settings;
 mod trouble;
@@ -40,6 +45,9 @@ use self::call::Call;
 use self::connection::Link;
 use self::finder::Finder;
 use self::keys::Keys;
+pub use self::pushed::{
+    AnswerEntry, Dropped, Elements, Portion, QuarantineId, QuarantineNote, Settled, Taken,
+};
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
 pub use self::settings::{Profile, Settings};
 use self::trouble::LinkFault;

@@ -49,8 +49,6 @@ pub struct Settings {
     pub save_patience_ms: u64,
     /// How long finished payments are kept, so that a late duplicate cannot run again.
     pub retention_days: u32,
-    /// About how many events each of the 8 partitions keeps.
-    pub events_maxlen: u64,
 }
 
 impl Default for Settings {
@@ -64,7 +62,6 @@ impl Default for Settings {
             connect_timeout_ms: 5_000,
             save_patience_ms: 30_000,
             retention_days: 400,
-            events_maxlen: 100_000,
         }
     }
 }
@@ -80,7 +77,6 @@ impl fmt::Debug for Settings {
             .field("connect_timeout_ms", &self.connect_timeout_ms)
             .field("save_patience_ms", &self.save_patience_ms)
             .field("retention_days", &self.retention_days)
-            .field("events_maxlen", &self.events_maxlen)
             .finish()
     }
 }
@@ -116,7 +112,6 @@ impl Settings {
             ("connect_timeout_ms", self.connect_timeout_ms),
             ("save_patience_ms", self.save_patience_ms),
             ("retention_days", u64::from(self.retention_days)),
-            ("events_maxlen", self.events_maxlen),
         ] {
             if value == 0 {
                 return fault(name, "must be above 0");

@@ -33,9 +33,8 @@ impl RedisStore {
                 .arg(payment.fingerprint().as_str())
                 .arg(body.as_slice())
                 .arg(event.as_slice())
-                .number(self.0.settings.events_maxlen)
-                .arg(self.0.keys.wake())
                 .arg(keys::by_reference(payment).unwrap_or_default())
+                .arg(self.0.keys.wake())
         };
         let reply = self
             .0
@@ -112,12 +111,11 @@ impl RedisStore {
                 .arg(place_of(payment))
                 .arg(body.as_slice())
                 .arg(event.as_slice())
-                .number(self.0.settings.events_maxlen)
+                .arg(to_live)
                 .arg(goes_on)
                 .arg(due)
                 .number(if_nudged)
                 .number(claim.nudges)
-                .arg(to_live)
         };
         let reply = self
             .0

@@ -7,10 +7,11 @@ use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 
 use holdfast::payment::{Command, IdempotencyKey, Payment, PaymentId, StateName};
-use holdfast::store::redis::RedisStore;
-use holdfast::store::{Created, Store, Then};
+use holdfast::store::redis::{Elements, Portion, QuarantineNote, RedisStore, Settled, Taken};
+use holdfast::store::{Created, EndpointName, Store, Then};
 use holdfast_rig::{Redis, unrest};
 
+use super::on_redis::raw;
 use super::world::{LEASE_MS, Watched, World, payment, settings};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -36,9 +37,9 @@ fn places(written: &[u8]) -> Vec<usize> {
     places
 }
 
-/// Lets a script be torn at the `nth` place, and Redis be started twice; `None` when there is no such
-/// place. Between the starts another payment is recorded.
-async fn tear(world: &mut World<RedisStore>, before: usize, nth: usize) -> Option<Payment> {
+/// Cuts the file at the `nth` place, and starts Redis on what is left; `None` when there is no such
+/// place.
+async fn cut(world: &mut World<RedisStore>, before: usize, nth: usize) -> Option<()> {
     let redis = world.redis.as_mut().unwrap();
     let (file, _) = end_of_file(redis);
     let written = fs::read(&file).unwrap().split_off(before);
@@ -53,6 +54,13 @@ async fn tear(world: &mut World<RedisStore>, before: usize, nth: usize) -> Optio
         .unwrap();
     redis.start_again().await.unwrap();
     world.connect().await;
+    Some(())
+}
+
+/// Lets a script be torn at the `nth` place, and Redis be started twice; `None` when there is no such
+/// place. Between the starts another payment is recorded.
+async fn tear(world: &mut World<RedisStore>, before: usize, nth: usize) -> Option<Payment> {
+    cut(world, before, nth).await?;
     let other = world.created("another").await;
     let redis = world.redis.as_mut().unwrap();
     redis.restart().await.unwrap();
@@ -140,6 +148,102 @@ async fn a_command_that_a_crash_tore_apart_makes_nothing_late() {
     }
 }
 
+/// Delivers all that is pending, and says what of which payment, in order.
+async fn told(world: &World<RedisStore>) -> Vec<(PaymentId, String)> {
+    let (shop, mut told) = (shop(), Vec::new());
+    loop {
+        while world.store.spread(&shop, |_| true).await.unwrap().read > 0 {}
+        let taken = world.store.take_events(&shop, 100, LEASE_MS).await.unwrap();
+        if taken.is_empty() {
+            break;
+        }
+        for event in taken {
+            told.push((event.head.payment.clone(), event.head.state.clone()));
+            world.store.delivered(&event).await.unwrap();
+        }
+    }
+    let left = world.store.waiting(&shop).await.unwrap();
+    assert_eq!((left.events, left.payments, left.oldest), (0, 0, None));
+    told
+}
+
+fn shop() -> EndpointName {
+    EndpointName::new("shop").unwrap()
+}
+
+/// A world in which a payment was recorded and has failed, since the endpoint is there.
+async fn told_of_two_changes() -> (World<RedisStore>, PaymentId) {
+    let world = World::on_redis().await;
+    world.store.spread(&shop(), |_| true).await.unwrap();
+    let mut claim = world.claimed("torn").await;
+    world.fail(&mut claim.payment);
+    let rest = Then::Rest(None);
+    world.store.save(&mut claim, rest).await.unwrap();
+    (world, claim.key.id)
+}
+
+#[tokio::test]
+async fn copying_that_a_crash_tore_apart_is_whole_once_it_is_repeated() {
+    for nth in 0.. {
+        let (mut world, id) = told_of_two_changes().await;
+        let before = world.end();
+        world.store.spread(&shop(), |_| true).await.unwrap();
+        let Some(other) = tear(&mut world, before, nth).await else {
+            assert!(nth >= 7, "only {nth} places");
+            break;
+        };
+        let told = told(&world).await;
+        let of = |id: &PaymentId| {
+            let states = told.iter().filter(|(payment, _)| payment == id);
+            states.map(|(_, state)| &**state).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&id), ["new", "failed"], "torn at {nth}");
+        assert_eq!(of(other.id()), ["new"], "torn at {nth}");
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_whose_end_a_crash_tore_apart_is_made_again_before_the_next() {
+    for nth in 0.. {
+        let (mut world, id) = told_of_two_changes().await;
+        world.store.spread(&shop(), |_| true).await.unwrap();
+        let taken = world.store.take_events(&shop(), 1, LEASE_MS).await.unwrap();
+        let before = world.end();
+        world.store.delivered(&taken[0]).await.unwrap();
+        if tear(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 5, "only {nth} places");
+            break;
+        }
+        world.pass(LEASE_MS + 1_000);
+        let mut told = told(&world).await;
+        told.retain(|(payment, _)| *payment == id);
+        let states: Vec<_> = told.iter().map(|(_, state)| &**state).collect();
+        let whole = [&["new", "failed"][..], &["failed"]];
+        assert!(whole.contains(&&*states), "torn at {nth}: {states:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_try_in_vain_that_a_crash_tore_apart_is_made_again() {
+    for nth in 0.. {
+        let (mut world, id) = told_of_two_changes().await;
+        world.store.spread(&shop(), |_| true).await.unwrap();
+        let before = world.end();
+        let taken = world.store.take_events(&shop(), 1, LEASE_MS).await.unwrap();
+        let due = world.in_ms(5_000);
+        world.store.postpone(&taken[0], due, 1).await.unwrap();
+        if tear(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 6, "only {nth} places");
+            break;
+        }
+        world.pass(LEASE_MS + 1_000);
+        let mut told = told(&world).await;
+        told.retain(|(payment, _)| *payment == id);
+        let states: Vec<_> = told.iter().map(|(_, state)| &**state).collect();
+        assert_eq!(states, ["new", "failed"], "torn at {nth}");
+    }
+}
+
 #[tokio::test]
 async fn an_end_that_a_crash_tore_apart_is_whole_after_the_next_turn() {
     for nth in 0.. {
@@ -181,5 +285,125 @@ async fn an_end_that_a_crash_tore_apart_is_whole_after_the_next_turn() {
             .iter()
             .any(|event| event.payment == id && event.state == StateName::Failed);
         assert!(told, "torn at {nth}: its end is told to nobody: {events:?}");
+    }
+}
+
+const INTAKE: &str = "{hf:0}:intake";
+
+async fn push(redis: &Redis, elements: &[&str]) {
+    let mut command = redis::cmd("RPUSH");
+    let pushed = command.arg(INTAKE).arg(elements);
+    let mut connection = raw(redis).await;
+    pushed.query_async::<i64>(&mut connection).await.unwrap();
+}
+
+impl World<RedisStore> {
+    /// Takes the intake's elements, whoever had the lease before.
+    async fn take(&self) -> Option<(Taken, Vec<String>)> {
+        let mut end = redis::cmd("DEL");
+        let mut connection = raw(self.redis.as_ref().unwrap()).await;
+        let end = end.arg(format!("{INTAKE}:lease"));
+        end.query_async::<i64>(&mut connection).await.unwrap();
+        let most = Portion {
+            elements: 10,
+            bytes: 1_000,
+            longest: 1_000,
+            lease_ms: 60_000,
+        };
+        let taken = self.store.take(0, most).await.unwrap()?;
+        let Elements::Read(elements) = &taken.elements else {
+            panic!("nothing is too long");
+        };
+        let texts = elements
+            .iter()
+            .map(|e| String::from_utf8(e.clone()).unwrap());
+        let texts = texts.collect();
+        Some((taken, texts))
+    }
+
+    /// Takes all of it off; what is called bad goes into quarantine.
+    async fn settle(&self, (taken, texts): &(Taken, Vec<String>)) {
+        let note = |text: &String| {
+            let id = taken.quarantine_id(&format!("{text:0>64}"));
+            text.starts_with("bad").then(|| (id, note(self.now())))
+        };
+        let notes: Vec<_> = texts.iter().map(note).collect();
+        let settled = self.store.settle(taken, &notes).await.unwrap();
+        assert_eq!(settled, Settled::Done);
+    }
+}
+
+fn note(at: holdfast::payment::Timestamp) -> QuarantineNote {
+    QuarantineNote {
+        at,
+        code: "invalid_request".to_owned(),
+        field: None,
+        detail: "it is bad".to_owned(),
+        kid: None,
+        account: None,
+        idempotency_key: None,
+        bytes: 3,
+        dropped: None,
+    }
+}
+
+#[tokio::test]
+async fn a_settlement_that_a_crash_tore_apart_takes_off_nothing_that_nobody_handled() {
+    for nth in 0.. {
+        let mut world = World::on_redis().await;
+        world.created("before").await;
+        push(world.redis.as_ref().unwrap(), &["one", "bad", "two"]).await;
+        let taken = world.take().await.unwrap();
+        let before = world.end();
+        world.settle(&taken).await;
+        if cut(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 6, "only {nth} places");
+            break;
+        }
+        // All of it is done once more, and others push meanwhile.
+        let again = world.take().await.unwrap();
+        assert_eq!(again.1, ["one", "bad", "two"], "torn at {nth}");
+        push(world.redis.as_ref().unwrap(), &["three", "four"]).await;
+        world.settle(&again).await;
+        push(world.redis.as_ref().unwrap(), &["five"]).await;
+        world.redis.as_mut().unwrap().restart().await.unwrap();
+        world.connect().await;
+        let (_, left) = world.take().await.unwrap();
+        assert_eq!(left, ["three", "four", "five"], "torn at {nth}");
+        let (kept, count) = world.store.quarantine(10).await.unwrap();
+        assert_eq!(count, 1, "torn at {nth}: {kept:?}");
+        let (_, bytes) = world.store.quarantined(&kept[0].0).await.unwrap().unwrap();
+        assert_eq!(bytes.as_deref(), Some(&b"bad"[..]), "torn at {nth}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_that_a_crash_tore_apart_loses_nothing() {
+    for nth in 0.. {
+        let mut world = World::on_redis().await;
+        world.created("before").await;
+        push(world.redis.as_ref().unwrap(), &["bad"]).await;
+        let taken = world.take().await.unwrap();
+        world.settle(&taken).await;
+        let id = world.store.quarantine(1).await.unwrap().0.remove(0).0;
+        let before = world.end();
+        assert!(world.store.retry_quarantined(&id).await.unwrap());
+        if cut(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 3, "only {nth} places");
+            break;
+        }
+        assert!(world.store.retry_quarantined(&id).await.unwrap());
+        world.redis.as_mut().unwrap().restart().await.unwrap();
+        world.connect().await;
+        let (_, texts) = world.take().await.unwrap();
+        assert!(
+            !texts.is_empty() && texts.iter().all(|text| text == "bad"),
+            "torn at {nth}"
+        );
+        assert_eq!(
+            world.store.quarantine(1).await.unwrap().1,
+            0,
+            "torn at {nth}"
+        );
     }
 }

@@ -167,6 +167,22 @@ impl Works {
         Ok(())
     }
 
+    /// Makes a key that may sign everything that is pushed, for the workers that are started from now
+    /// on, and answers where its private half is.
+    pub fn producer(&self, kid: &str) -> anyhow::Result<PathBuf> {
+        let seed: [u8; 32] = rand::random();
+        let key = holdfast::client::SigningKey::from_seed(kid, &seed)?;
+        let file = self.folder.path().join(format!("{kid}.pem"));
+        std::fs::write(&file, holdfast::client::SigningKey::pem_of(&seed))?;
+        let mut config = OpenOptions::new().append(true).open(&self.command.config)?;
+        let public_key = key.public_key();
+        write!(
+            config,
+            "\n[[intake.producers]]\nkid = \"{kid}\"\npublic_key = \"{public_key}\"\n"
+        )?;
+        Ok(file)
+    }
+
     /// Gives a setting to the workers that are started from now on, by their environment. The last
     /// value given is the one they get.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
@@ -245,7 +261,6 @@ fn store_settings(url: String, lease_ms: u64) -> Settings {
         connect_timeout_ms: 5_000,
         save_patience_ms: 60_000,
         retention_days: 400,
-        events_maxlen: 100_000,
     }
 }
 

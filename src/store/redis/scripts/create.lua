@@ -3,7 +3,7 @@
 -- repeat does all of it again.
 -- KEYS: 1 payment  2 due  3 states  4 events
 -- ARGV: 1 id  2 write  3 state  4 place in the index  5 due (ms)  6 fingerprint  7 body
---       8 event  9 events kept  10 wake-up channel  11 entry by its reference ('' without one)
+--       8 event  9 entry by its reference ('' without one)  10 wake-up channel
 -- Returns: {'created'} | {'existing', fingerprint}
 local found = redis.call('HMGET', KEYS[1], 'version', 'write', 'fingerprint')
 if found[1] == '1' and found[2] == ARGV[2] then return {'created'} end
@@ -11,8 +11,8 @@ if found[1] then return {'existing', found[3]} end
 
 redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
 redis.call('ZADD', KEYS[3], 0, ARGV[3] .. ':' .. ARGV[4])
-if ARGV[11] ~= '' then redis.call('ZADD', KEYS[3], 0, ARGV[11]) end
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], '*', 'event', ARGV[8])
+if ARGV[9] ~= '' then redis.call('ZADD', KEYS[3], 0, ARGV[9]) end
+redis.call('XADD', KEYS[4], '*', 'event', ARGV[8])
 redis.call('HSET', KEYS[1], 'version', 1, 'write', ARGV[2], 'state', ARGV[3], 'nonce', '',
   'nudges', 0, 'barren', 0, 'fingerprint', ARGV[6], 'body', ARGV[7])
 redis.pcall('PUBLISH', ARGV[10], '')

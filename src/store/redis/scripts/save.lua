@@ -3,8 +3,8 @@
 -- tears this apart, the payment is due still, and its next turn does all of it again.
 -- KEYS: 1 payment  2 due  3 states  4 events
 -- ARGV: 1 id  2 version found  3 nonce  4 write  5 state  6 place in the index  7 body  8 event
---       9 events kept  10 nonce from now on ('' ends the claim)  11 due (ms; '' for never)
---       12 due if nudged (ms)  13 nudges known  14 time to live (ms; '' for ever)
+--       9 time to live (ms; '' for ever)  10 nonce from now on ('' ends the claim)
+--       11 due (ms; '' for never)  12 due if nudged (ms)  13 nudges known
 -- Returns: {'written', nudges} | {'missing'} | {'lost'} | {'outdated'}
 local found = redis.call('HMGET', KEYS[1], 'version', 'nonce', 'write', 'state', 'nudges')
 local version, nonce, write, state, nudges = unpack(found)
@@ -17,7 +17,7 @@ if version ~= ARGV[2] then return {'outdated'} end
 if state ~= ARGV[5] then
   redis.call('ZREM', KEYS[3], state .. ':' .. ARGV[6])
   redis.call('ZADD', KEYS[3], 0, ARGV[5] .. ':' .. ARGV[6])
-  redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], '*', 'event', ARGV[8])
+  redis.call('XADD', KEYS[4], '*', 'event', ARGV[8])
 end
 redis.call('HSET', KEYS[1], 'write', ARGV[4], 'state', ARGV[5], 'body', ARGV[7],
   'nonce', ARGV[10], 'barren', 0)
@@ -29,5 +29,5 @@ else
   local nudged = tonumber(nudges) > tonumber(ARGV[13])
   redis.call('ZADD', KEYS[2], nudged and ARGV[12] or ARGV[11], ARGV[1])
 end
-if ARGV[14] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[14]) end
+if ARGV[9] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[9]) end
 return {'written', nudges}

@@ -228,7 +228,6 @@ fn store_settings(url: String) -> Settings {
         connect_timeout_ms: 5_000,
         save_patience_ms: 60_000,
         retention_days: 400,
-        events_maxlen: 100_000,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `beside`: runs a program beside a whole installation of its own, and stops it again. The program
-//! finds the API and what it needs in its environment: `HOLDFAST_API`, `HOLDFAST_KEY`,
-//! `CARD_TOKEN`, `SANDBOX_URL`.
+//! finds the API, the intake and what it needs in its environment: `HOLDFAST_API`, `HOLDFAST_KEY`;
+//! `REDIS_URL`, of a user that may only push, `KID` and `SIGNING_KEY`; `CARD_TOKEN`, `SANDBOX_URL`.
 
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -8,8 +8,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use holdfast_rig::{Pace, Works};
+use holdfast_rig::{Pace, RedisOptions, Works};
 use tokio::process::Command;
+
+/// The Redis user of a producer, as it is shipped.
+const PRODUCER: &str = include_str!("../../../../deploy/redis/producer.acl");
+/// The name of its key.
+const KID: &str = "beside";
 
 /// Runs a program beside a private Redis, a sandbox gateway and a worker with its API.
 #[derive(Debug, Parser)]
@@ -26,11 +31,24 @@ async fn main() -> anyhow::Result<ExitCode> {
         keep_requests: false,
         ..chip_sandbox::Config::default()
     };
-    let works = Works::start(Pace::QUICK, sandbox, None).await?;
+    let redis = RedisOptions {
+        tcp: true,
+        lines: vec![PRODUCER.trim().to_owned()],
+        ..RedisOptions::default()
+    };
+    let works = Works::start_on(redis, Pace::QUICK, sandbox, None).await?;
     let key = works.api_key("beside")?;
+    let signing_key = works.producer(KID)?;
     let address = free_address()?;
-    let listen = ("HOLDFAST__API__LISTEN".to_owned(), address.clone());
-    let _worker = works.worker_with("worker", &[listen])?;
+    let settings = [
+        ("HOLDFAST__API__LISTEN", address.as_str()),
+        ("HOLDFAST__INTAKE__ENABLED", "true"),
+        ("HOLDFAST__INTAKE__ACCEPT_UNSIGNED", "true"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let _worker = works.worker_with("worker", &settings)?;
+    let redis = works.redis.tcp_url().context("Redis listens on no port")?;
+    let redis = redis.replace("redis://", "redis://shop:CHANGE-ME@");
     until_it_listens(&address).await?;
     let token = works.sandbox.save_card("payer@test.example");
     let (name, arguments) = program.split_first().context("name a program")?;
@@ -38,6 +56,9 @@ async fn main() -> anyhow::Result<ExitCode> {
         .args(arguments)
         .env("HOLDFAST_API", format!("http://{address}"))
         .env("HOLDFAST_KEY", key)
+        .env("REDIS_URL", redis)
+        .env("KID", KID)
+        .env("SIGNING_KEY", signing_key)
         .env("CARD_TOKEN", token.to_string())
         .env("SANDBOX_URL", works.sandbox.base_url())
         .status()

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use holdfast_rig::Report;
-use holdfast_rig::reliability::{PAGE, fuzzed, keep_output, page};
+use holdfast_rig::reliability::{PAGE, changed, fuzzed, keep_output, page};
 
 /// Makes docs/reliability.md from docs/reliability/, in the present folder.
 #[derive(Debug, Parser)]
@@ -33,6 +33,11 @@ enum What {
         /// Where its output is kept, a file for each target.
         folder: PathBuf,
     },
+    /// Prints what cargo-mutants found as JSON; fails if a change was missed that nobody explains.
+    CargoMutants {
+        /// Where its output is, a folder for each file that it changed.
+        folder: PathBuf,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -44,6 +49,16 @@ fn main() -> anyhow::Result<ExitCode> {
         Some(What::Fuzzed { folder }) => {
             writeln!(stdout(), "{}", fuzzed(&folder)?)?;
             Ok(ExitCode::SUCCESS)
+        }
+        Some(What::CargoMutants { folder }) => {
+            let figures = changed(Path::new("."), &folder)?;
+            writeln!(stdout(), "{figures:#}")?;
+            let explained = figures["unexplained"].as_array().is_some_and(Vec::is_empty);
+            Ok(if explained {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
         }
         Some(What::Keep {
             report,

@@ -19,7 +19,8 @@ impl Demo {
         let id = self.works.enqueue(&request).await?;
         self.rests(&id, &[StateName::AwaitingPayer]).await?;
         let payment = self.works.load(&id).await?.payment;
-        let page = payment.checkout_url().context("a checkout link")?.reveal();
+        let page = payment.payable_links().checkout;
+        let page = page.context("a checkout link")?.reveal();
         let origin = self.works.sandbox.origin();
         let folder = self.works.folder();
         std::fs::write(folder.join("card"), TestCard::Plain.form(false))?;

@@ -3,12 +3,14 @@
 //! The text is `docs/reliability/page.md`. A line such as `{{simulate.matrix}}` in it stands for a
 //! table that is made from `docs/reliability/simulate.json`, which the run wrote itself.
 
+mod changed;
 mod fuzzed;
 mod kept;
 mod markdown;
 mod rows;
 mod tables;
 
+pub use changed::{SURVIVORS, changed};
 pub use fuzzed::fuzzed;
 pub use kept::{FOLDER, Kept, keep_output};
 

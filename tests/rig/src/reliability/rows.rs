@@ -141,3 +141,21 @@ pub(super) fn cargo_mutants(figures: &Value) -> Option<String> {
     ];
     Some(table(&head, &rows.collect::<Vec<_>>()))
 }
+
+/// What no test can notice, with the reason.
+pub(super) fn survivors(figures: &Value) -> Option<String> {
+    let text = |row: &Value, name: &str| Some(row.get(name)?.as_str()?.to_owned());
+    let explained = figures.get("explained")?.as_array()?;
+    let unexplained = figures.get("unexplained")?.as_array()?;
+    let rows = explained.iter().chain(unexplained).map(|row| {
+        let why = text(row, "why").unwrap_or_else(|| "**not explained**".to_owned());
+        Some(vec![
+            format!("`{}`", text(row, "file")?),
+            format!("`{}`", text(row, "at")?),
+            text(row, "change")?,
+            why,
+        ])
+    });
+    let head = ["file", "line", "change", "why nothing can notice it"];
+    Some(table(&head, &rows.collect::<Option<Vec<_>>>()?))
+}

@@ -32,6 +32,7 @@ pub(super) fn table_of(name: &str, runs: &BTreeMap<String, Kept>) -> anyhow::Res
         ("chaos", "rows") => rows::chaos(figures),
         ("mutants", "rows") => rows::mutants(figures),
         ("cargo_mutants", "rows") => rows::cargo_mutants(figures),
+        ("cargo_mutants", "survivors") => rows::survivors(figures),
         ("fuzz", "rows") => rows::fuzz(figures),
         _ => bail!("nothing is known of {name:?}"),
     };

@@ -1,0 +1,367 @@
+//! For services in Rust that have nothing but Redis: push a request, read its answer.
+//!
+//! It is behind the cargo feature `client`, and is `holdfast::client`. Money is in minor units (1500
+//! is RM 15.00), times are RFC 3339 with an offset, as everywhere.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use holdfast::client::{Answer, Client, SigningKey};
+//! use holdfast::payment::Request;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::new("redis://shop:password@127.0.0.1:6379/0", "hf")?
+//!     .signing(SigningKey::from_pem("shop-2027", &std::fs::read_to_string("shop.pem")?)?);
+//! let request = Request::from_json(
+//!     br#"{"v":1, "type":"charge", "account":"hotel", "idempotency_key":"minibar-8123-7",
+//!     "money":{"amount":1500,"currency":"MYR"}, "token":"<saved card>",
+//!     "customer":{"email":"guest@example.com"}}"#,
+//! )?;
+//! let pushed = client.push(&request).await?;
+//! match client.answer_within(&pushed, Duration::from_secs(5)).await? {
+//!     Some(Answer::Recorded { payment, .. }) => println!("{} is recorded", payment["id"]),
+//!     Some(Answer::Refused { code, detail, .. }) => println!("{code}: {detail}"),
+//!     None => println!("no worker has taken it yet; it is not lost"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! That an answer says `recorded` means that the payment is recorded, not that it is paid: the
+//! payment is in it as it was then. Push the same request again, which changes nothing, to have it
+//! answered with the payment as it is by now, its links among it.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, IntoConnectionInfo, Pipeline, ProtocolVersion};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use super::KeyName;
+use crate::payment::{AccountName, Command, IdempotencyKey, PaymentId, Request, hex};
+
+/// How long Redis may take to answer, and to let itself be connected to.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often an answer is looked for: soon at first.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// What stands before the 32 bytes of a private key in PEM (RFC 8410).
+const PKCS8: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+/// Why a request was not pushed, or an answer not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address or the prefix cannot be right.
+    #[error("{0}")]
+    Setting(&'static str),
+    /// The key cannot be used to sign.
+    #[error("the signing key {0}")]
+    Key(&'static str),
+    /// The content has no account or no idempotency key, or is no JSON.
+    #[error("{0}")]
+    Content(String),
+    /// Redis cannot be reached, or refused. Whether it was pushed is unknown; pushing the same
+    /// again is safe.
+    #[error("Redis: {0}")]
+    Redis(String),
+    /// The answer is none that this version knows.
+    #[error("an answer that this version does not know")]
+    Answer,
+}
+
+/// The private half of an Ed25519 key, and its name.
+pub struct SigningKey {
+    kid: KeyName,
+    pair: Ed25519KeyPair,
+}
+
+impl SigningKey {
+    /// Reads what `openssl genpkey -algorithm ed25519` prints. `kid` is the name under which the
+    /// public half is configured.
+    pub fn from_pem(kid: &str, pem: &str) -> Result<Self, ClientError> {
+        let kid = KeyName::new(kid).ok_or(ClientError::Key(
+            "must have a name of 1 to 64 letters, digits, - or _",
+        ))?;
+        let told =
+            "must be an Ed25519 key in PEM, as `openssl genpkey -algorithm ed25519` makes it";
+        let bare = pem
+            .trim()
+            .strip_prefix("-----BEGIN PRIVATE KEY-----")
+            .and_then(|rest| rest.strip_suffix("-----END PRIVATE KEY-----"));
+        let bare = bare.ok_or(ClientError::Key(told))?;
+        let bytes: String = bare.split_whitespace().collect();
+        let der = STANDARD.decode(bytes).map_err(|_| ClientError::Key(told))?;
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der);
+        let pair = pair.map_err(|_| ClientError::Key(told))?;
+        Ok(Self { kid, pair })
+    }
+
+    /// The key whose private half is these 32 bytes.
+    pub fn from_seed(kid: &str, seed: &[u8; 32]) -> Result<Self, ClientError> {
+        Self::from_pem(kid, &Self::pem_of(seed))
+    }
+
+    /// These 32 bytes as a private key in PEM.
+    #[must_use]
+    pub fn pem_of(seed: &[u8; 32]) -> String {
+        let coded = STANDARD.encode([&PKCS8[..], seed].concat());
+        format!("-----BEGIN PRIVATE KEY-----\n{coded}\n-----END PRIVATE KEY-----\n")
+    }
+
+    /// The public half, in base64, as the configuration has it.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        STANDARD.encode(self.pair.public_key().as_ref())
+    }
+
+    /// The content as a JWS in compact form (RFC 7515, RFC 8037).
+    #[must_use]
+    pub fn sign(&self, content: &[u8]) -> Vec<u8> {
+        let header = json!({ "alg": "EdDSA", "kid": self.kid.as_str() }).to_string();
+        let coded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let signed = format!("{}.{}", coded(header.as_bytes()), coded(content));
+        let signature = self.pair.sign(signed.as_bytes());
+        format!("{signed}.{}", coded(signature.as_ref())).into_bytes()
+    }
+}
+
+/// Something that was pushed: what its answer is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    answers: String,
+    sha256: String,
+}
+
+/// Which payment a command is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    /// By its id.
+    Payment(&'a PaymentId),
+    /// By the idempotency key that it was asked for with. Not an adopted one.
+    Key(&'a IdempotencyKey),
+}
+
+/// What became of something that was pushed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// It is recorded, and will be carried out.
+    Recorded {
+        /// Of a command: `accepted`, or `done` if what it asks for was true already.
+        command: Option<String>,
+        /// The payment as it was when this was answered, as over HTTP.
+        payment: Value,
+    },
+    /// It was refused; nothing was done.
+    Refused {
+        /// A word that does not change, such as `idempotency_key_reused`.
+        code: String,
+        /// The field that is wrong, if it is about one.
+        field: Option<String>,
+        /// What is wrong, and what to do.
+        detail: String,
+    },
+}
+
+/// A way to the intake in Redis.
+pub struct Client {
+    redis: redis::Client,
+    connection: Mutex<Option<MultiplexedConnection>>,
+    prefix: String,
+    key: Option<SigningKey>,
+}
+
+impl Client {
+    /// To the Redis at `url`, such as `redis://user:password@host:port/db`, and the installation of
+    /// `prefix`, which is `hf` unless somebody set another. Nothing is connected to yet.
+    pub fn new(url: &str, prefix: &str) -> Result<Self, ClientError> {
+        let address = || ClientError::Setting("the address is none of a Redis");
+        let info = url.into_connection_info().map_err(|_| address())?;
+        let settings = info.redis_settings().clone();
+        let info = info.set_redis_settings(settings.set_protocol(ProtocolVersion::RESP2));
+        if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(ClientError::Setting("the prefix is letters and digits"));
+        }
+        Ok(Self {
+            redis: redis::Client::open(info).map_err(|_| address())?,
+            connection: Mutex::new(None),
+            prefix: prefix.to_owned(),
+            key: None,
+        })
+    }
+
+    /// The same; whatever is pushed is signed.
+    #[must_use]
+    pub fn signing(self, key: SigningKey) -> Self {
+        let key = Some(key);
+        Self { key, ..self }
+    }
+
+    /// Pushes a request.
+    pub async fn push(&self, request: &Request) -> Result<Pushed, ClientError> {
+        let wrong = |error: serde_json::Error| ClientError::Content(error.to_string());
+        let mut fields = serde_json::to_value(request).map_err(wrong)?;
+        // On the wire what is asked stands beside the names, and has no name of its own.
+        let ask = fields["ask"].take();
+        let mut wire = Map::from_iter([("v".to_owned(), 1.into())]);
+        for part in [fields, ask] {
+            let named = part.as_object().into_iter().flatten();
+            let named = named.filter(|(name, _)| *name != "ask");
+            wire.extend(named.map(|(name, value)| (name.clone(), value.clone())));
+        }
+        self.push_json(Value::Object(wire).to_string().as_bytes())
+            .await
+    }
+
+    /// Pushes a command for a payment of `account`. `key` is the command's own: the same key with
+    /// the same command is the same command.
+    pub async fn command(
+        &self,
+        account: &AccountName,
+        of: Of<'_>,
+        key: &IdempotencyKey,
+        command: &Command,
+    ) -> Result<Pushed, ClientError> {
+        let wrong = |error: serde_json::Error| ClientError::Content(error.to_string());
+        let mut wire = serde_json::to_value(command).map_err(wrong)?;
+        wire["v"] = 1.into();
+        wire["account"] = account.as_str().into();
+        wire["idempotency_key"] = key.as_str().into();
+        match of {
+            Of::Payment(id) => wire["payment"] = id.as_str().into(),
+            Of::Key(key) => wire["payment_key"] = key.as_str().into(),
+        }
+        self.push_json(wire.to_string().as_bytes()).await
+    }
+
+    /// Pushes a request or a command that is JSON already. Repeat the very same bytes to be answered
+    /// again under the same address.
+    pub async fn push_json(&self, json: &[u8]) -> Result<Pushed, ClientError> {
+        let fields: Map<String, Value> = serde_json::from_slice(json)
+            .map_err(|error| ClientError::Content(format!("it is no JSON object: {error}")))?;
+        let text = |name: &str| {
+            let text = fields.get(name).and_then(Value::as_str);
+            text.ok_or_else(|| ClientError::Content(format!("{name}: is missing")))
+        };
+        let (account, key) = (text("account")?, text("idempotency_key")?);
+        let key = hex(&Sha256::digest(key.as_bytes()));
+        let element = match &self.key {
+            Some(signing) => signing.sign(json),
+            None => json.to_vec(),
+        };
+        let prefix = &self.prefix;
+        let mut pipeline = Pipeline::new();
+        let intake = format!("{{{prefix}:0}}:intake");
+        pipeline.cmd("RPUSH").arg(intake).arg(&element);
+        // A hint: nobody misses it for long.
+        pipeline
+            .cmd("PUBLISH")
+            .arg(format!("{prefix}:wake"))
+            .arg("");
+        self.ask(&pipeline).await?;
+        Ok(Pushed {
+            answers: format!("{prefix}:answer:{account}:{key}"),
+            sha256: hex(&Sha256::digest(&element)),
+        })
+    }
+
+    /// The answer, if there is one by now.
+    pub async fn answer(&self, pushed: &Pushed) -> Result<Option<Answer>, ClientError> {
+        let mut pipeline = Pipeline::new();
+        let hget = pipeline.cmd("HGET").arg(&pushed.answers);
+        hget.arg(&pushed.sha256);
+        match self.ask(&pipeline).await?.into_iter().next() {
+            Some(redis::Value::BulkString(json)) => read(&json).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The answer as soon as there is one, or `None` after so long: then no worker has taken it yet.
+    pub async fn answer_within(
+        &self,
+        pushed: &Pushed,
+        patience: Duration,
+    ) -> Result<Option<Answer>, ClientError> {
+        let answered = async {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                match self.answer(pushed).await {
+                    Ok(None) => sleep(pause).await,
+                    answered => return answered,
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        };
+        timeout(patience, answered).await.unwrap_or(Ok(None))
+    }
+
+    async fn connected(&self) -> Result<MultiplexedConnection, ClientError> {
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = kept.as_ref() {
+            return Ok(connection.clone());
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let making = self
+            .redis
+            .get_multiplexed_async_connection_with_config(&config);
+        let made = making.await.map_err(told)?;
+        *kept = Some(made.clone());
+        Ok(made)
+    }
+
+    /// Asks once. A connection that failed is not used again.
+    async fn ask(&self, pipeline: &Pipeline) -> Result<Vec<redis::Value>, ClientError> {
+        let mut connection = self.connected().await?;
+        let sent = connection.send_packed_commands(pipeline, 0, pipeline.len());
+        let replies = match sent.await {
+            Ok(replies) => replies,
+            Err(error) => {
+                *self.connection.lock().await = None;
+                return Err(told(error));
+            }
+        };
+        match replies.first() {
+            Some(redis::Value::ServerError(error)) => {
+                let why = error.details().unwrap_or_default();
+                Err(ClientError::Redis(format!("{} {why}", error.code())))
+            }
+            _ => Ok(replies),
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is mapped over results")]
+fn told(error: redis::RedisError) -> ClientError {
+    ClientError::Redis(error.to_string())
+}
+
+fn read(json: &[u8]) -> Result<Answer, ClientError> {
+    let mut told: Value = serde_json::from_slice(json).map_err(|_| ClientError::Answer)?;
+    let word = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    match told["outcome"].as_str() {
+        Some("recorded") => Ok(Answer::Recorded {
+            command: word(&told["command"]),
+            payment: told["payment"].take(),
+        }),
+        Some("refused") => {
+            let problem = &told["problem"];
+            Ok(Answer::Refused {
+                code: word(&problem["code"]).ok_or(ClientError::Answer)?,
+                field: word(&problem["field"]),
+                detail: word(&problem["detail"]).unwrap_or_default(),
+            })
+        }
+        _ => Err(ClientError::Answer),
+    }
+}

@@ -1,0 +1,126 @@
+//! What can be typed about endpoints and events.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::cli::desk::payment_id;
+use crate::cli::failure::Failure;
+use crate::payment::parse_time;
+use crate::store::{EndpointName, Range};
+use crate::worker::outbox::SigningSecret;
+
+/// What to do about endpoints.
+#[derive(Debug, Subcommand)]
+pub enum EndpointsVerb {
+    /// How each one stands: what is pending, since when, and whether it is sent.
+    List,
+    /// Send to an endpoint again, beginning with all that is pending, at once.
+    #[command(after_help = "Example: holdfast endpoints enable shop --reason \"mended\"")]
+    Enable(Signed),
+    /// Send nothing to an endpoint for now. Its events are kept.
+    Disable(Signed),
+    /// Drop what is pending for an endpoint that was taken out of the settings.
+    Forget(Signed),
+    /// What was done about endpoints, by whom and why, the newest first.
+    Log {
+        /// How many at most.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Make a secret to sign deliveries with: it is printed, and kept nowhere.
+    NewSecret,
+}
+
+/// What to do about events.
+#[derive(Debug, Subcommand)]
+pub enum EventsVerb {
+    /// The events that are kept, by when they were written.
+    List(RangeArgs),
+    /// Send events of a range to an endpoint again, under the names they have.
+    #[command(
+        after_help = "Example: holdfast events replay --endpoint shop --from 2027-01-31T14:00:00+08:00 \
+                      --reason \"database restored\" --dry-run"
+    )]
+    Replay {
+        /// To which endpoint.
+        #[arg(long)]
+        endpoint: EndpointName,
+        /// Which events.
+        #[command(flatten)]
+        range: RangeArgs,
+        /// Why; kept in the log of endpoints.
+        #[arg(long)]
+        reason: String,
+        /// Who asks; the user of this terminal without it.
+        #[arg(long)]
+        actor: Option<String>,
+        /// Only say how many there are.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Which endpoint, and who says so why.
+#[derive(Debug, Args)]
+pub struct Signed {
+    /// The endpoint's name.
+    pub name: EndpointName,
+    /// Why; kept in the log of endpoints.
+    #[arg(long)]
+    pub reason: String,
+    /// Who asks; the user of this terminal without it.
+    #[arg(long)]
+    pub actor: Option<String>,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct RangeArgs {
+    /// Written from this time on, with offset: 2027-01-31T14:00:00+08:00.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Written up to this time, with offset.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Of this payment alone.
+    #[arg(long, value_name = "ID")]
+    pub payment: Option<String>,
+}
+
+impl EndpointsVerb {
+    pub(in crate::cli) const fn only_looks(&self) -> bool {
+        matches!(self, Self::List | Self::Log { .. })
+    }
+}
+
+impl EventsVerb {
+    pub(in crate::cli) const fn only_looks(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Replay { dry_run: true, .. })
+    }
+}
+
+impl RangeArgs {
+    pub(super) fn read(&self) -> Result<Range, Failure> {
+        let moment = |name: &str, text: &Option<String>| {
+            let wrong = |error| Failure::Wrong(format!("{name}: {error}"));
+            text.as_deref().map(parse_time).transpose().map_err(wrong)
+        };
+        Ok(Range {
+            from: moment("--from", &self.from)?,
+            to: moment("--to", &self.to)?,
+            payment: self.payment.as_deref().map(payment_id).transpose()?,
+        })
+    }
+}
+
+/// Makes a secret and shows it, this once.
+pub(in crate::cli) fn new_secret(as_json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let secret = SigningSecret::fresh();
+    if as_json {
+        return Ok(writeln!(out, "{}", json!({ "secret": secret }))?);
+    }
+    Ok(writeln!(out, "{secret}")?)
+}
