@@ -116,11 +116,14 @@ api: rust redis schemathesis
 		--max-examples $(CASES) --request-timeout 30 --continue-on-failure \
 		--exclude-checks positive_data_acceptance'
 
-# Tries the examples of producers that push to Redis, beside a worker. Says what it could not try.
+# Tries the examples of producers beside a worker, with a guest in a headless Chromium. Says what it
+# could not try.
 examples: rust redis
 	$(CARGO) build --bins -p holdfast -p holdfast-rig
 	@[ -d target/python ] || python3 -m venv target/python || true
 	@target/python/bin/pip install --quiet redis==8.1.0 cryptography==48.0.0 || true
+	@command -v chromedriver >/dev/null || { echo "chromium-driver is missing; installing it"; \
+		apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null || true; }
 	@if command -v npm >/dev/null; then npm install --silent --prefix target/node redis@6.3.1 || true; fi
 	@target/debug/beside -- examples/try.sh
 
