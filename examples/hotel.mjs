@@ -88,7 +88,11 @@ async function browser(port = 9516) {
     }
     await post(`${await element("form button")}/click`, {});
   };
-  return { pays, close: () => driver.kill() };
+  const close = async () => {
+    await fetch(session, { method: "DELETE" });
+    driver.kill();
+  };
+  return { pays, close };
 }
 
 // Asks for what the guest has to agree to, and has the guest do so.
@@ -131,7 +135,7 @@ try {
   expect(1500, (await hears("payment.paid", charge)).taken);
   console.log("done");
 } finally {
-  guest.close();
+  await guest.close();
   receiver.close();
   receiver.closeAllConnections();
 }

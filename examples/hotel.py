@@ -96,6 +96,7 @@ class Browser:
         self.post(self.element("form button") + "/click", {})
 
     def close(self):
+        urllib.request.urlopen(urllib.request.Request(self.at, method="DELETE"), timeout=60).close()
         self.driver.terminate()
         self.driver.wait()
 
