@@ -16,7 +16,7 @@ use chrono::TimeDelta;
 use holdfast::clock::Clock;
 use holdfast::payment::*;
 use holdfast::store::redis::{Profile, RedisStore, Settings as StoreSettings};
-use holdfast::store::{EndpointName, Outgoing};
+use holdfast::store::{EndpointName, Outgoing, Waiting};
 use holdfast::worker::outbox::{Endpoint, Outbox, Schedule, Settings, Settled, SigningSecret};
 use holdfast_rig::{Redis, RedisOptions};
 use serde_json::Value;
@@ -120,9 +120,13 @@ impl Mail {
         }
     }
 
-    async fn pending(&self) -> u64 {
+    async fn waiting(&self) -> Waiting {
         let waiting = self.stage.store.waiting(&self.endpoint.name).await;
-        waiting.unwrap().events
+        waiting.unwrap()
+    }
+
+    async fn pending(&self) -> u64 {
+        self.waiting().await.events
     }
 
     fn pass_s(&self, seconds: i64) {
@@ -202,7 +206,7 @@ async fn a_hold_and_its_capture_are_told_one_after_the_other() {
     assert_eq!(versions.len(), 3);
     for one in &heard {
         schema::is_valid(&one.body());
-        assert_eq!(one.header("webhook-id"), one.id());
+        assert!(one.is_named_well());
         assert!(!one.text().contains(purchase), "the purchase id was told");
         assert!(!one.text().contains("payer@test.example"));
     }

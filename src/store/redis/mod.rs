@@ -11,13 +11,14 @@
 //! | `writes` | create, save, command |
 //! | `trouble` | what goes wrong, and what may pass |
 //! | `listing` | lists, counts, events, the sweep |
-//! | `outgoing`, `endpoints` | events on their way to endpoints; how endpoints stand, replays, trimming |
+//! | `cursor`, `outgoing`, `endpoints` | events on their way to endpoints; how endpoints stand, replays, trimming |
 //! | `pushed` | what producers push: intakes, answers, quarantine |
 //! | `wake` | hints that there is something to do |
 
 mod call;
 mod claiming;
 mod connection;
+mod cursor;
 mod durability;
 mod endpoints;
 mod finder;
