@@ -84,7 +84,7 @@ impl RedisStore {
             pipeline.arg("+").arg("COUNT").arg(MOST_AT_ONCE);
         }
         let replies = self.0.link.read(&pipeline).await?;
-        let mut calls = Vec::new();
+        let (mut calls, mut counts) = (Vec::new(), Vec::new());
         let found = (0..).zip(&cursors).zip(replies.as_chunks::<2>().0);
         for ((partition, cursor), [late, new]) in found {
             let (late, new) = (items(late), items(new));
@@ -95,15 +95,19 @@ impl RedisStore {
             let mut events = streamed(late);
             events.extend(streamed(new));
             events.retain(|event| (reader.wants)(&event.head));
-            spread.read += late.len() + new.len();
-            spread.wanted += events.len();
+            counts.push((late.len() + new.len(), events.len()));
             let next = cursor.passed(reader, late, new);
             calls.push(self.spreading(partition, &reader.endpoint, (cursor, &next), &events));
         }
-        for reply in self.0.link.call_all(&calls).await? {
+        let replies = self.0.link.call_all(&calls).await?;
+        for (reply, (read, wanted)) in replies.into_iter().zip(counts) {
             match word(&reply?) {
-                // Whoever was quicker has copied the same.
-                "spread" | "outdated" => {}
+                "spread" => {
+                    spread.read += read;
+                    spread.wanted += wanted;
+                }
+                // Whoever was quicker copies, and goes on.
+                "outdated" => {}
                 _ => return Err(value::unexpected("a spread")),
             }
         }
