@@ -34,7 +34,7 @@ impl Mail {
     }
 
     /// Types a command over the same Redis, which has its own time.
-    async fn types(&self, line: &[&str]) -> Result<Value, Failure> {
+    pub(super) async fn types(&self, line: &[&str]) -> Result<Value, Failure> {
         let env = [
             ("HOLDFAST__REDIS__URL", self.redis.url()),
             ("HOLDFAST__ENDPOINTS__SHOP__URL", self.receiver.url()),
