@@ -26,7 +26,6 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,7 +46,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often a worker says that an endpoint is disabled, or that another one serves it.
 const ALARM_EVERY: TimeDelta = TimeDelta::hours(1);
 /// How often a worker says that events wait for Redis.
-const TROUBLE_EVERY: Duration = Duration::from_secs(60);
+const TROUBLE_EVERY: TimeDelta = TimeDelta::minutes(1);
 /// How long an endpoint is left alone after Redis could not be asked, in polls.
 const POLLS_AFTER_TROUBLE: u32 = 10;
 
@@ -84,7 +83,7 @@ struct Serving {
     begun: bool,
     under_way: JoinSet<()>,
     told_at: Option<Timestamp>,
-    trouble_told: Option<Instant>,
+    trouble_told: Option<Timestamp>,
 }
 
 /// What there is to do next.
@@ -183,7 +182,7 @@ impl Outbox {
                 Ok(Step::Strained(error)) => (poll, Some(error)),
                 Err(error) => (poll * POLLS_AFTER_TROUBLE, Some(error)),
             };
-            serving.tell(&endpoint, trouble.as_ref());
+            serving.tell(&endpoint, trouble.as_ref(), self.clock.now());
             tokio::select! {
                 biased;
                 () = until.cancelled() => {}
@@ -304,16 +303,16 @@ impl Outbox {
 
 impl Serving {
     /// Says that events wait: at first, and as an error again and again while it lasts.
-    fn tell(&mut self, endpoint: &Endpoint, trouble: Option<&StoreError>) {
+    fn tell(&mut self, endpoint: &Endpoint, trouble: Option<&StoreError>, now: Timestamp) {
         let (name, told) = (&endpoint.name, self.trouble_told);
         match trouble {
             None => self.trouble_told = None,
             Some(error) if told.is_none() => {
-                self.trouble_told = Some(Instant::now());
+                self.trouble_told = Some(now);
                 tracing::warn!(endpoint = %name, %error, "events wait");
             }
-            Some(error) if told.is_some_and(|told| told.elapsed() >= TROUBLE_EVERY) => {
-                self.trouble_told = Some(Instant::now());
+            Some(error) if told.is_some_and(|told| now - told >= TROUBLE_EVERY) => {
+                self.trouble_told = Some(now);
                 tracing::error!(event = "events_wait", endpoint = %name, %error, "events still wait");
             }
             Some(_) => {}

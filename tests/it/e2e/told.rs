@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use holdfast::store::EndpointName;
 use holdfast_rig::{PARKS, Pace, WorkerProcess, Works};
+use tokio::time::Instant;
 
 use super::stage::{charges, until, until_paid, works};
 use crate::outbox::receiver::{Answer, Receiver};

@@ -190,7 +190,9 @@ async fn tear_and_copy(
 ) -> Option<PaymentId> {
     cut(world, before, nth).await?;
     let beside = |key: &String| payment(key, world_start()).id().spread() % 8 == torn.spread() % 8;
-    let key = (0..).map(|number| format!("beside-{number}")).find(beside);
+    let key = (0..1_000)
+        .map(|number| format!("beside-{number}"))
+        .find(beside);
     let other = world.created(&key.unwrap()).await;
     assert!(world.spread().await.read > 0);
     let redis = world.redis.as_mut().unwrap();
