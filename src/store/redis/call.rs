@@ -32,6 +32,8 @@ stored! {
     TAKE_EVENT = "take_event.lua";
     DELIVERED = "delivered.lua";
     POSTPONE = "postpone.lua";
+    SKIP = "skip.lua";
+    MARK = "mark.lua";
     TAKE = "take.lua";
     SETTLE = "settle.lua";
     SET_ASIDE = "set_aside.lua";

@@ -5,12 +5,12 @@
 //! | `{hf:3}:payment:<id>` | hash | a payment: what the scripts compare, and the body |
 //! | `{hf:3}:due` | sorted set | id by the time it is due, or its lease ends, in ms |
 //! | `{hf:3}:states` | sorted set, all scores 0 | `<state>:<place>` and `ref:<hash>:<place>`, read by name; a place is `<created, ms>:<id>`, and `:<hash>` of account and reference, if it has one |
-//! | `{hf:3}:events` | stream | what the outside is told |
+//! | `{hf:3}:events` | stream | what the outside is told, and in which run of Redis it was written |
 //! | `{hf:3}:cursors` | hash | up to where the stream was copied for each endpoint |
-//! | `{hf:3}:out:<endpoint>:events` | sorted set, all scores 0 | `<payment>:<version>:<event>`: what is pending for it |
-//! | `{hf:3}:out:<endpoint>:ages` | sorted set | `<payment>:<version>` by when it happened, in ms |
+//! | `{hf:3}:out:<endpoint>:events` | sorted set, all scores 0 | `<payment>:<place in the stream>:<event>`: what is pending for it |
+//! | `{hf:3}:out:<endpoint>:ages` | sorted set | `<payment>:<place in the stream>` by when it happened, in ms |
 //! | `{hf:3}:out:<endpoint>:due` | sorted set | payment by the next try, or the end of a lease, in ms |
-//! | `{hf:3}:out:<endpoint>:notes` | hash | `nonce:<payment>`, `tries:<payment>`; `accepted`, when it last accepted one |
+//! | `{hf:3}:out:<endpoint>:notes` | hash | `nonce:<payment>`, `tries:<payment>` in vain, `first:<payment>` of them; `accepted`, when it last accepted one |
 //! | `hf:endpoints` | hash | whether events are sent to an endpoint, since when, why |
 //! | `hf:deeds` | stream | what was done about endpoints |
 //! | `{hf:3}:intake` | list | what producers pushed, the oldest first |

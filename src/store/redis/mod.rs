@@ -11,16 +11,19 @@
 //! | `writes` | create, save, command |
 //! | `trouble` | what goes wrong, and what may pass |
 //! | `listing` | lists, counts, events, the sweep |
-//! | `outgoing`, `endpoints` | events on their way to endpoints; how endpoints stand, replays, trimming |
+//! | `cursor`, `outgoing` | events on their way to endpoints |
+//! | `endpoints`, `kept` | how endpoints stand, and what is decided about them; replays, trimming |
 //! | `pushed` | what producers push: intakes, answers, quarantine |
 //! | `wake` | hints that there is something to do |
 
 mod call;
 mod claiming;
 mod connection;
+mod cursor;
 mod durability;
 mod endpoints;
 mod finder;
+mod kept;
 mod keys;
 mod listing;
 mod outgoing;
