@@ -41,7 +41,7 @@ struct Survivors {
 }
 
 #[derive(Debug, Deserialize)]
-struct Outcomes {
+struct Run {
     outcomes: Vec<Outcome>,
     start_time: DateTime<Utc>,
     end_time: Option<DateTime<Utc>>,
@@ -151,7 +151,7 @@ fn read_run(root: &Path, folder: &Path, all: &mut Changed) -> anyhow::Result<Vec
         return Ok(missed); // a file of tests, which writes no outcomes
     }
     let was = fs::read(folder.join("source.rs"))?;
-    let found: Outcomes = serde_json::from_slice(&fs::read(run.join("outcomes.json"))?)?;
+    let found: Run = serde_json::from_slice(&fs::read(run.join("outcomes.json"))?)?;
     let mut tried = 0;
     for outcome in found.outcomes {
         let Scenario::Mutant(mutant) = outcome.scenario else {
