@@ -237,3 +237,16 @@ fn a_hold_or_an_adoption_is_not_cancelled_and_a_charge_under_way_is_in_doubt() {
     );
     assert_eq!(scene.payment.ending(), None);
 }
+
+#[test]
+fn a_cancel_is_taken_while_a_call_that_takes_no_money_is_under_way() {
+    let mut scene = Scene::new(charge(), UnknownPolicy::Park);
+    let policy = scene.policy.clone();
+    let number = scene.payment.open(Step::Create, scene.now, &policy);
+    assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
+    let made = scene.shown(Standing::Payable);
+    let (number, now) = (number.unwrap(), scene.now);
+    scene.payment.answered(number, &made, now, &policy);
+    assert_eq!(scene.answer(&Scene::unknown()), Step::Cancel);
+    assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
+}
