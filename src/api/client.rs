@@ -22,7 +22,7 @@
 //! match client.answer_within(&pushed, Duration::from_secs(5)).await? {
 //!     Some(Answer::Recorded { payment, .. }) => println!("{} is recorded", payment["id"]),
 //!     Some(Answer::Refused { code, detail, .. }) => println!("{code}: {detail}"),
-//!     None => println!("no worker has taken it yet; it is not lost"),
+//!     None => println!("no worker has taken it yet; push the same request again"),
 //! }
 //! # Ok(())
 //! # }
@@ -31,6 +31,10 @@
 //! That an answer says `recorded` means that the payment is recorded, not that it is paid: the
 //! payment is in it as it was then. Push the same request again, which changes nothing, to have it
 //! answered with the payment as it is by now, its links among it.
+//!
+//! Each push has a name of its own, and an answer is that to this very push, not to an earlier one of
+//! the same request. Whatever is refused an operator may push again once the cause is mended: ask again
+//! under the same idempotency key only, and the payment is made once.
 
 use std::time::Duration;
 
@@ -43,9 +47,12 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use super::KeyName;
-use crate::payment::{AccountName, Command, IdempotencyKey, PaymentId, Request, hex};
+use super::pushed::LARGEST_ELEMENT_BYTES;
+use crate::clock::Clock;
+use crate::payment::{AccountName, Command, IdempotencyKey, PaymentId, Request, Timestamp, hex};
 
 /// How long Redis may take to answer, and to let itself be connected to.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -67,7 +74,8 @@ pub enum ClientError {
     /// The key cannot be used to sign.
     #[error("the signing key {0}")]
     Key(&'static str),
-    /// The content has no account or no idempotency key, or is no JSON.
+    /// The content names no account or no idempotency key, is too long, or is no JSON: it could never
+    /// be answered.
     #[error("{0}")]
     Content(String),
     /// Redis cannot be reached, or refused. Whether it was pushed is unknown; pushing the same
@@ -124,10 +132,12 @@ impl SigningKey {
         STANDARD.encode(self.pair.public_key().as_ref())
     }
 
-    /// The content as a JWS in compact form (RFC 7515, RFC 8037).
+    /// The content as a JWS in compact form (RFC 7515, RFC 8037), signed at this time. It is taken for
+    /// a week.
     #[must_use]
-    pub fn sign(&self, content: &[u8]) -> Vec<u8> {
-        let header = json!({ "alg": "EdDSA", "kid": self.kid.as_str() }).to_string();
+    pub fn sign(&self, content: &[u8], at: Timestamp) -> Vec<u8> {
+        let (kid, iat) = (self.kid.as_str(), at.timestamp());
+        let header = json!({ "alg": "EdDSA", "kid": kid, "iat": iat }).to_string();
         let coded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let signed = format!("{}.{}", coded(header.as_bytes()), coded(content));
         let signature = self.pair.sign(signed.as_bytes());
@@ -138,8 +148,7 @@ impl SigningKey {
 /// Something that was pushed: what its answer is found by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pushed {
-    answers: String,
-    sha256: String,
+    answer: String,
 }
 
 /// Which payment a command is for.
@@ -156,13 +165,18 @@ pub enum Of<'a> {
 pub enum Answer {
     /// It is recorded, and will be carried out.
     Recorded {
+        /// When this was answered.
+        at: Timestamp,
         /// Of a command: `accepted`, or `done` if what it asks for was true already.
         command: Option<String>,
         /// The payment as it was when this was answered, as over HTTP.
         payment: Value,
     },
-    /// It was refused; nothing was done.
+    /// It was refused; nothing was done. An operator may push it again, so ask again only under the
+    /// same idempotency key.
     Refused {
+        /// When this was answered.
+        at: Timestamp,
         /// A word that does not change, such as `idempotency_key_reused`.
         code: String,
         /// The field that is wrong, if it is about one.
@@ -178,6 +192,7 @@ pub struct Client {
     connection: Mutex<Option<MultiplexedConnection>>,
     prefix: String,
     key: Option<SigningKey>,
+    clock: Clock,
 }
 
 impl Client {
@@ -196,6 +211,7 @@ impl Client {
             connection: Mutex::new(None),
             prefix: prefix.to_owned(),
             key: None,
+            clock: Clock::system(),
         })
     }
 
@@ -204,6 +220,12 @@ impl Client {
     pub fn signing(self, key: SigningKey) -> Self {
         let key = Some(key);
         Self { key, ..self }
+    }
+
+    /// The same; when something is signed is told by this clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Pushes a request.
@@ -243,23 +265,37 @@ impl Client {
         self.push_json(wire.to_string().as_bytes()).await
     }
 
-    /// Pushes a request or a command that is JSON already. Repeat the very same bytes to be answered
-    /// again under the same address.
+    /// Pushes a request or a command that is JSON already. It is given a name for this push, unless it
+    /// has one as `push`; pushing the same again is safe, and needs another.
     pub async fn push_json(&self, json: &[u8]) -> Result<Pushed, ClientError> {
-        let fields: Map<String, Value> = serde_json::from_slice(json)
+        let wrong = |told: &dyn std::fmt::Display| ClientError::Content(told.to_string());
+        let mut fields: Map<String, Value> = serde_json::from_slice(json)
             .map_err(|error| ClientError::Content(format!("it is no JSON object: {error}")))?;
         let text = |name: &str| {
             let text = fields.get(name).and_then(Value::as_str);
             text.ok_or_else(|| ClientError::Content(format!("{name}: is missing")))
         };
-        let (account, key) = (text("account")?, text("idempotency_key")?);
-        let key = hex(&Sha256::digest(key.as_bytes()));
+        let account = AccountName::new(text("account")?)
+            .map_err(|error| wrong(&format!("account: {error}")))?;
+        IdempotencyKey::new(text("idempotency_key")?)
+            .map_err(|error| wrong(&format!("idempotency_key: {error}")))?;
+        let name = || Uuid::new_v4().to_string().into();
+        fields.entry("push").or_insert_with(name);
+        let json = Value::Object(fields).to_string().into_bytes();
         let element = match &self.key {
-            Some(signing) => signing.sign(json),
-            None => json.to_vec(),
+            Some(signing) => signing.sign(&json, self.clock.now()),
+            None => json,
         };
+        if element.len() > LARGEST_ELEMENT_BYTES {
+            let told = format!(
+                "it has {} bytes; {LARGEST_ELEMENT_BYTES} at most, signature and all",
+                element.len()
+            );
+            return Err(ClientError::Content(told));
+        }
         let prefix = &self.prefix;
         let mut pipeline = Pipeline::new();
+        // Always the same one, so that what is pushed later comes later.
         let intake = format!("{{{prefix}:0}}:intake");
         pipeline.cmd("RPUSH").arg(intake).arg(&element);
         // A hint: nobody misses it for long.
@@ -268,40 +304,47 @@ impl Client {
             .arg(format!("{prefix}:wake"))
             .arg("");
         self.ask(&pipeline).await?;
+        let sha256 = hex(&Sha256::digest(&element));
         Ok(Pushed {
-            answers: format!("{prefix}:answer:{account}:{key}"),
-            sha256: hex(&Sha256::digest(&element)),
+            answer: format!("{{{prefix}:0}}:answer:{account}:{sha256}"),
         })
     }
 
     /// The answer, if there is one by now.
     pub async fn answer(&self, pushed: &Pushed) -> Result<Option<Answer>, ClientError> {
         let mut pipeline = Pipeline::new();
-        let hget = pipeline.cmd("HGET").arg(&pushed.answers);
-        hget.arg(&pushed.sha256);
+        pipeline.cmd("GET").arg(&pushed.answer);
         match self.ask(&pipeline).await?.into_iter().next() {
             Some(redis::Value::BulkString(json)) => read(&json).map(Some),
             _ => Ok(None),
         }
     }
 
-    /// The answer as soon as there is one, or `None` after so long: then no worker has taken it yet.
+    /// The answer as soon as there is one, or `None` after so long: then no worker has taken it yet,
+    /// or the answer was there for its time and is gone. If Redis could not be asked to the end, the
+    /// last error.
     pub async fn answer_within(
         &self,
         pushed: &Pushed,
         patience: Duration,
     ) -> Result<Option<Answer>, ClientError> {
+        let mut last = Ok(None);
         let answered = async {
             let mut pause = FIRST_PAUSE;
             loop {
-                match self.answer(pushed).await {
-                    Ok(None) => sleep(pause).await,
-                    answered => return answered,
-                }
+                last = match self.answer(pushed).await {
+                    Ok(Some(answer)) => return Ok(Some(answer)),
+                    Err(error @ ClientError::Answer) => return Err(error),
+                    other => other,
+                };
+                sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         };
-        timeout(patience, answered).await.unwrap_or(Ok(None))
+        match timeout(patience, answered).await {
+            Ok(answered) => answered,
+            Err(_) => last,
+        }
     }
 
     async fn connected(&self) -> Result<MultiplexedConnection, ClientError> {
@@ -349,14 +392,17 @@ fn told(error: redis::RedisError) -> ClientError {
 fn read(json: &[u8]) -> Result<Answer, ClientError> {
     let mut told: Value = serde_json::from_slice(json).map_err(|_| ClientError::Answer)?;
     let word = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    let at = serde_json::from_value(told["at"].take()).map_err(|_| ClientError::Answer)?;
     match told["outcome"].as_str() {
         Some("recorded") => Ok(Answer::Recorded {
+            at,
             command: word(&told["command"]),
             payment: told["payment"].take(),
         }),
         Some("refused") => {
             let problem = &told["problem"];
             Ok(Answer::Refused {
+                at,
                 code: word(&problem["code"]).ok_or(ClientError::Answer)?,
                 field: word(&problem["field"]),
                 detail: word(&problem["detail"]).unwrap_or_default(),

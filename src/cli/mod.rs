@@ -167,6 +167,9 @@ async fn open(
         for text in outgoing::disabled(&store).await? {
             warn("endpoint_disabled", text)?;
         }
+        for (kind, text) in quarantine::waiting(&store).await? {
+            warn(kind, text)?;
+        }
     }
     Ok(store)
 }
