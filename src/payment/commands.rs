@@ -69,6 +69,7 @@ fn a_command_tells_by_its_answer_whether_it_changed_anything() {
 
 #[test]
 fn an_ended_payment_answers_each_command_with_what_became_of_it() {
+    use CommandAnswer::{Done, Ended, TooLateCaptured, TooLateReleased};
     let mut paid = held("{}");
     paid.command(capture(900));
     paid.show(Standing::Paid);
@@ -81,7 +82,6 @@ fn an_ended_payment_answers_each_command_with_what_became_of_it() {
     let mut charged = charged(UnknownPolicy::Park);
     charged.show(Standing::Paid);
     let all = Command::Capture { amount: None };
-    use CommandAnswer::{Done, Ended, TooLateCaptured, TooLateReleased};
     for (scene, command, answer) in [
         (&paid, all.clone(), Done),
         (&paid, capture(900), Done),

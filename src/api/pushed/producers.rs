@@ -111,8 +111,8 @@ impl Producer {
     pub(super) fn may_capture(&self, field: &str) -> Result<(), Problem> {
         let kind = Kind::Capture;
         if self.types.as_ref().is_some_and(|all| !all.contains(&kind)) {
-            let kid = self.kid.as_str();
-            let told = format!("the key {kid} is not for capture, nor for a plan that captures");
+            let name = self.kid.as_str();
+            let told = format!("the key {name} is not for capture, nor for a plan that captures");
             return Err(Problem::new(ProblemCode::ScopeMissing, told).of_field(field));
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What the Redis user of a producer may do, and what not.
 
+use holdfast::store::{Store as _, Then};
+
 use super::*;
 
 const USERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/redis/producer.acl");
@@ -131,14 +133,10 @@ async fn redis_on_the_shipped_users_is_shut_to_whoever_names_none_and_a_worker_c
     get.arg(answer_at("hotel", &element));
     let told: String = get.query_async(&mut shop).await.unwrap();
     let id = is_recorded(&serde_json::from_str(&told).unwrap());
-    use holdfast::store::Store as _;
     // What a worker does beside: all of it is allowed.
     let mut claims = store.claim(1).await.unwrap().claims;
     let mut claim = claims.pop().unwrap();
-    store
-        .save(&mut claim, holdfast::store::Then::Keep)
-        .await
-        .unwrap();
+    store.save(&mut claim, Then::Keep).await.unwrap();
     store.renew(&[claim.key.clone()]).await.unwrap();
     store.nudge(&id).await.unwrap();
     store.stats().await.unwrap();
