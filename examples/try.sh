@@ -5,8 +5,10 @@ set -eu
 signing_key="$SIGNING_KEY"
 unset SIGNING_KEY
 
+tried=0
 try() {
     name="$1"; shift
+    tried=1
     for how in plain signed; do
         told="$(if [ "$how" = signed ]; then export SIGNING_KEY="$signing_key"; fi
             KEY="$name-$how" timeout 30 "$@")"
@@ -46,3 +48,4 @@ else
         hotel hotel.mjs node target/node/hotel.mjs
     fi
 fi
+[ "$tried" = 1 ] || echo "NOT TRIED: any example"

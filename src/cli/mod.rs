@@ -167,6 +167,9 @@ async fn open(
         for (kind, text) in outgoing::trouble(config, &store).await? {
             warn(kind, text)?;
         }
+        for (kind, text) in quarantine::waiting(&store).await? {
+            warn(kind, text)?;
+        }
     }
     Ok(store)
 }

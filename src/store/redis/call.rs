@@ -37,9 +37,9 @@ stored! {
     TAKE = "take.lua";
     SETTLE = "settle.lua";
     SET_ASIDE = "set_aside.lua";
-    ANSWER = "answer.lua";
     RETRY = "retry.lua";
     DROP = "drop.lua";
+    PURGE = "purge.lua";
 }
 
 /// The commands that make all scripts known to Redis.

@@ -6,8 +6,11 @@
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 
-use holdfast::payment::{Command, IdempotencyKey, Payment, PaymentId, StateName};
-use holdfast::store::redis::{Elements, Portion, QuarantineNote, RedisStore, Settled, Taken};
+use holdfast::payment::{AccountName, Command, IdempotencyKey, Payment, PaymentId, StateName};
+use holdfast::store::redis::{
+    AnswerEntry, Deed, Did, Elements, Lease, Portion, QuarantineId, QuarantineNote, RedisStore,
+    Settled, Settlement, Standing, Taken,
+};
 use holdfast::store::{Created, EndpointName, EventHead, Reader, Spread, Store, Then};
 use holdfast_rig::{Redis, unrest};
 
@@ -470,13 +473,43 @@ impl World<RedisStore> {
 
     /// Takes all of it off; what is called bad goes into quarantine.
     async fn settle(&self, (taken, texts): &(Taken, Vec<String>)) {
-        let note = |text: &String| {
-            let id = taken.quarantine_id(&format!("{text:0>64}"));
-            text.starts_with("bad").then(|| (id, note(self.now())))
+        let settlement = |(place, text): (usize, &String)| {
+            let sha256 = format!("{text:0>64}");
+            let id = taken.quarantine_id(&sha256);
+            Settlement {
+                place,
+                note: text.starts_with("bad").then(|| (id, note(self.now()))),
+                answer: Some(AnswerEntry {
+                    account: AccountName::new("hotel").unwrap(),
+                    sha256,
+                    json: b"{}".to_vec(),
+                }),
+            }
         };
-        let notes: Vec<_> = texts.iter().map(note).collect();
-        let settled = self.store.settle(taken, &notes).await.unwrap();
+        let settlements: Vec<_> = texts.iter().enumerate().map(settlement).collect();
+        let settled = self
+            .store
+            .settle(taken, &settlements, (Lease::Ends, 60_000));
+        let settled = settled.await.unwrap();
         assert_eq!(settled, Settled::Done);
+    }
+}
+
+impl World<RedisStore> {
+    async fn retry(&self, id: &QuarantineId) -> bool {
+        let deed = Deed {
+            did: Did::Retried,
+            at: self.now(),
+            actor: "aina".to_owned(),
+            reason: "it is mended".to_owned(),
+        };
+        let sha256 = format!("{:0>64}", "bad");
+        let account = AccountName::new("hotel").unwrap();
+        let answer = Some((&account, sha256.as_str()));
+        self.store
+            .retry_quarantined(id, answer, &deed)
+            .await
+            .unwrap()
     }
 }
 
@@ -490,7 +523,6 @@ fn note(at: holdfast::payment::Timestamp) -> QuarantineNote {
         account: None,
         idempotency_key: None,
         bytes: 3,
-        dropped: None,
     }
 }
 
@@ -519,7 +551,7 @@ async fn a_settlement_that_a_crash_tore_apart_takes_off_nothing_that_nobody_hand
         assert_eq!(left, ["three", "four", "five"], "torn at {nth}");
         let (kept, count) = world.store.quarantine(10).await.unwrap();
         assert_eq!(count, 1, "torn at {nth}: {kept:?}");
-        let (_, bytes) = world.store.quarantined(&kept[0].0).await.unwrap().unwrap();
+        let (_, bytes) = world.store.quarantined(&kept[0].id).await.unwrap().unwrap();
         assert_eq!(bytes.as_deref(), Some(&b"bad"[..]), "torn at {nth}");
     }
 }
@@ -532,14 +564,14 @@ async fn a_retry_that_a_crash_tore_apart_loses_nothing() {
         push(world.redis.as_ref().unwrap(), &["bad"]).await;
         let taken = world.take().await.unwrap();
         world.settle(&taken).await;
-        let id = world.store.quarantine(1).await.unwrap().0.remove(0).0;
+        let id = world.store.quarantine(1).await.unwrap().0.remove(0).id;
         let before = world.end();
-        assert!(world.store.retry_quarantined(&id).await.unwrap());
+        assert!(world.retry(&id).await);
         if cut(&mut world, before, nth).await.is_none() {
             assert!(nth >= 3, "only {nth} places");
             break;
         }
-        assert!(world.store.retry_quarantined(&id).await.unwrap());
+        assert!(world.retry(&id).await);
         world.redis.as_mut().unwrap().restart().await.unwrap();
         world.connect().await;
         let (_, texts) = world.take().await.unwrap();
@@ -547,10 +579,8 @@ async fn a_retry_that_a_crash_tore_apart_loses_nothing() {
             !texts.is_empty() && texts.iter().all(|text| text == "bad"),
             "torn at {nth}"
         );
-        assert_eq!(
-            world.store.quarantine(1).await.unwrap().1,
-            0,
-            "torn at {nth}"
-        );
+        let told = world.store.quarantined(&id).await.unwrap().unwrap().0;
+        assert_eq!(told.standing, Standing::Decided, "torn at {nth}");
+        assert!(!told.deeds.is_empty(), "torn at {nth}");
     }
 }

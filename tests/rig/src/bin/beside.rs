@@ -14,8 +14,8 @@ use holdfast::worker::outbox::SigningSecret;
 use holdfast_rig::{Pace, RedisOptions, Works};
 use tokio::process::Command;
 
-/// The Redis user of a producer, as it is shipped.
-const PRODUCER: &str = include_str!("../../../../deploy/redis/producer.acl");
+/// The users of Redis as they are shipped; the last one is that of a producer.
+const USERS: &str = include_str!("../../../../deploy/redis/producer.acl");
 /// The name of its key.
 const KID: &str = "beside";
 
@@ -36,7 +36,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     };
     let redis = RedisOptions {
         tcp: true,
-        lines: vec![PRODUCER.trim().to_owned()],
+        lines: USERS
+            .lines()
+            .last()
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
         ..RedisOptions::default()
     };
     let works = Works::start_on(redis, Pace::QUICK, sandbox, None).await?;
