@@ -27,7 +27,8 @@ CASES ?= 30
 TARGETS ?= answer command configuration intake record request webhook
 FUZZ_SECONDS ?= 60
 
-# What `make cargo-mutants` changes.
+# What `make cargo-mutants` changes, and where it keeps what it found.
+CHANGES := target/small-changes.out
 FILES ?= $(wildcard src/payment/*.rs) $(addprefix src/gateway/,classify.rs refusal.rs wire.rs)
 
 .PHONY: demo test test-plain lint bench chaos model simulate crash-points fuzz api mutants cargo-mutants \
@@ -116,11 +117,14 @@ api: rust redis schemathesis
 		--max-examples $(CASES) --request-timeout 30 --continue-on-failure \
 		--exclude-checks positive_data_acceptance'
 
-# Tries the examples of producers that push to Redis, beside a worker. Says what it could not try.
+# Tries the examples of producers beside a worker, with a guest in a headless Chromium. Says what it
+# could not try.
 examples: rust redis
 	$(CARGO) build --bins -p holdfast -p holdfast-rig
 	@[ -d target/python ] || python3 -m venv target/python || true
 	@target/python/bin/pip install --quiet redis==8.1.0 cryptography==48.0.0 || true
+	@command -v chromedriver >/dev/null || { echo "chromium-driver is missing; installing it"; \
+		apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null || true; }
 	@if command -v npm >/dev/null; then npm install --silent --prefix target/node redis@6.3.1 || true; fi
 	@target/debug/beside -- examples/try.sh
 
@@ -142,19 +146,19 @@ mutants: rust redis nextest
 	$(CARGO) build --profile mutants -p holdfast-mutants
 	@target/mutants/mutants --seeds 1000 $(addprefix --only ,$(ONLY)) $(if $(REPORT),--report $(REPORT))
 
-# Every small change of what decides about money, against the tests beside it, file by file; hours
-# for all: make cargo-mutants, make cargo-mutants FILES=src/payment/reading.rs. What nothing can
-# notice is explained in docs/reliability/survivors.toml; anything else that is missed fails.
+# Every small change of what decides about money, against the tests beside it, file by file; an hour
+# or two for all. With make cargo-mutants FILES=src/payment/reading.rs what was found of the other
+# files stays, as long as they are as they were. What nothing can notice is explained in
+# docs/reliability/survivors.toml; anything else that is missed fails.
 cargo-mutants: rust
 	@$(CARGO) mutants --version >/dev/null 2>&1 || { \
 		echo "cargo-mutants is missing; installing it"; \
 		$(CARGO) install cargo-mutants --locked --version '^27'; }
 	$(CARGO) build -p holdfast-rig
-	@$(if $(REPORT),target/debug/reliability keep $(REPORT) "make cargo-mutants" -- ,)\
-		sh -c 'rm -rf target/small-changes.out; mkdir -p target/small-changes.out; for file in $(FILES); do \
-			CARGO_TARGET_DIR=$(CURDIR)/target $(CARGO) mutants -p holdfast-core -f "**/$$file" \
-				-o target/small-changes.out/$$(echo $$file | tr / _) >&2; \
-		done; target/debug/reliability cargo-mutants target/small-changes.out'
+	@for file in $(FILES); do \
+		out=$(CHANGES)/$$(echo $$file | tr / _); rm -rf $$out; mkdir -p $$out; cp $$file $$out/source.rs; \
+		CARGO_TARGET_DIR=$(CURDIR)/target $(CARGO) mutants -p holdfast-core -f "**/$$file" -o $$out; \
+	done; target/debug/reliability cargo-mutants $(CHANGES) $(if $(REPORT),--report $(REPORT))
 
 fmt:
 	$(CARGO) fmt --all

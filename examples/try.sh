@@ -5,8 +5,10 @@ set -eu
 signing_key="$SIGNING_KEY"
 unset SIGNING_KEY
 
+tried=0
 try() {
     name="$1"; shift
+    tried=1
     for how in plain signed; do
         told="$(if [ "$how" = signed ]; then export SIGNING_KEY="$signing_key"; fi
             KEY="$name-$how" timeout 30 "$@")"
@@ -29,3 +31,21 @@ if [ -d target/node/node_modules/redis ]; then
 else
     echo "NOT TRIED: examples/push.mjs, because node is not here, or redis cannot be had from npm"
 fi
+
+# A whole service each: by HTTP, in a browser, by events, and by Redis.
+hotel() {
+    name="$1"; shift
+    echo "== $name"
+    if told="$(timeout 120 "$@" 2>&1)"; then echo "$told"; else echo "$told"; echo "$name: FAILED"; exit 1; fi
+}
+
+if ! command -v chromedriver >/dev/null; then
+    echo "NOT TRIED: examples/hotel.py and examples/hotel.mjs, because chromium-driver is not installed"
+else
+    if $python -c 'import redis' 2>/dev/null; then hotel hotel.py $python examples/hotel.py; fi
+    if [ -d target/node/node_modules/redis ]; then
+        cp examples/hotel.mjs target/node/
+        hotel hotel.mjs node target/node/hotel.mjs
+    fi
+fi
+[ "$tried" = 1 ] || echo "NOT TRIED: any example"

@@ -26,20 +26,15 @@ pub fn intake(bytes: &[u8]) {
     let element = Element::read(bytes, &rules(true), now);
     match element.verdict() {
         Ok(Asked::Payment(request)) => {
-            let told = element
-                .answer_to
-                .as_ref()
-                .expect("it names where to answer");
-            let named = (&request.account, &request.idempotency_key);
-            assert_eq!((&told.0, &told.1), named);
+            let told = (element.account.as_ref(), element.key.as_ref());
+            let named = (Some(&request.account), Some(&request.idempotency_key));
+            assert_eq!(told, named, "it names where to answer");
             request.fingerprint().expect("an accepted request");
         }
         Ok(Asked::Command(command)) => {
-            let told = element
-                .answer_to
-                .as_ref()
-                .expect("it names where to answer");
-            assert_eq!((&told.0, &told.1), (&command.account, &command.key));
+            let told = (element.account.as_ref(), element.key.as_ref());
+            let named = (Some(&command.account), Some(&command.key));
+            assert_eq!(told, named, "it names where to answer");
         }
         Err((_, told)) => is_fit_to_show(told),
     }

@@ -139,7 +139,7 @@ fn the_seeds_reach_what_they_are_for() {
         let element = Element::read(&element, &rules, holdfast::payment::Timestamp::UNIX_EPOCH);
         assert_eq!(element.verdict().is_ok(), bare, "{name}: {element:?}");
         // Those that are signed are refused here because nobody's key is known.
-        assert!(element.answer_to.is_some(), "{name}: {element:?}");
+        assert!(element.account.is_some(), "{name}: {element:?}");
     }
     for (name, body) in seeds_of("record") {
         let read = holdfast::store::redis::read_record(&body);

@@ -22,7 +22,7 @@
 //! match client.answer_within(&pushed, Duration::from_secs(5)).await? {
 //!     Some(Answer::Recorded { payment, .. }) => println!("{} is recorded", payment["id"]),
 //!     Some(Answer::Refused { code, detail, .. }) => println!("{code}: {detail}"),
-//!     None => println!("no worker has taken it yet; it is not lost"),
+//!     None => println!("no worker has taken it yet; push the same request again"),
 //! }
 //! # Ok(())
 //! # }
@@ -31,32 +31,33 @@
 //! That an answer says `recorded` means that the payment is recorded, not that it is paid: the
 //! payment is in it as it was then. Push the same request again, which changes nothing, to have it
 //! answered with the payment as it is by now, its links among it.
+//!
+//! Each push has a name of its own, and an answer is that to this very push, not to an earlier one of
+//! the same request. Whatever is refused an operator may push again once the cause is mended: ask again
+//! under the same idempotency key only, and the payment is made once.
+
+mod signing;
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, IntoConnectionInfo, Pipeline, ProtocolVersion};
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
-use super::KeyName;
-use crate::payment::{AccountName, Command, IdempotencyKey, PaymentId, Request, hex};
+pub use self::signing::SigningKey;
+use super::pushed::LARGEST_ELEMENT_BYTES;
+use crate::clock::Clock;
+use crate::payment::{AccountName, Command, IdempotencyKey, PaymentId, Request, Timestamp, hex};
 
 /// How long Redis may take to answer, and to let itself be connected to.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often an answer is looked for: soon at first.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-
-/// What stands before the 32 bytes of a private key in PEM (RFC 8410).
-const PKCS8: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
 
 /// Why a request was not pushed, or an answer not read.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +68,8 @@ pub enum ClientError {
     /// The key cannot be used to sign.
     #[error("the signing key {0}")]
     Key(&'static str),
-    /// The content has no account or no idempotency key, or is no JSON.
+    /// The content names no account or no idempotency key, is too long, or is no JSON: it could never
+    /// be answered.
     #[error("{0}")]
     Content(String),
     /// Redis cannot be reached, or refused. Whether it was pushed is unknown; pushing the same
@@ -79,67 +81,10 @@ pub enum ClientError {
     Answer,
 }
 
-/// The private half of an Ed25519 key, and its name.
-pub struct SigningKey {
-    kid: KeyName,
-    pair: Ed25519KeyPair,
-}
-
-impl SigningKey {
-    /// Reads what `openssl genpkey -algorithm ed25519` prints. `kid` is the name under which the
-    /// public half is configured.
-    pub fn from_pem(kid: &str, pem: &str) -> Result<Self, ClientError> {
-        let kid = KeyName::new(kid).ok_or(ClientError::Key(
-            "must have a name of 1 to 64 letters, digits, - or _",
-        ))?;
-        let told =
-            "must be an Ed25519 key in PEM, as `openssl genpkey -algorithm ed25519` makes it";
-        let bare = pem
-            .trim()
-            .strip_prefix("-----BEGIN PRIVATE KEY-----")
-            .and_then(|rest| rest.strip_suffix("-----END PRIVATE KEY-----"));
-        let bare = bare.ok_or(ClientError::Key(told))?;
-        let bytes: String = bare.split_whitespace().collect();
-        let der = STANDARD.decode(bytes).map_err(|_| ClientError::Key(told))?;
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der);
-        let pair = pair.map_err(|_| ClientError::Key(told))?;
-        Ok(Self { kid, pair })
-    }
-
-    /// The key whose private half is these 32 bytes.
-    pub fn from_seed(kid: &str, seed: &[u8; 32]) -> Result<Self, ClientError> {
-        Self::from_pem(kid, &Self::pem_of(seed))
-    }
-
-    /// These 32 bytes as a private key in PEM.
-    #[must_use]
-    pub fn pem_of(seed: &[u8; 32]) -> String {
-        let coded = STANDARD.encode([&PKCS8[..], seed].concat());
-        format!("-----BEGIN PRIVATE KEY-----\n{coded}\n-----END PRIVATE KEY-----\n")
-    }
-
-    /// The public half, in base64, as the configuration has it.
-    #[must_use]
-    pub fn public_key(&self) -> String {
-        STANDARD.encode(self.pair.public_key().as_ref())
-    }
-
-    /// The content as a JWS in compact form (RFC 7515, RFC 8037).
-    #[must_use]
-    pub fn sign(&self, content: &[u8]) -> Vec<u8> {
-        let header = json!({ "alg": "EdDSA", "kid": self.kid.as_str() }).to_string();
-        let coded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let signed = format!("{}.{}", coded(header.as_bytes()), coded(content));
-        let signature = self.pair.sign(signed.as_bytes());
-        format!("{signed}.{}", coded(signature.as_ref())).into_bytes()
-    }
-}
-
 /// Something that was pushed: what its answer is found by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pushed {
-    answers: String,
-    sha256: String,
+    answer: String,
 }
 
 /// Which payment a command is for.
@@ -156,13 +101,18 @@ pub enum Of<'a> {
 pub enum Answer {
     /// It is recorded, and will be carried out.
     Recorded {
+        /// When this was answered.
+        at: Timestamp,
         /// Of a command: `accepted`, or `done` if what it asks for was true already.
         command: Option<String>,
         /// The payment as it was when this was answered, as over HTTP.
         payment: Value,
     },
-    /// It was refused; nothing was done.
+    /// It was refused; nothing was done. An operator may push it again, so ask again only under the
+    /// same idempotency key.
     Refused {
+        /// When this was answered.
+        at: Timestamp,
         /// A word that does not change, such as `idempotency_key_reused`.
         code: String,
         /// The field that is wrong, if it is about one.
@@ -178,6 +128,7 @@ pub struct Client {
     connection: Mutex<Option<MultiplexedConnection>>,
     prefix: String,
     key: Option<SigningKey>,
+    clock: Clock,
 }
 
 impl Client {
@@ -196,6 +147,7 @@ impl Client {
             connection: Mutex::new(None),
             prefix: prefix.to_owned(),
             key: None,
+            clock: Clock::system(),
         })
     }
 
@@ -204,6 +156,12 @@ impl Client {
     pub fn signing(self, key: SigningKey) -> Self {
         let key = Some(key);
         Self { key, ..self }
+    }
+
+    /// The same; when something is signed is told by this clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Pushes a request.
@@ -243,23 +201,37 @@ impl Client {
         self.push_json(wire.to_string().as_bytes()).await
     }
 
-    /// Pushes a request or a command that is JSON already. Repeat the very same bytes to be answered
-    /// again under the same address.
+    /// Pushes a request or a command that is JSON already. It is given a name for this push, unless it
+    /// has one as `push`; pushing the same again is safe, and needs another.
     pub async fn push_json(&self, json: &[u8]) -> Result<Pushed, ClientError> {
-        let fields: Map<String, Value> = serde_json::from_slice(json)
+        let wrong = |told: &dyn std::fmt::Display| ClientError::Content(told.to_string());
+        let mut fields: Map<String, Value> = serde_json::from_slice(json)
             .map_err(|error| ClientError::Content(format!("it is no JSON object: {error}")))?;
         let text = |name: &str| {
             let text = fields.get(name).and_then(Value::as_str);
             text.ok_or_else(|| ClientError::Content(format!("{name}: is missing")))
         };
-        let (account, key) = (text("account")?, text("idempotency_key")?);
-        let key = hex(&Sha256::digest(key.as_bytes()));
+        let account = AccountName::new(text("account")?)
+            .map_err(|error| wrong(&format!("account: {error}")))?;
+        IdempotencyKey::new(text("idempotency_key")?)
+            .map_err(|error| wrong(&format!("idempotency_key: {error}")))?;
+        let name = || Uuid::new_v4().to_string().into();
+        fields.entry("push").or_insert_with(name);
+        let json = Value::Object(fields).to_string().into_bytes();
         let element = match &self.key {
-            Some(signing) => signing.sign(json),
-            None => json.to_vec(),
+            Some(signing) => signing.sign(&json, self.clock.now()),
+            None => json,
         };
+        if element.len() > LARGEST_ELEMENT_BYTES {
+            let told = format!(
+                "it has {} bytes; {LARGEST_ELEMENT_BYTES} at most, signature and all",
+                element.len()
+            );
+            return Err(ClientError::Content(told));
+        }
         let prefix = &self.prefix;
         let mut pipeline = Pipeline::new();
+        // Always the same one, so that what is pushed later comes later.
         let intake = format!("{{{prefix}:0}}:intake");
         pipeline.cmd("RPUSH").arg(intake).arg(&element);
         // A hint: nobody misses it for long.
@@ -268,40 +240,47 @@ impl Client {
             .arg(format!("{prefix}:wake"))
             .arg("");
         self.ask(&pipeline).await?;
+        let sha256 = hex(&Sha256::digest(&element));
         Ok(Pushed {
-            answers: format!("{prefix}:answer:{account}:{key}"),
-            sha256: hex(&Sha256::digest(&element)),
+            answer: format!("{{{prefix}:0}}:answer:{account}:{sha256}"),
         })
     }
 
     /// The answer, if there is one by now.
     pub async fn answer(&self, pushed: &Pushed) -> Result<Option<Answer>, ClientError> {
         let mut pipeline = Pipeline::new();
-        let hget = pipeline.cmd("HGET").arg(&pushed.answers);
-        hget.arg(&pushed.sha256);
+        pipeline.cmd("GET").arg(&pushed.answer);
         match self.ask(&pipeline).await?.into_iter().next() {
             Some(redis::Value::BulkString(json)) => read(&json).map(Some),
             _ => Ok(None),
         }
     }
 
-    /// The answer as soon as there is one, or `None` after so long: then no worker has taken it yet.
+    /// The answer as soon as there is one, or `None` after so long: then no worker has taken it yet,
+    /// or the answer was there for its time and is gone. If Redis could not be asked to the end, the
+    /// last error.
     pub async fn answer_within(
         &self,
         pushed: &Pushed,
         patience: Duration,
     ) -> Result<Option<Answer>, ClientError> {
+        let mut last = Ok(None);
         let answered = async {
             let mut pause = FIRST_PAUSE;
             loop {
-                match self.answer(pushed).await {
-                    Ok(None) => sleep(pause).await,
-                    answered => return answered,
-                }
+                last = match self.answer(pushed).await {
+                    Ok(Some(answer)) => return Ok(Some(answer)),
+                    Err(error @ ClientError::Answer) => return Err(error),
+                    other => other,
+                };
+                sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         };
-        timeout(patience, answered).await.unwrap_or(Ok(None))
+        match timeout(patience, answered).await {
+            Ok(answered) => answered,
+            Err(_) => last,
+        }
     }
 
     async fn connected(&self) -> Result<MultiplexedConnection, ClientError> {
@@ -349,14 +328,17 @@ fn told(error: redis::RedisError) -> ClientError {
 fn read(json: &[u8]) -> Result<Answer, ClientError> {
     let mut told: Value = serde_json::from_slice(json).map_err(|_| ClientError::Answer)?;
     let word = |value: &Value| value.as_str().map(ToOwned::to_owned);
+    let at = serde_json::from_value(told["at"].take()).map_err(|_| ClientError::Answer)?;
     match told["outcome"].as_str() {
         Some("recorded") => Ok(Answer::Recorded {
+            at,
             command: word(&told["command"]),
             payment: told["payment"].take(),
         }),
         Some("refused") => {
             let problem = &told["problem"];
             Ok(Answer::Refused {
+                at,
                 code: word(&problem["code"]).ok_or(ClientError::Answer)?,
                 field: word(&problem["field"]),
                 detail: word(&problem["detail"]).unwrap_or_default(),

@@ -32,6 +32,8 @@
 //! # }
 //! ```
 
+use std::convert::Infallible;
+
 use crate::clock::Clock;
 use crate::payment::{
     Ask, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId, Policy,
@@ -189,16 +191,30 @@ pub async fn command<S: Store>(
     store: &S,
     clock: &Clock,
     policies: &Policies,
-    (id, key, command): (&PaymentId, &IdempotencyKey, &Command),
+    what: (&PaymentId, &IdempotencyKey, &Command),
 ) -> Result<Commanded, IntakeError> {
+    let anybody = |_: &Payment| Ok::<(), Infallible>(());
+    let Ok(done) = command_if(store, clock, policies, what, &anybody).await?;
+    Ok(done)
+}
+
+/// Gives a payment a command, once for its key, unless `judge` says why not. It is asked of the very
+/// record that the command would be written into, and not of what was given before.
+pub async fn command_if<S: Store, R: Send>(
+    store: &S,
+    clock: &Clock,
+    policies: &Policies,
+    (id, key, command): (&PaymentId, &IdempotencyKey, &Command),
+    judge: &(impl Fn(&Payment) -> Result<(), R> + Sync),
+) -> Result<Result<Commanded, R>, IntakeError> {
     for _ in 0..MOST_TRIES {
         let mut loaded = load(store, id).await?;
         loaded.payment.nudged(loaded.nudges);
         let now = clock.now();
         let untouched = loaded.payment.clone();
         let answer = loaded.payment.command(key.clone(), command.clone(), now)?;
-        // A repeat changes nothing, nor does what comes after the end. A refusal is recorded too, so that a late duplicate of it cannot
-        // be accepted behind the back of whoever was refused.
+        // A repeat changes nothing, nor does what comes after the end. A refusal is recorded too, so
+        // that a late duplicate of it cannot be accepted behind the back of whoever was refused.
         let noted = loaded.payment.commands().len() > untouched.commands().len();
         if !noted {
             let mut known = untouched.commands().iter();
@@ -207,22 +223,25 @@ pub async fn command<S: Store>(
             } else {
                 Said::Now
             };
-            return Ok(Commanded {
+            return Ok(Ok(Commanded {
                 answer,
                 payment: untouched,
                 said,
-            });
+            }));
+        }
+        if let Err(why_not) = judge(&untouched) {
+            return Ok(Err(why_not));
         }
         let policy = policies.get(&loaded.payment.request().account);
         // Without the account's policy here the worker finds out at once what is to be done.
         let due = policy.map_or(Some(now), |policy| loaded.payment.due(now, policy));
         match store.command(&loaded, due).await {
             Ok(()) => {
-                return Ok(Commanded {
+                return Ok(Ok(Commanded {
                     answer,
                     payment: loaded.payment,
                     said: Said::Now,
-                });
+                }));
             }
             Err(SaveError::Outdated | SaveError::Lost) => {}
             Err(SaveError::Missing) => return Err(IntakeError::Missing(id.clone())),

@@ -164,8 +164,11 @@ async fn open(
         warn("durability", lack.to_string())?;
     }
     if let Verb::Stats = verb {
-        for text in outgoing::disabled(&store).await? {
-            warn("endpoint_disabled", text)?;
+        for (kind, text) in outgoing::trouble(config, &store).await? {
+            warn(kind, text)?;
+        }
+        for (kind, text) in quarantine::waiting(&store).await? {
+            warn(kind, text)?;
         }
     }
     Ok(store)

@@ -4,14 +4,18 @@ use std::io::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
 use clap::Subcommand;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::desk::user;
 use super::failure::Failure;
 use super::view::time;
 use crate::clock::Clock;
-use crate::store::redis::{Dropped, QuarantineId, QuarantineNote, RedisStore};
+use crate::payment::hex;
+use crate::store::StoreError;
+use crate::store::redis::{Deed, Did, QuarantineId, Quarantined, RedisStore, Standing};
 
 /// What to do about pushes.
 #[derive(Debug, Subcommand)]
@@ -38,21 +42,34 @@ pub enum QuarantineVerb {
         #[arg(long)]
         reveal: bool,
     },
-    /// Push it again as it was, after what was wrong here is mended.
+    /// Push it again as it was, after what was wrong here is mended. Whoever pushed it was told that it
+    /// was refused, and may have asked for the same otherwise: ask them first.
     Retry {
         /// Its id, as the list has it.
         id: String,
-    },
-    /// Throw the bytes away; who did it and why stays.
-    Drop {
-        /// Its id, as the list has it.
-        id: String,
-        /// Why; kept in their place.
+        /// Why; kept.
         #[arg(long)]
         reason: String,
         /// Who does it; the user of this terminal without it.
         #[arg(long)]
         actor: Option<String>,
+    },
+    /// Throw the bytes away; who did it and why stays.
+    Drop {
+        /// Its id, as the list has it.
+        id: String,
+        /// Why; kept.
+        #[arg(long)]
+        reason: String,
+        /// Who does it; the user of this terminal without it.
+        #[arg(long)]
+        actor: Option<String>,
+    },
+    /// Forget those that somebody decided about, and that were refused so many days ago or more.
+    Purge {
+        /// How many days ago they were refused at least.
+        #[arg(long, default_value_t = 30)]
+        older_than_days: u16,
     },
 }
 
@@ -73,44 +90,82 @@ impl Ward<'_> {
         match verb {
             QuarantineVerb::List { limit } => self.list(usize::from(limit), out).await,
             QuarantineVerb::Show { id, reveal } => self.show(&read(&id)?, reveal, out).await,
-            QuarantineVerb::Retry { id } => {
-                let id = read(&id)?;
-                if !self.store.retry_quarantined(&id).await? {
+            QuarantineVerb::Retry { id, reason, actor } => {
+                let (id, deed) = (read(&id)?, self.deed(Did::Retried, reason, actor, env)?);
+                let found = self.store.quarantined(&id).await?;
+                let (known, Some(bytes)) = found.ok_or_else(|| missing(&id))? else {
+                    return Err(missing(&id));
+                };
+                let sha256 = hex(&Sha256::digest(bytes));
+                let account = known.note.account.as_ref();
+                let answer = account.map(|account| (account, sha256.as_str()));
+                if !self.store.retry_quarantined(&id, answer, &deed).await? {
                     return Err(missing(&id));
                 }
                 self.tell(&id, "retried", "is pushed again", out)
             }
             QuarantineVerb::Drop { id, reason, actor } => {
-                let id = read(&id)?;
-                let actor = actor.map_or_else(|| user(env), Ok)?;
-                let found = self.store.quarantined(&id).await?;
-                let (note, Some(_)) = found.ok_or_else(|| missing(&id))? else {
-                    return Err(missing(&id));
-                };
-                let at = self.clock.now();
-                let note = QuarantineNote {
-                    dropped: Some(Dropped { at, actor, reason }),
-                    ..note
-                };
-                if !self.store.drop_quarantined(&id, &note).await? {
+                let (id, deed) = (read(&id)?, self.deed(Did::Dropped, reason, actor, env)?);
+                if !self.store.drop_quarantined(&id, &deed).await? {
                     return Err(missing(&id));
                 }
                 self.tell(&id, "dropped", "is thrown away; why stays", out)
             }
+            QuarantineVerb::Purge { older_than_days } => {
+                self.purge(TimeDelta::days(older_than_days.into()), out)
+                    .await
+            }
         }
+    }
+
+    fn deed(
+        &self,
+        did: Did,
+        reason: String,
+        actor: Option<String>,
+        env: &[(String, String)],
+    ) -> Result<Deed, Failure> {
+        let actor = actor.map_or_else(|| user(env), Ok)?;
+        if reason.trim().is_empty() || actor.trim().is_empty() {
+            let told = "--reason and --actor must say why and who; neither may be empty";
+            return Err(Failure::Wrong(told.to_owned()));
+        }
+        let at = self.clock.now();
+        Ok(Deed {
+            did,
+            at,
+            actor,
+            reason,
+        })
+    }
+
+    async fn purge(&self, age: TimeDelta, out: &mut dyn Write) -> Result<(), Failure> {
+        let (found, _) = self.store.quarantine(usize::MAX).await?;
+        let before = self.clock.now() - age;
+        let mut purged = 0;
+        for one in found {
+            let over = one.standing == Standing::Decided && one.note.at <= before;
+            if over && self.store.purge_quarantined(&one.id).await? {
+                purged += 1;
+            }
+        }
+        if self.as_json {
+            return Ok(writeln!(out, "{}", json!({ "purged": purged }))?);
+        }
+        Ok(writeln!(out, "{purged} forgotten")?)
     }
 
     async fn list(&self, limit: usize, out: &mut dyn Write) -> Result<(), Failure> {
         let (found, count) = self.store.quarantine(limit).await?;
         if self.as_json {
-            let shown: Vec<Value> = found.iter().map(|(id, note)| json_of(id, note)).collect();
+            let shown: Vec<Value> = found.iter().map(json_of).collect();
             let told = json!({ "quarantine": shown, "count": count });
             return Ok(writeln!(out, "{told}")?);
         }
-        for (id, note) in &found {
-            writeln!(out, "{}", line(id, note))?;
+        for one in &found {
+            writeln!(out, "{}", line(one))?;
         }
-        if count > found.len() {
+        if count > found.len() as u64 {
             writeln!(out, "{} of {count}", found.len())?;
         }
         Ok(())
@@ -122,25 +177,25 @@ impl Ward<'_> {
         reveal: bool,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        let (note, bytes) = self
+        let (found, bytes) = self
             .store
             .quarantined(id)
             .await?
             .ok_or_else(|| missing(id))?;
         let bytes = bytes.filter(|_| reveal);
         if self.as_json {
-            let mut told = json_of(id, &note);
-            told["detail"] = json!(note.detail);
+            let mut told = json_of(&found);
+            told["detail"] = json!(found.note.detail);
             if let Some(bytes) = bytes {
                 told["base64"] = json!(STANDARD.encode(bytes));
             }
             return Ok(writeln!(out, "{told:#}")?);
         }
-        writeln!(out, "{}", line(id, &note))?;
-        writeln!(out, "{}", plain(&note.detail))?;
-        if let Some(dropped) = &note.dropped {
-            let Dropped { at, actor, reason } = dropped;
-            writeln!(out, "thrown away {} by {actor}: {reason}", time(*at))?;
+        writeln!(out, "{}", line(&found))?;
+        writeln!(out, "{}", plain(&found.note.detail))?;
+        for deed in &found.deeds {
+            let (did, actor) = (word(deed.did), &deed.actor);
+            writeln!(out, "{did} {} by {actor}: {}", time(deed.at), deed.reason)?;
         }
         if let Some(bytes) = bytes {
             // As text where it is some: nothing that moves a terminal's cursor.
@@ -163,7 +218,35 @@ impl Ward<'_> {
     }
 }
 
-fn line(id: &QuarantineId, note: &QuarantineNote) -> String {
+/// What of the intake somebody should know of: what was refused, and what nobody takes.
+pub(super) async fn waiting(store: &RedisStore) -> Result<Vec<(&'static str, String)>, StoreError> {
+    let (pushed, refused) = store.intake_backlog().await?;
+    let mut told = Vec::new();
+    if pushed > 0 {
+        let text = format!("{pushed} pushed to Redis and not taken in yet");
+        told.push(("intake_waiting", text));
+    }
+    if refused > 0 {
+        let text = format!("{refused} refused and in quarantine: holdfast intake quarantine list");
+        told.push(("intake_quarantine", text));
+    }
+    Ok(told)
+}
+
+const fn word(did: Did) -> &'static str {
+    match did {
+        Did::Retried => "retried",
+        Did::Dropped => "dropped",
+    }
+}
+
+/// What was done last.
+fn last(found: &Quarantined) -> Option<Did> {
+    found.deeds.last().map(|deed| deed.did)
+}
+
+fn line(found: &Quarantined) -> String {
+    let (id, note) = (&found.id, &found.note);
     let field = note.field.as_deref().map(plain);
     let field = field.map(|field| format!(" ({field})"));
     let kid = note.kid.as_deref().unwrap_or("unsigned");
@@ -175,9 +258,14 @@ fn line(id: &QuarantineId, note: &QuarantineNote) -> String {
         .idempotency_key
         .as_ref()
         .map_or("-", |key| key.as_str());
-    let dropped = note.dropped.as_ref().map_or("", |_| "  dropped");
+    let standing = match (found.standing, last(found)) {
+        (Standing::Waits, None) => "",
+        (Standing::Waits, Some(_)) => "  refused again",
+        (Standing::Decided, Some(Did::Retried)) => "  retried",
+        (Standing::Decided, _) => "  dropped",
+    };
     format!(
-        "{id}  {}  {}{}  {kid}  {account}  {key}  {} bytes{dropped}",
+        "{id}  {}  {}{}  {kid}  {account}  {key}  {} bytes{standing}",
         time(note.at),
         note.code,
         field.unwrap_or_default(),
@@ -191,11 +279,14 @@ fn plain(text: &str) -> String {
 }
 
 /// Without the detail, which may quote what was pushed.
-fn json_of(id: &QuarantineId, note: &QuarantineNote) -> Value {
+fn json_of(found: &Quarantined) -> Value {
+    let Quarantined {
+        id, note, deeds, ..
+    } = found;
     json!({
         "id": id.to_string(), "at": note.at, "code": note.code, "field": note.field,
         "kid": note.kid, "account": note.account, "idempotency_key": note.idempotency_key,
-        "bytes": note.bytes, "dropped": note.dropped,
+        "bytes": note.bytes, "waits": found.standing == Standing::Waits, "deeds": deeds,
     })
 }
 
@@ -209,6 +300,6 @@ fn read(text: &str) -> Result<QuarantineId, Failure> {
 
 fn missing(id: &QuarantineId) -> Failure {
     Failure::Wrong(format!(
-        "{id} is not in quarantine, or its bytes were thrown away"
+        "{id} is not in quarantine, or somebody has decided about it"
     ))
 }

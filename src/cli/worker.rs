@@ -27,6 +27,9 @@ use crate::worker::{Policies, Worker};
 /// How often entries of finished payments that have expired are taken out of the state index.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
+/// How long the intake insists on one write at the most.
+const LONGEST_INTAKE_SAVE_MS: u64 = 1_000;
+
 /// Works until SIGTERM or SIGINT, then ends within the configured time.
 /// `again` reads the settings anew.
 pub(super) async fn run(
@@ -205,7 +208,10 @@ async fn take_in(
             "unsigned pushes are taken: whoever may write to the intake in Redis can move money"
         );
     }
-    let store = Arc::new(RedisStore::connect(config.store_settings(), clock.clone()).await?);
+    let mut settings = config.store_settings();
+    // What is pushed is there again in the next round, and others wait for this one.
+    settings.save_patience_ms = settings.save_patience_ms.min(LONGEST_INTAKE_SAVE_MS);
+    let store = Arc::new(RedisStore::connect(settings, clock.clone()).await?);
     let (watching, until) = (Arc::clone(&store), stop.clone());
     background.spawn(async move { watching.watch(until).await });
     let settings = config.intake.settings;

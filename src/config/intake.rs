@@ -12,7 +12,7 @@ use super::problem::Problems;
 use super::secret::in_file;
 use super::sections::Written;
 use crate::api::KeyName;
-use crate::api::pushed::{Kind, Producer, Rules, Settings};
+use crate::api::pushed::{DAYS_SIGNED, Kind, Producer, Rules, Settings};
 use crate::payment::{AccountName, Currency};
 
 /// The intake, as written.
@@ -72,6 +72,18 @@ pub(super) fn intake(written: &Written, problems: &mut Problems) -> IntakeConfig
         || {
             format!(
                 "must be 1 to {longest}: no longer than payments are kept (redis.retention_days)"
+            )
+        },
+    );
+    let days = written.redis.retention_days;
+    problems.unless(
+        days > DAYS_SIGNED || settings.producers.is_empty(),
+        "redis.retention_days",
+        days,
+        || {
+            format!(
+                "must be above {DAYS_SIGNED} with intake.producers: what they signed is taken for \
+                 so long, and a payment that is forgotten by then would be made once more"
             )
         },
     );

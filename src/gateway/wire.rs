@@ -554,6 +554,8 @@ mod tests {
             json!(""),
             json!([]),
             json!({"amount": null}),
+            json!({"payment_type": "purchase", "amount": null, "currency": null}),
+            json!({"payment_type": "purchase"}),
         ] {
             assert_eq!(paid(&nothing), Ok(None), "{nothing}");
         }

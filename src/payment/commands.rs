@@ -69,6 +69,7 @@ fn a_command_tells_by_its_answer_whether_it_changed_anything() {
 
 #[test]
 fn an_ended_payment_answers_each_command_with_what_became_of_it() {
+    use CommandAnswer::{Done, Ended, TooLateCaptured, TooLateReleased};
     let mut paid = held("{}");
     paid.command(capture(900));
     paid.show(Standing::Paid);
@@ -81,7 +82,6 @@ fn an_ended_payment_answers_each_command_with_what_became_of_it() {
     let mut charged = charged(UnknownPolicy::Park);
     charged.show(Standing::Paid);
     let all = Command::Capture { amount: None };
-    use CommandAnswer::{Done, Ended, TooLateCaptured, TooLateReleased};
     for (scene, command, answer) in [
         (&paid, all.clone(), Done),
         (&paid, capture(900), Done),
@@ -236,4 +236,17 @@ fn a_hold_or_an_adoption_is_not_cancelled_and_a_charge_under_way_is_in_doubt() {
         CommandAnswer::TooLateInDoubt
     );
     assert_eq!(scene.payment.ending(), None);
+}
+
+#[test]
+fn a_cancel_is_taken_while_a_call_that_takes_no_money_is_under_way() {
+    let mut scene = Scene::new(charge(), UnknownPolicy::Park);
+    let policy = scene.policy.clone();
+    let number = scene.payment.open(Step::Create, scene.now, &policy);
+    assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
+    let made = scene.shown(Standing::Payable);
+    let (number, now) = (number.unwrap(), scene.now);
+    scene.payment.answered(number, &made, now, &policy);
+    assert_eq!(scene.answer(&Scene::unknown()), Step::Cancel);
+    assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
 }

@@ -876,3 +876,14 @@ fn a_call_that_never_left_is_not_hurried_by_the_end_of_the_hold() {
         assert_eq!(scene.next(), Next::WaitUntil(again));
     }
 }
+
+#[test]
+fn the_version_of_a_stored_payment_is_the_one_it_was_written_in() {
+    let scene = Scene::new(charge(), UnknownPolicy::Park);
+    let mut stored = serde_json::to_value(&scene.payment).unwrap();
+    for version in [1, 7] {
+        stored["v"] = version.into();
+        let read: Payment = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(read.body_version(), version);
+    }
+}

@@ -503,12 +503,17 @@ fn a_hold_of_another_payment_cannot_be_adopted() {
 
 #[test]
 fn two_keys_cannot_adopt_one_hold_twice() {
-    let other = request(&format!(
-        r#""type":"adopt","purchase":"{PURCHASE}","money":{{"amount":1500,"currency":"MYR"}},
-        "reference":"another""#
-    ));
-    assert_eq!(adopt().payment_id(), other.payment_id());
-    assert_ne!(adopt().fingerprint(), other.fingerprint());
+    let adopt = |key: &str, purchase: &str| {
+        let json = format!(
+            r#"{{"v":1,"account":"hotel","idempotency_key":"{key}","type":"adopt",
+            "purchase":"{purchase}","money":{{"amount":1500,"currency":"MYR"}}}}"#
+        );
+        Request::from_json(json.as_bytes()).unwrap()
+    };
+    let (one, other) = (adopt("k1", PURCHASE), adopt("k2", PURCHASE));
+    assert_eq!(one.payment_id(), other.payment_id());
+    assert_ne!(one.fingerprint(), other.fingerprint());
+    assert_ne!(one.payment_id(), adopt("k1", TOKEN).payment_id());
 }
 
 #[test]

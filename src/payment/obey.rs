@@ -139,6 +139,24 @@ impl Payment {
         }
     }
 
+    /// How much of a hold this command lets be taken, now or by the plan that it leaves behind. A new
+    /// time alone is about all that the plan would capture.
+    #[must_use]
+    pub fn lets_take(&self, command: &Command) -> Option<Amount> {
+        let whole = || match self.state.active() {
+            Some(Active::Held(hold)) => Some(hold.money.amount),
+            _ => self.request.money().map(|money| money.amount),
+        };
+        let planned = || self.plan.capture_amount.or_else(whole);
+        match command {
+            Command::Capture { amount } => {
+                amount.or_else(|| self.decided_amount()).or_else(planned)
+            }
+            Command::Reschedule { capture_amount, .. } => capture_amount.or_else(planned),
+            Command::Release | Command::Cancel | Command::Rerun { .. } => None,
+        }
+    }
+
     fn decided_amount(&self) -> Option<Amount> {
         match self.decision.as_ref()?.outcome {
             HoldOutcome::Capture(amount) => Some(amount),

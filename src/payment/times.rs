@@ -173,6 +173,27 @@ mod tests {
     }
 
     #[test]
+    fn a_charge_must_not_end_before_it_begins_or_in_that_moment() {
+        let (early, late) = ("2027-02-01T06:00:00Z", "2027-02-01T06:00:00.001Z");
+        let charge = |before: &str, after: &str| {
+            ask(&format!(
+                r#""type":"charge","money":{{"amount":1500,"currency":"MYR"}},
+                "token":"{TOKEN}","customer":{{"email":"a@b.example"}},
+                "not_before":"{before}","not_after":"{after}""#
+            ))
+        };
+        assert!(charge(early, late).is_ok());
+        for (before, after) in [(early, early), (late, early)] {
+            let error = charge(before, after).unwrap_err();
+            assert_eq!(error.field, "not_after");
+            assert!(
+                error.problem.contains(before) && error.problem.contains(after),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_over_before_it_begins_is_refused_with_both_times() {
         let (past, now, later) = (
             "2027-01-31T05:59:59Z",

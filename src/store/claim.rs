@@ -135,12 +135,6 @@ impl Claim {
     pub fn lost_mark(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.lost)
     }
-
-    /// Whether the payment's state differs from the stored one.
-    #[must_use]
-    pub fn state_changed(&self) -> bool {
-        self.payment.state().name() != self.stored
-    }
 }
 
 fn open_number(payment: &Payment) -> Option<u32> {

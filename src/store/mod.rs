@@ -19,7 +19,8 @@ pub use by::{By, Cursor, InvalidCursor, Page};
 pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
 pub use event::StateEvent;
 pub use outgoing::{
-    Deed, EndpointName, EventHead, Kept, Mark, Outgoing, Owned, Range, Sends, Spread, Waiting,
+    Decided, Deed, EndpointName, EventHead, EventPlace, Kept, Mark, Outgoing, Owned, Range, Reader,
+    Sends, Spread, Trimmed, Waiting,
 };
 pub use permit::Permit;
 

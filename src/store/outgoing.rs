@@ -1,5 +1,6 @@
 //! Events on their way to the endpoints of producers.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -41,6 +42,53 @@ impl FromStr for EndpointName {
     }
 }
 
+/// Where an event stands in its stream: when it was written, and a count within that millisecond.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventPlace {
+    /// When it was written, in milliseconds.
+    pub ms: u64,
+    /// The how manyth it was then.
+    pub count: u64,
+}
+
+impl EventPlace {
+    /// As text that sorts as places do.
+    pub(super) fn sorted(self) -> String {
+        format!("{:013}-{:010}", self.ms, self.count)
+    }
+}
+
+impl fmt::Display for EventPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.ms, self.count)
+    }
+}
+
+impl FromStr for EventPlace {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (ms, count) = text.split_once('-').ok_or(())?;
+        let number = |part: &str| part.parse().map_err(|_| ());
+        Ok(Self {
+            ms: number(ms)?,
+            count: number(count)?,
+        })
+    }
+}
+
+/// Who copies events for an endpoint: what it wants, and since when that is wanted.
+#[derive(Debug, Clone)]
+pub struct Reader<F> {
+    /// For which endpoint.
+    pub endpoint: EndpointName,
+    /// Names the filter: another name for another filter.
+    pub filter: String,
+    /// When the settings were read that say so. Of two filters the later one counts.
+    pub since: Timestamp,
+    /// Whether an event is wanted.
+    pub wants: F,
+}
+
 /// What is needed of an event to send it on. It is read so that an event which a newer version
 /// wrote, into a state that this one does not know, is still sent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -58,10 +106,11 @@ pub struct EventHead {
 }
 
 impl EventHead {
-    /// What names the event: the same however often it is sent.
+    /// What names the event that stands at `place`: the same however often it is sent. A crash in the
+    /// middle of a write can leave two events of one version, so the version alone names none.
     #[must_use]
-    pub fn id(&self) -> String {
-        format!("evt_{}_{}", self.payment, self.version)
+    pub fn id(&self, place: EventPlace) -> String {
+        format!("evt_{}_{}_{place}", self.payment, self.version)
     }
 
     /// What kind of event it is, such as `payment.held`.
@@ -78,15 +127,29 @@ pub struct Outgoing {
     pub endpoint: EndpointName,
     /// What it is.
     pub head: EventHead,
+    /// Where it stands in its stream.
+    pub place: EventPlace,
     /// The event as it was written.
     pub json: String,
     /// How often in a row it was tried in vain.
     pub tries: u32,
+    /// When the first of them was.
+    pub first_tried_at: Option<Timestamp>,
     /// When it was taken.
     pub taken_at: Timestamp,
+    /// What was decided about the endpoint by then, as it was written; empty for nothing.
+    pub(super) mark: String,
     /// How it stands among the pending ones.
     pub(super) entry: String,
     pub(super) nonce: Nonce,
+}
+
+impl Outgoing {
+    /// What names the event.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.head.id(self.place)
+    }
 }
 
 /// Whose an event was that a delivery of it was ended for.
@@ -101,6 +164,8 @@ pub enum Owned {
 /// What one step of copying events from the streams to an endpoint did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spread {
+    /// Whether a worker that read its settings later has another filter: then nothing was copied.
+    pub outranked: bool,
     /// How many are pending now that were not before.
     pub wanted: usize,
     /// How many were read.
@@ -118,6 +183,18 @@ pub struct Mark {
     pub why: String,
     /// Who decided: a person, or the worker.
     pub by: String,
+    /// The hash of the address that it is about; of any without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// Whether a decision was written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// It was.
+    Now,
+    /// Somebody else has decided since.
+    Before,
 }
 
 /// Whether events are sent.
@@ -128,6 +205,8 @@ pub enum Sends {
     Enabled,
     /// They are kept.
     Disabled,
+    /// They are not even kept, until somebody enables it again.
+    Forgotten,
 }
 
 /// What was done about an endpoint, for whoever asks later.
@@ -137,8 +216,11 @@ pub struct Deed {
     pub at: Timestamp,
     /// About which.
     pub endpoint: String,
-    /// What: `enabled`, `disabled`, `replayed` or `forgotten`.
+    /// What: `enabled`, `disabled`, `replayed`, `skipped` or `forgotten`.
     pub what: String,
+    /// Which event it was about, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
     /// Who.
     pub by: String,
     /// Why.
@@ -150,6 +232,8 @@ pub struct Deed {
 pub struct Waiting {
     /// How many events are pending.
     pub events: u64,
+    /// When the oldest was written that was not copied yet, wanted or not.
+    pub unread_since: Option<Timestamp>,
     /// Of how many payments.
     pub payments: u64,
     /// When the oldest of them happened.
@@ -169,11 +253,22 @@ pub struct Range {
     pub payment: Option<PaymentId>,
 }
 
+/// What trimming the streams did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trimmed {
+    /// How many events are gone.
+    pub events: u64,
+    /// For which endpoints events are kept longer than they should, as they were not copied yet.
+    pub pinned: BTreeSet<EndpointName>,
+}
+
 /// An event as it stands in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// When it was written.
     pub written_at: Timestamp,
+    /// Where it stands.
+    pub place: EventPlace,
     /// What it is.
     pub head: EventHead,
     /// The event as it was written.
@@ -190,7 +285,11 @@ mod tests {
             "state":"refunded","version":9,"at":"2027-01-31T06:00:00Z","surprise":[1]}"#;
         let head: EventHead = serde_json::from_str(json).unwrap();
         assert_eq!(head.kind(), "payment.refunded");
-        assert_eq!(head.id(), "evt_pay_0123456789abcdef0123456789abcdef_9");
+        let place = "1800000000000-1".parse().unwrap();
+        assert_eq!(
+            head.id(place),
+            "evt_pay_0123456789abcdef0123456789abcdef_9_1800000000000-1"
+        );
     }
 
     #[test]

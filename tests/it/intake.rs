@@ -17,7 +17,7 @@ use holdfast::api::KeyName;
 use holdfast::api::pushed::{Intake, Producer, Producers, Rules, Settings};
 use holdfast::clock::Clock;
 use holdfast::payment::*;
-use holdfast::store::redis::{QuarantineId, QuarantineNote, RedisStore};
+use holdfast::store::redis::{QuarantineId, QuarantineNote, RedisStore, Standing};
 use holdfast::worker::Policies;
 use holdfast_rig::{Redis, RedisOptions};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
@@ -139,21 +139,25 @@ impl Dock {
     }
 
     /// Pushes an element, and has it taken in and answered.
-    async fn answered(&self, element: impl AsRef<[u8]>, key: &str) -> Value {
+    async fn answered(&self, element: impl AsRef<[u8]>) -> Value {
         self.push(&element).await;
         self.take_in().await;
-        let answer = self.answer("hotel", key, element).await;
-        answer.unwrap_or_else(|| panic!("{key} is not answered"))
+        let answer = self.answer("hotel", element).await;
+        answer.expect("it is not answered")
     }
 
-    async fn answer(&self, account: &str, key: &str, element: impl AsRef<[u8]>) -> Option<Value> {
-        let at = format!("hf:answer:{account}:{}", sha256(key));
-        let told: Option<String> = self.ask(&["HGET", &at, &sha256(element)]).await;
+    async fn answer(&self, account: &str, element: impl AsRef<[u8]>) -> Option<Value> {
+        let told: Option<String> = self.ask(&["GET", &answer_at(account, element)]).await;
         told.map(|json| serde_json::from_str(&json).unwrap())
     }
 
+    /// What people are still to decide about.
     async fn quarantine(&self) -> Vec<(QuarantineId, QuarantineNote)> {
-        self.store.quarantine(1_000).await.unwrap().0
+        let (found, _) = self.store.quarantine(1_000).await.unwrap();
+        let waits = found
+            .into_iter()
+            .filter(|one| one.standing == Standing::Waits);
+        waits.map(|one| (one.id, one.note)).collect()
     }
 
     fn token(&self) -> String {
@@ -177,9 +181,17 @@ fn sha256(bytes: impl AsRef<[u8]>) -> String {
     digest.iter().flat_map(digits).flatten().collect()
 }
 
+/// Where the answer to what was pushed to the first intake stands.
+fn answer_at(account: &str, element: impl AsRef<[u8]>) -> String {
+    format!("{{hf:0}}:answer:{account}:{}", sha256(element))
+}
+
+/// The name of a push, of whoever does not care.
+const PUSH: &str = "0c7b1f0e-push-of-a-test";
+
 fn charge(key: &str, token: &str, amount: u64) -> Value {
     json!({
-        "v": 1, "type": "charge", "account": "hotel", "idempotency_key": key, "token": token,
+        "v": 1, "push": PUSH, "type": "charge", "account": "hotel", "idempotency_key": key, "token": token,
         "money": {"amount": amount, "currency": "MYR"},
         "customer": {"email": "payer@test.example"},
     })
@@ -187,7 +199,7 @@ fn charge(key: &str, token: &str, amount: u64) -> Value {
 
 fn authorize(key: &str, token: &str) -> Value {
     json!({
-        "v": 1, "type": "authorize", "account": "hotel", "idempotency_key": key,
+        "v": 1, "push": PUSH, "type": "authorize", "account": "hotel", "idempotency_key": key,
         "source": {"token": token}, "money": {"amount": 9_000, "currency": "MYR"},
         "customer": {"email": "payer@test.example"},
     })
@@ -240,7 +252,14 @@ fn signed_with(seed: u8, header: &str, payload: &[u8]) -> String {
     format!("{signed}.{}", coded(signature.as_ref()))
 }
 
+/// As whoever signs at the beginning has it.
+fn header(kid: &str) -> String {
+    format!(
+        r#"{{"alg":"EdDSA","kid":"{kid}","iat":{}}}"#,
+        start_time().timestamp()
+    )
+}
+
 fn signed(json: &Value) -> String {
-    let header = r#"{"alg":"EdDSA","kid":"shop"}"#;
-    signed_with(SHOP_SEED, header, json.to_string().as_bytes())
+    signed_with(SHOP_SEED, &header("shop"), json.to_string().as_bytes())
 }

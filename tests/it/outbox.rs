@@ -1,6 +1,7 @@
 //! Events reach the endpoints of producers: all of them, a payment's in order, signed, whatever
 //! crashes or hangs. On real Redis, to a receiver over real HTTP.
 
+mod changes;
 mod crashes;
 mod operators;
 pub(crate) mod receiver;
@@ -16,7 +17,7 @@ use chrono::TimeDelta;
 use holdfast::clock::Clock;
 use holdfast::payment::*;
 use holdfast::store::redis::{Profile, RedisStore, Settings as StoreSettings};
-use holdfast::store::{EndpointName, Outgoing};
+use holdfast::store::{EndpointName, Outgoing, Waiting};
 use holdfast::worker::outbox::{Endpoint, Outbox, Schedule, Settings, Settled, SigningSecret};
 use holdfast_rig::{Redis, RedisOptions};
 use serde_json::Value;
@@ -120,9 +121,13 @@ impl Mail {
         }
     }
 
-    async fn pending(&self) -> u64 {
+    async fn waiting(&self) -> Waiting {
         let waiting = self.stage.store.waiting(&self.endpoint.name).await;
-        waiting.unwrap().events
+        waiting.unwrap()
+    }
+
+    async fn pending(&self) -> u64 {
+        self.waiting().await.events
     }
 
     fn pass_s(&self, seconds: i64) {
@@ -202,7 +207,7 @@ async fn a_hold_and_its_capture_are_told_one_after_the_other() {
     assert_eq!(versions.len(), 3);
     for one in &heard {
         schema::is_valid(&one.body());
-        assert_eq!(one.header("webhook-id"), one.id());
+        assert!(one.is_named_well());
         assert!(!one.text().contains(purchase), "the purchase id was told");
         assert!(!one.text().contains("payer@test.example"));
     }
@@ -346,7 +351,7 @@ async fn a_redirect_is_followed_nowhere() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_delays_no_capture_and_no_other_receiver() {
+async fn a_receiver_that_hangs_delays_no_other_receiver() {
     let mut mail = Mail::start().await;
     let quick = Receiver::start().await;
     let endpoints = vec![mail.endpoint.clone(), endpoint("quick", &quick.url())];
@@ -356,24 +361,16 @@ async fn a_receiver_that_hangs_delays_no_capture_and_no_other_receiver() {
     mail.receiver.answer_always(Answer::Hang);
     let stop = CancellationToken::new();
     let running = tokio::spawn(Arc::clone(&mail.outbox).run(stop.clone()));
-    let id = mail.stage.authorize_by_token("booking", 45_000, "{}").await;
+    // More payments than may be under way to one endpoint at once.
+    for number in 0..6 {
+        mail.paid(&format!("charge-{number}")).await;
+    }
     until("the receiver hangs", async || {
         !mail.receiver.heard().is_empty()
     })
     .await;
-    let began = mail.stage.clock.now();
-    mail.stage.work().await;
-    mail.stage
-        .command(&id, "take", Command::Capture { amount: None })
-        .await;
-    mail.stage.work().await;
-    // Time is moved by hand and was not: the capture waited for nobody.
-    assert_eq!(mail.stage.taken(&id), (45_000, 1));
-    assert_eq!(mail.stage.clock.now(), began);
-    let payment = mail.stage.payment(&id).await;
-    assert_eq!(payment.finished_at(), Some(began));
+    until("the other one has all", async || quick.heard().len() == 12).await;
     assert_eq!(mail.receiver.answered(), 0, "the receiver hangs still");
-    until("the other one has all", async || quick.heard().len() == 3).await;
     stop.cancel();
     mail.receiver.let_go();
     running.await.unwrap();

@@ -947,6 +947,10 @@ fn a_producer_that_cannot_be_right_is_told_with_the_fix() {
     with_producer(&again).refused("intake.producers[1].kid", &["twice"]);
     let spaced = with_intake(&format!("[[intake.producers]]\nkid = \"a b\"\n{key}\n"));
     spaced.refused(&at("kid"), &["letters, digits"]);
+    let week = with_intake(&format!(
+        "[redis]\nretention_days = 7\n[[intake.producers]]\nkid = \"shop\"\n{key}\n"
+    ));
+    week.refused("redis.retention_days", &["above 7"]);
     let nobody = with_intake("[intake]\nenabled = true\n");
     nobody.refused("intake.producers", &["accept_unsigned"]);
     let never = with_intake("[intake]\npoll_ms = 0\nanswer_ttl_ms = 0\n");

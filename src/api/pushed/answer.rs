@@ -7,11 +7,7 @@ use crate::api::v1::problem::Problem;
 use crate::api::v1::shown::{self, Secrets};
 use crate::payment::{CommandAnswer, Payment, Timestamp};
 
-/// How an answer begins that says that something is recorded. It stays: no later refusal of the same
-/// element may hide it, be it that of a worker that stood still, or of a key that is gone.
-pub(super) const RECORDED: &str = r#"{"outcome":"recorded""#;
-
-/// An answer. `outcome` comes first: [`RECORDED`] is compared with it.
+/// An answer.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
     outcome: Outcome,
@@ -37,20 +33,17 @@ impl Answer {
     /// It is recorded; the payment as it is at `at`.
     pub(super) fn recorded(payment: &Payment, secrets: Secrets, at: Timestamp) -> Self {
         Self {
-            payment: Some(shown::payment(payment, secrets)),
+            payment: Some(brief(payment, secrets)),
             ..Self::new(Outcome::Recorded, at)
         }
     }
 
-    /// The command is recorded; the payment as it is at `at`.
-    pub(super) fn commanded(
-        (told, payment): (CommandAnswer, &Payment),
-        secrets: Secrets,
-        at: Timestamp,
-    ) -> Self {
+    /// The command is recorded; the payment as it is at `at`. Links and tokens are for whoever asked
+    /// for the payment.
+    pub(super) fn commanded(told: CommandAnswer, payment: &Payment, at: Timestamp) -> Self {
         Self {
             command: Some(told),
-            ..Self::recorded(payment, secrets, at)
+            ..Self::recorded(payment, Secrets::Left, at)
         }
     }
 
@@ -73,38 +66,16 @@ impl Answer {
         }
     }
 
-    /// How an answer begins that this one does not replace.
-    pub(super) fn stays(&self) -> &'static str {
-        match self.outcome {
-            Outcome::Recorded => "",
-            Outcome::Refused => RECORDED,
-        }
-    }
-
     pub(super) fn json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::v1::ProblemCode;
-    use crate::payment::{Payment, Request};
-
-    #[test]
-    fn what_is_recorded_begins_as_no_refusal_does() {
-        let at = Timestamp::UNIX_EPOCH;
-        let json = br#"{"v":1,"type":"charge","account":"hotel","idempotency_key":"k",
-            "money":{"amount":1500,"currency":"MYR"},"token":"a-token",
-            "customer":{"email":"payer@mail.example"}}"#;
-        let payment = Payment::new(Request::from_json(json).unwrap(), at).unwrap();
-        let recorded = Answer::recorded(&payment, Secrets::Shown, at);
-        assert!(recorded.json().starts_with(RECORDED.as_bytes()));
-        assert_eq!(recorded.stays(), "");
-        let problem = Problem::new(ProblemCode::InvalidRequest, "it is wrong");
-        let refused = Answer::refused(&problem, at);
-        assert!(!refused.json().starts_with(RECORDED.as_bytes()));
-        assert_eq!(refused.stays(), RECORDED);
+/// The payment without what grows with it: answers are kept for days.
+pub(super) fn brief(payment: &Payment, secrets: Secrets) -> Value {
+    let mut told = shown::payment(payment, secrets);
+    if let Some(fields) = told.as_object_mut() {
+        fields.retain(|name, _| !matches!(name.as_str(), "history" | "commands"));
     }
+    told
 }

@@ -1,22 +1,27 @@
 //! What was read is done: through the same door as what comes over HTTP.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
+use tokio::time::{Instant, timeout_at};
 
 use super::Intake;
-use super::answer::Answer;
+use super::answer::{Answer, brief};
 use super::element::{Asked, Element, PushedCommand};
 use crate::api::intake::{self, IntakeError, Submitted};
+use crate::api::v1::ProblemCode;
 use crate::api::v1::commands::moved;
 use crate::api::v1::problem::Problem;
 use crate::api::v1::shown::Secrets;
-use crate::api::v1::{ProblemCode, shown};
 use crate::payment::{Payment, PaymentId, StateName};
 use crate::store::StoreError;
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 64;
+/// How long a portion may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What became of an element.
 pub(super) struct Done {
@@ -25,41 +30,122 @@ pub(super) struct Done {
     pub(super) poison: Option<Problem>,
 }
 
-/// Why the store did not say what became of an element: nothing after it is done either.
-pub(super) type Undone = StoreError;
+/// Why it is open what became of an element: it stays where it is.
+struct Undone {
+    error: StoreError,
+    others: Others,
+}
+
+/// What one that stays open says of the others.
+enum Others {
+    /// Nothing, unless they are about the same payment.
+    GoOn,
+    /// There is no room for more payments. Commands need next to none.
+    NoRoom,
+    /// The store is away.
+    Wait,
+}
+
+/// What stays where it is, and what has to wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    /// How many elements.
+    pub(super) left: usize,
+    /// Why the first one does.
+    pub(super) error: Option<StoreError>,
+    /// What is pushed later for these payments waits, so that it comes later.
+    payments: HashSet<PaymentId>,
+    no_room: bool,
+    /// Whether there is no use in reading on.
+    pub(super) away: bool,
+}
+
+impl Behind {
+    fn holds(&self, element: &Element) -> bool {
+        let waits = |id| self.away || self.payments.contains(id);
+        match &element.asked {
+            None => false,
+            Some(Asked::Payment(request)) => self.no_room || waits(&request.payment_id()),
+            Some(Asked::Command(command)) => waits(&command.payment),
+        }
+    }
+
+    fn note(&mut self, element: &Element, undone: Option<Undone>) {
+        self.left += 1;
+        match &element.asked {
+            None => {}
+            Some(Asked::Payment(request)) => {
+                self.payments.insert(request.payment_id());
+            }
+            Some(Asked::Command(command)) => {
+                self.payments.insert(command.payment.clone());
+            }
+        }
+        if let Some(Undone { error, others }) = undone {
+            self.no_room |= matches!(others, Others::NoRoom);
+            self.away |= matches!(others, Others::Wait);
+            self.error.get_or_insert(error);
+        }
+    }
+}
 
 impl Intake {
     /// Does what the elements ask for, in their order where that can be told: of one payment the
-    /// first request wins, and a command comes after all that was pushed before it. Ends at the
-    /// first that the store leaves open.
-    pub(super) async fn carry_out(&self, elements: &[Element]) -> (Vec<Done>, Option<Undone>) {
+    /// first request wins, and a command comes after all that was pushed before it. `None` for what
+    /// stays where it is, because the store leaves it open, or because it is behind another that
+    /// does.
+    pub(super) async fn carry_out(
+        &self,
+        elements: &[Element],
+        behind: &mut Behind,
+    ) -> Vec<Option<Done>> {
+        let until = Instant::now() + PATIENCE;
         let mut done = Vec::with_capacity(elements.len());
         let mut rest = elements;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(side_by_side(rest));
             let mut doing = Vec::with_capacity(now.len());
             for element in now {
-                doing.push(self.carry_out_one(element));
+                doing.push(self.unless_it_waits(element, behind.holds(element), until));
             }
             let results: Vec<_> = stream::iter(doing).buffered(AT_ONCE).collect().await;
-            for result in results {
+            for (element, result) in now.iter().zip(results) {
                 match result {
-                    Ok(one) => done.push(one),
-                    Err(undone) => return (done, Some(undone)),
+                    Ok(one) => done.push(Some(one)),
+                    Err(undone) => {
+                        behind.note(element, undone);
+                        done.push(None);
+                    }
                 }
             }
             rest = later;
         }
-        (done, None)
+        done
+    }
+
+    /// Leaves open what is not done in time: the lease must outlast it.
+    async fn unless_it_waits(
+        &self,
+        element: &Element,
+        waits: bool,
+        until: Instant,
+    ) -> Result<Done, Option<Undone>> {
+        if waits {
+            return Err(None);
+        }
+        match timeout_at(until, self.carry_out_one(element)).await {
+            Ok(done) => done.map_err(Some),
+            Err(_) => Err(Some(Undone {
+                error: StoreError::Unavailable(format!("it was not done within {PATIENCE:?}")),
+                others: Others::Wait,
+            })),
+        }
     }
 
     async fn carry_out_one(&self, element: &Element) -> Result<Done, Undone> {
         // Whatever breaks on one element must not keep the others from being taken.
         let caught = AssertUnwindSafe(self.attempt(element)).catch_unwind().await;
-        let result = caught.unwrap_or_else(|_| {
-            let told = "this version of Holdfast breaks on it; tell an operator";
-            Err(Problem::new(ProblemCode::RecordUnreadable, told).into())
-        });
+        let result = caught.unwrap_or_else(|_| Err(Element::breaks().into()));
         match result {
             Ok(answer) => Ok(Done {
                 answer,
@@ -73,7 +159,7 @@ impl Intake {
                 answer: Answer::refused(&problem, self.clock.now()),
                 poison: None,
             }),
-            Err(Refusal::Undone(error)) => Err(error),
+            Err(Refusal::Undone(undone)) => Err(undone),
         }
     }
 
@@ -84,11 +170,8 @@ impl Intake {
                 // be read as "nothing was done".
                 let recorded = intake::recorded(&*self.store, request).await?;
                 let known = recorded.ok_or_else(|| Refusal::from(problem.clone()))?;
-                Ok(Answer::recorded(
-                    &known,
-                    element.secrets(),
-                    self.clock.now(),
-                ))
+                // Links and tokens are for whoever may ask for them today.
+                Ok(Answer::recorded(&known, Secrets::Left, self.clock.now()))
             }
             (Some(Asked::Command(command)), _) => self.command(element, command).await,
             (None, Some(problem)) => Err(problem.clone().into()),
@@ -135,23 +218,19 @@ impl Intake {
         }
         let what = (id, key, command);
         let policies = self.policies.get();
-        let commanding = intake::command(&*self.store, &self.clock, &policies, what);
+        let judge = |payment: &Payment| Self::may_command(element, asked, payment);
+        let commanding = intake::command_if(&*self.store, &self.clock, &policies, what, &judge);
         let done = commanding.await.map_err(|error| match error {
             IntakeError::Invalid(_) => Problem::from(error).of_command().into(),
             error => Refusal::from(error),
-        })?;
+        })??;
         let (told, payment) = (done.answer, &done.payment);
         tracing::info!(payment.id = %id, command = asked.kind.as_str(), kid = element.kid(), ?told, "commanded by a push");
-        let secrets = element.secrets();
         match Problem::of_answer(told) {
-            None => Ok(Answer::commanded(
-                (told, payment),
-                secrets,
-                self.clock.now(),
-            )),
+            None => Ok(Answer::commanded(told, payment, self.clock.now())),
             Some(problem) => {
                 // The refusal stands in the payment's record; there is nothing to keep.
-                let shown = shown::payment(payment, secrets);
+                let shown = brief(payment, Secrets::Left);
                 Err(Refusal::Decided(Box::new(problem.about(shown))))
             }
         }
@@ -211,7 +290,7 @@ enum Refusal {
     /// It is refused, and that is written in the payment's record.
     Decided(Box<Problem>),
     /// The store did not say; it is tried again.
-    Undone(StoreError),
+    Undone(Undone),
 }
 
 impl From<Problem> for Refusal {
@@ -224,13 +303,23 @@ impl From<IntakeError> for Refusal {
     fn from(error: IntakeError) -> Self {
         match error {
             IntakeError::Store(StoreError::Refused(why)) if !is_about_one(&why) => {
-                Self::Undone(StoreError::Refused(why))
+                let others = if why.starts_with("OOM ") {
+                    Others::NoRoom
+                } else {
+                    Others::GoOn
+                };
+                let error = StoreError::Refused(why);
+                Self::Undone(Undone { error, others })
             }
-            IntakeError::Store(error @ StoreError::Unavailable(_)) => Self::Undone(error),
-            // What changes all the time is tried again with the next portion.
-            IntakeError::Busy(id) => {
-                Self::Undone(StoreError::Unavailable(format!("{id} changes too quickly")))
-            }
+            IntakeError::Store(error @ StoreError::Unavailable(_)) => Self::Undone(Undone {
+                error,
+                others: Others::Wait,
+            }),
+            // What changes all the time is tried again in the next round.
+            IntakeError::Busy(id) => Self::Undone(Undone {
+                error: StoreError::Unavailable(format!("{id} changes too quickly")),
+                others: Others::GoOn,
+            }),
             IntakeError::Store(StoreError::Refused(why)) => {
                 tracing::error!(why, "what stands at a payment's key is no payment");
                 let told = "what stands in Redis for this payment cannot be read; tell an operator";
@@ -248,14 +337,6 @@ fn is_about_one(why: &str) -> bool {
 }
 
 impl Element {
-    /// What an answer shows: links and tokens are for whoever was let in.
-    const fn secrets(&self) -> Secrets {
-        match (&self.refused, &self.producer) {
-            (Some(_), None) => Secrets::Left,
-            _ => Secrets::Shown,
-        }
-    }
-
     fn kid(&self) -> Option<&str> {
         self.kid.as_ref().map(crate::api::KeyName::as_str)
     }

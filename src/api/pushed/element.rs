@@ -1,18 +1,25 @@
 //! One element of an intake: bytes, until it is known who asks for what.
 
+use std::panic::AssertUnwindSafe;
+
 use serde_json::{Map, Value};
 
 use super::producers::{Kind, Producer, Rules};
 use super::signature::{Jws, invalid};
+use super::single::Single;
 use crate::api::KeyName;
 use crate::api::v1::problem::Problem;
 use crate::api::v1::{ProblemCode, body};
 use crate::payment::{
-    AccountName, Command, IdempotencyKey, InvalidRequest, PaymentId, Request, Timestamp,
+    AccountName, Ask, BeforeExpiry, Command, IdempotencyKey, InvalidRequest, PaymentId, Plan,
+    Request, Timestamp,
 };
 
 /// The longest element: as a request over HTTP.
 pub const LARGEST_ELEMENT_BYTES: usize = 64 * 1024;
+/// How long the name of a push is.
+const SHORTEST_NAME: usize = 16;
+const LONGEST_NAME: usize = 64;
 
 /// What an element asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +50,10 @@ pub struct PushedCommand {
 pub struct Element {
     /// The name of the key that it is said to be signed with.
     pub kid: Option<KeyName>,
-    /// Under which account and key whoever pushed it looks for the answer, as far as it says.
-    pub answer_to: Option<(AccountName, IdempotencyKey)>,
+    /// Under which account whoever pushed it looks for the answer, if it says.
+    pub account: Option<AccountName>,
+    /// The idempotency key, if it says.
+    pub key: Option<IdempotencyKey>,
     /// What it asks for, if that can be told.
     pub(super) asked: Option<Asked>,
     /// Why it is refused whatever the store says, if it is.
@@ -72,7 +81,10 @@ impl Element {
             return Self::nothing(invalid(told));
         };
         let (producer, refused) = match jws.producer(rules) {
-            Ok(producer) => (Some(producer), producer.is_in_time(now).err()),
+            Ok(producer) => {
+                let in_time = producer.is_in_time(now).and_then(|()| jws.is_fresh(now));
+                (Some(producer), in_time.err())
+            }
             Err(problem) => (None, Some(problem)),
         };
         let mut element = Self::of(&jws.payload, producer, refused);
@@ -95,10 +107,22 @@ impl Element {
         }
     }
 
-    fn nothing(problem: Problem) -> Self {
+    /// What `read` reads, or that it broke: nobody else's may be held up.
+    pub(super) fn guarded(read: impl FnOnce() -> Self) -> Self {
+        std::panic::catch_unwind(AssertUnwindSafe(read))
+            .unwrap_or_else(|_| Self::nothing(Self::breaks()))
+    }
+
+    pub(super) fn breaks() -> Problem {
+        let told = "this version of Holdfast breaks on it; tell an operator";
+        Problem::new(ProblemCode::RecordUnreadable, told)
+    }
+
+    const fn nothing(problem: Problem) -> Self {
         Self {
             kid: None,
-            answer_to: None,
+            account: None,
+            key: None,
             asked: None,
             refused: Some(problem),
             producer: None,
@@ -108,7 +132,8 @@ impl Element {
     fn of(json: &[u8], producer: Option<&Producer>, refused: Option<Problem>) -> Self {
         let mut element = Self {
             kid: None,
-            answer_to: None,
+            account: None,
+            key: None,
             asked: None,
             refused,
             producer: producer.cloned(),
@@ -120,8 +145,11 @@ impl Element {
                 return element;
             }
         };
-        element.answer_to = address(&fields);
-        let asked = asked(fields);
+        let text = |name: &str| fields.get(name).and_then(Value::as_str);
+        element.account = text("account").and_then(|text| AccountName::new(text).ok());
+        let key = text(InvalidRequest::KEY_FIELD);
+        element.key = key.and_then(|text| IdempotencyKey::new(text).ok());
+        let asked = named(fields).and_then(asked);
         let allowed = |asked: Asked| {
             let checked = producer.map_or(Ok(()), |producer| may(producer, &asked));
             (asked, checked.err())
@@ -141,17 +169,31 @@ impl Element {
 
 fn object(json: &[u8]) -> Result<Map<String, Value>, Problem> {
     match serde_json::from_slice(json) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(wrong("element", "must be a JSON object")),
+        Ok(Single(Value::Object(fields))) => Ok(fields),
+        Ok(Single(_)) => Err(wrong("element", "must be a JSON object")),
         Err(error) => Err(body::unreadable(&error)),
     }
 }
 
-fn address(fields: &Map<String, Value>) -> Option<(AccountName, IdempotencyKey)> {
-    let text = |name: &str| fields.get(name)?.as_str();
-    let account = AccountName::new(text("account")?).ok()?;
-    let key = IdempotencyKey::new(text(InvalidRequest::KEY_FIELD)?).ok()?;
-    Some((account, key))
+/// The same without the name of the push. Each has one of its own, so that nobody takes the answer to
+/// an earlier push of the same request for the answer to this one, nor guesses where it stands.
+fn named(mut fields: Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+    let fine = |name: &str| {
+        (SHORTEST_NAME..=LONGEST_NAME).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    match fields.remove("push") {
+        Some(Value::String(name)) if fine(&name) => Ok(fields),
+        _ => {
+            let told = format!(
+                "must be there, {SHORTEST_NAME} to {LONGEST_NAME} letters, digits or -, such as a \
+                 random UUID: a new one for each push, also of the same request"
+            );
+            Err(wrong("push", &told))
+        }
+    }
 }
 
 fn asked(fields: Map<String, Value>) -> Result<Asked, Problem> {
@@ -217,13 +259,50 @@ fn may(producer: &Producer, asked: &Asked) -> Result<(), Problem> {
     match asked {
         Asked::Payment(request) => {
             producer.may(Kind::of_request(request), &request.account)?;
+            if plan(request).is_some_and(captures) {
+                producer.may_capture("plan")?;
+            }
             let amount = request.money().map_or(0, |money| money.amount.minor());
             producer.may_move(amount, request.currency())
         }
-        Asked::Command(command) => producer.may(command.kind, &command.account),
+        Asked::Command(command) => {
+            if let Command::Reschedule {
+                capture_at: Some(_),
+                ..
+            } = command.command
+            {
+                producer.may_capture("capture_at")?;
+            }
+            producer.may(command.kind, &command.account)
+        }
     }
+}
+
+const fn plan(request: &Request) -> Option<&Plan> {
+    match &request.ask {
+        Ask::Authorize(ask) => Some(&ask.plan),
+        Ask::Adopt(ask) => Some(&ask.plan),
+        Ask::SaveCard(_) | Ask::Charge(_) => None,
+    }
+}
+
+/// Whether money is taken by this plan without a further command.
+fn captures(plan: &Plan) -> bool {
+    plan.capture_at.is_some() || plan.before_expiry == Some(BeforeExpiry::Capture)
 }
 
 fn wrong(field: &str, told: &str) -> Problem {
     Problem::new(ProblemCode::InvalidRequest, told).of_field(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_that_breaks_its_reader_is_refused_and_breaks_nothing_else() {
+        let element = Element::guarded(|| panic!("of all things"));
+        let refused = element.verdict().map_err(|(code, _)| code);
+        assert_eq!(refused, Err(ProblemCode::RecordUnreadable));
+    }
 }

@@ -107,6 +107,17 @@ impl Producer {
         Ok(())
     }
 
+    /// Whether it may have money taken by a plan, which is a capture without a command.
+    pub(super) fn may_capture(&self, field: &str) -> Result<(), Problem> {
+        let kind = Kind::Capture;
+        if self.types.as_ref().is_some_and(|all| !all.contains(&kind)) {
+            let name = self.kid.as_str();
+            let told = format!("the key {name} is not for capture, nor for a plan that captures");
+            return Err(Problem::new(ProblemCode::ScopeMissing, told).of_field(field));
+        }
+        Ok(())
+    }
+
     /// Whether it may have so much moved, in minor units.
     pub(super) fn may_move(&self, amount: u64, currency: Currency) -> Result<(), Problem> {
         let known = self.currencies.as_ref();

@@ -1,10 +1,12 @@
 //! What is signed: JWS in compact form (RFC 7515), with Ed25519 (RFC 8037), and nothing else.
 //!
-//! The header is `{"alg":"EdDSA","kid":"…"}`. Whatever else stands in it is refused rather than
-//! overlooked: it could change what the rest means.
+//! The header is `{"alg":"EdDSA","kid":"…","iat":…}`. Whatever else stands in it is refused rather than
+//! overlooked: it could change what the rest means. `iat` (RFC 7519) says when it was signed: what was
+//! written down somewhere and is pushed after years, when the payment is long forgotten, is refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::Deserialize;
 
@@ -12,14 +14,22 @@ use super::producers::{Producer, Rules};
 use crate::api::KeyName;
 use crate::api::v1::ProblemCode;
 use crate::api::v1::problem::Problem;
+use crate::payment::Timestamp;
 
 const ALGORITHM: &str = "EdDSA";
+/// How long after it was signed it is taken, in days. Payments are kept for longer, so that none is
+/// made twice.
+pub const DAYS_SIGNED: u32 = 7;
+/// How far the clock of whoever signs may be ahead.
+const MOST_AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     alg: String,
     kid: String,
+    /// In seconds since 1970, as RFC 7519 has it.
+    iat: Option<i64>,
 }
 
 /// A JWS, taken apart.
@@ -59,7 +69,9 @@ impl<'a> Jws<'a> {
     /// Who signed it.
     pub(super) fn producer<'r>(&self, rules: &'r Rules) -> Result<&'r Producer, Problem> {
         let header = self.header.as_ref().ok_or_else(|| {
-            invalid("the header must be {\"alg\":\"EdDSA\",\"kid\":\"…\"} and have nothing else")
+            let told = "the header must be {\"alg\":\"EdDSA\",\"kid\":\"…\",\"iat\":…} and have \
+                        nothing else";
+            invalid(told)
         })?;
         if header.alg != ALGORITHM {
             return Err(invalid("alg must be EdDSA: sign with an Ed25519 key").of_field("alg"));
@@ -73,6 +85,18 @@ impl<'a> Jws<'a> {
             invalid("it is not that of the key kid names over this header and this content")
         })?;
         Ok(producer)
+    }
+
+    /// Whether it was signed lately.
+    pub(super) fn is_fresh(&self, now: Timestamp) -> Result<(), Problem> {
+        let told = "iat must say when it was signed, in seconds since 1970: at most 7 days ago";
+        let signed = self.header.as_ref().and_then(|header| header.iat);
+        let signed = signed.and_then(|seconds| Timestamp::from_timestamp(seconds, 0));
+        let oldest = now - TimeDelta::days(DAYS_SIGNED.into());
+        signed
+            .filter(|at| (oldest..=now + MOST_AHEAD).contains(at))
+            .map(drop)
+            .ok_or_else(|| invalid(told).of_field("iat"))
     }
 }
 

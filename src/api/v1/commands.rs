@@ -41,7 +41,8 @@ pub(super) async fn give<S: Store>(
     may(&caller, &before, &command)?;
     let what = (before.id(), &key, &command);
     let policies = service.policies.get();
-    let commanding = intake::command(&*service.store, &service.clock, &policies, what);
+    let judge = |payment: &Payment| may(&caller, payment, &command);
+    let commanding = intake::command_if(&*service.store, &service.clock, &policies, what, &judge);
     let Commanded {
         answer: told,
         payment,
@@ -49,7 +50,7 @@ pub(super) async fn give<S: Store>(
     } = service
         .in_time(commanding)
         .await
-        .map_err(Problem::of_command)?;
+        .map_err(Problem::of_command)??;
     tracing::info!(payment.id = %before.id(), command = name, key = caller.name(), ?told, "commanded");
     let shows = |payment: &Payment| shown::payment(payment, caller.secrets());
     if let Some(problem) = Problem::of_answer(told) {
@@ -101,11 +102,5 @@ fn may(caller: &Caller, payment: &Payment, command: &Command) -> Result<(), Prob
 
 /// How much a command may let be taken, in minor units.
 pub(in crate::api) fn moved(payment: &Payment, command: &Command) -> u64 {
-    let whole = || payment.request().money().map(|money| money.amount);
-    let amount = match command {
-        Command::Capture { amount } => amount.or(payment.plan().capture_amount).or_else(whole),
-        Command::Reschedule { capture_amount, .. } => *capture_amount,
-        Command::Release | Command::Cancel | Command::Rerun { .. } => None,
-    };
-    amount.map_or(0, Amount::minor)
+    payment.lets_take(command).map_or(0, Amount::minor)
 }

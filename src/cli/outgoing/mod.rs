@@ -1,5 +1,6 @@
 //! What operators do about endpoints and the events that are sent to them.
 
+mod trouble;
 mod typed;
 
 use std::collections::BTreeSet;
@@ -7,6 +8,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+pub(super) use trouble::trouble;
 pub(super) use typed::new_secret;
 pub use typed::{EndpointsVerb, EventsVerb, RangeArgs, Signed};
 
@@ -18,21 +20,8 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::payment::Timestamp;
 use crate::store::redis::RedisStore;
-use crate::store::{Deed, EndpointName, Kept, Mark, Range, Sends, StoreError, Waiting};
-use crate::worker::outbox::Endpoint;
-
-/// What is wrong with endpoints, for whoever looks at something else.
-pub(super) async fn disabled(store: &RedisStore) -> Result<Vec<String>, StoreError> {
-    let marks = store.marks().await?;
-    let off = marks
-        .iter()
-        .filter(|(_, mark)| mark.sends == Sends::Disabled);
-    let told = off.map(|(name, mark)| {
-        let (since, why) = (time(mark.at), &mark.why);
-        format!("endpoint {name} is disabled since {since} ({why}); its events are kept")
-    });
-    Ok(told.collect())
-}
+use crate::store::{Deed, EndpointName, Kept, Mark, Range, Sends, Waiting};
+use crate::worker::outbox::{Endpoint, is_off};
 
 /// Where operators are served who ask about endpoints and events.
 pub struct Operated<'a> {
@@ -95,6 +84,15 @@ impl<'a> Operated<'a> {
                 let by = by(actor)?;
                 self.replay(endpoint, &range, (by, reason), out).await
             }
+            Verb::Events(EventsVerb::Skip {
+                endpoint,
+                id,
+                reason,
+                actor,
+            }) => {
+                let by = by(actor)?;
+                self.skip(&endpoint, &id, (by, reason), out).await
+            }
             _ => Err(Failure::Other(
                 "this is neither about endpoints nor about events".to_owned(),
             )),
@@ -147,6 +145,7 @@ impl<'a> Operated<'a> {
             "name": name.as_str(), "status": status, "since": mark.map(|mark| mark.at),
             "why": mark.map(|mark| &mark.why), "by": mark.map(|mark| &mark.by),
             "pending_events": waiting.events, "pending_payments": waiting.payments,
+            "uncopied_since": waiting.unread_since,
             "oldest_pending_at": waiting.oldest, "oldest_pending_age_s": self.age_s(waiting),
             "accepted_at": waiting.accepted_at,
         })
@@ -171,12 +170,15 @@ impl<'a> Operated<'a> {
             .age_s(waiting)
             .map_or(String::new(), |age| format!(", the oldest for {age} s"));
         let accepted = waiting.accepted_at.map_or("never".to_owned(), time);
+        let more = waiting.unread_since.map_or(String::new(), |since| {
+            format!(", and those in the streams since {}", time(since))
+        });
         let why = mark.map_or(String::new(), |mark| {
             format!(" since {} by {}: {}", time(mark.at), mark.by, mark.why)
         });
         Ok(writeln!(
             out,
-            "{name}  {status}{why}\n    {events} events of {payments} payments pending{age}; \
+            "{name}  {status}{why}\n    {events} events of {payments} payments pending{age}{more}; \
              last accepted {accepted}"
         )?)
     }
@@ -189,8 +191,7 @@ impl<'a> Operated<'a> {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         self.configured(name)?;
-        let at = self.clock.now();
-        let mark = Mark { sends, at, why, by };
+        let mark = self.mark(sends, by, why);
         let payments = self.store.set_mark(name, &mark).await?;
         let pending = self.store.waiting(name).await?.events;
         if self.as_json {
@@ -200,7 +201,7 @@ impl<'a> Operated<'a> {
         }
         let word = match sends {
             Sends::Enabled => "enabled; they are sent now",
-            Sends::Disabled => "disabled; they are kept",
+            Sends::Disabled | Sends::Forgotten => "disabled; they are kept",
         };
         Ok(writeln!(out, "{name}: {pending} events pending, {word}")?)
     }
@@ -213,13 +214,12 @@ impl<'a> Operated<'a> {
     ) -> Result<(), Failure> {
         if self.endpoints.iter().any(|known| known.name == *name) {
             return Err(Failure::Refused(format!(
-                "{name} is configured: a worker would begin it anew; take it out of the settings of \
-                 all workers first"
+                "{name} is configured: what is pending for it would be lost to it; take it out of the \
+                 settings of all workers first"
             )));
         }
-        let dropped = self.store.forget(name).await?;
-        let what = "forgotten";
-        self.store.note(&self.deed(name, what, by, why)).await?;
+        let mark = self.mark(Sends::Forgotten, by, why);
+        let dropped = self.store.forget(name, &mark).await?;
         if self.as_json {
             let told = json!({"endpoint": name.as_str(), "dropped_events": dropped});
             return Ok(writeln!(out, "{told}")?);
@@ -230,11 +230,45 @@ impl<'a> Operated<'a> {
         )?)
     }
 
+    fn mark(&self, sends: Sends, by: String, why: String) -> Mark {
+        Mark {
+            sends,
+            at: self.clock.now(),
+            why,
+            by,
+            address: None,
+        }
+    }
+
+    async fn skip(
+        &self,
+        name: &EndpointName,
+        id: &str,
+        (by, why): (String, String),
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        self.configured(name)?;
+        let (payment, place) = typed::event_id(id)?;
+        // Written down first: what was done and not heard of shall be known too.
+        let mut deed = self.deed(name, "skipped", by, why);
+        deed.event = Some(id.to_owned());
+        self.store.note(&deed).await?;
+        if !self.store.skip(name, &payment, place).await? {
+            return Err(Failure::Refused(format!("{id} is not pending for {name}")));
+        }
+        if self.as_json {
+            let told = json!({"endpoint": name.as_str(), "skipped": id});
+            return Ok(writeln!(out, "{told}")?);
+        }
+        Ok(writeln!(out, "{id} is not sent to {name}")?)
+    }
+
     fn deed(&self, name: &EndpointName, what: &str, by: String, why: String) -> Deed {
         Deed {
             at: self.clock.now(),
             endpoint: name.to_string(),
             what: what.to_owned(),
+            event: None,
             by,
             why,
         }
@@ -248,7 +282,10 @@ impl<'a> Operated<'a> {
         for deed in deeds {
             let at = time(deed.at);
             let (name, what, by, why) = (deed.endpoint, deed.what, deed.by, deed.why);
-            writeln!(out, "{at}  {name}  {what} by {by}: {why}")?;
+            let event = deed
+                .event
+                .map_or(String::new(), |event| format!(" {event}"));
+            writeln!(out, "{at}  {name}  {what}{event} by {by}: {why}")?;
         }
         Ok(())
     }
@@ -257,7 +294,7 @@ impl<'a> Operated<'a> {
         let (mut told, mut written) = (Vec::new(), Ok(()));
         let each = |event: Kept| {
             let head = &event.head;
-            let (id, kind) = (head.id(), head.kind());
+            let (id, kind) = (head.id(event.place), head.kind());
             if self.as_json {
                 // It was written as JSON, and read as such a moment ago.
                 let data: Value = serde_json::from_str(&event.json).unwrap_or_default();
@@ -328,10 +365,13 @@ impl<'a> Operated<'a> {
 
 /// Whether events are sent, in a word.
 fn status(endpoint: Option<&Endpoint>, mark: Option<&Mark>) -> &'static str {
-    match (endpoint, mark.map(|mark| mark.sends)) {
-        (None, _) => "not configured",
-        (Some(endpoint), _) if !endpoint.enabled => "off in the settings",
-        (_, Some(Sends::Disabled)) => "disabled",
-        (_, Some(Sends::Enabled) | None) => "enabled",
+    let Some(endpoint) = endpoint else {
+        return "not configured";
+    };
+    match mark.filter(|mark| is_off(endpoint, mark)) {
+        _ if !endpoint.enabled => "off in the settings",
+        Some(mark) if mark.sends == Sends::Forgotten => "forgotten",
+        Some(_) => "disabled",
+        None => "enabled",
     }
 }

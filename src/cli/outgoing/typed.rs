@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::cli::desk::payment_id;
 use crate::cli::failure::Failure;
-use crate::payment::parse_time;
-use crate::store::{EndpointName, Range};
+use crate::payment::{PaymentId, parse_time};
+use crate::store::{EndpointName, EventPlace, Range};
 use crate::worker::outbox::SigningSecret;
 
 /// What to do about endpoints.
@@ -60,6 +60,31 @@ pub enum EventsVerb {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Do not send one event to an endpoint, so that the payment's next ones are sent.
+    Skip {
+        /// To which endpoint.
+        #[arg(long)]
+        endpoint: EndpointName,
+        /// Which event: its `webhook-id`.
+        #[arg(long)]
+        id: String,
+        /// Why; kept in the log of endpoints.
+        #[arg(long)]
+        reason: String,
+        /// Who asks; the user of this terminal without it.
+        #[arg(long)]
+        actor: Option<String>,
+    },
+}
+
+/// Which event a `webhook-id` names.
+pub(super) fn event_id(id: &str) -> Result<(PaymentId, EventPlace), Failure> {
+    let read = || {
+        let mut parts = id.strip_prefix("evt_")?.rsplitn(3, '_');
+        let (place, _version) = (parts.next()?.parse().ok()?, parts.next()?);
+        Some((PaymentId::new(parts.next()?).ok()?, place))
+    };
+    read().ok_or_else(|| Failure::Wrong(format!("--id: {id} is no id of an event")))
 }
 
 /// Which endpoint, and who says so why.

@@ -32,12 +32,14 @@ stored! {
     TAKE_EVENT = "take_event.lua";
     DELIVERED = "delivered.lua";
     POSTPONE = "postpone.lua";
+    SKIP = "skip.lua";
+    MARK = "mark.lua";
     TAKE = "take.lua";
     SETTLE = "settle.lua";
     SET_ASIDE = "set_aside.lua";
-    ANSWER = "answer.lua";
     RETRY = "retry.lua";
     DROP = "drop.lua";
+    PURGE = "purge.lua";
 }
 
 /// The commands that make all scripts known to Redis.

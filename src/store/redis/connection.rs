@@ -103,6 +103,13 @@ impl Link {
         self.0.known().number
     }
 
+    /// Names this run of Redis: another one after each start.
+    pub(super) fn run(&self) -> String {
+        let known = self.0.known();
+        let run = known.lineage.as_ref().map(Lineage::run);
+        run.unwrap_or_default().to_owned()
+    }
+
     /// Whether Redis was good enough to move money when it was last asked.
     pub(super) fn durability(&self) -> Result<(), NotDurable> {
         self.0.known().durability.clone()

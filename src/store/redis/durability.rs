@@ -15,6 +15,13 @@ pub(super) struct Lineage {
     role: String,
 }
 
+impl Lineage {
+    /// The beginning of the run's id, which is enough to tell it from the runs before.
+    pub(super) fn run(&self) -> &str {
+        self.run_id.get(..8).unwrap_or(&self.run_id)
+    }
+}
+
 /// What Redis says about itself.
 #[derive(Debug, Clone)]
 pub(super) struct Inspection {

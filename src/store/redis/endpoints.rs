@@ -1,18 +1,19 @@
-//! How endpoints stand, what people do about them, and how long the streams are kept.
+//! How endpoints stand, and what people do about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
 use redis::{Pipeline, Value};
 
-use super::finder::time_of;
+use super::call::{self, Call};
+use super::cursor::place_of;
+use super::kept::written_at;
 use super::keys::{Keys, PARTITIONS};
-use super::outgoing::{id_of, streamed};
 use super::record::millis_of;
 use super::value::{items, number, text, word};
 use super::{RedisStore, value};
 use crate::clock::from_millis;
-use crate::store::{Deed, EndpointName, EventHead, Kept, Mark, Range, Sends, StoreError, Waiting};
+use crate::payment::Timestamp;
+use crate::store::{Decided, Deed, EndpointName, Mark, Outgoing, Sends, StoreError, Waiting};
 
 /// How many entries one step reads.
 const STEP: usize = 500;
@@ -33,32 +34,71 @@ impl RedisStore {
         Ok(pairs.as_chunks::<2>().0.iter().filter_map(mark).collect())
     }
 
-    /// Decides whether events are sent to an endpoint. Whoever enables one has all that is pending
-    /// for it tried at once, with all tries before it again; answers how many payments that were.
+    /// Decides whether events are sent to an endpoint, whatever was decided before. Whoever enables
+    /// one has all that is pending for it tried at once, with all tries before it again; answers how
+    /// many payments that were.
     pub async fn set_mark(&self, endpoint: &EndpointName, mark: &Mark) -> Result<u64, StoreError> {
-        let (what, due) = match mark.sends {
-            // The mark comes last: who is interrupted does it again.
-            Sends::Enabled => ("enabled", self.make_due(endpoint).await?),
-            Sends::Disabled => ("disabled", 0),
+        // The mark comes last: who is interrupted does it again.
+        let due = match mark.sends {
+            Sends::Enabled => self.make_due(endpoint).await?,
+            Sends::Disabled | Sends::Forgotten => 0,
         };
+        loop {
+            let mut pipeline = Pipeline::new();
+            pipeline.cmd("HGET").arg(self.0.keys.endpoints());
+            pipeline.arg(endpoint.as_str());
+            let replies = self.0.link.read(&pipeline).await?;
+            let found = replies.first().and_then(text).unwrap_or_default();
+            if self.decide(endpoint, found, mark).await? == Decided::Now {
+                return Ok(due);
+            }
+        }
+    }
+
+    /// Decides whether events are sent to the endpoint of a delivery, unless somebody decided since
+    /// it was taken.
+    pub async fn decide_after(&self, taken: &Outgoing, mark: &Mark) -> Result<Decided, StoreError> {
+        self.decide(&taken.endpoint, &taken.mark, mark).await
+    }
+
+    async fn decide(
+        &self,
+        endpoint: &EndpointName,
+        found: &str,
+        mark: &Mark,
+    ) -> Result<Decided, StoreError> {
         let json = serde_json::to_string(mark).map_err(|error| no_json(&error))?;
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("HSET").arg(self.0.keys.endpoints());
-        pipeline.arg(endpoint.as_str()).arg(json);
-        self.0.link.read(&pipeline).await?;
+        let make = || {
+            Call::new(&call::MARK, vec![self.0.keys.endpoints()])
+                .arg(endpoint.as_str())
+                .arg(found)
+                .arg(json.as_str())
+        };
+        let patience = self.0.settings.save_patience();
+        match word(&self.0.link.insist(patience, make).await?) {
+            "marked" => {}
+            "outdated" => return Ok(Decided::Before),
+            _ => return Err(value::unexpected("a mark")),
+        }
+        let what = match mark.sends {
+            Sends::Enabled => "enabled",
+            Sends::Disabled => "disabled",
+            Sends::Forgotten => "forgotten",
+        };
         let deed = Deed {
             at: mark.at,
             endpoint: endpoint.to_string(),
             what: what.to_owned(),
+            event: None,
             by: mark.by.clone(),
             why: mark.why.clone(),
         };
         self.note(&deed).await?;
-        Ok(due)
+        Ok(Decided::Now)
     }
 
-    /// Has all that is pending for an endpoint tried now. A delivery that is under way may be made
-    /// once more.
+    /// Has all that is pending for an endpoint tried now, with all tries before it again, but for what
+    /// is being sent. Goes once through what was pending when it began.
     async fn make_due(&self, endpoint: &EndpointName) -> Result<u64, StoreError> {
         let now = self.0.clock.now().timestamp_millis();
         let mut sum = 0;
@@ -68,36 +108,65 @@ impl RedisStore {
                 self.0.keys.out(partition, endpoint, "notes"),
             );
             let mut pipeline = Pipeline::new();
-            pipeline.cmd("ZCARD").arg(&due);
-            pipeline.cmd("HGET").arg(&notes).arg("accepted");
+            pipeline.cmd("ZRANGE").arg(&due).arg(0).arg(-1);
             let replies = self.0.link.read(&pipeline).await?;
-            sum += replies.first().and_then(number::<u64>).unwrap_or(0);
-            let mut pipeline = Pipeline::new();
-            pipeline.cmd("DEL").arg(&notes);
-            if let Some(accepted) = replies.get(1).and_then(text) {
-                pipeline.cmd("HSET").arg(&notes).arg("accepted");
-                pipeline.arg(accepted);
-            }
-            self.0.link.read(&pipeline).await?;
-            loop {
+            let pending: Vec<&str> = replies.iter().flat_map(items).filter_map(text).collect();
+            sum += pending.len() as u64;
+            for some in pending.chunks(STEP) {
                 let mut pipeline = Pipeline::new();
-                pipeline.cmd("ZRANGE").arg(&due).arg(format!("({now}"));
-                pipeline.arg("+inf").arg("BYSCORE");
-                pipeline.arg("LIMIT").arg(0).arg(STEP);
-                let replies = self.0.link.read(&pipeline).await?;
-                let later: Vec<&str> = replies.iter().flat_map(items).filter_map(text).collect();
-                if later.is_empty() {
-                    break;
+                pipeline.cmd("HMGET").arg(&notes);
+                for payment in some {
+                    pipeline.arg(format!("nonce:{payment}"));
                 }
+                let replies = self.0.link.read(&pipeline).await?;
+                let nonces = replies.iter().flat_map(items);
+                let free = some.iter().zip(nonces);
+                let free: Vec<&str> = free
+                    .filter(|(_, nonce)| matches!(nonce, Value::Nil))
+                    .map(|(payment, _)| *payment)
+                    .collect();
                 let mut pipeline = Pipeline::new();
-                pipeline.cmd("ZADD").arg(&due).arg("XX").arg("LT");
-                for payment in later {
-                    pipeline.arg(now).arg(payment);
+                pipeline.cmd("HDEL").arg(&notes);
+                for payment in some {
+                    pipeline.arg(format!("tries:{payment}"));
+                    pipeline.arg(format!("first:{payment}"));
+                }
+                if !free.is_empty() {
+                    pipeline.cmd("ZADD").arg(&due).arg("XX").arg("LT");
+                }
+                for payment in &free {
+                    pipeline.arg(now).arg(*payment);
                 }
                 self.0.link.read(&pipeline).await?;
             }
         }
         Ok(sum)
+    }
+
+    /// When an endpoint last accepted an event.
+    pub async fn accepted_at(
+        &self,
+        endpoint: &EndpointName,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let mut pipeline = Pipeline::new();
+        for partition in 0..PARTITIONS {
+            let notes = self.0.keys.out(partition, endpoint, "notes");
+            pipeline.cmd("HGET").arg(notes).arg("accepted");
+        }
+        let replies = self.0.link.read(&pipeline).await?;
+        let latest = replies.iter().filter_map(number::<i64>).max();
+        Ok(latest.and_then(from_millis))
+    }
+
+    /// Has the event of a payment that is first at an endpoint tried as if it never was.
+    pub async fn forget_tries(&self, taken: &Outgoing) -> Result<(), StoreError> {
+        let payment = &taken.head.payment;
+        let notes = (self.0.keys).out(Keys::partition(payment), &taken.endpoint, "notes");
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("HDEL").arg(notes);
+        pipeline.arg(format!("tries:{payment}"));
+        pipeline.arg(format!("first:{payment}"));
+        self.0.link.read(&pipeline).await.map(drop)
     }
 
     /// Writes down what was done about an endpoint.
@@ -127,8 +196,14 @@ impl RedisStore {
     /// How an endpoint stands.
     pub async fn waiting(&self, endpoint: &EndpointName) -> Result<Waiting, StoreError> {
         let mut pipeline = Pipeline::new();
-        for partition in 0..PARTITIONS {
+        let cursors = self.found_cursors(endpoint).await?;
+        for (partition, cursor) in (0..).zip(&cursors) {
             let out = |what| self.0.keys.out(partition, endpoint, what);
+            let from = cursor
+                .as_ref()
+                .map_or("+".to_owned(), |c| format!("({}", c.at));
+            pipeline.cmd("XRANGE").arg(self.0.keys.events(partition));
+            pipeline.arg(from).arg("+").arg("COUNT").arg(1);
             pipeline.cmd("ZCARD").arg(out("events"));
             pipeline.cmd("ZCARD").arg(out("due"));
             pipeline.cmd("ZRANGE").arg(out("ages")).arg(0).arg(0);
@@ -138,7 +213,12 @@ impl RedisStore {
         let replies = self.0.link.read(&pipeline).await?;
         let mut waiting = Waiting::default();
         let (mut oldest, mut accepted) = (None::<i64>, None::<i64>);
-        for [events, payments, first, accepted_at] in replies.as_chunks::<4>().0 {
+        for (cursor, of_it) in cursors.iter().zip(replies.as_chunks::<5>().0) {
+            let [unread, events, payments, first, accepted_at] = of_it;
+            let unread = items(unread).first().filter(|_| cursor.is_some());
+            let unread = unread.and_then(place_of).and_then(written_at);
+            let known = waiting.unread_since.into_iter();
+            waiting.unread_since = known.chain(unread).min();
             waiting.events += number::<u64>(events).unwrap_or(0);
             waiting.payments += number::<u64>(payments).unwrap_or(0);
             let first = items(first).get(1).and_then(millis_of);
@@ -161,170 +241,33 @@ impl RedisStore {
         Ok(names.filter_map(EndpointName::new).collect())
     }
 
-    /// Drops all that is known of an endpoint, and what is pending for it: it keeps the streams from
-    /// being trimmed no more. Answers how many events were pending.
-    pub async fn forget(&self, endpoint: &EndpointName) -> Result<u64, StoreError> {
+    /// Drops what is pending for an endpoint, and keeps events for it no more, so that it keeps no
+    /// stream from being trimmed; workers that have it still leave it alone. Answers how many events
+    /// were pending.
+    pub async fn forget(&self, endpoint: &EndpointName, mark: &Mark) -> Result<u64, StoreError> {
         let pending = self.waiting(endpoint).await?.events;
+        // Workers learn of it first. The cursors come behind what is pending, so that who is
+        // interrupted finds it still; what a worker copied meanwhile goes then.
+        self.set_mark(endpoint, mark).await?;
         let mut pipeline = Pipeline::new();
-        pipeline.cmd("HDEL").arg(self.0.keys.endpoints());
-        pipeline.arg(endpoint.as_str());
+        self.unlink(endpoint, &mut pipeline);
         for partition in 0..PARTITIONS {
             pipeline.cmd("HDEL").arg(self.0.keys.cursors(partition));
             pipeline.arg(endpoint.as_str());
+        }
+        self.unlink(endpoint, &mut pipeline);
+        self.0.link.read(&pipeline).await?;
+        Ok(pending)
+    }
+
+    fn unlink(&self, endpoint: &EndpointName, pipeline: &mut Pipeline) {
+        for partition in 0..PARTITIONS {
             for what in ["due", "notes", "events", "ages"] {
                 let key = self.0.keys.out(partition, endpoint, what);
                 pipeline.cmd("UNLINK").arg(key);
             }
         }
-        self.0.link.read(&pipeline).await?;
-        Ok(pending)
     }
-
-    /// Shows the events of a range that are kept, a partition's in the order in which they were
-    /// written, one page after the other: there may be millions.
-    pub async fn visit_events(
-        &self,
-        range: &Range,
-        mut each: impl FnMut(Kept),
-    ) -> Result<(), StoreError> {
-        for partition in partitions(range) {
-            let mut from = begin(range);
-            while let Some(page) = self.page_of_events(partition, &from, range).await? {
-                from = format!("({}", page.last);
-                for event in page.events {
-                    if let Some(written_at) = written_at(&event.id) {
-                        each(Kept {
-                            written_at,
-                            head: event.head,
-                            json: event.json,
-                        });
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the events of a range pending once more, as far as they are `wanted`: they are sent
-    /// again under the names they have. Answers how many they are.
-    pub async fn replay(
-        &self,
-        endpoint: &EndpointName,
-        range: &Range,
-        wanted: impl Fn(&EventHead) -> bool + Send,
-    ) -> Result<u64, StoreError> {
-        let mut sum = 0;
-        for partition in partitions(range) {
-            let mut from = begin(range);
-            while let Some(mut page) = self.page_of_events(partition, &from, range).await? {
-                page.events.retain(|event| wanted(&event.head));
-                // The cursor stays, and may move meanwhile: then this is done again.
-                loop {
-                    let cursors = self.cursors_of(endpoint).await?;
-                    let index = usize::try_from(partition).unwrap_or_default();
-                    let Some(cursor) = cursors.get(index) else {
-                        return Err(value::unexpected("a cursor"));
-                    };
-                    let call = self.spreading(partition, endpoint, (cursor, cursor), &page.events);
-                    match word(&self.0.link.call(call).await?) {
-                        "spread" => break,
-                        "outdated" => {}
-                        _ => return Err(value::unexpected("a spread")),
-                    }
-                }
-                sum += page.events.len() as u64;
-                from = format!("({}", page.last);
-            }
-        }
-        Ok(sum)
-    }
-
-    async fn page_of_events(
-        &self,
-        partition: u64,
-        from: &str,
-        range: &Range,
-    ) -> Result<Option<PageOfEvents>, StoreError> {
-        let to = range.to.map_or("+".to_owned(), |to| {
-            // To the end of that millisecond.
-            to.timestamp_millis().to_string()
-        });
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("XRANGE").arg(self.0.keys.events(partition));
-        pipeline.arg(from).arg(to).arg("COUNT").arg(STEP);
-        let reply = self.0.link.read(&pipeline).await?.into_iter().next();
-        let Some(reply) = reply else {
-            return Ok(None);
-        };
-        let last = items(&reply).last().and_then(id_of).map(ToOwned::to_owned);
-        let mut events = streamed(&reply);
-        if let Some(payment) = &range.payment {
-            events.retain(|event| event.head.payment == *payment);
-        }
-        Ok(last.map(|last| PageOfEvents { last, events }))
-    }
-
-    /// Trims the streams of what was written longer ago than `keep`, but never of what was not yet
-    /// copied for every endpoint. Answers how much. To be called now and then, such as hourly.
-    pub async fn trim_events(&self, keep: TimeDelta) -> Result<u64, StoreError> {
-        let mut trimmed = 0;
-        for partition in 0..PARTITIONS {
-            let mut pipeline = Pipeline::new();
-            pipeline.cmd("TIME");
-            pipeline.cmd("HVALS").arg(self.0.keys.cursors(partition));
-            let replies = self.0.link.read(&pipeline).await?;
-            let Some(now) = replies.first().and_then(time_of) else {
-                return Err(value::unexpected("TIME"));
-            };
-            let oldest = u64::try_from((now - keep).timestamp_millis()).unwrap_or(0);
-            let cursors = replies.get(1).map(items).unwrap_or_default().iter();
-            let cursors = cursors.map(|cursor| text(cursor).and_then(parts_of).unwrap_or((0, 0)));
-            let (ms, count) = cursors.fold((oldest, 0), Ord::min);
-            // By whole nodes of the stream, which costs nothing, and in steps.
-            loop {
-                let mut pipeline = Pipeline::new();
-                pipeline.cmd("XTRIM").arg(self.0.keys.events(partition));
-                pipeline.arg("MINID").arg("~").arg(format!("{ms}-{count}"));
-                let replies = self.0.link.read(&pipeline).await?;
-                match replies.first().and_then(number::<u64>).unwrap_or(0) {
-                    0 => break,
-                    some => trimmed += some,
-                }
-            }
-        }
-        Ok(trimmed)
-    }
-}
-
-struct PageOfEvents {
-    last: String,
-    events: Vec<super::outgoing::Streamed>,
-}
-
-fn partitions(range: &Range) -> std::ops::Range<u64> {
-    match &range.payment {
-        Some(payment) => {
-            let partition = Keys::partition(payment);
-            partition..partition + 1
-        }
-        None => 0..PARTITIONS,
-    }
-}
-
-fn begin(range: &Range) -> String {
-    range
-        .from
-        .map_or("-".to_owned(), |from| from.timestamp_millis().to_string())
-}
-
-/// The time and the count in the id of an entry.
-fn parts_of(id: &str) -> Option<(u64, u64)> {
-    let (ms, count) = id.split_once('-')?;
-    Some((ms.parse().ok()?, count.parse().ok()?))
-}
-
-fn written_at(id: &str) -> Option<crate::payment::Timestamp> {
-    from_millis(i64::try_from(parts_of(id)?.0).ok()?)
 }
 
 fn no_json(error: &serde_json::Error) -> StoreError {

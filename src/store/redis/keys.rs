@@ -5,27 +5,26 @@
 //! | `{hf:3}:payment:<id>` | hash | a payment: what the scripts compare, and the body |
 //! | `{hf:3}:due` | sorted set | id by the time it is due, or its lease ends, in ms |
 //! | `{hf:3}:states` | sorted set, all scores 0 | `<state>:<place>` and `ref:<hash>:<place>`, read by name; a place is `<created, ms>:<id>`, and `:<hash>` of account and reference, if it has one |
-//! | `{hf:3}:events` | stream | what the outside is told |
+//! | `{hf:3}:events` | stream | what the outside is told, and in which run of Redis it was written |
 //! | `{hf:3}:cursors` | hash | up to where the stream was copied for each endpoint |
-//! | `{hf:3}:out:<endpoint>:events` | sorted set, all scores 0 | `<payment>:<version>:<event>`: what is pending for it |
-//! | `{hf:3}:out:<endpoint>:ages` | sorted set | `<payment>:<version>` by when it happened, in ms |
+//! | `{hf:3}:out:<endpoint>:events` | sorted set, all scores 0 | `<payment>:<place in the stream>:<event>`: what is pending for it |
+//! | `{hf:3}:out:<endpoint>:ages` | sorted set | `<payment>:<place in the stream>` by when it happened, in ms |
 //! | `{hf:3}:out:<endpoint>:due` | sorted set | payment by the next try, or the end of a lease, in ms |
-//! | `{hf:3}:out:<endpoint>:notes` | hash | `nonce:<payment>`, `tries:<payment>`; `accepted`, when it last accepted one |
+//! | `{hf:3}:out:<endpoint>:notes` | hash | `nonce:<payment>`, `tries:<payment>` in vain, `first:<payment>` of them; `accepted`, when it last accepted one |
 //! | `hf:endpoints` | hash | whether events are sent to an endpoint, since when, why |
 //! | `hf:deeds` | stream | what was done about endpoints |
 //! | `{hf:3}:intake` | list | what producers pushed, the oldest first |
 //! | `{hf:3}:intake:lease` | string | the nonce of whoever takes it in, for some seconds |
 //! | `{hf:3}:quarantine` | hash | by id: why something that was pushed was refused |
-//! | `{hf:3}:quarantine:bytes` | hash | by id: what was pushed |
-//! | `hf:answer:<account>:<SHA-256 of the idempotency key>` | hash | by SHA-256 of what was pushed: the answer |
+//! | `{hf:3}:quarantine:bytes` | hash | by id: what was pushed, until somebody decides |
+//! | `{hf:3}:quarantine:deeds` | hash | by id: what was done about it, by whom and why, a line each |
+//! | `{hf:3}:answer:<account>:<SHA-256 of what was pushed>` | string | the answer, for some days |
 //! | `hf:wake` | channel | there may be something to do |
 //!
 //! The braces keep a partition's keys on one node of a cluster. One index for all states and
 //! references, rather than one for each, keeps every write to four keys.
 
-use sha2::{Digest, Sha256};
-
-use crate::payment::{AccountName, IdempotencyKey, Payment, PaymentId, Reference, StateName, hex};
+use crate::payment::{AccountName, Payment, PaymentId, Reference, StateName};
 use crate::store::EndpointName;
 use crate::store::by::{place_of, reference_hash};
 
@@ -99,18 +98,17 @@ impl Keys {
         vec![intake, lease]
     }
 
-    /// Quarantine and the bytes in it.
-    pub(super) fn quarantine(&self, partition: u64) -> [String; 2] {
+    /// Quarantine, the bytes in it, and what was done about them.
+    pub(super) fn quarantine(&self, partition: u64) -> [String; 3] {
         let quarantine = format!("{{{}:{partition}}}:quarantine", self.prefix);
-        let bytes = format!("{quarantine}:bytes");
-        [quarantine, bytes]
+        let [bytes, deeds] = ["bytes", "deeds"].map(|what| format!("{quarantine}:{what}"));
+        [quarantine, bytes, deeds]
     }
 
-    /// The answers to what was pushed under a key. Without a partition, so that producers in any
-    /// language can name it.
-    pub(super) fn answers(&self, account: &AccountName, key: &IdempotencyKey) -> String {
-        let key = hex(&Sha256::digest(key.as_str().as_bytes()));
-        format!("{}:answer:{account}:{key}", self.prefix)
+    /// The answer to what was pushed to an intake. In the same partition, so that it is written in
+    /// one step with what it is about.
+    pub(super) fn answer(&self, partition: u64, account: &AccountName, sha256: &str) -> String {
+        format!("{{{}:{partition}}}:answer:{account}:{sha256}", self.prefix)
     }
 
     pub(super) fn wake(&self) -> String {

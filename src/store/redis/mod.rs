@@ -11,20 +11,24 @@
 //! | `writes` | create, save, command |
 //! | `trouble` | what goes wrong, and what may pass |
 //! | `listing` | lists, counts, events, the sweep |
-//! | `outgoing`, `endpoints` | events on their way to endpoints; how endpoints stand, replays, trimming |
-//! | `pushed` | what producers push: intakes, answers, quarantine |
+//! | `cursor`, `outgoing` | events on their way to endpoints |
+//! | `endpoints`, `kept` | how endpoints stand, and what is decided about them; replays, trimming |
+//! | `pushed`, `quarantine` | what producers push: intakes and answers; what was refused |
 //! | `wake` | hints that there is something to do |
 
 mod call;
 mod claiming;
 mod connection;
+mod cursor;
 mod durability;
 mod endpoints;
 mod finder;
+mod kept;
 mod keys;
 mod listing;
 mod outgoing;
 mod pushed;
+mod quarantine;
 mod record;
 mod settings;
 mod trouble;
@@ -45,9 +49,8 @@ use self::call::Call;
 use self::connection::Link;
 use self::finder::Finder;
 use self::keys::Keys;
-pub use self::pushed::{
-    AnswerEntry, Dropped, Elements, Portion, QuarantineId, QuarantineNote, Settled, Taken,
-};
+pub use self::pushed::{AnswerEntry, Elements, Lease, Portion, Settled, Settlement, Taken};
+pub use self::quarantine::{Deed, Did, QuarantineId, QuarantineNote, Quarantined, Standing};
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
 pub use self::settings::{Profile, Settings};
 use self::trouble::LinkFault;

@@ -35,6 +35,7 @@ impl RedisStore {
                 .arg(event.as_slice())
                 .arg(keys::by_reference(payment).unwrap_or_default())
                 .arg(self.0.keys.wake())
+                .arg(self.0.link.run())
         };
         let reply = self
             .0
@@ -71,12 +72,8 @@ impl RedisStore {
     pub(super) async fn write_claimed(&self, claim: &Claim, then: Then) -> Result<u64, SaveError> {
         let payment = &claim.payment;
         let body = body_of(payment)?;
-        // The script writes the event only with a change of state.
-        let event = if claim.state_changed() {
-            event_of(payment, claim.version + 1)?
-        } else {
-            Vec::new()
-        };
+        // The script knows whether this state was told before.
+        let event = event_of(payment, claim.version + 1)?;
         let nonce = claim.key.nonce.as_str();
         let asked = match then {
             Then::Keep => "keep".to_owned(),
@@ -116,6 +113,7 @@ impl RedisStore {
                 .arg(due)
                 .number(if_nudged)
                 .number(claim.nudges)
+                .arg(self.0.link.run())
         };
         let reply = self
             .0

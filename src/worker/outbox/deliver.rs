@@ -1,8 +1,8 @@
 //! One delivery: take an event, send it, settle what became of it.
 
-use super::{Endpoint, Message, Outbox, Outcome, alarm};
+use super::{Endpoint, Message, Outbox, Outcome, alarm, is_off};
 use crate::payment::millis;
-use crate::store::{Mark, Outgoing, Owned, Sends, StoreError};
+use crate::store::{Decided, Mark, Outgoing, Owned, Sends, StoreError};
 
 /// What a lease is longer than a delivery may take, in milliseconds: for the writes around it.
 const MARGIN_MS: u64 = 15_000;
@@ -14,8 +14,12 @@ const WORKER: &str = "worker";
 pub enum Settled {
     /// It was accepted, and is pending no more.
     Delivered,
+    /// The endpoint does not want it any more, and it is pending no more.
+    Unwanted,
     /// It is tried again.
     Waits,
+    /// It is tried again, and somebody must look after it: others are accepted, and it is not.
+    Stuck,
     /// It waits until somebody enables the endpoint again.
     Disabled,
 }
@@ -46,8 +50,12 @@ impl Outbox {
     }
 
     /// Sends an event, once. Whoever stood still since it was taken sends nothing: by now it may be
-    /// somebody else's, and the next one be delivered.
+    /// somebody else's, and the next one be delivered. What was copied by another filter than that of
+    /// today is sent to nobody.
     pub async fn send(&self, endpoint: &Endpoint, event: &Outgoing) -> Outcome {
+        if !endpoint.wants(&event.head) {
+            return Outcome::Unwanted;
+        }
         let now = self.clock.now();
         if now - event.taken_at >= millis(MARGIN_MS / 2) {
             return Outcome::TooLate;
@@ -73,12 +81,19 @@ impl Outbox {
         event: &Outgoing,
         outcome: Outcome,
     ) -> Result<Settled, StoreError> {
-        let (name, id) = (&endpoint.name, event.head.id());
         match outcome {
             Outcome::Accepted => {
                 self.store.delivered(event).await?;
-                tracing::debug!(endpoint = %name, event.id = id, "an event was delivered");
+                tracing::debug!(endpoint = %endpoint.name, event.id = event.id(), "an event was delivered");
                 Ok(Settled::Delivered)
+            }
+            Outcome::Unwanted => {
+                self.store.unwanted(event).await?;
+                tracing::info!(
+                    endpoint = %endpoint.name, event.id = event.id(),
+                    "an event is not sent: by the settings of now it is not wanted"
+                );
+                Ok(Settled::Unwanted)
             }
             Outcome::Gone => {
                 self.disable(endpoint, event, "it answered 410: it is gone")
@@ -89,22 +104,43 @@ impl Outbox {
                 self.store.postpone(event, now, event.tries).await?;
                 Ok(Settled::Waits)
             }
-            Outcome::Failed { why, wait_ms } => {
-                let (tries, now) = (event.tries + 1, self.clock.now());
-                let payment = &event.head.payment;
-                tracing::warn!(
-                    endpoint = %name, payment.id = %payment, event.id = id, tries, why,
-                    "an event was not accepted"
-                );
-                let next = self.settings.schedule.next(tries, wait_ms, &id, now);
-                let Some(due) = next else {
-                    let why = format!("{id} was tried {tries} times in vain; at last: {why}");
-                    return self.disable(endpoint, event, &why).await;
-                };
-                self.store.postpone(event, due, tries).await?;
-                Ok(Settled::Waits)
-            }
+            Outcome::Failed { why, wait_ms } => self.failed(endpoint, event, (&why, wait_ms)).await,
         }
+    }
+
+    async fn failed(
+        &self,
+        endpoint: &Endpoint,
+        event: &Outgoing,
+        (why, wait_ms): (&str, Option<u64>),
+    ) -> Result<Settled, StoreError> {
+        let (tries, now, id) = (event.tries + 1, self.clock.now(), event.id());
+        let (name, payment) = (&endpoint.name, &event.head.payment);
+        tracing::warn!(
+            endpoint = %name, payment.id = %payment, event.id = id, tries, why,
+            "an event was not accepted"
+        );
+        let schedule = &self.settings.schedule;
+        if let Some(due) = schedule.next(tries, wait_ms, &id, now) {
+            self.store.postpone(event, due, tries).await?;
+            return Ok(Settled::Waits);
+        }
+        let why = format!("{id} was tried {tries} times in vain; at last: {why}");
+        let accepted = self.store.accepted_at(name).await?;
+        let first = event.first_tried_at.unwrap_or(event.taken_at);
+        let last_rung = schedule.next(event.tries, wait_ms, &id, now);
+        let Some(due) = last_rung.filter(|_| accepted.is_some_and(|at| at > first)) else {
+            return self.disable(endpoint, event, &why).await;
+        };
+        // Others were accepted meanwhile: it is this event that the endpoint cannot take.
+        self.store.postpone(event, due, event.tries).await?;
+        tracing::error!(
+            event = "event_stuck", endpoint = %name, payment.id = %payment, event.id = id, why,
+            "this endpoint accepts other events and not this one, which is tried on, and the payment's \
+             next ones wait for it: mend the receiver, or `holdfast events skip --endpoint {name} \
+             --id {id}`"
+        );
+        Ok(Settled::Stuck)
     }
 
     /// Sends nothing more to an endpoint until a person says so; the event stays where it is.
@@ -115,22 +151,39 @@ impl Outbox {
         why: &str,
     ) -> Result<Settled, StoreError> {
         let now = self.clock.now();
-        // What another has by now, or a person had tried anew, is no reason any more.
+        // What another has by now is no reason any more.
         if self.store.postpone(event, now, event.tries).await? == Owned::NoMore {
             return Ok(Settled::Waits);
         }
-        let marks = self.store.marks().await?;
-        if !marks.get(&endpoint.name).is_some_and(super::is_off) {
-            let mark = Mark {
-                sends: Sends::Disabled,
-                at: now,
-                why: why.to_owned(),
-                by: WORKER.to_owned(),
-            };
-            self.store.set_mark(&endpoint.name, &mark).await?;
-            alarm(endpoint, &mark);
+        // Nor is what an address says that was replaced.
+        if !self.still_serves(endpoint) {
+            return Ok(Settled::Waits);
         }
-        Ok(Settled::Disabled)
+        let mark = Mark {
+            sends: Sends::Disabled,
+            at: now,
+            why: why.to_owned(),
+            by: WORKER.to_owned(),
+            address: Some(endpoint.address()),
+        };
+        match self.store.decide_after(event, &mark).await? {
+            Decided::Now => {
+                alarm(endpoint, &mark);
+                Ok(Settled::Disabled)
+            }
+            // Another delivery did the same, or a person had all of it tried anew.
+            Decided::Before => {
+                let marks = self.store.marks().await?;
+                if marks
+                    .get(&endpoint.name)
+                    .is_some_and(|mark| is_off(endpoint, mark))
+                {
+                    return Ok(Settled::Disabled);
+                }
+                self.store.forget_tries(event).await?;
+                Ok(Settled::Waits)
+            }
+        }
     }
 }
 

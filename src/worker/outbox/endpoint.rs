@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::sign::SigningSecret;
-use crate::payment::{AccountName, Private};
+use crate::payment::{AccountName, Private, digest_of, hex};
 use crate::store::{EndpointName, EventHead};
 
 /// An endpoint of a producer, as it is configured. Its address and its secrets print as masks.
@@ -27,6 +27,20 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Names what it wants: another name for another filter.
+    #[must_use]
+    pub fn filter(&self) -> String {
+        let accounts = self.accounts.as_ref();
+        let accounts = accounts.map(|all| all.iter().map(AccountName::as_str).collect::<Vec<_>>());
+        name_of(format!("{accounts:?} {:?}", self.types).as_bytes())
+    }
+
+    /// Names its address, without a word of it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        name_of(self.url.reveal().as_bytes())
+    }
+
     /// Whether it wants an event.
     #[must_use]
     pub fn wants(&self, head: &EventHead) -> bool {
@@ -35,4 +49,10 @@ impl Endpoint {
         of_account.is_none_or(|accounts| accounts.contains(&head.account))
             && of_type.is_none_or(|types| types.contains(&head.kind()))
     }
+}
+
+fn name_of(bytes: &[u8]) -> String {
+    let mut name = hex(&digest_of(&[bytes]));
+    name.truncate(16);
+    name
 }

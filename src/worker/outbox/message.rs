@@ -28,7 +28,7 @@ impl Message {
             event.json
         );
         Self {
-            id: event.head.id(),
+            id: event.id(),
             body,
         }
     }

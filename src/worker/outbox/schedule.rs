@@ -34,6 +34,8 @@ pub enum Outcome {
     },
     /// It was not sent: the lease was too old by then.
     TooLate,
+    /// It was not sent: the endpoint does not want such events.
+    Unwanted,
 }
 
 impl Outcome {

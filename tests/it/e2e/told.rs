@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use holdfast::store::EndpointName;
 use holdfast_rig::{PARKS, Pace, WorkerProcess, Works};
+use tokio::time::Instant;
 
 use super::stage::{charges, until, until_paid, works};
 use crate::outbox::receiver::{Answer, Receiver};
@@ -69,7 +70,7 @@ async fn a_worker_that_is_killed_while_it_tells_loses_no_event() {
     .await;
     let mut told: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for heard in receiver.heard() {
-        assert_eq!(heard.header("webhook-id"), heard.id());
+        assert!(heard.is_named_well());
         let id = ids.iter().find(|id| heard.is_about(id)).unwrap();
         let kinds = told.entry(id.clone()).or_default();
         if kinds.last() != Some(&heard.kind()) {
@@ -84,6 +85,34 @@ async fn a_worker_that_is_killed_while_it_tells_loses_no_event() {
     second.signal("TERM").unwrap();
     let ended = second.ended_within(Duration::from_secs(20)).unwrap();
     assert!(ended.is_some_and(|status| status.success()));
+}
+
+/// In a whole worker, where everything shares one runtime: charges are paid long before the receiver's
+/// time is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_hangs_holds_up_no_payment() {
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    let (works, token) = works(Pace::QUICK).await;
+    let receiver = Receiver::start().await;
+    receiver.answer_always(Answer::Hang);
+    let before = fs::read_to_string(&works.command().config).unwrap();
+    configure(&works, &before, &receiver.url());
+    let config = fs::read_to_string(&works.command().config).unwrap();
+    let patient = config.replace("timeout_ms = 2000\n", "timeout_ms = 60000\n");
+    assert_ne!(config, patient);
+    fs::write(&works.command().config, patient).unwrap();
+    let mut one = worker(&works, "one").await;
+    charges(&works, PARKS, "first", 10, &token).await;
+    until(&works, "deliveries hang", async || {
+        receiver.heard().len() >= 8
+    })
+    .await;
+    let began = Instant::now();
+    charges(&works, PARKS, "second", 10, &token).await;
+    until_paid(&works, 20).await;
+    assert!(began.elapsed() < TIMEOUT / 2, "{:?}", began.elapsed());
+    assert_eq!(receiver.answered(), 0, "it hangs still");
+    one.kill().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,8 +8,16 @@ use super::*;
 impl Dock {
     /// What `holdfast` prints, and how it ended.
     async fn typed(&self, words: &[&str]) -> (Result<(), Failure>, String) {
+        let (done, told, _) = self
+            .line(&[&["intake", "quarantine"], words].concat())
+            .await;
+        (done, told)
+    }
+
+    /// The same of any verb, and what it warned of.
+    async fn line(&self, words: &[&str]) -> (Result<(), Failure>, String, String) {
         use clap::Parser as _;
-        let cli = Cli::try_parse_from([&["holdfast", "intake", "quarantine"], words].concat());
+        let cli = Cli::try_parse_from([&["holdfast"], words].concat());
         let env = [
             ("HOLDFAST__REDIS__URL".to_owned(), self.redis.url()),
             ("USER".to_owned(), "aina".to_owned()),
@@ -21,7 +29,8 @@ impl Dock {
             warnings: &mut warnings,
         };
         let done = run(cli.unwrap(), around, &mut out).await;
-        (done, String::from_utf8(out).unwrap())
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (done, text(out), text(warnings))
     }
 
     async fn told(&self, words: &[&str]) -> String {
@@ -31,7 +40,7 @@ impl Dock {
     }
 }
 
-const POISON: &str = r#"{"v":1,"type":"charge","account":"motel","idempotency_key":"one",
+const POISON: &str = r#"{"v":1,"push":"0c7b1f0e-push-of-a-test","type":"charge","account":"motel","idempotency_key":"one",
     "money":{"amount":1500,"currency":"MYR"},"token":"canary-token",
     "customer":{"email":"canary@test.example"}}"#;
 
@@ -86,29 +95,58 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
 async fn what_is_tried_again_is_done_once_the_cause_is_gone() {
     let dock = Dock::with(Rules::default()).await;
     let json = charge("one", &dock.token(), 1_500);
-    is_refused(
-        &dock.answered(signed(&json), "one").await,
-        "signature_invalid",
-    );
+    is_refused(&dock.answered(signed(&json)).await, "signature_invalid");
     let id = dock.quarantine().await.remove(0).0.to_string();
     // Too early: it comes back, and is still there once.
-    dock.told(&["retry", &id]).await;
+    for words in [&["--reason", " "][..], &["--reason", "x", "--actor", ""]] {
+        let (done, _) = dock.typed(&[&["retry", &id], words].concat()).await;
+        assert!(matches!(done, Err(Failure::Wrong(_))), "{done:?}");
+    }
+    let retry = [
+        "retry",
+        &id,
+        "--reason",
+        "the key is there",
+        "--actor",
+        "mei",
+    ];
+    dock.told(&retry).await;
     assert_eq!(
         (dock.waiting().await, dock.quarantine().await.len()),
         (1, 0)
     );
+    // It may be done any moment: that it was refused is no longer told, from before then.
+    assert_eq!(dock.answer("hotel", signed(&json)).await, None);
     dock.take_in().await;
     assert_eq!(dock.quarantine().await.remove(0).0.to_string(), id);
     dock.producers.replace(Rules {
         accept_unsigned: false,
         producers: vec![shop()],
     });
-    dock.told(&["retry", &id]).await;
+    dock.told(&retry).await;
     dock.take_in().await;
-    is_recorded(&dock.answer("hotel", "one", signed(&json)).await.unwrap());
+    is_recorded(&dock.answer("hotel", signed(&json)).await.unwrap());
     assert!(dock.quarantine().await.is_empty());
-    let (gone, _) = dock.typed(&["retry", &id]).await;
+    let (gone, _) = dock.typed(&retry).await;
     assert!(matches!(gone, Err(Failure::Wrong(_))));
+    // Why it was there, and who did what, is there to be read.
+    let list = dock.told(&["list"]).await;
+    assert!(list.contains(&id) && list.contains("  retried"), "{list}");
+    let shown = dock.told(&["show", &id]).await;
+    assert_eq!(
+        shown.matches("by mei: the key is there").count(),
+        2,
+        "{shown}"
+    );
+    let purge = ["purge", "--older-than-days", "30"];
+    assert_eq!(dock.told(&purge).await, "0 forgotten\n");
+    let at = ["{hf:0}:quarantine", id.split_once('-').unwrap().1];
+    let note: String = dock.ask(&["HGET", at[0], at[1]]).await;
+    let older = note.replacen("2027-", "2020-", 1);
+    assert_ne!(note, older);
+    dock.ask::<i64>(&["HSET", at[0], at[1], &older]).await;
+    assert_eq!(dock.told(&purge).await, "1 forgotten\n");
+    assert_eq!(dock.told(&["list"]).await, "");
 }
 
 #[tokio::test]
@@ -122,11 +160,12 @@ async fn what_is_thrown_away_says_by_whom_and_why() {
     let shown = dock.told(&["show", &id, "--reveal"]).await;
     assert!(shown.contains("by aina: asked for by mistake"), "{shown}");
     assert!(!shown.contains("canary"), "{shown}");
-    for words in [&["drop", &id, "--reason", "x"][..], &["retry", &id]] {
+    for words in ["drop", "retry"].map(|verb| [verb, &id, "--reason", "x"]) {
+        let words = &words[..];
         let (gone, _) = dock.typed(words).await;
         assert!(matches!(gone, Err(Failure::Wrong(_))), "{words:?}");
     }
-    // Pushed anew it is there anew.
+    // Pushed anew it is there anew, and what was done before is not forgotten.
     dock.push(POISON).await;
     dock.take_in().await;
     assert!(
@@ -134,8 +173,45 @@ async fn what_is_thrown_away_says_by_whom_and_why() {
             .await
             .contains("canary")
     );
+    dock.told(&["purge", "--older-than-days", "0"]).await;
+    let shown = dock.told(&["show", &id]).await;
+    assert!(shown.contains("  refused again"), "{shown}");
+    assert!(shown.contains("by aina: asked for by mistake"), "{shown}");
     for id in ["", "0-1", "9-00000000000000000000000000000000", "0:x"] {
         let (wrong, _) = dock.typed(&["show", id]).await;
         assert!(matches!(wrong, Err(Failure::Wrong(_))), "{id}");
     }
+}
+
+#[tokio::test]
+async fn stats_warn_of_what_nobody_takes_and_of_what_waits_for_people() {
+    let dock = Dock::open().await;
+    let (done, _, quiet) = dock.line(&["stats"]).await;
+    done.unwrap();
+    assert_eq!(quiet, "");
+    dock.push(POISON).await;
+    let (_, _, waits) = dock.line(&["stats"]).await;
+    assert!(
+        waits.contains("1 pushed to Redis and not taken in yet"),
+        "{waits}"
+    );
+    dock.take_in().await;
+    let (_, _, refused) = dock.line(&["stats", "--json"]).await;
+    let told: Value = serde_json::from_str(&refused).unwrap();
+    assert_eq!(told["warning"]["kind"], "intake_quarantine", "{told}");
+}
+
+#[tokio::test]
+async fn the_newest_are_listed_however_many_there_are() {
+    let dock = Dock::open().await;
+    for number in 0..30 {
+        dock.push(format!("poison {number}")).await;
+        dock.take_in().await;
+        dock.stage.pass(chrono::TimeDelta::seconds(1));
+    }
+    let (found, count) = dock.store.quarantine(3).await.unwrap();
+    let ages = found
+        .iter()
+        .map(|one| (dock.stage.clock.now() - one.note.at).num_seconds());
+    assert_eq!((ages.collect::<Vec<_>>(), count), (vec![1, 2, 3], 30));
 }

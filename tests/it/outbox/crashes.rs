@@ -118,3 +118,56 @@ async fn an_outage_of_redis_only_delays_what_a_running_worker_tells() {
     stop.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_full_memory_keeps_no_event_that_is_pending_from_being_told() {
+    let mail = Mail::start().await;
+    let one = mail.paid("one").await;
+    mail.outbox.spread(&mail.endpoint).await.unwrap();
+    let two = mail.paid("two").await;
+    let limit = async |bytes: &str| {
+        let client = redis::Client::open(mail.redis.url()).unwrap();
+        let mut raw = client.get_multiplexed_async_connection().await.unwrap();
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg("maxmemory").arg(bytes);
+        set.exec_async(&mut raw).await.unwrap();
+    };
+    limit("1").await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Arc::clone(&mail.outbox).run(stop.clone()));
+    until("what is pending is told", async || {
+        mail.told(&one).len() == 2
+    })
+    .await;
+    assert_eq!(mail.told(&two).len(), 0, "it could not be copied");
+    limit("0").await;
+    until("the others are told", async || mail.told(&two).len() == 2).await;
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn two_events_of_one_version_are_two_and_come_as_they_were_written() {
+    let mail = Mail::start().await;
+    let id = mail.stage.charge("one", 1500).await;
+    mail.deliver().await;
+    let client = redis::Client::open(mail.redis.url()).unwrap();
+    let mut raw = client.get_multiplexed_async_connection().await.unwrap();
+    for state in ["paid", "failed"] {
+        let event = format!(
+            r#"{{"v":1,"payment":"{id}","account":"hotel","state":"{state}","version":2,
+                "at":"2027-01-31T06:00:00Z"}}"#
+        );
+        let mut add = redis::cmd("XADD");
+        add.arg(format!("{{hf:{}}}:events", id.spread() % 8));
+        add.arg("*").arg("event").arg(event);
+        add.exec_async(&mut raw).await.unwrap();
+    }
+    mail.deliver().await;
+    let told = ["payment.new", "payment.paid", "payment.failed"];
+    assert_eq!(mail.told(&id), told);
+    let heard = mail.receiver.heard();
+    let ids: BTreeSet<&str> = heard.iter().map(|one| one.header("webhook-id")).collect();
+    assert_eq!(ids.len(), 3);
+    assert_eq!(mail.waiting().await.oldest, None);
+}

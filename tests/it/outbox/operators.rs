@@ -34,7 +34,7 @@ impl Mail {
     }
 
     /// Types a command over the same Redis, which has its own time.
-    async fn types(&self, line: &[&str]) -> Result<Value, Failure> {
+    pub(super) async fn types(&self, line: &[&str]) -> Result<Value, Failure> {
         let env = [
             ("HOLDFAST__REDIS__URL", self.redis.url()),
             ("HOLDFAST__ENDPOINTS__SHOP__URL", self.receiver.url()),
@@ -130,39 +130,122 @@ async fn a_range_ends_where_it_is_told_to() {
     assert!(after.iter().all(|event| event.head.payment != one));
 }
 
-#[tokio::test]
-async fn trimming_passes_no_cursor_and_takes_nothing_from_what_is_pending() {
-    let options = RedisOptions {
-        // Streams are trimmed by whole nodes.
+/// Streams are trimmed by whole nodes: here, by single entries.
+async fn finely() -> Mail {
+    Mail::on(RedisOptions {
         lines: vec!["stream-node-max-entries 1".to_owned()],
         ..RedisOptions::default()
-    };
-    let mail = Mail::on(options).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn trimming_passes_no_cursor_and_takes_nothing_from_what_is_pending() {
+    let mail = finely().await;
     let store = &mail.stage.store;
-    let id = mail.paid("one").await;
     let (none, days) = (TimeDelta::zero(), TimeDelta::days(30));
+    let trim = async |keep| store.trim_events(keep).await.unwrap();
     let count = async || kept(store, &all()).await.len();
-    assert_eq!(
-        store.trim_events(none).await.unwrap(),
-        0,
-        "nobody has them yet"
-    );
+    let one = mail.paid("one").await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(trim(none).await.events, 0, "nobody has them yet");
     mail.outbox.spread(&mail.endpoint).await.unwrap();
     // The endpoint has its copies; another one, which is not served, stands where it stood.
     let idle = endpoint("idle", "http://127.0.0.1:9/");
     mail.outbox.spread(&idle).await.unwrap();
-    mail.paid("two").await;
+    let two = mail.paid("two").await;
     mail.outbox.spread(&mail.endpoint).await.unwrap();
-    assert_eq!(store.trim_events(days).await.unwrap(), 0, "they are young");
-    assert!(store.trim_events(none).await.unwrap() >= 1);
-    assert!(count().await >= 2, "what the idle one has not is kept");
-    store.forget(&idle.name).await.unwrap();
-    store.trim_events(none).await.unwrap();
-    // An entry at the cursor itself may stay.
-    assert!(count().await <= 8, "{}", count().await);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let young = trim(days).await;
+    assert_eq!((young.events, young.pinned.len()), (0, 0), "they are young");
+    let old = trim(none).await;
+    assert_eq!(old.pinned, BTreeSet::from([idle.name.clone()]));
+    let left = kept(store, &all()).await;
+    let of_two = left.iter().filter(|event| event.head.payment == two);
+    assert_eq!(of_two.count(), 2, "what the idle one has not is kept");
+    let mark = holdfast::store::Mark {
+        sends: holdfast::store::Sends::Forgotten,
+        at: mail.stage.clock.now(),
+        why: "it is gone".to_owned(),
+        by: "aina".to_owned(),
+        address: None,
+    };
+    store.forget(&idle.name, &mark).await.unwrap();
+    let rest = trim(none).await;
+    assert_eq!(rest.pinned, BTreeSet::new());
+    // The entry at a cursor itself stays, in the one or two streams that have any.
+    assert!(count().await <= 2, "{}", count().await);
+    assert!(rest.events >= 1);
     mail.deliver().await;
-    assert_eq!(mail.told(&id), ["payment.new", "payment.paid"]);
-    assert_eq!(mail.receiver.heard().len(), 4);
+    for id in [one, two] {
+        assert_eq!(mail.told(&id), ["payment.new", "payment.paid"]);
+    }
+}
+
+#[tokio::test]
+async fn a_replay_goes_only_as_far_as_what_was_copied_so_that_the_order_stays() {
+    let mail = Mail::start().await;
+    let id = mail.stage.charge("one", 1500).await;
+    mail.deliver().await;
+    mail.stage.work().await;
+    // Its end stands in the stream, behind the cursor, with whatever else may stand before it.
+    assert_eq!(mail.replay(&all()).await, 1);
+    assert_eq!(mail.pending().await, 1);
+    mail.deliver().await;
+    assert_eq!(
+        mail.told(&id),
+        ["payment.new", "payment.new", "payment.paid"]
+    );
+}
+
+#[tokio::test]
+async fn a_forgotten_endpoint_is_begun_anew_by_no_worker_that_has_it_still() {
+    let mail = Mail::start().await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Arc::clone(&mail.outbox).run(stop.clone()));
+    let one = mail.paid("one").await;
+    until("it is told", async || mail.told(&one).len() == 2).await;
+    let store = &mail.stage.store;
+    let mark = holdfast::store::Mark {
+        sends: holdfast::store::Sends::Forgotten,
+        at: mail.stage.clock.now(),
+        why: "it is gone".to_owned(),
+        by: "aina".to_owned(),
+        address: None,
+    };
+    store.forget(&mail.endpoint.name, &mark).await.unwrap();
+    let two = mail.paid("two").await;
+    mail.outbox.replace(vec![mail.endpoint.clone()]);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(store.known_endpoints().await.unwrap(), BTreeSet::new());
+    assert_eq!(mail.told(&two), Vec::<String>::new());
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn stats_warn_of_endpoints_that_keep_events_and_are_not_served() {
+    let mail = Mail::start().await;
+    let gone = endpoint("gone", "http://127.0.0.1:9/");
+    mail.outbox.spread(&gone).await.unwrap();
+    let env = [
+        ("HOLDFAST__REDIS__URL", mail.redis.url()),
+        ("HOLDFAST__ENDPOINTS__SHOP__URL", mail.receiver.url()),
+        ("HOLDFAST__ENDPOINTS__SHOP__SECRETS", SECRET.to_owned()),
+        ("HOLDFAST__ENDPOINTS__SHOP__ENABLED", "false".to_owned()),
+    ];
+    let env = env.map(|(name, value)| (name.to_owned(), value));
+    let mut warnings = Vec::new();
+    let around = Around {
+        env: &env,
+        input: &mut std::io::empty(),
+        warnings: &mut warnings,
+    };
+    let cli = Cli::try_parse_from(["holdfast", "stats"]).unwrap();
+    run(cli, around, &mut Vec::new()).await.unwrap();
+    let told = String::from_utf8(warnings).unwrap();
+    assert!(told.contains("endpoint gone is not configured"), "{told}");
+    assert!(told.contains("endpoint shop is off"), "{told}");
 }
 
 #[tokio::test]

@@ -59,8 +59,13 @@ impl Heard {
         self.data()["version"].as_u64().unwrap()
     }
 
-    pub(crate) fn id(&self) -> String {
-        format!("evt_{}_{}", field(&self.data(), "payment"), self.version())
+    /// Whether its id tells payment and version, and where it stands in the stream.
+    pub(crate) fn is_named_well(&self) -> bool {
+        let begins = format!("evt_{}_{}_", field(&self.data(), "payment"), self.version());
+        let place = self.header("webhook-id").strip_prefix(&begins);
+        let parts = place.and_then(|place| place.split_once('-'));
+        let number = |text: &str| text.parse::<u64>().is_ok();
+        parts.is_some_and(|(ms, count)| number(ms) && number(count))
     }
 
     pub(crate) fn is_about(&self, id: &PaymentId) -> bool {

@@ -20,6 +20,7 @@ impl Mail {
             at: self.stage.clock.now(),
             why: "mended".to_owned(),
             by: "aina".to_owned(),
+            address: None,
         };
         let store = &self.stage.store;
         store.set_mark(&self.endpoint.name, &mark).await.unwrap()
@@ -68,12 +69,15 @@ async fn a_disabled_endpoint_gets_nothing_and_everything_once_it_is_enabled() {
     .await;
     mail.stage.work().await;
     let two = mail.paid("two").await;
-    until("all are kept", async || mail.pending().await == 4).await;
     mail.pass_s(90 * 86_400);
+    // Enough time to copy, which costs memory for nothing: the streams have it.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(mail.pending().await, 1);
+    assert!(mail.waiting().await.unread_since.is_some());
     assert_eq!(mail.told(&one), ["payment.new"]);
     assert_eq!(mail.told(&two), Vec::<String>::new());
     assert!(mail.is_disabled().await.unwrap().contains("410"));
-    assert_eq!(mail.enable().await, 2);
+    assert_eq!(mail.enable().await, 1);
     until("all are told", async || mail.pending().await == 0).await;
     let told = ["payment.new", "payment.new", "payment.paid"];
     assert_eq!(mail.told(&one), told);
@@ -149,7 +153,9 @@ async fn an_endpoint_that_the_settings_switch_off_has_its_events_kept() {
     let stop = CancellationToken::new();
     let running = tokio::spawn(Arc::clone(&mail.outbox).run(stop.clone()));
     mail.paid("one").await;
-    until("both are kept", async || mail.pending().await == 2).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(mail.pending().await, 0, "the streams have it");
+    assert!(mail.waiting().await.unread_since.is_some());
     mail.endpoint.enabled = true;
     mail.outbox.replace(vec![mail.endpoint.clone()]);
     until("both are told", async || mail.receiver.answered() == 2).await;

@@ -199,6 +199,10 @@ async fn what_is_parked_is_for_operators_and_what_is_dear_for_whoever_may_move_s
     give(READS, "reschedule", "p1", plan)
         .await
         .is(403, "amount_forbidden");
+    let whole = json!({"capture_at": "2027-02-01T00:00:00Z"});
+    give(READS, "reschedule", "p2", whole)
+        .await
+        .is(403, "amount_forbidden");
     let until_it_parks = Rule::on(Operation::Capture, Effect::status_before_commit(401));
     shop.stage.fault(until_it_parks.times(1));
     assert_eq!(

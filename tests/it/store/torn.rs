@@ -6,13 +6,16 @@
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 
-use holdfast::payment::{Command, IdempotencyKey, Payment, PaymentId, StateName};
-use holdfast::store::redis::{Elements, Portion, QuarantineNote, RedisStore, Settled, Taken};
-use holdfast::store::{Created, EndpointName, Store, Then};
+use holdfast::payment::{AccountName, Command, IdempotencyKey, Payment, PaymentId, StateName};
+use holdfast::store::redis::{
+    AnswerEntry, Deed, Did, Elements, Lease, Portion, QuarantineId, QuarantineNote, RedisStore,
+    Settled, Settlement, Standing, Taken,
+};
+use holdfast::store::{Created, EndpointName, EventHead, Reader, Spread, Store, Then};
 use holdfast_rig::{Redis, unrest};
 
 use super::on_redis::raw;
-use super::world::{LEASE_MS, Watched, World, payment, settings};
+use super::world::{LEASE_MS, Watched, World, payment, settings, start as world_start};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -74,6 +77,16 @@ impl World<RedisStore> {
         self.store = RedisStore::connect(settings(url), self.clock.clone())
             .await
             .unwrap();
+    }
+
+    async fn spread(&self) -> Spread {
+        let reader = Reader {
+            endpoint: shop(),
+            filter: "all".to_owned(),
+            since: world_start(),
+            wants: |_: &EventHead| true,
+        };
+        self.store.spread(&reader).await.unwrap()
     }
 
     fn end(&self) -> usize {
@@ -152,7 +165,7 @@ async fn a_command_that_a_crash_tore_apart_makes_nothing_late() {
 async fn told(world: &World<RedisStore>) -> Vec<(PaymentId, String)> {
     let (shop, mut told) = (shop(), Vec::new());
     loop {
-        while world.store.spread(&shop, |_| true).await.unwrap().read > 0 {}
+        while world.spread().await.read > 0 {}
         let taken = world.store.take_events(&shop, 100, LEASE_MS).await.unwrap();
         if taken.is_empty() {
             break;
@@ -171,10 +184,147 @@ fn shop() -> EndpointName {
     EndpointName::new("shop").unwrap()
 }
 
+/// Lets a script be torn at the `nth` place, and Redis be started twice; `None` when there is no such
+/// place. Between the starts, events of the same stream are written, and copied for the endpoint.
+async fn tear_and_copy(
+    world: &mut World<RedisStore>,
+    (before, nth): (usize, usize),
+    torn: &PaymentId,
+) -> Option<PaymentId> {
+    cut(world, before, nth).await?;
+    let beside = |key: &String| payment(key, world_start()).id().spread() % 8 == torn.spread() % 8;
+    let key = (0..1_000)
+        .map(|number| format!("beside-{number}"))
+        .find(beside);
+    let other = world.created(&key.unwrap()).await;
+    assert!(world.spread().await.read > 0);
+    let redis = world.redis.as_mut().unwrap();
+    redis.restart().await.unwrap();
+    world.connect().await;
+    Some(other.id().clone())
+}
+
+/// Lets whoever is due take its turn; what is to fail fails.
+async fn turns(world: &World<RedisStore>, to_fail: &PaymentId) {
+    for mut claim in world.store.claim(10).await.unwrap().claims {
+        let fails = claim.key.id == *to_fail;
+        if fails && !claim.payment.is_finished() {
+            world.fail(&mut claim.payment);
+        }
+        let due = (!fails).then(|| world.in_ms(HOUR_MS));
+        world.store.save(&mut claim, Then::Rest(due)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_a_crash_tore_apart_is_told_though_later_ones_were_told_before() {
+    for nth in 0.. {
+        let mut world = World::on_redis().await;
+        world.spread().await;
+        let mut claim = world.claimed("torn").await;
+        let id = claim.key.id.clone();
+        assert_eq!(told(&world).await.len(), 1);
+        let before = world.end();
+        world.fail(&mut claim.payment);
+        let rest = Then::Rest(None);
+        world.store.save(&mut claim, rest).await.unwrap();
+        if tear_and_copy(&mut world, (before, nth), &id)
+            .await
+            .is_none()
+        {
+            assert!(nth >= 7, "only {nth} places");
+            break;
+        }
+        world.pass(LEASE_MS + 1_000);
+        turns(&world, &id).await;
+        let told = told(&world).await;
+        let of_it = told.iter().filter(|(payment, _)| *payment == id);
+        let mut states: Vec<_> = of_it.map(|(_, state)| &**state).collect();
+        states.dedup();
+        assert_eq!(states, ["failed"], "torn at {nth}");
+        let found = world.store.load(&id).await.unwrap().unwrap();
+        assert!(found.payment.is_finished());
+    }
+}
+
+#[tokio::test]
+async fn a_create_that_a_crash_tore_apart_is_told_once_it_is_recorded_and_never_before() {
+    for nth in 0.. {
+        let mut world = World::on_redis().await;
+        world.spread().await;
+        world.created("before").await;
+        assert_eq!(told(&world).await.len(), 1);
+        let before = world.end();
+        let torn = world.created("torn").await;
+        let id = torn.id().clone();
+        if tear_and_copy(&mut world, (before, nth), &id)
+            .await
+            .is_none()
+        {
+            assert!(nth >= 4, "only {nth} places");
+            break;
+        }
+        let is_recorded = world.store.load(&id).await.unwrap().is_some();
+        let mut of_it = told(&world).await;
+        of_it.retain(|(payment, _)| *payment == id);
+        assert!(
+            is_recorded || of_it.is_empty(),
+            "torn at {nth}: it is told and not recorded"
+        );
+        world.store.create(&torn, world.now()).await.unwrap();
+        let due = Then::Rest(Some(world.in_ms(HOUR_MS)));
+        for mut claim in world.store.claim(10).await.unwrap().claims {
+            world.store.save(&mut claim, due).await.unwrap();
+        }
+        of_it.extend(told(&world).await);
+        let told = of_it.iter().any(|(payment, _)| *payment == id);
+        assert!(told, "torn at {nth}: it is told to nobody");
+    }
+}
+
+#[tokio::test]
+async fn no_two_events_have_one_name_wherever_a_crash_tore_one() {
+    for nth in 0.. {
+        let mut world = World::on_redis().await;
+        world.spread().await;
+        let mut claim = world.claimed("torn").await;
+        let id = claim.key.id.clone();
+        let before = world.end();
+        world.fail(&mut claim.payment);
+        let rest = Then::Rest(None);
+        world.store.save(&mut claim, rest).await.unwrap();
+        if cut(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 7, "only {nth} places");
+            break;
+        }
+        // In the run between it goes another way.
+        world.pass(LEASE_MS + 1_000);
+        let mut claim = world.claim_one().await;
+        world.park(&mut claim.payment);
+        world.store.save(&mut claim, rest).await.unwrap();
+        world.redis.as_mut().unwrap().restart().await.unwrap();
+        world.connect().await;
+        let mut names = std::collections::BTreeSet::new();
+        let (shop, mut told) = (shop(), Vec::new());
+        while world.spread().await.read > 0 {}
+        loop {
+            let taken = world.store.take_events(&shop, 1, LEASE_MS).await.unwrap();
+            let Some(event) = taken.first() else { break };
+            assert!(names.insert(event.id()), "torn at {nth}: {}", event.id());
+            told.push((event.place, event.head.state.clone()));
+            world.store.delivered(event).await.unwrap();
+        }
+        assert!(told.is_sorted_by_key(|(place, _)| *place), "{told:?}");
+        let parked = told.iter().any(|(_, state)| state == "parked");
+        assert!(parked, "torn at {nth}: {told:?}");
+        assert_eq!(id, claim.key.id);
+    }
+}
+
 /// A world in which a payment was recorded and has failed, since the endpoint is there.
 async fn told_of_two_changes() -> (World<RedisStore>, PaymentId) {
     let world = World::on_redis().await;
-    world.store.spread(&shop(), |_| true).await.unwrap();
+    world.spread().await;
     let mut claim = world.claimed("torn").await;
     world.fail(&mut claim.payment);
     let rest = Then::Rest(None);
@@ -187,7 +337,7 @@ async fn copying_that_a_crash_tore_apart_is_whole_once_it_is_repeated() {
     for nth in 0.. {
         let (mut world, id) = told_of_two_changes().await;
         let before = world.end();
-        world.store.spread(&shop(), |_| true).await.unwrap();
+        world.spread().await;
         let Some(other) = tear(&mut world, before, nth).await else {
             assert!(nth >= 7, "only {nth} places");
             break;
@@ -206,7 +356,7 @@ async fn copying_that_a_crash_tore_apart_is_whole_once_it_is_repeated() {
 async fn a_delivery_whose_end_a_crash_tore_apart_is_made_again_before_the_next() {
     for nth in 0.. {
         let (mut world, id) = told_of_two_changes().await;
-        world.store.spread(&shop(), |_| true).await.unwrap();
+        world.spread().await;
         let taken = world.store.take_events(&shop(), 1, LEASE_MS).await.unwrap();
         let before = world.end();
         world.store.delivered(&taken[0]).await.unwrap();
@@ -227,7 +377,7 @@ async fn a_delivery_whose_end_a_crash_tore_apart_is_made_again_before_the_next()
 async fn a_try_in_vain_that_a_crash_tore_apart_is_made_again() {
     for nth in 0.. {
         let (mut world, id) = told_of_two_changes().await;
-        world.store.spread(&shop(), |_| true).await.unwrap();
+        world.spread().await;
         let before = world.end();
         let taken = world.store.take_events(&shop(), 1, LEASE_MS).await.unwrap();
         let due = world.in_ms(5_000);
@@ -323,13 +473,43 @@ impl World<RedisStore> {
 
     /// Takes all of it off; what is called bad goes into quarantine.
     async fn settle(&self, (taken, texts): &(Taken, Vec<String>)) {
-        let note = |text: &String| {
-            let id = taken.quarantine_id(&format!("{text:0>64}"));
-            text.starts_with("bad").then(|| (id, note(self.now())))
+        let settlement = |(place, text): (usize, &String)| {
+            let sha256 = format!("{text:0>64}");
+            let id = taken.quarantine_id(&sha256);
+            Settlement {
+                place,
+                note: text.starts_with("bad").then(|| (id, note(self.now()))),
+                answer: Some(AnswerEntry {
+                    account: AccountName::new("hotel").unwrap(),
+                    sha256,
+                    json: b"{}".to_vec(),
+                }),
+            }
         };
-        let notes: Vec<_> = texts.iter().map(note).collect();
-        let settled = self.store.settle(taken, &notes).await.unwrap();
+        let settlements: Vec<_> = texts.iter().enumerate().map(settlement).collect();
+        let settled = self
+            .store
+            .settle(taken, &settlements, (Lease::Ends, 60_000));
+        let settled = settled.await.unwrap();
         assert_eq!(settled, Settled::Done);
+    }
+}
+
+impl World<RedisStore> {
+    async fn retry(&self, id: &QuarantineId) -> bool {
+        let deed = Deed {
+            did: Did::Retried,
+            at: self.now(),
+            actor: "aina".to_owned(),
+            reason: "it is mended".to_owned(),
+        };
+        let sha256 = format!("{:0>64}", "bad");
+        let account = AccountName::new("hotel").unwrap();
+        let answer = Some((&account, sha256.as_str()));
+        self.store
+            .retry_quarantined(id, answer, &deed)
+            .await
+            .unwrap()
     }
 }
 
@@ -343,7 +523,6 @@ fn note(at: holdfast::payment::Timestamp) -> QuarantineNote {
         account: None,
         idempotency_key: None,
         bytes: 3,
-        dropped: None,
     }
 }
 
@@ -372,7 +551,7 @@ async fn a_settlement_that_a_crash_tore_apart_takes_off_nothing_that_nobody_hand
         assert_eq!(left, ["three", "four", "five"], "torn at {nth}");
         let (kept, count) = world.store.quarantine(10).await.unwrap();
         assert_eq!(count, 1, "torn at {nth}: {kept:?}");
-        let (_, bytes) = world.store.quarantined(&kept[0].0).await.unwrap().unwrap();
+        let (_, bytes) = world.store.quarantined(&kept[0].id).await.unwrap().unwrap();
         assert_eq!(bytes.as_deref(), Some(&b"bad"[..]), "torn at {nth}");
     }
 }
@@ -385,14 +564,14 @@ async fn a_retry_that_a_crash_tore_apart_loses_nothing() {
         push(world.redis.as_ref().unwrap(), &["bad"]).await;
         let taken = world.take().await.unwrap();
         world.settle(&taken).await;
-        let id = world.store.quarantine(1).await.unwrap().0.remove(0).0;
+        let id = world.store.quarantine(1).await.unwrap().0.remove(0).id;
         let before = world.end();
-        assert!(world.store.retry_quarantined(&id).await.unwrap());
+        assert!(world.retry(&id).await);
         if cut(&mut world, before, nth).await.is_none() {
             assert!(nth >= 3, "only {nth} places");
             break;
         }
-        assert!(world.store.retry_quarantined(&id).await.unwrap());
+        assert!(world.retry(&id).await);
         world.redis.as_mut().unwrap().restart().await.unwrap();
         world.connect().await;
         let (_, texts) = world.take().await.unwrap();
@@ -400,10 +579,8 @@ async fn a_retry_that_a_crash_tore_apart_loses_nothing() {
             !texts.is_empty() && texts.iter().all(|text| text == "bad"),
             "torn at {nth}"
         );
-        assert_eq!(
-            world.store.quarantine(1).await.unwrap().1,
-            0,
-            "torn at {nth}"
-        );
+        let told = world.store.quarantined(&id).await.unwrap().unwrap().0;
+        assert_eq!(told.standing, Standing::Decided, "torn at {nth}");
+        assert!(!told.deeds.is_empty(), "torn at {nth}");
     }
 }

@@ -80,13 +80,19 @@ impl Report {
     /// Writes what was found, with what a reader needs in order to judge and repeat it: command,
     /// commit, day, cores and how long it took, in seconds.
     pub fn write(&self, passed: bool, figures: &Value) -> anyhow::Result<()> {
+        let seconds = self.before_s + self.began.elapsed().as_secs();
+        self.write_of(seconds, passed, figures)
+    }
+
+    /// The same of a run in several parts, which took so many seconds in all.
+    pub fn write_of(&self, seconds: u64, passed: bool, figures: &Value) -> anyhow::Result<()> {
         let told = json!({
             "run": self.run,
             "command": self.command,
             "commit": self.commit,
             "date": Utc::now().format("%Y-%m-%d").to_string(),
             "cores": available_parallelism().map_or(0, usize::from),
-            "seconds": self.before_s + self.began.elapsed().as_secs(),
+            "seconds": seconds,
             "passed": passed,
             "figures": figures,
         });

@@ -1,11 +1,10 @@
 #!lua flags=allow-oom
--- Takes the bytes out of quarantine for good; who did it and why is noted in their place.
--- KEYS: 1 quarantine  2 quarantined bytes
+-- Takes the bytes out of quarantine for good; who did it and why is noted beside what was before.
+-- KEYS: 1 quarantined bytes  2 deeds
 -- ARGV: 1 id in quarantine  2 what is noted
 -- Returns: 'dropped' | 'missing'
-local element = redis.call('HGET', KEYS[2], ARGV[1])
-if not element then return 'missing' end
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 'missing' end
 
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], (redis.call('HGET', KEYS[2], ARGV[1]) or '') .. ARGV[2] .. '\n')
+redis.call('HDEL', KEYS[1], ARGV[1])
 return 'dropped'

@@ -4,25 +4,30 @@
 -- KEYS: 1 payment  2 due  3 states  4 events
 -- ARGV: 1 id  2 version found  3 nonce  4 write  5 state  6 place in the index  7 body  8 event
 --       9 time to live (ms; '' for ever)  10 nonce from now on ('' ends the claim)
---       11 due (ms; '' for never)  12 due if nudged (ms)  13 nudges known
+--       11 due (ms; '' for never)  12 due if nudged (ms)  13 nudges known  14 run of Redis
 -- Returns: {'written', nudges} | {'missing'} | {'lost'} | {'outdated'}
-local found = redis.call('HMGET', KEYS[1], 'version', 'nonce', 'write', 'state', 'nudges')
-local version, nonce, write, state, nudges = unpack(found)
+local found = redis.call('HMGET', KEYS[1], 'version', 'nonce', 'write', 'state', 'nudges', 'told')
+local version, nonce, write, state, nudges, told = unpack(found)
 if not version then return {'missing'} end
 local applied = write == ARGV[4] and tonumber(version) == tonumber(ARGV[2]) + 1
 if applied and (ARGV[10] == '' or nonce == ARGV[10]) then return {'written', nudges} end
 if nonce ~= ARGV[3] then return {'lost'} end
 if version ~= ARGV[2] then return {'outdated'} end
 
+-- What was told is compared, not what was stored: the event comes behind the record.
+told = told or state
 if state ~= ARGV[5] then
   redis.call('ZREM', KEYS[3], state .. ':' .. ARGV[6])
   redis.call('ZADD', KEYS[3], 0, ARGV[5] .. ':' .. ARGV[6])
-  redis.call('XADD', KEYS[4], '*', 'event', ARGV[8])
 end
 redis.call('HSET', KEYS[1], 'write', ARGV[4], 'state', ARGV[5], 'body', ARGV[7],
-  'nonce', ARGV[10], 'barren', 0)
+  'nonce', ARGV[10], 'barren', 0, 'told', told)
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('HDEL', KEYS[1], 'stirred')
+if told ~= ARGV[5] then
+  redis.call('XADD', KEYS[4], '*', 'event', ARGV[8], 'run', ARGV[14])
+  redis.call('HSET', KEYS[1], 'told', ARGV[5])
+end
 if ARGV[11] == '' then
   redis.call('ZREM', KEYS[2], ARGV[1])
 else

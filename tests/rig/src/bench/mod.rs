@@ -7,6 +7,7 @@
 mod baseline;
 mod drain;
 mod front;
+mod future;
 mod probe;
 mod prompt;
 mod report;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 pub use baseline::Baseline;
 pub use drain::{Burst, Drain};
+pub use future::Future;
 pub use prompt::PickUp;
 pub use timing::Sample;
 
@@ -38,10 +40,12 @@ pub struct Plan {
     pub drains: Vec<(usize, usize)>,
     /// Charges that fall due at once.
     pub burst: usize,
+    /// Charges that are due next month.
+    pub future: usize,
 }
 
 impl Plan {
-    /// Everything, in about four minutes on two cores.
+    /// Everything, in about five minutes on two cores.
     #[must_use]
     pub fn full(workers: Vec<(String, PathBuf)>) -> Self {
         let drains = vec![(20_000, 1), (20_000, 32), (20_000, 128)];
@@ -51,10 +55,11 @@ impl Plan {
             prompt: 300,
             drains,
             burst: 10_000,
+            future: 100_000,
         }
     }
 
-    /// A first impression, in less than half a minute.
+    /// A first impression, in about a minute.
     #[must_use]
     pub fn quick(workers: Vec<(String, PathBuf)>) -> Self {
         let drains = vec![(200, 1), (1_500, 32), (1_500, 128)];
@@ -64,6 +69,7 @@ impl Plan {
             prompt: 40,
             drains,
             burst: 500,
+            future: 2_000,
         }
     }
 }
@@ -79,6 +85,8 @@ pub struct Figures {
     pub drains: Vec<(usize, Drain)>,
     /// Charges that fell due at once.
     pub burst: Option<Burst>,
+    /// Charges that wait.
+    pub future: Option<Future>,
 }
 
 /// What a run showed.
@@ -120,6 +128,10 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
             plan.burst
         ));
         figures[side].burst = Some(drain::burst(binary, plan.burst).await?);
+    }
+    for (side, (name, binary)) in sides() {
+        tell(&format!("{name}: {} charges due next month", plan.future));
+        figures[side].future = Some(future::future(binary, plan.future).await?);
     }
     tell("yardsticks again");
     let after = baseline::measure(&Stage::start().await?, plan.yardsticks).await?;

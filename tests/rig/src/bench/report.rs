@@ -6,7 +6,7 @@ use super::baseline::{Baseline, Costs};
 use super::drain::{Burst, Drain};
 use super::prompt::PickUp;
 use super::timing::Sample;
-use super::{Figures, Report};
+use super::{Figures, Future, Report};
 
 /// How late captures may be, at p99 on an idle machine.
 const LATENESS_MS: u32 = 20;
@@ -33,6 +33,7 @@ impl Report {
                     "  {payments} due in the same millisecond: done after {seconds:.1} s"
                 ));
             }
+            lines.extend(figures.future.iter().flat_map(future_lines));
         }
         lines.push(format!("\nall of it took {:.0} s", self.took.as_secs_f64()));
         lines
@@ -144,6 +145,7 @@ impl Report {
                 "first_request_after_answer": figures.pick_up.reached_after_answer.json(),
                 "charge": figures.pick_up.charged.json(),
                 "drains": figures.drains.iter().map(drain).collect::<Vec<_>>(),
+                "future": figures.future.as_ref().map(Future::json),
                 "burst_seconds": figures.burst.map(|burst| burst.seconds),
             })
         };
@@ -153,6 +155,24 @@ impl Report {
             "workers": self.workers.iter().map(worker).collect::<Vec<_>>(),
         })
     }
+}
+
+fn future_lines(future: &Future) -> [String; 3] {
+    let Future {
+        payments,
+        worker_cpu_percent,
+        redis_cpu_percent,
+        get,
+        list,
+    } = future;
+    [
+        format!(
+            "  {payments} due next month: the worker takes {worker_cpu_percent:.1} % of a core, \
+             Redis {redis_cpu_percent:.1} % (target for a million: below 2 %)"
+        ),
+        format!("      GET of one, p99 below 5 ms wanted  {}", get.line()),
+        format!("      a page of 50, p99 below 5 ms wanted {}", list.line()),
+    ]
 }
 
 fn baseline_lines(when: &str, baseline: &Baseline, lines: &mut Vec<String>) {

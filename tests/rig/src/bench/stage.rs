@@ -87,8 +87,19 @@ impl Stage {
         concurrency: usize,
         door: SocketAddr,
     ) -> anyhow::Result<WorkerProcess> {
+        self.worker_with(binary, (concurrency, door), "")
+    }
+
+    /// The same, with more sections of settings.
+    pub(super) fn worker_with(
+        &self,
+        binary: &Path,
+        (concurrency, door): (usize, SocketAddr),
+        more: &str,
+    ) -> anyhow::Result<WorkerProcess> {
         let config = self.folder.path().join("holdfast.toml");
-        std::fs::write(&config, configuration(concurrency, door))?;
+        let text = format!("{more}{}", configuration(concurrency, door));
+        std::fs::write(&config, text)?;
         let key = chip_sandbox::DEFAULT_SECRET_KEY.to_owned();
         let env = vec![
             ("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY".to_owned(), key),

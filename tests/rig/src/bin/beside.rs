@@ -1,6 +1,8 @@
 //! `beside`: runs a program beside a whole installation of its own, and stops it again. The program
 //! finds the API, the intake and what it needs in its environment: `HOLDFAST_API`, `HOLDFAST_KEY`;
-//! `REDIS_URL`, of a user that may only push, `KID` and `SIGNING_KEY`; `CARD_TOKEN`, `SANDBOX_URL`.
+//! `REDIS_URL`, of a user that may only push, `KID` and `SIGNING_KEY`; `EVENTS_PORT` of this machine,
+//! where events are posted to, and `EVENTS_SECRET`, with which they are signed; `CARD_TOKEN`,
+//! `SANDBOX_URL`.
 
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -8,11 +10,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use holdfast::worker::outbox::SigningSecret;
 use holdfast_rig::{Pace, RedisOptions, Works};
 use tokio::process::Command;
 
-/// The Redis user of a producer, as it is shipped.
-const PRODUCER: &str = include_str!("../../../../deploy/redis/producer.acl");
+/// The users of Redis as they are shipped; the last one is that of a producer.
+const USERS: &str = include_str!("../../../../deploy/redis/producer.acl");
 /// The name of its key.
 const KID: &str = "beside";
 
@@ -33,14 +36,23 @@ async fn main() -> anyhow::Result<ExitCode> {
     };
     let redis = RedisOptions {
         tcp: true,
-        lines: vec![PRODUCER.trim().to_owned()],
+        lines: USERS
+            .lines()
+            .last()
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
         ..RedisOptions::default()
     };
     let works = Works::start_on(redis, Pace::QUICK, sandbox, None).await?;
     let key = works.api_key("beside")?;
     let signing_key = works.producer(KID)?;
     let address = free_address()?;
+    let events = free_address()?;
+    let (events_url, secret) = (format!("http://{events}/"), SigningSecret::fresh());
     let settings = [
+        ("HOLDFAST__ENDPOINTS__BESIDE__URL", events_url.as_str()),
+        ("HOLDFAST__ENDPOINTS__BESIDE__SECRETS", secret.as_str()),
         ("HOLDFAST__API__LISTEN", address.as_str()),
         ("HOLDFAST__INTAKE__ENABLED", "true"),
         ("HOLDFAST__INTAKE__ACCEPT_UNSIGNED", "true"),
@@ -59,6 +71,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         .env("REDIS_URL", redis)
         .env("KID", KID)
         .env("SIGNING_KEY", signing_key)
+        .env("EVENTS_PORT", events.rsplit(':').next().unwrap_or_default())
+        .env("EVENTS_SECRET", secret.as_str())
         .env("CARD_TOKEN", token.to_string())
         .env("SANDBOX_URL", works.sandbox.base_url())
         .status()

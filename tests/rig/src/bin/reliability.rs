@@ -35,6 +35,9 @@ enum What {
     },
     /// Prints what cargo-mutants found as JSON; fails if a change was missed that nobody explains.
     CargoMutants {
+        /// Where to keep it.
+        #[arg(long)]
+        report: Option<PathBuf>,
         /// Where its output is, a folder for each file that it changed.
         folder: PathBuf,
     },
@@ -50,15 +53,15 @@ fn main() -> anyhow::Result<ExitCode> {
             writeln!(stdout(), "{}", fuzzed(&folder)?)?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(What::CargoMutants { folder }) => {
-            let figures = changed(Path::new("."), &folder)?;
+        Some(What::CargoMutants { report, folder }) => {
+            let found = changed(Path::new("."), &folder)?;
+            let (passed, figures) = (found.passed(), found.figures());
             writeln!(stdout(), "{figures:#}")?;
-            let explained = figures["unexplained"].as_array().is_some_and(Vec::is_empty);
-            Ok(if explained {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            })
+            if let Some(path) = report {
+                let report = Report::begin(&path, "cargo_mutants", "make cargo-mutants".to_owned());
+                report.write_of(found.seconds, passed, &figures)?;
+            }
+            Ok(code(passed))
         }
         Some(What::Keep {
             report,
@@ -67,11 +70,15 @@ fn main() -> anyhow::Result<ExitCode> {
         }) => {
             let run = report.file_stem().unwrap_or_default().to_string_lossy();
             let passed = keep_output(&Report::begin(&report, &run, command), &program)?;
-            Ok(if passed {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            })
+            Ok(code(passed))
         }
+    }
+}
+
+const fn code(passed: bool) -> ExitCode {
+    if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }

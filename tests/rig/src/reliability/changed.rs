@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -40,9 +41,10 @@ struct Survivors {
 }
 
 #[derive(Debug, Deserialize)]
-struct Outcomes {
+struct Run {
     outcomes: Vec<Outcome>,
-    end_time: Option<String>,
+    start_time: DateTime<Utc>,
+    end_time: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,32 +100,58 @@ impl Summary {
 
 type Counts = BTreeMap<String, BTreeMap<&'static str, u64>>;
 
-/// Reads what cargo-mutants wrote about the repository at `root`, a folder in `runs` for each file
-/// that it changed: the counts of every file, what was missed and is explained, and what was missed
-/// and is not. Whoever explains a change that a test notices is told so.
-pub fn changed(root: &Path, runs: &Path) -> anyhow::Result<Value> {
-    let mut files = Counts::new();
-    let mut missed = Vec::new();
-    for run in fs::read_dir(runs).with_context(|| format!("{}", runs.display()))? {
-        let run = run?.path().join("mutants.out");
-        let told = || format!("{}", run.display());
-        read_run(root, &run, &mut files, &mut missed).with_context(told)?;
-    }
-    let (explained, unexplained) = explain(root, missed, &files)?;
-    Ok(json!({ "files": files, "explained": explained, "unexplained": unexplained }))
+/// What was found, over all files.
+#[derive(Debug, Default)]
+pub struct Changed {
+    files: Counts,
+    explained: Vec<Value>,
+    unexplained: Vec<Missed>,
+    /// How long it took, in seconds.
+    pub seconds: u64,
 }
 
-fn read_run(
-    root: &Path,
-    run: &Path,
-    files: &mut Counts,
-    missed: &mut Vec<Missed>,
-) -> anyhow::Result<()> {
+impl Changed {
+    /// Whether every change was noticed, or is explained.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.unexplained.is_empty()
+    }
+
+    /// The counts of every file, and what nothing noticed.
+    #[must_use]
+    pub fn figures(&self) -> Value {
+        json!({
+            "files": self.files,
+            "explained": self.explained,
+            "unexplained": self.unexplained,
+        })
+    }
+}
+
+/// Reads what cargo-mutants wrote about the repository at `root`, a folder in `runs` for each file
+/// that it changed, with that file as it was. Whoever explains a change that a test notices is told
+/// so.
+pub fn changed(root: &Path, runs: &Path) -> anyhow::Result<Changed> {
+    let mut found = Changed::default();
+    let mut missed = Vec::new();
+    for run in fs::read_dir(runs).with_context(|| format!("{}", runs.display()))? {
+        let run = run?.path();
+        let told = || format!("{}", run.display());
+        missed.extend(read_run(root, &run, &mut found).with_context(told)?);
+    }
+    explain(root, missed, &mut found)?;
+    Ok(found)
+}
+
+fn read_run(root: &Path, folder: &Path, all: &mut Changed) -> anyhow::Result<Vec<Missed>> {
+    let run = folder.join("mutants.out");
+    let mut missed = Vec::new();
     let possible: Vec<Value> = serde_json::from_slice(&fs::read(run.join("mutants.json"))?)?;
     if possible.is_empty() {
-        return Ok(()); // a file of tests, which writes no outcomes
+        return Ok(missed); // a file of tests, which writes no outcomes
     }
-    let found: Outcomes = serde_json::from_slice(&fs::read(run.join("outcomes.json"))?)?;
+    let was = fs::read(folder.join("source.rs"))?;
+    let found: Run = serde_json::from_slice(&fs::read(run.join("outcomes.json"))?)?;
     let mut tried = 0;
     for outcome in found.outcomes {
         let Scenario::Mutant(mutant) = outcome.scenario else {
@@ -133,15 +161,20 @@ fn read_run(
         };
         let word = outcome.summary.word().context("a change came to no end")?;
         tried += 1;
-        let counts = files.entry(source(&mutant.file)).or_default();
+        let file = source(&mutant.file);
+        let is = fs::read(root.join(&file)).with_context(|| file.clone())?;
+        ensure!(was == is, "{file} has changed since");
+        let counts = all.files.entry(file).or_default();
         *counts.entry(word).or_default() += 1;
         if outcome.summary == Summary::MissedMutant {
             missed.push(missed_by(root, &mutant)?);
         }
     }
-    let ended = found.end_time.is_some() && tried == possible.len();
-    ensure!(ended, "it did not come to its end");
-    Ok(())
+    let ended = found.end_time.filter(|_| tried == possible.len());
+    let ended = ended.context("it did not come to its end")?;
+    let took = (ended - found.start_time).num_seconds();
+    all.seconds += u64::try_from(took).unwrap_or(0);
+    Ok(missed)
 }
 
 /// The file as it is called in the repository: the package that is compiled reaches it from its own
@@ -168,9 +201,7 @@ fn missed_by(root: &Path, mutant: &Mutant) -> anyhow::Result<Missed> {
     })
 }
 
-type Told = (Vec<Value>, Vec<Missed>);
-
-fn explain(root: &Path, missed: Vec<Missed>, files: &Counts) -> anyhow::Result<Told> {
+fn explain(root: &Path, missed: Vec<Missed>, all: &mut Changed) -> anyhow::Result<()> {
     let text = fs::read_to_string(root.join(SURVIVORS)).with_context(|| SURVIVORS.to_owned())?;
     let survivors: Survivors = toml::from_str(&text).with_context(|| SURVIVORS.to_owned())?;
     let is = |one: &Explained, other: &Missed| {
@@ -178,24 +209,22 @@ fn explain(root: &Path, missed: Vec<Missed>, files: &Counts) -> anyhow::Result<T
     };
     for one in &survivors.survivor {
         ensure!(
-            !files.contains_key(&one.file) || missed.iter().any(|missed| is(one, missed)),
+            !all.files.contains_key(&one.file) || missed.iter().any(|missed| is(one, missed)),
             "{SURVIVORS} explains what a test notices, or what is not there: {} in {}",
             one.change,
             one.file
         );
     }
-    let mut explained = Vec::new();
-    let mut unexplained = Vec::new();
     for missed in missed {
         match survivors.survivor.iter().find(|one| is(one, &missed)) {
-            Some(one) => explained.push(json!({
+            Some(one) => all.explained.push(json!({
                 "file": one.file, "change": one.change, "at": one.at, "why": one.why,
             })),
-            None => unexplained.push(missed),
+            None => all.unexplained.push(missed),
         }
     }
-    unexplained.sort();
-    Ok((explained, unexplained))
+    all.unexplained.sort();
+    Ok(())
 }
 
 #[cfg(test)]
@@ -214,15 +243,18 @@ mod tests {
         })
     }
 
+    const SOURCE: &str = "one\n  two > 2\nthree\n";
+
     /// A repository with one file, in which two changes were tried, one of them in vain.
-    fn told(survivors: &str, ended: bool) -> anyhow::Result<Value> {
+    fn told(survivors: &str, ended: bool, was: &str) -> anyhow::Result<Changed> {
         let root = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
         fs::create_dir_all(root.path().join("src")).unwrap();
         fs::create_dir_all(root.path().join("docs/reliability")).unwrap();
-        write("src/a.rs", "one\n  two > 2\nthree\n");
+        write("src/a.rs", SOURCE);
         write(SURVIVORS, survivors);
         let outcomes = json!({
+            "start_time": "2026-11-27T04:39:01Z",
             "end_time": "2026-11-27T04:39:31Z",
             "outcomes": [
                 { "scenario": "Baseline", "summary": "Success" },
@@ -237,6 +269,7 @@ mod tests {
             &json!(possible).to_string(),
         );
         write("runs/a/mutants.out/outcomes.json", &outcomes.to_string());
+        write("runs/a/source.rs", was);
         fs::create_dir_all(root.path().join("runs/tests/mutants.out")).unwrap();
         write("runs/tests/mutants.out/mutants.json", "[]");
         changed(root.path(), &root.path().join("runs"))
@@ -250,7 +283,10 @@ mod tests {
 
     #[test]
     fn what_nothing_noticed_is_unexplained_unless_a_reason_is_given_for_that_very_change() {
-        let figures = told("", true).unwrap();
+        let found = told("", true, SOURCE).unwrap();
+        assert!(!found.passed());
+        assert_eq!(found.seconds, 30);
+        let figures = found.figures();
         assert_eq!(
             figures["files"]["src/a.rs"],
             json!({ "caught": 1, "missed": 1 })
@@ -261,14 +297,16 @@ mod tests {
         assert_eq!(figures["unexplained"], json!([missed]));
         assert_eq!(figures["explained"], json!([]));
 
-        let figures = told(&survivor("replace > with >= in a::b"), true).unwrap();
+        let found = told(&survivor("replace > with >= in a::b"), true, SOURCE).unwrap();
+        assert!(found.passed());
+        let figures = found.figures();
         assert_eq!(figures["unexplained"], json!([]));
         assert_eq!(figures["explained"][0]["why"], "w");
     }
 
     #[test]
     fn an_explanation_of_what_is_noticed_is_an_error() {
-        let problem = told(&survivor("replace > with < in a::b"), true).unwrap_err();
+        let problem = told(&survivor("replace > with < in a::b"), true, SOURCE).unwrap_err();
         assert!(
             problem.to_string().contains("what a test notices"),
             "{problem}"
@@ -276,7 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_broke_off_counts_for_nothing() {
-        assert!(told("", false).is_err());
+    fn a_run_that_broke_off_or_is_of_another_file_counts_for_nothing() {
+        assert!(told("", false, SOURCE).is_err());
+        assert!(told("", true, "one\n  two > 3\nthree\n").is_err());
     }
 }

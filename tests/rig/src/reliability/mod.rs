@@ -10,7 +10,7 @@ mod markdown;
 mod rows;
 mod tables;
 
-pub use changed::{SURVIVORS, changed};
+pub use changed::{Changed, SURVIVORS, changed};
 pub use fuzzed::fuzzed;
 pub use kept::{FOLDER, Kept, keep_output};
 
