@@ -124,7 +124,8 @@ examples: rust redis
 	@[ -d target/python ] || python3 -m venv target/python || true
 	@target/python/bin/pip install --quiet redis==8.1.0 cryptography==48.0.0 || true
 	@command -v chromedriver >/dev/null || { echo "chromium-driver is missing; installing it"; \
-		apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null || true; }
+		timeout 300 sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+			chromium chromium-driver >/dev/null' || true; }
 	@if command -v npm >/dev/null; then npm install --silent --prefix target/node redis@6.3.1 || true; fi
 	@target/debug/beside -- examples/try.sh
 

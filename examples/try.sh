@@ -39,8 +39,13 @@ hotel() {
     if told="$(timeout 120 "$@" 2>&1)"; then echo "$told"; else echo "$told"; echo "$name: FAILED"; exit 1; fi
 }
 
-if ! command -v chromedriver >/dev/null; then
-    echo "NOT TRIED: examples/hotel.py and examples/hotel.mjs, because chromium-driver is not installed"
+browser() {
+    command -v chromedriver >/dev/null && timeout 60 chromium --headless=new --no-sandbox \
+        --disable-dev-shm-usage --dump-dom about:blank >/dev/null 2>&1
+}
+
+if ! browser; then
+    echo "NOT TRIED: examples/hotel.py and examples/hotel.mjs, because no Chromium can be had here"
 else
     if $python -c 'import redis' 2>/dev/null; then hotel hotel.py $python examples/hotel.py; fi
     if [ -d target/node/node_modules/redis ]; then

@@ -99,7 +99,14 @@ fn no_script_knows_a_state_a_delay_or_the_time() {
 
 #[test]
 fn no_script_writes_before_it_has_checked() {
-    const READS: [&str; 6] = ["'GET'", "'HEXISTS'", "'HGET'", "'HMGET'", "'LINDEX'", "'ZSCORE'"];
+    const READS: [&str; 6] = [
+        "'GET'",
+        "'HEXISTS'",
+        "'HGET'",
+        "'HMGET'",
+        "'LINDEX'",
+        "'ZSCORE'",
+    ];
     for (name, text) in scripts() {
         let (checks, writes) = text.split_once("\n\n").unwrap_or_else(|| panic!("{name}"));
         for call in checks.split("redis.call(").skip(1) {
