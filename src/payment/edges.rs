@@ -887,3 +887,30 @@ fn the_version_of_a_stored_payment_is_the_one_it_was_written_in() {
         assert_eq!(read.body_version(), version);
     }
 }
+
+#[test]
+fn a_parked_call_that_is_seen_under_way_rests_unless_somebody_asked() {
+    for (asked, rests) in [(false, true), (true, false)] {
+        let mut scene = parked_in_doubt();
+        scene.until_due();
+        if asked {
+            scene.command(rerun());
+        }
+        scene.look(Standing::Pending);
+        assert_eq!(scene.state() == StateName::Parked, rests);
+        assert_eq!(wait(&scene) >= DAY, rests, "asked: {asked}");
+    }
+}
+
+#[test]
+fn a_saved_card_where_a_hold_was_asked_for_is_a_contradiction() {
+    let mut scene = Scene::new(by_checkout("{}"), UnknownPolicy::Park);
+    scene.show(Standing::Payable);
+    scene.until_due();
+    scene.look(Standing::CardSaved);
+    let State::Parked { reason, .. } = scene.payment.state() else {
+        panic!("{:?}", scene.payment.state());
+    };
+    let what = Mismatch::Kind;
+    assert_eq!(*reason, ParkReason::Contradiction { what });
+}
