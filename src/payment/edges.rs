@@ -914,3 +914,27 @@ fn a_saved_card_where_a_hold_was_asked_for_is_a_contradiction() {
     let what = Mismatch::Kind;
     assert_eq!(*reason, ParkReason::Contradiction { what });
 }
+
+#[test]
+fn a_charge_that_was_seen_under_way_is_given_up_by_a_person_after_the_quiet_period_only() {
+    let mut scene = charged(UnknownPolicy::ResendSame);
+    scene.answer(&Scene::unknown());
+    scene.until_due();
+    scene.look(Standing::Pending);
+    while !matches!(scene.next(), Next::Settle(_)) {
+        scene.until_due();
+        if scene.next() == Next::LookUp {
+            scene.look(Standing::Payable);
+        }
+    }
+    scene.settle();
+    assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
+    scene.look(Standing::Pending);
+    scene.pass(QUIET - TICK);
+    scene.look(Standing::Payable);
+    assert!(scene.payment.open_attempt().is_some(), "it may go through");
+    scene.until_due();
+    scene.look(Standing::Payable);
+    assert_eq!(last_verdict(&scene), Some(&Verdict::DidNotHappen));
+    assert_eq!(scene.next(), Next::Send(Step::Cancel));
+}
