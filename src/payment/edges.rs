@@ -938,3 +938,12 @@ fn a_charge_that_was_seen_under_way_is_given_up_by_a_person_after_the_quiet_peri
     assert_eq!(last_verdict(&scene), Some(&Verdict::DidNotHappen));
     assert_eq!(scene.next(), Next::Send(Step::Cancel));
 }
+
+#[test]
+fn a_charge_whose_answer_shows_it_still_to_be_paid_left_no_trace() {
+    let mut scene = charged(UnknownPolicy::ResendSame);
+    scene.show(Standing::Payable);
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    assert_eq!(scene.next(), Next::Send(Step::Charge));
+}
