@@ -149,16 +149,20 @@ mutants: rust redis nextest
 
 # Every small change of what decides about money, against the tests beside it, file by file; an hour
 # or two for all. With make cargo-mutants FILES=src/payment/reading.rs what was found of the other
-# files stays, as long as they are as they were. What nothing can notice is explained in
-# docs/reliability/survivors.toml; anything else that is missed fails.
+# files stays, as long as they are as they were; with AGAIN=1 only what was missed is tried again.
+# What nothing can notice is explained in docs/reliability/survivors.toml; all else must be noticed.
 cargo-mutants: rust
 	@$(CARGO) mutants --version >/dev/null 2>&1 || { \
 		echo "cargo-mutants is missing; installing it"; \
 		$(CARGO) install cargo-mutants --locked --version '^27'; }
 	$(CARGO) build -p holdfast-rig
 	@for file in $(FILES); do \
-		out=$(CHANGES)/$$(echo $$file | tr / _); rm -rf $$out; mkdir -p $$out; cp $$file $$out/source.rs; \
-		CARGO_TARGET_DIR=$(CURDIR)/target $(CARGO) mutants -p holdfast-core -f "**/$$file" -o $$out; \
+		out=$(CHANGES)/$$(echo $$file | tr / _); $(if $(AGAIN),,rm -rf $$out;) \
+		mkdir -p $$out; [ -e $$out/source.rs ] || cp $$file $$out/source.rs; \
+		CARGO_TARGET_DIR=$(CURDIR)/target $(CARGO) mutants -p holdfast-core -f "**/$$file" -o $$out \
+			$(if $(AGAIN),--iterate); \
+		[ ! -e $$out/mutants.out/outcomes.json ] || \
+			cp $$out/mutants.out/outcomes.json $$out/$$(date +%s).json; \
 	done; target/debug/reliability cargo-mutants $(CHANGES) $(if $(REPORT),--report $(REPORT))
 
 fmt:

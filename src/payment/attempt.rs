@@ -316,7 +316,8 @@ pub enum LookUp {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::scenes::start;
+    use super::super::scenes::{charged, start};
+    use super::super::{Standing, UnknownPolicy};
     use super::*;
 
     fn stored(what: &impl Serialize) -> Value {
@@ -402,6 +403,18 @@ mod tests {
             (Some(Verdict::Refused { code: code() }), false),
         ] {
             assert_eq!(attempt(verdict.clone()).was_sent(), sent, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_shows_the_purchase_under_way_is_no_answer_yet() {
+        let scene = charged(UnknownPolicy::Park);
+        for (standing, class) in [
+            (Standing::Pending, AnswerClass::Pending),
+            (Standing::Payable, AnswerClass::Done),
+            (Standing::Paid, AnswerClass::Done),
+        ] {
+            assert_eq!(scene.shown(standing).note(start()).class, class);
         }
     }
 

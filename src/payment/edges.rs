@@ -887,3 +887,63 @@ fn the_version_of_a_stored_payment_is_the_one_it_was_written_in() {
         assert_eq!(read.body_version(), version);
     }
 }
+
+#[test]
+fn a_parked_call_that_is_seen_under_way_rests_unless_somebody_asked() {
+    for (asked, rests) in [(false, true), (true, false)] {
+        let mut scene = parked_in_doubt();
+        scene.until_due();
+        if asked {
+            scene.command(rerun());
+        }
+        scene.look(Standing::Pending);
+        assert_eq!(scene.state() == StateName::Parked, rests);
+        assert_eq!(wait(&scene) >= DAY, rests, "asked: {asked}");
+    }
+}
+
+#[test]
+fn a_saved_card_where_a_hold_was_asked_for_is_a_contradiction() {
+    let mut scene = Scene::new(by_checkout("{}"), UnknownPolicy::Park);
+    scene.show(Standing::Payable);
+    scene.until_due();
+    scene.look(Standing::CardSaved);
+    let State::Parked { reason, .. } = scene.payment.state() else {
+        panic!("{:?}", scene.payment.state());
+    };
+    let what = Mismatch::Kind;
+    assert_eq!(*reason, ParkReason::Contradiction { what });
+}
+
+#[test]
+fn a_charge_that_was_seen_under_way_is_given_up_by_a_person_after_the_quiet_period_only() {
+    let mut scene = charged(UnknownPolicy::ResendSame);
+    scene.answer(&Scene::unknown());
+    scene.until_due();
+    scene.look(Standing::Pending);
+    while !matches!(scene.next(), Next::Settle(_)) {
+        scene.until_due();
+        if scene.next() == Next::LookUp {
+            scene.look(Standing::Payable);
+        }
+    }
+    scene.settle();
+    assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
+    scene.look(Standing::Pending);
+    scene.pass(QUIET - TICK);
+    scene.look(Standing::Payable);
+    assert!(scene.payment.open_attempt().is_some(), "it may go through");
+    scene.until_due();
+    scene.look(Standing::Payable);
+    assert_eq!(last_verdict(&scene), Some(&Verdict::DidNotHappen));
+    assert_eq!(scene.next(), Next::Send(Step::Cancel));
+}
+
+#[test]
+fn a_charge_whose_answer_shows_it_still_to_be_paid_left_no_trace() {
+    let mut scene = charged(UnknownPolicy::ResendSame);
+    scene.show(Standing::Payable);
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    assert_eq!(scene.next(), Next::Send(Step::Charge));
+}

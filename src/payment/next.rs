@@ -40,15 +40,16 @@ impl Payment {
         if self.needs_a_conclusion() {
             return self.look_or_give_up(now, policy);
         }
-        match active {
-            Active::Held(hold) => {
+        match (active, self.why_ending(now)) {
+            (Active::Held(hold), _) => {
                 let planned = self.next_held(&hold, now, policy);
                 self.look_meanwhile(planned, now)
             }
-            Active::New | Active::AwaitingPayer => match self.why_ending(now) {
-                Some(reason) => self.next_seal(reason, now, policy),
-                None => self.next_unpaid(now, policy),
-            },
+            (Active::New | Active::AwaitingPayer, Some(reason)) => {
+                self.next_seal(reason, now, policy)
+            }
+            (Active::New, None) => self.next_new(now, policy),
+            (Active::AwaitingPayer, None) => self.look_or_give_up(now, policy),
         }
     }
 
@@ -110,8 +111,7 @@ impl Payment {
         }
     }
 
-    /// Towards money: make the purchase, charge it, or look whether the payer has paid.
-    fn next_unpaid(&self, now: Timestamp, policy: &Policy) -> Next {
+    fn next_new(&self, now: Timestamp, policy: &Policy) -> Next {
         let token = match &self.request.ask {
             Ask::Adopt(_) => return self.look_or_give_up(now, policy),
             Ask::Charge(ask) => {

@@ -43,6 +43,7 @@ struct Survivors {
 #[derive(Debug, Deserialize)]
 struct Run {
     outcomes: Vec<Outcome>,
+    total_mutants: usize,
     start_time: DateTime<Utc>,
     end_time: Option<DateTime<Utc>>,
 }
@@ -128,53 +129,74 @@ impl Changed {
     }
 }
 
-/// Reads what cargo-mutants wrote about the repository at `root`, a folder in `runs` for each file
-/// that it changed, with that file as it was. Whoever explains a change that a test notices is told
+/// Reads what cargo-mutants found in the repository at `root`: in `files` a folder for each file that
+/// it changed, with that file as it was and the outcomes of every run. Whoever explains a change that a test notices is told
 /// so.
-pub fn changed(root: &Path, runs: &Path) -> anyhow::Result<Changed> {
+pub fn changed(root: &Path, files: &Path) -> anyhow::Result<Changed> {
     let mut found = Changed::default();
     let mut missed = Vec::new();
-    for run in fs::read_dir(runs).with_context(|| format!("{}", runs.display()))? {
-        let run = run?.path();
-        let told = || format!("{}", run.display());
-        missed.extend(read_run(root, &run, &mut found).with_context(told)?);
+    for file in fs::read_dir(files).with_context(|| format!("{}", files.display()))? {
+        let file = file?.path();
+        let told = || format!("{}", file.display());
+        missed.extend(read_file(root, &file, &mut found).with_context(told)?);
     }
     explain(root, missed, &mut found)?;
     Ok(found)
 }
 
-fn read_run(root: &Path, folder: &Path, all: &mut Changed) -> anyhow::Result<Vec<Missed>> {
-    let run = folder.join("mutants.out");
-    let mut missed = Vec::new();
-    let possible: Vec<Value> = serde_json::from_slice(&fs::read(run.join("mutants.json"))?)?;
-    if possible.is_empty() {
-        return Ok(missed); // a file of tests, which writes no outcomes
-    }
-    let was = fs::read(folder.join("source.rs"))?;
-    let found: Run = serde_json::from_slice(&fs::read(run.join("outcomes.json"))?)?;
-    let mut tried = 0;
-    for outcome in found.outcomes {
-        let Scenario::Mutant(mutant) = outcome.scenario else {
-            let passed = outcome.summary == Summary::Success;
-            ensure!(passed, "the tests fail without any change");
-            continue;
-        };
-        let word = outcome.summary.word().context("a change came to no end")?;
-        tried += 1;
-        let file = source(&mutant.file);
-        let is = fs::read(root.join(&file)).with_context(|| file.clone())?;
-        ensure!(was == is, "{file} has changed since");
-        let counts = all.files.entry(file).or_default();
-        *counts.entry(word).or_default() += 1;
-        if outcome.summary == Summary::MissedMutant {
-            missed.push(missed_by(root, &mutant)?);
+/// Reads what was found of one file: the first run, and those that tried again what it missed.
+fn read_file(root: &Path, folder: &Path, all: &mut Changed) -> anyhow::Result<Vec<Missed>> {
+    let mut runs = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            runs.push(serde_json::from_slice::<Run>(&fs::read(path)?)?);
         }
     }
-    let ended = found.end_time.filter(|_| tried == possible.len());
-    let ended = ended.context("it did not come to its end")?;
-    let took = (ended - found.start_time).num_seconds();
-    all.seconds += u64::try_from(took).unwrap_or(0);
+    if runs.is_empty() {
+        let possible = fs::read(folder.join("mutants.out/mutants.json"))?;
+        let possible: Vec<Value> = serde_json::from_slice(&possible)?;
+        ensure!(possible.is_empty(), "no run came to its end");
+        return Ok(Vec::new()); // a file of tests
+    }
+    runs.sort_by_key(|run| run.start_time);
+    let mut last: BTreeMap<String, (Mutant, Summary)> = BTreeMap::new();
+    for run in runs {
+        let ended = run
+            .end_time
+            .filter(|_| run.outcomes.len() > run.total_mutants);
+        let took = ended.context("a run did not come to its end")? - run.start_time;
+        all.seconds += u64::try_from(took.num_seconds()).unwrap_or(0);
+        for outcome in run.outcomes {
+            match outcome.scenario {
+                Scenario::Mutant(mutant) => {
+                    last.insert(mutant.name.clone(), (mutant, outcome.summary));
+                }
+                Scenario::Baseline => {
+                    let passed = outcome.summary == Summary::Success;
+                    ensure!(passed, "the tests fail without any change");
+                }
+            }
+        }
+    }
+    let was = fs::read_to_string(folder.join("source.rs"))?;
+    let mut missed = Vec::new();
+    for (mutant, summary) in last.values() {
+        let file = source(&mutant.file);
+        let is = fs::read_to_string(root.join(&file)).with_context(|| file.clone())?;
+        ensure!(code(&was) == code(&is), "{file} has changed since");
+        let word = summary.word().context("a change came to no end")?;
+        *all.files.entry(file).or_default().entry(word).or_default() += 1;
+        if *summary == Summary::MissedMutant {
+            missed.push(missed_by(&is, mutant)?);
+        }
+    }
     Ok(missed)
+}
+
+/// A file without its tests, which stand at its end.
+fn code(text: &str) -> &str {
+    text.split("\n#[cfg(test)]").next().unwrap_or(text)
 }
 
 /// The file as it is called in the repository: the package that is compiled reaches it from its own
@@ -184,20 +206,17 @@ fn source(file: &str) -> String {
     inner.to_owned()
 }
 
-fn missed_by(root: &Path, mutant: &Mutant) -> anyhow::Result<Missed> {
-    let file = source(&mutant.file);
-    let text = fs::read_to_string(root.join(&file)).with_context(|| file.clone())?;
+fn missed_by(text: &str, mutant: &Mutant) -> anyhow::Result<Missed> {
     let line = text.lines().nth(mutant.span.start.line - 1);
     // file:line:column: what
     let change = mutant.name.strip_prefix(&mutant.file).map(|rest| {
         let mut parts = rest.splitn(4, ':').skip(3);
         parts.next().unwrap_or_default().trim().to_owned()
     });
-    let at = line.with_context(|| format!("{file} has changed since"))?;
     Ok(Missed {
+        file: source(&mutant.file),
         change: change.context("a change without a name")?,
-        at: at.trim().to_owned(),
-        file,
+        at: line.context("a change of no line")?.trim().to_owned(),
     })
 }
 
@@ -243,36 +262,44 @@ mod tests {
         })
     }
 
-    const SOURCE: &str = "one\n  two > 2\nthree\n";
+    const SOURCE: &str = "one\n  two > 2\nthree\n\n#[cfg(test)]\nmod tests {}\n";
+    const MISSED: &str = "replace > with >= in a::b";
 
-    /// A repository with one file, in which two changes were tried, one of them in vain.
-    fn told(survivors: &str, ended: bool, was: &str) -> anyhow::Result<Changed> {
+    fn run(minute: u32, total: usize, mutants: Vec<Value>) -> Value {
+        let baseline = json!({ "scenario": "Baseline", "summary": "Success" });
+        let outcomes: Vec<_> = [baseline].into_iter().chain(mutants).collect();
+        json!({
+            "total_mutants": total,
+            "start_time": format!("2026-11-27T04:{minute}:01Z"),
+            "end_time": format!("2026-11-27T04:{minute}:31Z"),
+            "outcomes": outcomes,
+        })
+    }
+
+    /// Of two changes, one was missed.
+    fn first(total: usize) -> Value {
+        let one = mutant(1, "replace one with ()", "CaughtMutant");
+        run(39, total, vec![one, mutant(2, MISSED, "MissedMutant")])
+    }
+
+    /// A repository with one file and a file of tests, and what was found of them.
+    fn told(survivors: &str, was: &str, runs: &[Value]) -> anyhow::Result<Changed> {
         let root = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
-        fs::create_dir_all(root.path().join("src")).unwrap();
-        fs::create_dir_all(root.path().join("docs/reliability")).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
         write("src/a.rs", SOURCE);
         write(SURVIVORS, survivors);
-        let outcomes = json!({
-            "start_time": "2026-11-27T04:39:01Z",
-            "end_time": "2026-11-27T04:39:31Z",
-            "outcomes": [
-                { "scenario": "Baseline", "summary": "Success" },
-                mutant(1, "replace one with ()", "CaughtMutant"),
-                mutant(2, "replace > with >= in a::b", "MissedMutant"),
-            ],
-        });
-        fs::create_dir_all(root.path().join("runs/a/mutants.out")).unwrap();
-        let possible = vec![json!({}); if ended { 2 } else { 3 }];
-        write(
-            "runs/a/mutants.out/mutants.json",
-            &json!(possible).to_string(),
-        );
-        write("runs/a/mutants.out/outcomes.json", &outcomes.to_string());
-        write("runs/a/source.rs", was);
-        fs::create_dir_all(root.path().join("runs/tests/mutants.out")).unwrap();
-        write("runs/tests/mutants.out/mutants.json", "[]");
-        changed(root.path(), &root.path().join("runs"))
+        write("found/a/source.rs", was);
+        for (number, run) in runs.iter().enumerate() {
+            // Named in the opposite order.
+            write(&format!("found/a/{}.json", 9 - number), &run.to_string());
+        }
+        write("found/a/mutants.out/mutants.json", "[{}, {}]");
+        write("found/tests/mutants.out/mutants.json", "[]");
+        changed(root.path(), &root.path().join("found"))
     }
 
     fn survivor(change: &str) -> String {
@@ -283,21 +310,17 @@ mod tests {
 
     #[test]
     fn what_nothing_noticed_is_unexplained_unless_a_reason_is_given_for_that_very_change() {
-        let found = told("", true, SOURCE).unwrap();
+        let found = told("", SOURCE, &[first(2)]).unwrap();
         assert!(!found.passed());
         assert_eq!(found.seconds, 30);
         let figures = found.figures();
-        assert_eq!(
-            figures["files"]["src/a.rs"],
-            json!({ "caught": 1, "missed": 1 })
-        );
-        let missed = json!({
-            "file": "src/a.rs", "change": "replace > with >= in a::b", "at": "two > 2",
-        });
+        let counts = json!({ "caught": 1, "missed": 1 });
+        assert_eq!(figures["files"], json!({ "src/a.rs": counts }));
+        let missed = json!({ "file": "src/a.rs", "change": MISSED, "at": "two > 2" });
         assert_eq!(figures["unexplained"], json!([missed]));
         assert_eq!(figures["explained"], json!([]));
 
-        let found = told(&survivor("replace > with >= in a::b"), true, SOURCE).unwrap();
+        let found = told(&survivor(MISSED), SOURCE, &[first(2)]).unwrap();
         assert!(found.passed());
         let figures = found.figures();
         assert_eq!(figures["unexplained"], json!([]));
@@ -306,16 +329,26 @@ mod tests {
 
     #[test]
     fn an_explanation_of_what_is_noticed_is_an_error() {
-        let problem = told(&survivor("replace > with < in a::b"), true, SOURCE).unwrap_err();
-        assert!(
-            problem.to_string().contains("what a test notices"),
-            "{problem}"
-        );
+        let other = survivor("replace > with < in a::b");
+        let problem = told(&other, SOURCE, &[first(2)]).unwrap_err();
+        let problem = problem.to_string();
+        assert!(problem.contains("what a test notices"), "{problem}");
+    }
+
+    #[test]
+    fn what_was_tried_again_counts_as_it_ended_the_last_time() {
+        let again = run(40, 1, vec![mutant(2, MISSED, "CaughtMutant")]);
+        let more_tests = SOURCE.replace("{}", "{ }");
+        let found = told("", &more_tests, &[first(2), again]).unwrap();
+        assert_eq!(found.seconds, 60);
+        let counts = json!({ "caught": 2 });
+        assert_eq!(found.figures()["files"]["src/a.rs"], counts);
     }
 
     #[test]
     fn a_run_that_broke_off_or_is_of_another_file_counts_for_nothing() {
-        assert!(told("", false, SOURCE).is_err());
-        assert!(told("", true, "one\n  two > 3\nthree\n").is_err());
+        assert!(told("", SOURCE, &[first(3)]).is_err());
+        assert!(told("", SOURCE, &[]).is_err());
+        assert!(told("", &SOURCE.replace('2', "3"), &[first(2)]).is_err());
     }
 }

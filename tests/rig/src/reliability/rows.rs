@@ -126,12 +126,15 @@ pub(super) fn cargo_mutants(figures: &Value) -> Option<String> {
     let files: BTreeMap<String, Value> =
         serde_json::from_value(figures.get("files")?.clone()).ok()?;
     let kinds = ["caught", "timeout", "missed", "unviable"];
-    let rows = files.iter().map(|(file, counts)| {
-        let numbers = kinds.iter().map(|kind| grouped(count(counts, kind)));
-        std::iter::once(format!("`{file}`"))
-            .chain(numbers)
-            .collect()
-    });
+    let row = |name: String, sum: &dyn Fn(&str) -> u64| -> Vec<String> {
+        let numbers = kinds.iter().map(|kind| grouped(sum(kind)));
+        std::iter::once(name).chain(numbers).collect()
+    };
+    let all = |kind: &str| files.values().map(|counts| count(counts, kind)).sum();
+    let rows = files
+        .iter()
+        .map(|(file, counts)| row(format!("`{file}`"), &|kind| count(counts, kind)))
+        .chain([row("**all**".to_owned(), &all)]);
     let head = [
         "file",
         "noticed",
@@ -147,6 +150,9 @@ pub(super) fn survivors(figures: &Value) -> Option<String> {
     let text = |row: &Value, name: &str| Some(row.get(name)?.as_str()?.to_owned());
     let explained = figures.get("explained")?.as_array()?;
     let unexplained = figures.get("unexplained")?.as_array()?;
+    if explained.is_empty() && unexplained.is_empty() {
+        return Some("None was missed.".to_owned());
+    }
     let rows = explained.iter().chain(unexplained).map(|row| {
         let why = text(row, "why").unwrap_or_else(|| "**not explained**".to_owned());
         Some(vec![
