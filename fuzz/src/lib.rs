@@ -10,6 +10,7 @@
 mod answer;
 mod configuration;
 mod demands;
+mod http;
 mod intake;
 mod record;
 mod webhook;
@@ -17,6 +18,7 @@ mod webhook;
 pub use answer::answer;
 pub use configuration::configuration;
 pub use demands::{command, request};
+pub use http::http;
 pub use intake::intake;
 pub use record::record;
 pub use webhook::webhook;
@@ -25,10 +27,11 @@ pub use webhook::webhook;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder of seeds.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("answer", answer),
     ("command", command),
     ("configuration", configuration),
+    ("http", |bytes| drop(http(bytes))),
     ("intake", intake),
     ("record", record),
     ("request", request),

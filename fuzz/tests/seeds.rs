@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -141,6 +142,29 @@ fn the_seeds_reach_what_they_are_for() {
         // Those that are signed are refused here because nobody's key is known.
         assert!(element.account.is_some(), "{name}: {element:?}");
     }
+    let mut answered = BTreeMap::new();
+    for (name, request) in seeds_of("http") {
+        answered.insert(name, holdfast_fuzz::http(&request));
+    }
+    let expected = [
+        ("authorize", 200),
+        ("batch", 200),
+        ("cancel", 202),
+        ("capture", 409),
+        ("charge", 201),
+        ("document", 200),
+        ("list", 200),
+        ("list-state", 200),
+        ("look", 200),
+        ("no-key", 401),
+        ("nothing", 405),
+        ("reads", 403),
+        ("release", 409),
+        ("reschedule", 202),
+        ("wait", 201),
+    ];
+    let expected = expected.map(|(name, status)| (name.to_owned(), Some(status)));
+    assert_eq!(answered, BTreeMap::from(expected));
     for (name, body) in seeds_of("record") {
         let read = holdfast::store::redis::read_record(&body);
         assert_eq!(read.is_err(), name.starts_with("bad-"), "{name}: {read:?}");

@@ -1,0 +1,6 @@
+//! The fuzzer's way in to `holdfast_fuzz::http`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    holdfast_fuzz::http(bytes);
+});
