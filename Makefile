@@ -24,7 +24,7 @@ SCHEMATHESIS := 4.32.5
 CASES ?= 30
 
 # What is fuzzed, and for how long each.
-TARGETS ?= answer command configuration intake record request webhook
+TARGETS ?= answer command configuration http intake record request webhook
 FUZZ_SECONDS ?= 60
 
 # What `make cargo-mutants` changes, and where it keeps what it found.
