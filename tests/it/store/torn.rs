@@ -374,6 +374,30 @@ async fn a_delivery_whose_end_a_crash_tore_apart_is_made_again_before_the_next()
 }
 
 #[tokio::test]
+async fn a_skip_that_a_crash_tore_apart_loses_no_other_event() {
+    for nth in 0.. {
+        let (mut world, id) = told_of_two_changes().await;
+        world.spread().await;
+        let taken = world.store.take_events(&shop(), 1, LEASE_MS).await.unwrap();
+        let refused = world.in_ms(5_000);
+        world.store.postpone(&taken[0], refused, 1).await.unwrap();
+        let before = world.end();
+        let first = taken[0].place;
+        assert!(world.store.skip(&shop(), &id, first).await.unwrap());
+        if tear(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 4, "only {nth} places");
+            break;
+        }
+        world.pass(LEASE_MS + 1_000);
+        let mut told = told(&world).await;
+        told.retain(|(payment, _)| *payment == id);
+        let states: Vec<_> = told.iter().map(|(_, state)| &**state).collect();
+        let whole = [&["new", "failed"][..], &["failed"]];
+        assert!(whole.contains(&&*states), "torn at {nth}: {states:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_try_in_vain_that_a_crash_tore_apart_is_made_again() {
     for nth in 0.. {
         let (mut world, id) = told_of_two_changes().await;
