@@ -356,6 +356,7 @@ const fn meaning(answer: CommandAnswer) -> &'static str {
         }
         CommandAnswer::TooLateCaptured => "too late: the money was taken",
         CommandAnswer::TooLateReleased => "too late: the hold was given back",
+        CommandAnswer::Expired => "too late: the payment's time was over",
         CommandAnswer::Ended => "too late: the payment has ended",
         CommandAnswer::NotApplicable => "not applicable in this state; nothing was changed",
     }

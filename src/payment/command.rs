@@ -66,7 +66,9 @@ pub enum CommandAnswer {
     TooLateCaptured,
     /// The hold was given back.
     TooLateReleased,
-    /// The payment ended before: failed, or the hold lapsed.
+    /// The payment's time was over before anything was taken.
+    Expired,
+    /// The payment ended before: it failed, or its card is saved.
     Ended,
     /// The payment is not in a state in which this means anything; nothing was changed.
     NotApplicable,

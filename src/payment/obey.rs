@@ -59,6 +59,13 @@ impl Payment {
         Ok(answer)
     }
 
+    /// Whether it was given this very command under this key: a repeat, which is answered as then.
+    #[must_use]
+    pub fn was_given(&self, key: &IdempotencyKey, command: &Command) -> bool {
+        let same = |entry: &CommandEntry| entry.key == *key && entry.command == *command;
+        self.commands.iter().any(same)
+    }
+
     fn obey(&mut self, command: &Command) -> Result<CommandAnswer, InvalidRequest> {
         match command {
             Command::Rerun { reason, actor } => {
@@ -116,6 +123,7 @@ impl Payment {
             | (State::Failed(FailReason::Cancelled), Command::Cancel) => CommandAnswer::Done,
             (State::Paid(_), _) => CommandAnswer::TooLateCaptured,
             (State::Released, _) => CommandAnswer::TooLateReleased,
+            (State::Failed(FailReason::Expired), _) => CommandAnswer::Expired,
             (State::Failed(_) | State::Saved(_), _) => CommandAnswer::Ended,
             (
                 State::New | State::AwaitingPayer | State::Held(_) | State::Parked { .. },

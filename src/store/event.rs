@@ -10,8 +10,9 @@ use crate::payment::{
 
 const EVENT_VERSION: u32 = 1;
 
-/// A payment came into a state. `payment` and `version` together name the event: whoever reads
-/// the same pair twice has read the same event twice.
+/// A payment came into a state. The name of its entry in the stream names the event. `version` tells
+/// which of two events of a payment is older; a crash in the middle of a write can leave two entries
+/// that tell one change, with one version.
 ///
 /// Nothing that lets its holder pay or charge stands in it: links and tokens are to be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

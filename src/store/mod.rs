@@ -190,6 +190,19 @@ pub enum StoreError {
     Refused(String),
 }
 
+impl StoreError {
+    /// Whether it is about what stands at one key, rather than about something that holds for all:
+    /// reachability, memory, rights, a full disk. Repeating the call changes nothing.
+    #[must_use]
+    pub fn is_about_one(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => false,
+            Self::Unreadable { .. } => true,
+            Self::Refused(why) => why.starts_with("WRONGTYPE "),
+        }
+    }
+}
+
 /// Why a write was not done, or not known to be done.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {

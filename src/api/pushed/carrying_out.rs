@@ -210,10 +210,8 @@ impl Intake {
             Ok(_) | Err(IntakeError::Missing(_)) => return Err(missing(id, refused)),
             Err(error) => return Err(error.into()),
         };
-        let mut entries = before.commands().iter();
-        let known = entries.any(|entry| entry.key == *key && entry.command == *command);
         // What was recorded when it was allowed is answered as it was then.
-        if !known {
+        if !before.was_given(key, command) {
             Self::may_command(element, asked, &before)?;
         }
         let what = (id, key, command);
@@ -302,7 +300,8 @@ impl From<Problem> for Refusal {
 impl From<IntakeError> for Refusal {
     fn from(error: IntakeError) -> Self {
         match error {
-            IntakeError::Store(StoreError::Refused(why)) if !is_about_one(&why) => {
+            IntakeError::Store(error) if error.is_about_one() => Problem::from(error).into(),
+            IntakeError::Store(StoreError::Refused(why)) => {
                 let others = if why.starts_with("OOM ") {
                     Others::NoRoom
                 } else {
@@ -320,20 +319,9 @@ impl From<IntakeError> for Refusal {
                 error: StoreError::Unavailable(format!("{id} changes too quickly")),
                 others: Others::GoOn,
             }),
-            IntakeError::Store(StoreError::Refused(why)) => {
-                tracing::error!(why, "what stands at a payment's key is no payment");
-                let told = "what stands in Redis for this payment cannot be read; tell an operator";
-                Problem::new(ProblemCode::RecordUnreadable, told).into()
-            }
             error => Problem::from(error).into(),
         }
     }
-}
-
-/// Whether Redis refused because of what stands at one key, rather than for a reason that holds for
-/// all: memory, rights, a full disk.
-fn is_about_one(why: &str) -> bool {
-    why.starts_with("WRONGTYPE ")
 }
 
 impl Element {

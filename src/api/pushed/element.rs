@@ -266,12 +266,19 @@ fn may(producer: &Producer, asked: &Asked) -> Result<(), Problem> {
             producer.may_move(amount, request.currency())
         }
         Asked::Command(command) => {
+            // When, or how much: either way more may be taken than without it.
             if let Command::Reschedule {
-                capture_at: Some(_),
+                capture_at,
+                capture_amount,
                 ..
-            } = command.command
+            } = &command.command
             {
-                producer.may_capture("capture_at")?;
+                if capture_at.is_some() {
+                    producer.may_capture("capture_at")?;
+                }
+                if capture_amount.is_some() {
+                    producer.may_capture("capture_amount")?;
+                }
             }
             producer.may(command.kind, &command.account)
         }

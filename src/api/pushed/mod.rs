@@ -62,7 +62,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Every code that a push can be refused with.
-pub const REFUSALS: [ProblemCode; 21] = [
+pub const REFUSALS: [ProblemCode; 22] = [
     ProblemCode::SignatureMissing,
     ProblemCode::SignatureInvalid,
     ProblemCode::KeyExpired,
@@ -82,6 +82,7 @@ pub const REFUSALS: [ProblemCode; 21] = [
     ProblemCode::TooLateCaptured,
     ProblemCode::TooLateReleased,
     ProblemCode::AlreadyDecided,
+    ProblemCode::Expired,
     ProblemCode::Ended,
     ProblemCode::NotApplicable,
 ];

@@ -101,13 +101,12 @@ fn wrong(told: impl Into<String>) -> Problem {
 }
 
 async fn one<S: Store>(service: &Service<S>, caller: &Caller, request: &RawValue) -> Value {
-    let shows = |payment| shown::payment(&payment, shown::Secrets::Shown);
     match record(service, caller, request).await {
-        Ok(Submitted::New(payment)) => {
-            json!({ "status": 201, "replayed": false, "payment": shows(payment) })
-        }
-        Ok(Submitted::Existing(payment)) => {
-            json!({ "status": 200, "replayed": true, "payment": shows(payment) })
+        Ok((submitted, secrets)) => {
+            let replayed = matches!(submitted, Submitted::Existing(_));
+            let payment = shown::payment(submitted.payment(), secrets);
+            let status = if replayed { 200 } else { 201 };
+            json!({ "status": status, "replayed": replayed, "payment": payment })
         }
         Err(problem) => {
             json!({ "status": problem.code.status().as_u16(), "problem": problem.json() })
@@ -119,7 +118,7 @@ async fn record<S: Store>(
     service: &Service<S>,
     caller: &Caller,
     request: &RawValue,
-) -> Result<Submitted, Problem> {
+) -> Result<(Submitted, shown::Secrets), Problem> {
     if request.get().len() > LARGEST_BODY_BYTES {
         let told = format!("a request has {LARGEST_BODY_BYTES} bytes at most");
         return Err(Problem::new(ProblemCode::BodyTooLarge, told));

@@ -38,10 +38,17 @@ pub(super) async fn give<S: Store>(
     let key = key(&posted.headers)?;
     let command = read(name, &posted.headers, posted.body).await?;
     let before = service.seen(&caller, posted.id).await?.payment;
-    may(&caller, &before, &command)?;
+    let judge = |payment: &Payment| {
+        may(&caller, payment, &command)?;
+        service.keeps_what_is_new()
+    };
+    // What was taken when it was allowed is answered as it was then: a refusal would be read as
+    // "nothing was done".
+    if !before.was_given(&key, &command) {
+        judge(&before)?;
+    }
     let what = (before.id(), &key, &command);
     let policies = service.policies.get();
-    let judge = |payment: &Payment| may(&caller, payment, &command);
     let commanding = intake::command_if(&*service.store, &service.clock, &policies, what, &judge);
     let Commanded {
         answer: told,

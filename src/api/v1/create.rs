@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 use super::guard::Caller;
 use super::keys::Scope;
 use super::problem::{Problem, ProblemCode};
-use super::{Service, body, shown, wait};
+use super::shown::{self, Secrets};
+use super::{Service, body, wait};
 use crate::api::intake::{Submitted, recorded, submit};
 use crate::payment::{Request, StateName};
 use crate::store::Store;
@@ -40,7 +41,7 @@ pub(super) async fn create<S: Store>(
     let waits = waits(query)?;
     let fields = body::object(&headers, posted).await?;
     let fields = body::keyed(fields, body::idempotency_key(&headers)?)?;
-    let submitted = service.record(&caller, fields).await?;
+    let (submitted, secrets) = service.record(&caller, fields).await?;
     let again = matches!(submitted, Submitted::Existing(_));
     let payment = submitted.into_payment();
     let payment = match waits {
@@ -52,11 +53,7 @@ pub(super) async fn create<S: Store>(
     } else {
         StatusCode::CREATED
     };
-    Ok(answer(
-        status,
-        shown::payment(&payment, shown::Secrets::Shown),
-        again,
-    ))
+    Ok(answer(status, shown::payment(&payment, secrets), again))
 }
 
 /// The time to wait, if the query names one.
@@ -86,20 +83,21 @@ pub(super) fn answer(status: StatusCode, payment: Value, again: bool) -> Respons
 }
 
 impl<S: Store> Service<S> {
-    /// Records a request, once for its key, if the caller may ask for it.
+    /// Records a request, once for its key, if the caller may ask for it. Links and tokens are for
+    /// whoever may ask for it today.
     pub(super) async fn record(
         &self,
         caller: &Caller,
         fields: Map<String, Value>,
-    ) -> Result<Submitted, Problem> {
+    ) -> Result<(Submitted, Secrets), Problem> {
         let json = Value::Object(fields).to_string();
         let request = Request::from_json(json.as_bytes())?;
         caller.may_ask_of(&request.account)?;
-        if let Err(problem) = caller.may_ask_for(&request) {
-            // What was asked when it was allowed is answered all the same: a refusal would be read
-            // as "nothing was done".
-            let recorded = self.in_time(recorded(&*self.store, &request)).await?;
-            return recorded.map(Submitted::Existing).ok_or(problem);
+        if let Err(refused) = caller.may_ask_for(&request) {
+            return Ok((self.known_or(&request, refused).await?, Secrets::Left));
+        }
+        if let Err(refused) = self.keeps_what_is_new() {
+            return Ok((self.known_or(&request, refused).await?, Secrets::Shown));
         }
         let policies = self.policies.get();
         let submitting = submit(&*self.store, &self.clock, &policies, request);
@@ -111,6 +109,13 @@ impl<S: Store> Service<S> {
             again = matches!(submitted, Submitted::Existing(_)),
             "a payment was asked for"
         );
-        Ok(submitted)
+        Ok((submitted, Secrets::Shown))
+    }
+
+    /// The payment of this very request, if it was recorded before: it is answered whatever holds by
+    /// now, as a refusal would be read as "nothing was done".
+    async fn known_or(&self, request: &Request, refused: Problem) -> Result<Submitted, Problem> {
+        let recorded = self.in_time(recorded(&*self.store, request)).await?;
+        recorded.map(Submitted::Existing).ok_or(refused)
     }
 }

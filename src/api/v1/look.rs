@@ -121,8 +121,10 @@ impl<S: Store> Service<S> {
             if cursor.is_none() || payments.len() >= limit {
                 break;
             }
-            // What is passed over is work all the same.
-            self.count(caller, 1)?;
+            // What is passed over is work all the same; what was found so far is not lost to it.
+            if self.count(caller, 1).is_err() {
+                break;
+            }
         }
         Ok((payments, cursor.map(|cursor| cursor.as_str().to_owned())))
     }

@@ -26,6 +26,7 @@ pub(crate) mod shown;
 mod wait;
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use chrono::TimeDelta;
+use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +74,8 @@ pub struct Service<S> {
     stop: CancellationToken,
 }
 
+/// When to come back to a store that falls short.
+const NOT_DURABLE_WAIT: TimeDelta = TimeDelta::seconds(15);
 /// How many batches are taken at once.
 const MOST_BATCHES: usize = 4;
 
@@ -101,6 +106,17 @@ impl<S: Store> Service<S> {
     #[must_use]
     pub fn until(self, stop: CancellationToken) -> Self {
         Self { stop, ..self }
+    }
+
+    /// Whether what is recorded now stays recorded. What the store may forget is not taken: whoever
+    /// was told "recorded" asks for nothing else.
+    fn keeps_what_is_new(&self) -> Result<(), Problem> {
+        self.store.durability().map_err(|problem| {
+            tracing::warn!(%problem, "nothing new is taken");
+            let told = "Redis falls short of what Holdfast needs to keep it; nothing was recorded. \
+                        Repeat the request later";
+            Problem::new(ProblemCode::StoreUnavailable, told).after(NOT_DURABLE_WAIT)
+        })
     }
 
     /// What the store answers, within the time that it has.
@@ -166,11 +182,15 @@ pub fn router<S: Store>(service: Service<S>, limits: &super::Limits) -> Router {
 /// Ends a request whose time is over, as one of which it is not known whether it was done. Nothing
 /// that is answered here is kept by anybody in between.
 async fn within(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
-    let answered = tokio::time::timeout(timeout, next.run(request)).await;
-    let mut response = answered.unwrap_or_else(|_| {
-        let told = StoreError::Unavailable("the request's time was over".to_owned());
-        Problem::from(told).into_response()
-    });
+    let unknown =
+        |why: &str| Problem::from(StoreError::Unavailable(why.to_owned())).into_response();
+    // Whatever breaks on one request, its sender is told that it is open what became of it.
+    let caught = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let mut response = match tokio::time::timeout(timeout, caught).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => unknown("the request broke its handler; the panic is in the log"),
+        Err(_) => unknown("the request's time was over"),
+    };
     let kept_by_nobody = HeaderValue::from_static("no-store");
     let headers = response.headers_mut();
     headers

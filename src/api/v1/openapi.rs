@@ -49,6 +49,7 @@ const OF_A_COMMAND: &[P] = &[
     P::TooLateCaptured,
     P::TooLateReleased,
     P::AlreadyDecided,
+    P::Expired,
     P::Ended,
     P::NotApplicable,
     P::Busy,

@@ -55,6 +55,8 @@ pub enum ProblemCode {
     TooLateReleased,
     /// Another command has decided.
     AlreadyDecided,
+    /// The payment's time was over before.
+    Expired,
     /// The payment has ended.
     Ended,
     /// The payment is in no state in which the command means anything.
@@ -79,7 +81,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Unauthenticated,
         Self::KeyExpired,
         Self::ScopeMissing,
@@ -99,6 +101,7 @@ impl ProblemCode {
         Self::TooLateCaptured,
         Self::TooLateReleased,
         Self::AlreadyDecided,
+        Self::Expired,
         Self::Ended,
         Self::NotApplicable,
         Self::Busy,
@@ -141,6 +144,7 @@ impl ProblemCode {
             Self::TooLateCaptured => "too_late_captured",
             Self::TooLateReleased => "too_late_released",
             Self::AlreadyDecided => "already_decided",
+            Self::Expired => "expired",
             Self::Ended => "ended",
             Self::NotApplicable => "not_applicable",
             Self::Busy => "busy",
@@ -180,6 +184,7 @@ impl ProblemCode {
             | Self::TooLateCaptured
             | Self::TooLateReleased
             | Self::AlreadyDecided
+            | Self::Expired
             | Self::Ended
             | Self::NotApplicable
             | Self::AlreadyAdopted
@@ -212,6 +217,7 @@ impl ProblemCode {
             Self::TooLateCaptured => "Too late: the money was taken",
             Self::TooLateReleased => "Too late: the hold was given back",
             Self::AlreadyDecided => "Another command has decided",
+            Self::Expired => "Too late: the payment's time was over",
             Self::Ended => "The payment has ended",
             Self::NotApplicable => "Not in this state",
             Self::Busy => "The payment is changing; nothing was done",
@@ -300,9 +306,13 @@ impl Problem {
             CommandAnswer::TooLateReleased => {
                 (ProblemCode::TooLateReleased, "the hold was given back")
             }
+            CommandAnswer::Expired => (
+                ProblemCode::Expired,
+                "the payment's time was over before anything was taken; ask for a new one",
+            ),
             CommandAnswer::Ended => (
                 ProblemCode::Ended,
-                "the payment has ended: it failed, its hold lapsed, or its card is saved",
+                "the payment has ended: it failed, or its card is saved",
             ),
             CommandAnswer::NotApplicable => (
                 ProblemCode::NotApplicable,
@@ -362,8 +372,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         // What Redis says is for the log: it names keys and addresses.
         tracing::warn!(%error, "the store failed a request");
-        if let StoreError::Unreadable { .. } = error {
-            let told = "the record was left as it is; tell an operator the payment's id";
+        if error.is_about_one() {
+            let told = "what stands in Redis for this payment cannot be read, and was left as it is; \
+                        tell an operator the payment's id";
             return Self::new(ProblemCode::RecordUnreadable, told);
         }
         let told = "if it was to change something, whether that was recorded is unknown; repeat the \
