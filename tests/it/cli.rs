@@ -196,6 +196,7 @@ fn sighting(payment: &Payment, standing: Standing) -> Sighting {
         reference: payment.id().to_string(),
         taken: None,
         card: (standing == Standing::CardSaved).then(|| CardToken::new(PURCHASE).unwrap()),
+        face: None,
         tries: Vec::new(),
         held_since: Some(start()),
         due: Some(start() + TimeDelta::hours(1)),

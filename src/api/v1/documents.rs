@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 use super::ProblemCode;
 use crate::payment::{Command, Request, StateName};
 
+/// What a card is called.
+const CARD_ID: &str = "^card_[0-9a-f]{32}$";
+
 /// The `components` of the document.
 pub(super) fn components() -> Value {
     let mut schemas = Map::new();
@@ -103,6 +106,22 @@ fn money() -> Value {
     })
 }
 
+fn card_id() -> Value {
+    json!({ "type": ["string", "null"], "pattern": CARD_ID })
+}
+
+fn brand() -> Value {
+    json!({ "type": ["string", "null"], "description": "Once the gateway has shown it: visa." })
+}
+
+fn last_four() -> Value {
+    json!({
+        "type": ["string", "null"],
+        "pattern": "^[0-9]{4}$",
+        "description": "Of the card's number, once the gateway has shown them.",
+    })
+}
+
 fn payment() -> Value {
     let text = json!({ "type": "string" });
     let link = json!({ "type": ["string", "null"], "description": "While the payer may pay." });
@@ -127,6 +146,13 @@ fn payment() -> Value {
             "properties": { "money": money(), "since": time(), "expires_at": time() },
         })),
         "token": { "type": ["string", "null"], "description": "Of the card that was saved." },
+        "card": maybe(&json!({
+            "type": "object",
+            "required": ["id", "brand", "last_four"],
+            "properties": { "id": card_id(), "brand": brand(), "last_four": last_four() },
+            "additionalProperties": false,
+            "description": "The card, once something is known of it; the id, once its token is.",
+        })),
         "plan": { "type": "object" },
         "checkout_url": link,
         "direct_post_url": link,
