@@ -351,14 +351,14 @@ impl Payment {
         let since = self.history.last().map(|change| change.at);
         let (saved, death, at) = match &self.state {
             State::Saved(_) => (true, None, since?),
-            State::Held(_) | State::Paid(_) => (false, None, self.charge_began(|_| true)?),
+            State::Held(_) | State::Paid(_) => (false, None, self.charge_began(|refused| refused.is_none())?),
             State::Failed(FailReason::Declined { code })
             | State::Parked {
                 reason: ParkReason::DeclinedForOperator { code } | ParkReason::Refused { code },
                 ..
             } => {
                 let why = Death::of_code(code)?;
-                let at = self.charge_began(|said| said == Some(code))?;
+                let at = self.charge_began(|refused| refused == Some(code))?;
                 (false, Some(why), at)
             }
             _ => return None,
@@ -379,11 +379,11 @@ impl Payment {
         let charges = self.attempts.iter().rev();
         let mut charges = charges.filter(|attempt| attempt.step == Step::Charge);
         let charge = charges.find(|attempt| {
-            let verdict = attempt.closed.as_ref().map(|closed| &closed.verdict);
-            ended(match verdict {
-                Some(Verdict::Declined { code } | Verdict::Refused { code }) => Some(code),
-                _ => None,
-            })
+            match attempt.closed.as_ref().map(|closed| &closed.verdict) {
+                Some(Verdict::NotSent) => false,
+                Some(Verdict::Declined { code } | Verdict::Refused { code }) => ended(Some(code)),
+                _ => ended(None),
+            }
         });
         charge.map(|attempt| attempt.opened_at)
     }

@@ -14,6 +14,7 @@ pub(super) fn components() -> Value {
     requests(&mut schemas);
     commands(&mut schemas);
     schemas.insert("Payment".to_owned(), payment());
+    schemas.insert("Card".to_owned(), card());
     schemas.insert("Problem".to_owned(), problem());
     schemas.insert("Page".to_owned(), page());
     schemas.insert("Batch".to_owned(), batch());
@@ -204,6 +205,49 @@ fn problem() -> Value {
     })
 }
 
+fn card() -> Value {
+    let fields = json!({
+        "id": { "type": "string", "pattern": CARD_ID },
+        "account": { "type": "string" },
+        "brand": brand(),
+        "last_four": last_four(),
+        "state": {
+            "enum": ["live", "deleting", "dead"],
+            "description": "Whether it can be charged, as far as is known.",
+        },
+        "why": maybe(&json!({
+            "enum": ["invalid_recurring_token", "recurring_token_expired", "deleted", "not_a_token"],
+            "description": "Why it is dead: a charge was refused for the token itself, it was deleted \
+                            from here, or the gateway showed that it is kept no more.",
+        })),
+        "since": maybe(&json!({
+            "type": "string",
+            "format": "date-time",
+            "description": "Since when it is dead, or being deleted.",
+        })),
+        "payment": { "type": ["string", "null"], "description": "That met that it is dead." },
+        "wanted": {
+            "enum": ["look", "delete", null],
+            "description": "What a worker is to carry out, or goes on trying.",
+        },
+        "first_seen_at": time(),
+        "looked_at": maybe(&json!({
+            "type": "string",
+            "format": "date-time",
+            "description": "When the gateway was last asked about it, and said.",
+        })),
+        "saved_by": { "type": ["string", "null"], "description": "The payment that saved it." },
+    });
+    let names: Vec<&String> = fields.as_object().into_iter().flat_map(Map::keys).collect();
+    json!({
+        "type": "object",
+        "required": names,
+        "properties": fields,
+        "additionalProperties": false,
+        "description": "What is known of a saved card. It follows payments by a moment.",
+    })
+}
+
 fn page() -> Value {
     json!({
         "type": "object",
@@ -280,6 +324,11 @@ fn parameters() -> Value {
         "id": {
             "name": "id", "in": "path", "required": true,
             "schema": { "type": "string", "pattern": "^pay_[0-9a-f]{32}$" },
+        },
+        "card": {
+            "name": "card", "in": "path", "required": true,
+            "description": "As payments and events show it in `card.id`; never its token.",
+            "schema": { "type": "string", "pattern": CARD_ID },
         },
         "Idempotency-Key": key(true),
         "optional_Idempotency-Key": key(false),

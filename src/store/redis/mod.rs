@@ -13,10 +13,12 @@
 //! | `listing` | lists, counts, events, the sweep |
 //! | `cursor`, `outgoing` | events on their way to endpoints |
 //! | `endpoints`, `kept` | how endpoints stand, and what is decided about them; replays, trimming |
+//! | `cards` | what is known of saved cards |
 //! | `pushed`, `quarantine` | what producers push: intakes and answers; what was refused |
 //! | `wake` | hints that there is something to do |
 
 mod call;
+mod cards;
 mod claiming;
 mod connection;
 mod cursor;
@@ -49,6 +51,7 @@ use self::call::Call;
 use self::connection::Link;
 use self::finder::Finder;
 use self::keys::Keys;
+pub use self::cards::Followed;
 pub use self::pushed::{AnswerEntry, Elements, Lease, Portion, Settled, Settlement, Taken};
 pub use self::quarantine::{Deed, Did, QuarantineId, QuarantineNote, Quarantined, Standing};
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
