@@ -25,7 +25,9 @@ pub struct DeadCard {
 impl fmt::Display for DeadCard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, why) = (&self.id, self.why);
-        let since = self.since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let since = self
+            .since
+            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         write!(
             f,
             "{}: the card {id} cannot be charged: {why}, since {since}; nothing was recorded. Have the \

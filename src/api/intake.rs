@@ -37,8 +37,8 @@ use std::convert::Infallible;
 use super::cards::{self, DeadCard};
 use crate::clock::Clock;
 use crate::payment::{
-    Ask, CardId, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId, Policy,
-    Request, Timestamp,
+    Ask, CardId, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId,
+    Policy, Request, Timestamp,
 };
 use crate::store::{Cards, Created, Loaded, Nudged, SaveError, Store, StoreError};
 use crate::worker::Policies;

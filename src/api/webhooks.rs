@@ -138,11 +138,7 @@ fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
     StatusCode::UNAUTHORIZED
 }
 
-async fn accept<S: Store + Cards>(
-    api: &Api<S>,
-    account: &AccountName,
-    body: &[u8],
-) -> StatusCode {
+async fn accept<S: Store + Cards>(api: &Api<S>, account: &AccountName, body: &[u8]) -> StatusCode {
     let notice = Notice::read(body);
     let event = notice.event();
     let nudge = async {

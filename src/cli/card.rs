@@ -65,5 +65,6 @@ fn card_id(text: &str) -> Result<CardId, Failure> {
         Failure::Wrong(told.to_owned())
     };
     let text = Some(text).filter(|text| CardId::looks_like_one(text));
-    text.and_then(|text| CardId::new(text).ok()).ok_or_else(wrong)
+    text.and_then(|text| CardId::new(text).ok())
+        .ok_or_else(wrong)
 }

@@ -142,10 +142,9 @@ async fn open(
 ) -> Result<RedisStore, Failure> {
     let settings = config.store_settings();
     let only_looks = match verb {
-        Verb::Show { .. }
-        | Verb::List { .. }
-        | Verb::Stats
-        | Verb::Card(CardVerb::Show { .. }) => true,
+        Verb::Show { .. } | Verb::List { .. } | Verb::Stats | Verb::Card(CardVerb::Show { .. }) => {
+            true
+        }
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),
         Verb::Intake(IntakeVerb::Quarantine(verb)) => matches!(

@@ -122,8 +122,14 @@ mod tests {
     #[test]
     fn a_card_is_kept_only_while_its_own_purchase_says_so() {
         let other = json!("5a9e3c1c-0000-4000-8000-000000000009");
-        assert_eq!(look(200, &purchase(&json!(true), &Value::Null)), CardLook::Kept);
-        assert_eq!(look(200, &purchase(&json!(false), &Value::Null)), CardLook::Gone);
+        assert_eq!(
+            look(200, &purchase(&json!(true), &Value::Null)),
+            CardLook::Kept
+        );
+        assert_eq!(
+            look(200, &purchase(&json!(false), &Value::Null)),
+            CardLook::Gone
+        );
         assert_eq!(look(200, &purchase(&Value::Null, &other)), CardLook::Gone);
     }
 

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::refusal::code_word;
 use crate::payment::{
-    CardFace, CardToken, Links, Private, PurchaseId, Sighting, Standing, Taken, Timestamp, Try, TryKind,
+    CardFace, CardToken, Links, Private, PurchaseId, Sighting, Standing, Taken, Timestamp, Try,
+    TryKind,
 };
 
 /// Why a body is no purchase: the field that is missing or not as it should be. Never its value.
@@ -870,7 +871,10 @@ mod tests {
         assert_eq!(seen.face, CardFace::of("visa", "444433******1111"));
         assert!(seen.face.is_some());
         let told = format!("{seen:?}");
-        assert!(!told.contains("444433") && !told.contains("Payer"), "{told}");
+        assert!(
+            !told.contains("444433") && !told.contains("Payer"),
+            "{told}"
+        );
         assert_eq!(with("/status", json!("hold")).unwrap().face, None);
     }
 
@@ -886,7 +890,11 @@ mod tests {
             json!({"card_brand": "visa", "masked_pan": "444433******11**"}),
         ] {
             let seen = with("/transaction_data/attempts", tried_by(&extra)).unwrap();
-            assert_eq!(seen.face, CardFace::of("mastercard", "555555******4444"), "{extra}");
+            assert_eq!(
+                seen.face,
+                CardFace::of("mastercard", "555555******4444"),
+                "{extra}"
+            );
             let alone = json!([{"type": "authorize", "successful": true, "extra": extra}]);
             let seen = with("/transaction_data/attempts", alone).unwrap();
             assert_eq!((seen.face, seen.tries.len()), (None, 1), "{extra}");

@@ -351,7 +351,9 @@ impl Payment {
         let since = self.history.last().map(|change| change.at);
         let (saved, death, at) = match &self.state {
             State::Saved(_) => (true, None, since?),
-            State::Held(_) | State::Paid(_) => (false, None, self.charge_began(|refused| refused.is_none())?),
+            State::Held(_) | State::Paid(_) => {
+                (false, None, self.charge_began(|refused| refused.is_none())?)
+            }
             State::Failed(FailReason::Declined { code })
             | State::Parked {
                 reason: ParkReason::DeclinedForOperator { code } | ParkReason::Refused { code },
@@ -378,13 +380,16 @@ impl Payment {
     fn charge_began(&self, ended: impl Fn(Option<&String>) -> bool) -> Option<Timestamp> {
         let charges = self.attempts.iter().rev();
         let mut charges = charges.filter(|attempt| attempt.step == Step::Charge);
-        let charge = charges.find(|attempt| {
-            match attempt.closed.as_ref().map(|closed| &closed.verdict) {
-                Some(Verdict::NotSent) => false,
-                Some(Verdict::Declined { code } | Verdict::Refused { code }) => ended(Some(code)),
-                _ => ended(None),
-            }
-        });
+        let charge =
+            charges.find(
+                |attempt| match attempt.closed.as_ref().map(|closed| &closed.verdict) {
+                    Some(Verdict::NotSent) => false,
+                    Some(Verdict::Declined { code } | Verdict::Refused { code }) => {
+                        ended(Some(code))
+                    }
+                    _ => ended(None),
+                },
+            );
         charge.map(|attempt| attempt.opened_at)
     }
 }

@@ -202,7 +202,9 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
 fn tell_end(card: &KnownCard, wanted: Wish, look: &CardLook) {
     let (id, account, state) = (card.id(), card.account(), card.state());
     match card.wanted() {
-        None => tracing::info!(card.id = %id, %account, ?wanted, ?state, ?look, "a card was looked at"),
+        None => {
+            tracing::info!(card.id = %id, %account, ?wanted, ?state, ?look, "a card was looked at")
+        }
         Some(still) => tracing::warn!(
             card.id = %id, %account, wanted = ?still.what, since = %still.since, tries = still.tries,
             ?look, "what is wanted of a card is not done yet; it is tried again"

@@ -100,11 +100,7 @@ fn wrong(told: impl Into<String>) -> Problem {
     Problem::new(ProblemCode::InvalidRequest, told).of_field("requests")
 }
 
-async fn one<S: Store + Cards>(
-    service: &Service<S>,
-    caller: &Caller,
-    request: &RawValue,
-) -> Value {
+async fn one<S: Store + Cards>(service: &Service<S>, caller: &Caller, request: &RawValue) -> Value {
     let shows = |payment| shown::payment(&payment, shown::Secrets::Shown);
     match record(service, caller, request).await {
         Ok(Submitted::New(payment)) => {

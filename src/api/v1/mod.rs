@@ -41,10 +41,10 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use code::ProblemCode;
 pub use keys::{ApiKey, KeyHash, KeyName, KeyRing, Scope, new_key};
 pub use openapi::DOCUMENT;
 pub use pace::Pace;
-pub use code::ProblemCode;
 pub(crate) use wait::span;
 
 use crate::clock::Clock;

@@ -189,8 +189,16 @@ const OPERATIONS: [Operation; 11] = [
          again is to ask for the same.",
         Scope::Command,
         &[
-            (200, "Card", "It is deleted, and the gateway has shown that."),
-            (202, "Card", "Recorded; a worker carries it out, however long it takes."),
+            (
+                200,
+                "Card",
+                "It is deleted, and the gateway has shown that.",
+            ),
+            (
+                202,
+                "Card",
+                "Recorded; a worker carries it out, however long it takes.",
+            ),
         ],
     ),
     of_a_card(

@@ -10,7 +10,9 @@ use super::super::{
 };
 use super::Trouble;
 use super::replica::Replica;
-use crate::payment::{CardId, KnownCard, Payment, PaymentId, StateName, Timestamp, digest_of, millis};
+use crate::payment::{
+    CardId, KnownCard, Payment, PaymentId, StateName, Timestamp, digest_of, millis,
+};
 
 pub(super) type Disturb = Box<dyn FnMut(&'static str) -> Option<Trouble> + Send>;
 

@@ -90,7 +90,9 @@ impl Cards for RedisStore {
             pipeline.arg("LIMIT").arg(0).arg(slots).arg("WITHSCORES");
         }
         let replies = self.0.link.read(&pipeline).await?;
-        let pairs = replies.iter().flat_map(|reply| items(reply).as_chunks::<2>().0);
+        let pairs = replies
+            .iter()
+            .flat_map(|reply| items(reply).as_chunks::<2>().0);
         let mut due: Vec<(i64, CardId)> = pairs
             .filter_map(|[card, score]| Some((millis_of(score)?, CardId::new(text(card)?).ok()?)))
             .collect();

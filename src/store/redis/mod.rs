@@ -48,10 +48,10 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::call::Call;
+pub use self::cards::Followed;
 use self::connection::Link;
 use self::finder::Finder;
 use self::keys::Keys;
-pub use self::cards::Followed;
 pub use self::pushed::{AnswerEntry, Elements, Lease, Portion, Settled, Settlement, Taken};
 pub use self::quarantine::{Deed, Did, QuarantineId, QuarantineNote, Quarantined, Standing};
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
