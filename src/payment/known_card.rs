@@ -393,3 +393,233 @@ impl Payment {
         charge.map(|attempt| attempt.opened_at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::evidence::{Standing, TryKind};
+    use crate::payment::scenes::{
+        MINUTE, Scene, charge, charged, failed_try, held, sighting, start,
+    };
+    use crate::payment::{Answer, IdempotencyKey, LookUp, StateName, UnknownPolicy};
+
+    fn at(minute: i32) -> Timestamp {
+        start() + MINUTE * minute
+    }
+
+    fn evidence(minute: i32, death: Option<Death>) -> CardEvidence {
+        let account = AccountName::new("hotel").unwrap();
+        let key = IdempotencyKey::new(format!("k{minute}")).unwrap();
+        CardEvidence {
+            payment: PaymentId::derive(&account, &key),
+            account,
+            token: CardToken::new("11111111-2222").unwrap(),
+            face: None,
+            saved: false,
+            death,
+            at: at(minute),
+        }
+    }
+
+    fn known(signs: &[(i32, Option<Death>)]) -> KnownCard {
+        let mut signs = signs
+            .iter()
+            .map(|(minute, death)| evidence(*minute, *death));
+        let mut card = KnownCard::first(&signs.next().unwrap());
+        signs.for_each(|sign| card.learn(&sign));
+        card
+    }
+
+    const REFUSED: Option<Death> = Some(Death::InvalidRecurringToken);
+
+    #[test]
+    fn of_two_signs_the_later_one_counts_in_whatever_order_they_are_told() {
+        use CardState::{Dead, Live};
+        for (signs, state) in [
+            (&[(1, None)][..], Live),
+            (&[(1, REFUSED)], Dead),
+            (&[(1, None), (2, REFUSED)], Dead),
+            (&[(2, REFUSED), (1, None)], Dead),
+            (&[(1, REFUSED), (2, None)], Live),
+            (&[(2, None), (1, REFUSED)], Live),
+            (&[(1, REFUSED), (2, None), (1, REFUSED)], Live),
+            (&[(3, REFUSED), (2, None), (1, REFUSED)], Dead),
+            (&[(1, None), (1, REFUSED)], Dead),
+            (&[(1, REFUSED), (1, None)], Dead),
+        ] {
+            let card = known(signs);
+            assert_eq!(card.state(), state, "{signs:?}");
+            assert_eq!(card.death().is_some(), state == Dead, "{signs:?}");
+            let first = signs.iter().map(|(minute, _)| at(*minute)).min().unwrap();
+            assert_eq!(card.first_seen_at(), first, "{signs:?}");
+        }
+        let twice = known(&[
+            (1, REFUSED),
+            (3, REFUSED),
+            (2, Some(Death::RecurringTokenExpired)),
+        ]);
+        let death = twice.death().unwrap();
+        assert_eq!((death.why, death.at), (Death::InvalidRecurringToken, at(3)));
+        assert_eq!(death.payment, Some(evidence(3, None).payment));
+    }
+
+    #[test]
+    fn what_is_told_twice_changes_nothing() {
+        let mut card = known(&[(1, None), (2, REFUSED)]);
+        let before = card.clone();
+        card.learn(&evidence(1, None));
+        card.learn(&evidence(2, REFUSED));
+        assert_eq!(card, before);
+    }
+
+    #[test]
+    fn a_deletion_is_wanted_until_the_gateway_does_not_keep_the_card() {
+        let mut card = known(&[(1, None)]);
+        card.wish(Wish::Look, at(2));
+        card.wish(Wish::Delete, at(3));
+        assert_eq!(
+            (card.state(), card.due_at()),
+            (CardState::Deleting, Some(at(3)))
+        );
+        let wished = card.clone();
+        card.wish(Wish::Delete, at(4));
+        card.wish(Wish::Look, at(4));
+        assert_eq!(card, wished, "asked again, and a look is part of it");
+        card.take(at(7));
+        assert_eq!(card.due_at(), Some(at(7)));
+        card.looked(true, at(5));
+        card.not_found(at(5));
+        assert_eq!(card.state(), CardState::Deleting);
+        card.looked(false, at(6));
+        assert_eq!((card.wanted(), card.due_at()), (None, None));
+        assert_eq!(card.death().unwrap().why, Death::Deleted);
+        assert!(card.is_deleted());
+        card.wish(Wish::Delete, at(8));
+        assert_eq!(card.wanted(), None, "what is deleted is deleted");
+        card.learn(&evidence(5, None));
+        assert!(card.is_deleted(), "an older sign of life");
+        card.learn(&evidence(9, None));
+        assert!(!card.is_deleted());
+        card.wish(Wish::Delete, at(10));
+        assert_eq!(card.state(), CardState::Deleting);
+    }
+
+    #[test]
+    fn a_dead_card_can_be_deleted_and_then_that_is_why() {
+        let mut card = known(&[(1, REFUSED)]);
+        card.wish(Wish::Delete, at(2));
+        card.looked(false, at(2));
+        assert_eq!(card.death().unwrap().why, Death::Deleted);
+    }
+
+    #[test]
+    fn a_look_ends_with_whatever_the_gateway_says_of_the_card() {
+        let looked = |signs: &[(i32, Option<Death>)], kept| {
+            let mut card = known(signs);
+            card.wish(Wish::Look, at(5));
+            card.looked(kept, at(5));
+            assert_eq!((card.wanted(), card.due_at()), (None, None));
+            assert_eq!(card.looked_at(), Some(at(5)));
+            (card.state(), card.death().map(|death| death.why))
+        };
+        assert_eq!(looked(&[(1, REFUSED)], true), (CardState::Live, None));
+        let gone = (CardState::Dead, Some(Death::NotAToken));
+        assert_eq!(looked(&[(1, None)], false), gone);
+        let refused = (CardState::Dead, REFUSED);
+        assert_eq!(looked(&[(1, REFUSED)], false), refused, "why stays");
+        let mut unknown = known(&[(1, None)]);
+        unknown.wish(Wish::Look, at(2));
+        unknown.not_found(at(2));
+        assert_eq!((unknown.state(), unknown.wanted()), (CardState::Live, None));
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_tried_again_later_and_later_up_to_an_hour() {
+        let mut card = known(&[(1, None)]);
+        card.missed(at(2));
+        assert_eq!(card.due_at(), None, "nothing is wanted");
+        card.wish(Wish::Delete, at(2));
+        for seconds in [10, 30, 120, 600, 1_800, 3_600, 3_600] {
+            card.missed(at(3));
+            assert_eq!(card.due_at(), Some(at(3) + TimeDelta::seconds(seconds)));
+        }
+        assert_eq!(card.wanted().unwrap().tries, 7);
+    }
+
+    #[test]
+    fn a_card_is_stored_as_it_is_and_never_printed_with_its_token() {
+        let mut card = known(&[(1, None), (2, REFUSED)]);
+        card.wish(Wish::Look, at(3));
+        let stored = serde_json::to_string(&card).unwrap();
+        assert_eq!(serde_json::from_str::<KnownCard>(&stored).unwrap(), card);
+        assert!(card.is_readable());
+        let printed = format!("{card:?} {:?}", evidence(1, None));
+        assert!(!printed.contains("1111"), "{printed}");
+    }
+
+    /// A charge that was refused with this code, and is sealed.
+    fn refused_with(code: &str) -> Scene {
+        let mut scene = charged(UnknownPolicy::Park);
+        scene.pass(MINUTE);
+        scene.answer(&Answer::NoEffect {
+            code: code.into(),
+            denied: false,
+        });
+        for standing in [Standing::Payable, Standing::Cancelled, Standing::Cancelled] {
+            scene.pass(MINUTE);
+            let mut seen = sighting(&scene.payment, standing);
+            seen.tries = vec![failed_try(TryKind::Pay, code)];
+            let (now, policy) = (scene.now, scene.policy.clone());
+            scene
+                .payment
+                .looked_up(&LookUp::Shown(Box::new(seen)), now, &policy);
+        }
+        assert_eq!(scene.state(), StateName::Failed);
+        scene
+    }
+
+    #[test]
+    fn a_refusal_of_the_token_kills_a_card_as_of_the_call_and_no_other_refusal_does() {
+        for (code, why) in [
+            ("invalid_recurring_token", Death::InvalidRecurringToken),
+            ("recurring_token_expired", Death::RecurringTokenExpired),
+        ] {
+            let scene = refused_with(code);
+            let evidence = scene.payment.card_evidence().unwrap();
+            assert_eq!((evidence.death, evidence.at), (Some(why), at(1)), "{code}");
+            assert_eq!(why.as_str(), code);
+        }
+        assert_eq!(refused_with("do_not_honour").payment.card_evidence(), None);
+        assert_eq!(refused_with("expired_card").payment.card_evidence(), None);
+    }
+
+    #[test]
+    fn a_card_was_alive_when_the_call_began_that_took_or_reserved_money() {
+        let mut scene = charged(UnknownPolicy::Park);
+        assert_eq!(scene.payment.card_evidence(), None, "nothing is known yet");
+        scene.pass(MINUTE);
+        scene.answer(&Answer::Unknown { why: "x".into() });
+        scene.pass(MINUTE * 3);
+        let seen = sighting(&scene.payment, Standing::Paid);
+        let (now, policy) = (scene.now, scene.policy.clone());
+        scene
+            .payment
+            .looked_up(&LookUp::Shown(Box::new(seen)), now, &policy);
+        let evidence = scene.payment.card_evidence().unwrap();
+        assert_eq!((evidence.death, evidence.at), (None, at(1)));
+        assert!(!evidence.saved);
+        let hold = held("{}").payment.card_evidence().unwrap();
+        assert_eq!((hold.death, hold.at), (None, at(0)));
+        let checkout = Scene::new(
+            crate::payment::scenes::by_checkout("{}"),
+            UnknownPolicy::Park,
+        );
+        assert_eq!(checkout.payment.card_evidence(), None);
+        assert_eq!(
+            Scene::new(charge(), UnknownPolicy::Park)
+                .payment
+                .card_evidence(),
+            None
+        );
+    }
+}

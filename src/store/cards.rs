@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{StateEvent, StoreError};
-use crate::payment::{CardId, Death, KnownCard, PaymentId};
+use crate::payment::{CardId, Death, KnownCard, PaymentId, Private};
 
 /// How often a card is changed anew when somebody else changes it at the same time.
 const MOST_TRIES: usize = 20;
@@ -16,8 +16,8 @@ const MOST_TRIES: usize = 20;
 pub struct FoundCard {
     /// The card.
     pub card: KnownCard,
-    /// What a write must still find.
-    pub(super) mark: String,
+    /// What a write must still find. The token stands in it.
+    pub(super) mark: Private<String>,
 }
 
 /// Whether a card was written.

@@ -46,7 +46,7 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
         }
     }
 
-    /// Goes on until `stop`.
+    /// Goes on until `stop`, and then at once no further: what was begun is found again.
     pub async fn run(self, stop: CancellationToken) {
         let (mut followed, mut told) = (None, None);
         while !stop.is_cancelled() {
@@ -54,7 +54,10 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
                 let read = self.follow(&mut followed).await?;
                 Ok::<_, StoreError>(read + self.carry_out().await?)
             };
-            let pause = match step.await {
+            let Some(step) = stop.run_until_cancelled(step).await else {
+                return;
+            };
+            let pause = match step {
                 Ok(0) => ASK_EVERY,
                 Ok(_) => Duration::ZERO,
                 Err(error) => {

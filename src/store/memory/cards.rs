@@ -1,7 +1,7 @@
 //! What is known of saved cards, in memory.
 
 use super::MemoryStore;
-use crate::payment::{CardId, KnownCard};
+use crate::payment::{CardId, KnownCard, Private};
 use crate::store::{CardKept, Cards, FoundCard, Happened, Heard, News, StoreError};
 
 impl Cards for MemoryStore {
@@ -10,7 +10,7 @@ impl Cards for MemoryStore {
             let found = books.cards.get(id);
             Ok(found.map(|(card, write)| FoundCard {
                 card: card.clone(),
-                mark: write.to_string(),
+                mark: Private::new(write.to_string()),
             }))
         })
     }
@@ -23,7 +23,7 @@ impl Cards for MemoryStore {
         self.ask("keep_card", |books, _| {
             let there = books.cards.get(&card.id());
             let there = there.map(|(_, write)| write.to_string());
-            if there.as_deref() != found.map(|found| found.mark.as_str()) {
+            if there.as_deref() != found.map(|found| found.mark.reveal().as_str()) {
                 return Ok(CardKept::Outdated);
             }
             books.card_writes += 1;

@@ -10,7 +10,7 @@ use super::keys::PARTITIONS;
 use super::record::millis_of;
 use super::value::{items, text, word};
 use super::{RedisStore, value};
-use crate::payment::{CardId, KnownCard};
+use crate::payment::{CardId, KnownCard, Private};
 use crate::store::write::due_ms;
 use crate::store::{CardKept, Cards, FoundCard, Happened, Heard, News, Nonce, StoreError};
 
@@ -48,6 +48,7 @@ impl Cards for RedisStore {
                     id: id.to_string(),
                     problem: "it is not as this version writes it".to_owned(),
                 })?;
+                let mark = Private::new(mark);
                 Ok(Some(FoundCard { card, mark }))
             }
         }
@@ -68,7 +69,7 @@ impl Cards for RedisStore {
         let make = || {
             Call::new(&call::CARD, self.0.keys.card_two(&id))
                 .arg(id.as_str())
-                .arg(found.map_or("", |found| found.mark.as_str()))
+                .arg(found.map_or("", |found| found.mark.reveal().as_str()))
                 .arg(written.as_str())
                 .arg(due.as_deref().unwrap_or_default())
                 .arg(lives.as_deref().unwrap_or_default())

@@ -501,3 +501,82 @@ async fn what_is_known_of_cards_holds_up_nothing_when_it_cannot_be_asked() {
     let pays = counter.asks("again", &token).await;
     assert_eq!(pays.status, 201);
 }
+
+#[tokio::test]
+async fn only_a_request_with_a_token_asks_for_a_card_and_once() {
+    let counter = Counter::open().await;
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let calls = Arc::clone(&asked);
+    counter.shop.stage.store.disturb(move |call| {
+        calls.lock().unwrap().push(call);
+        None
+    });
+    counter.asks("k", &counter.token()).await;
+    assert_eq!(
+        std::mem::take(&mut *asked.lock().unwrap()),
+        ["card", "create"]
+    );
+    let save = json!({"type": "save_card", "account": "hotel",
+        "customer": {"email": "payer@test.example"}});
+    counter
+        .shop
+        .served
+        .post("/v1/payments", Some("s"), &save)
+        .await;
+    assert_eq!(*asked.lock().unwrap(), ["create"]);
+}
+
+/// Keeps the lines that are logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_token_is_logged_whatever_is_done_about_its_card() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let _log = tracing::subscriber::set_default(
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish(),
+    );
+    let counter = Counter::open().await;
+    let token = counter.token();
+    counter.charges("k", &token).await;
+    counter.look(&token).await;
+    counter.carry_out_for(TimeDelta::zero()).await;
+    let lost = Rule::on(Operation::DeleteToken, Effect::reset_before_commit());
+    counter.shop.stage.fault(lost.times(1));
+    counter.delete(&token).await;
+    counter.carry_out_for(TimeDelta::minutes(1)).await;
+    counter.asks("again", &token).await.is(409, "card_dead");
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let ours: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains(" holdfast::"))
+        .collect();
+    for told in [
+        "a card was looked at",
+        "is not done yet",
+        "asked to delete a card",
+    ] {
+        assert!(
+            ours.iter().any(|line| line.contains(told)),
+            "{told}: {ours:#?}"
+        );
+    }
+    let secret = ours.iter().find(|line| line.contains(&token));
+    assert_eq!(secret, None);
+}
