@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::intake::IntakeError;
 use crate::clock::Clock;
-use crate::payment::{CardId, CardState, KnownCard, Request, Timestamp, Wish};
+use crate::payment::{CardFace, CardId, CardState, KnownCard, Request, Timestamp, Wish};
 use crate::store::{Cards, StoreError, change_card};
 
 /// That the card of a request cannot be charged any more, as far as is known.
@@ -114,8 +114,8 @@ pub(crate) fn shown(card: &KnownCard) -> Value {
     json!({
         "id": card.id(),
         "account": card.account(),
-        "brand": face.map(|face| face.brand()),
-        "last_four": face.map(|face| face.last_four()),
+        "brand": face.map(CardFace::brand),
+        "last_four": face.map(CardFace::last_four),
         "state": card.state(),
         "why": death.map(|death| death.why),
         "since": barred.map(|(_, since)| since),

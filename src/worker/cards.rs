@@ -50,14 +50,14 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
     pub async fn run(self, stop: CancellationToken) {
         let (mut followed, mut told) = (None, None);
         while !stop.is_cancelled() {
-            let step = async {
+            let working = async {
                 let read = self.follow(&mut followed).await?;
                 Ok::<_, StoreError>(read + self.carry_out().await?)
             };
-            let Some(step) = stop.run_until_cancelled(step).await else {
+            let Some(done) = stop.run_until_cancelled(working).await else {
                 return;
             };
-            let pause = match step {
+            let pause = match done {
                 Ok(0) => ASK_EVERY,
                 Ok(_) => Duration::ZERO,
                 Err(error) => {
@@ -206,7 +206,7 @@ fn tell_end(card: &KnownCard, wanted: Wish, look: &CardLook) {
     let (id, account, state) = (card.id(), card.account(), card.state());
     match card.wanted() {
         None => {
-            tracing::info!(card.id = %id, %account, ?wanted, ?state, ?look, "a card was looked at")
+            tracing::info!(card.id = %id, %account, ?wanted, ?state, ?look, "a card was looked at");
         }
         Some(still) => tracing::warn!(
             card.id = %id, %account, wanted = ?still.what, since = %still.since, tries = still.tries,

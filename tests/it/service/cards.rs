@@ -228,7 +228,18 @@ async fn a_card_whose_token_the_gateway_refused_is_refused_at_once_with_the_reas
         .post("/v1/payments", Some("k"), &shouted)
         .await;
     other.is(422, "idempotency_key_reused");
-    // A hold on it is refused as well, a checkout and another account's card are not.
+}
+
+#[tokio::test]
+async fn a_hold_on_a_dead_card_is_refused_and_a_checkout_or_anothers_card_is_not() {
+    let counter = Counter::open().await;
+    let token = counter.token();
+    counter
+        .shop
+        .stage
+        .sandbox
+        .kill_token(token.parse().unwrap());
+    counter.charges("k", &token).await;
     let mut hold = json!({"type": "authorize", "account": "hotel", "source": {"token": token},
         "money": {"amount": 9_000, "currency": "MYR"},
         "customer": {"email": "payer@test.example"}});

@@ -92,17 +92,14 @@ async fn what_is_wanted_of_a_card_is_due_until_it_is_done<S: Watched + Cards>(wo
     };
     let now = world.now();
     change(&|card| card.wish(Wish::Delete, now)).await;
-    assert_eq!(store.due_cards(9).await.unwrap(), [id.clone()]);
+    let only = [id.clone()];
+    assert_eq!(store.due_cards(9).await.unwrap(), only);
     assert_eq!(store.due_cards(0).await.unwrap(), []);
     let lease = world.in_ms(5_000);
     change(&|card| card.take(lease)).await;
     assert_eq!(store.due_cards(9).await.unwrap(), [], "it is somebody's");
     world.pass(5_000);
-    assert_eq!(
-        store.due_cards(9).await.unwrap(),
-        [id.clone()],
-        "nobody ended it"
-    );
+    assert_eq!(store.due_cards(9).await.unwrap(), only, "nobody ended it");
     change(&|card| card.looked(false, now)).await;
     assert_eq!(store.due_cards(9).await.unwrap(), []);
 }
