@@ -5,6 +5,7 @@
 //! | `args` | what can be typed |
 //! | `request` | from flags to the JSON that every producer sends |
 //! | `desk` | what producers and operators do, over any store |
+//! | `card` | what is known of a saved card, and wanted of it |
 //! | `view` | a payment, for people and for programs |
 //! | `quarantine` | what was pushed and refused |
 //! | `worker` | everything that runs in one worker process |
@@ -17,6 +18,7 @@
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
+mod card;
 mod desk;
 mod failure;
 mod health;
@@ -40,6 +42,7 @@ pub use args::{
     AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, Cli, CommonArgs, ConfigVerb,
     CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, TokenArgs, Verb,
 };
+pub use card::CardVerb;
 pub use desk::Desk;
 pub use failure::Failure;
 pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
@@ -139,7 +142,9 @@ async fn open(
 ) -> Result<RedisStore, Failure> {
     let settings = config.store_settings();
     let only_looks = match verb {
-        Verb::Show { .. } | Verb::List { .. } | Verb::Stats => true,
+        Verb::Show { .. } | Verb::List { .. } | Verb::Stats | Verb::Card(CardVerb::Show { .. }) => {
+            true
+        }
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),
         Verb::Intake(IntakeVerb::Quarantine(verb)) => matches!(

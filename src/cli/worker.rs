@@ -21,6 +21,7 @@ use crate::config::{Config, Problems};
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
+use crate::worker::cards::CardKeeper;
 use crate::worker::outbox::Outbox;
 use crate::worker::{Policies, Worker};
 
@@ -65,6 +66,7 @@ pub(super) async fn run(
         reload.with(outbox, producers).run(asked_anew, again),
     );
     background.spawn(async move { until.run_until_cancelled(reloading).await });
+    know_cards(config, &clock, &gateway, (&background, &stop)).await?;
     listen(config, &store, gateway, &background, &stop).await?;
     keep_house(&store, config.events.keep, &background, &stop);
 
@@ -190,6 +192,19 @@ async fn tell_events(
     let outbox = Arc::new(Outbox::new(store, clock.clone(), settings, endpoints)?);
     background.spawn(Arc::clone(&outbox).run(stop.clone()));
     Ok(outbox)
+}
+
+/// Keeps what is known of saved cards, over a connection of its own.
+async fn know_cards(
+    config: &Config,
+    clock: &Clock,
+    gateway: &Arc<ChipGateway>,
+    (background, stop): (&TaskTracker, &CancellationToken),
+) -> anyhow::Result<()> {
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let keeper = CardKeeper::new(Arc::new(store), Arc::clone(gateway), clock.clone());
+    background.spawn(keeper.run(stop.clone()));
+    Ok(())
 }
 
 /// Takes in what producers push to Redis, if that is configured. Over a connection of its own: it

@@ -730,6 +730,7 @@ fn planted() -> (Payment, String) {
         reference: payment.id().to_string(),
         taken: None,
         card: Some(CardToken::new("canary-saved").unwrap()),
+        face: None,
         tries: Vec::new(),
         held_since: None,
         due: None,

@@ -62,7 +62,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Every code that a push can be refused with.
-pub const REFUSALS: [ProblemCode; 22] = [
+pub const REFUSALS: [ProblemCode; 23] = [
     ProblemCode::SignatureMissing,
     ProblemCode::SignatureInvalid,
     ProblemCode::KeyExpired,
@@ -75,6 +75,7 @@ pub const REFUSALS: [ProblemCode; 22] = [
     ProblemCode::InvalidRequest,
     ProblemCode::BodyTooLarge,
     ProblemCode::AlreadyAdopted,
+    ProblemCode::CardDead,
     ProblemCode::PaymentNotFound,
     ProblemCode::Parked,
     ProblemCode::RecordUnreadable,
