@@ -7,7 +7,9 @@ use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problems;
+use super::secret::quoted;
 use super::sections::Written;
+use crate::api::v1::is_whole;
 use crate::api::{ApiKey, KeyHash, KeyName, Limits, Pace, Scope};
 use crate::payment::AccountName;
 use crate::store::redis::Profile;
@@ -128,9 +130,10 @@ fn key(
     at: &impl Fn(&str) -> String,
     problems: &mut Problems,
 ) -> Option<ApiKey> {
-    let name = KeyName::new(&settings.name);
-    problems.unless(name.is_some(), &at("name"), &settings.name, || {
-        "must be 1 to 64 letters, digits, - or _; it stands in the log".to_owned()
+    // A key is written with the letters of a name, and would stand in the log.
+    let name = KeyName::new(&settings.name).filter(|name| !is_whole(name.as_str()));
+    problems.unless(name.is_some(), &at("name"), quoted(&settings.name), || {
+        "must be 1 to 64 letters, digits, - or _, and no key; it stands in the log".to_owned()
     });
     let hash = KeyHash::from_hex(&settings.sha256);
     // Whoever wrote the key itself there shall not find it in the report.
@@ -153,7 +156,7 @@ fn key(
             }
             _ => problems.add(
                 &at("accounts"),
-                format!("{account:?}"),
+                quoted(account),
                 "is not configured; name accounts that are",
             ),
         }

@@ -9,7 +9,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problems;
-use super::secret::in_file;
+use super::secret::{in_file, quoted};
 use super::sections::Written;
 use crate::api::KeyName;
 use crate::api::pushed::{DAYS_SIGNED, Kind, Producer, Rules, Settings};
@@ -105,10 +105,9 @@ pub(super) fn intake(written: &Written, problems: &mut Problems) -> IntakeConfig
             continue;
         };
         if producers.iter().any(|other| other.kid == producer.kid) {
-            let kid = format!("{:?}", producer.kid.as_str());
             problems.add(
                 &at("kid"),
-                kid,
+                quoted(producer.kid.as_str()),
                 "is there twice; give each key a name of its own",
             );
         }
@@ -134,15 +133,10 @@ fn producer(
     problems: &mut Problems,
 ) -> Option<Producer> {
     let kid = KeyName::new(&settings.kid);
-    problems.unless(
-        kid.is_some(),
-        &at("kid"),
-        format!("{:?}", settings.kid),
-        || {
-            "must be 1 to 64 letters, digits, - or _; it stands in what is signed, and in the log"
-                .to_owned()
-        },
-    );
+    problems.unless(kid.is_some(), &at("kid"), quoted(&settings.kid), || {
+        "must be 1 to 64 letters, digits, - or _; it stands in what is signed, and in the log"
+            .to_owned()
+    });
     let public_key = public_key(settings, at, problems);
     let mut none_of = |name: &str, empty: bool| {
         problems.unless(!empty, &at(name), "[]", || {
@@ -169,7 +163,7 @@ fn producer(
             }
             _ => problems.add(
                 &at("accounts"),
-                format!("{account:?}"),
+                quoted(account),
                 "is not configured; name accounts that are",
             ),
         }
@@ -180,7 +174,12 @@ fn producer(
             Ok(currency) => {
                 currencies.insert(currency);
             }
-            Err(error) => problems.add(&at("currencies"), format!("{code:?}"), error.to_string()),
+            // The error quotes what it found.
+            Err(_) => problems.add(
+                &at("currencies"),
+                quoted(code),
+                "must be three capital letters (ISO 4217), such as MYR",
+            ),
         }
     }
     Some(Producer {

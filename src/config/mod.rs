@@ -120,7 +120,10 @@ impl Config {
         read::take_in_redis_url(&mut tree, &layers, &mut problems);
         let settings = read::shown(&tree, &layers);
         let written = read::typed(tree, &layers.known, &mut problems)?;
-        let spoiled: Vec<String> = problems.0.iter().map(|p| p.setting.clone()).collect();
+        // Of a list of which an entry cannot be read, nothing is left.
+        let whole = |setting: &str| setting.split('[').next().map(str::to_owned);
+        let spoiled = problems.0.iter().filter_map(|p| whole(&p.setting));
+        let spoiled: Vec<String> = spoiled.collect();
 
         let mut found = Problems(Vec::new());
         check::check(&written, &mut found);

@@ -850,6 +850,180 @@ fn the_filter_and_the_format_of_the_log_are_settings() {
     );
 }
 
+/// What a careless hand may put where it does not belong: a key of the API, the private half of an
+/// Ed25519 key, a signing secret of an endpoint, a secret key of CHIP, an address with a password.
+const CANARIES: [&str; 5] = [
+    "hf_canaryAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "MC4CAQAwBQYDK2VwBCIEIAcHBwcanaryBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH",
+    "whsec_canaryAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "canary-0123456789abcdef0123456789abcdef0123456789abcdef==",
+    "https://user:canary@hooks.example/T000/B000?token=canary",
+];
+
+/// A file with a secret in the wrong place, and the setting of which the report tells.
+const MISPLACED: &[(&str, &str)] = &[
+    (
+        "[[api.keys]]\nname = \"shop\"\nkey = \"@\"",
+        "api.keys[0].key",
+    ),
+    ("[[api.keys]]\nname = \"shop\"\n\"@\" = 1", "api.keys[0]"),
+    ("[api]\n\"@\" = 1", "api"),
+    ("[accounts.shop]\n\"@\" = 1", "accounts.shop"),
+    (
+        "[[api.keys]]\nname = \"@\"\nsha256 = \"@\"\nscopes = []",
+        "api.keys[0].sha256",
+    ),
+    (
+        "[[api.keys]]\nname = \"@\"\nsha256 = \"0\"\nscopes = []",
+        "api.keys[0].name",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nsha256 = [\"@\"]",
+        "api.keys[0].sha256",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nscopes = [\"@\"]",
+        "api.keys[0].scopes[0]",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nscopes = \"@\"",
+        "api.keys[0].scopes",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nsha256 = \"0\"\nscopes = []\naccounts = [\"@\"]",
+        "api.keys[0].accounts",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nexpires_at = \"@\"",
+        "api.keys[0].expires_at",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nlargest_amount_minor = \"@\"",
+        "api.keys[0].largest_amount_minor",
+    ),
+    ("[api]\nkeys = \"@\"", "api.keys"),
+    ("[api]\nkeys = [\"@\"]", "api.keys[0]"),
+    ("[api]\nburst = \"@\"", "api.burst"),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\nprivate_key = \"@\"",
+        "intake.producers[0].private_key",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"@:\"",
+        "intake.producers[0].kid",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\npublic_key = \"@\"",
+        "intake.producers[0].public_key",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\npublic_key_file = \"@\"",
+        "intake.producers[0].public_key_file",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\ntypes = [\"@\"]",
+        "intake.producers[0].types[0]",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\ncurrencies = [\"@\"]\naccounts = [\"@\"]",
+        "intake.producers[0].currencies",
+    ),
+    ("[intake]\nproducers = [\"@\"]", "intake.producers[0]"),
+    ("[endpoints.shop]\nurl = [\"@\"]", "endpoints.shop.url"),
+    (
+        "[endpoints.shop]\nsecrets = \"@\"",
+        "endpoints.shop.secrets",
+    ),
+    (
+        "[endpoints.shop]\nsecret_files = \"@\"",
+        "endpoints.shop.secret_files",
+    ),
+    (
+        "[endpoints.shop]\nsecret_files = [\"@\"]",
+        "endpoints.shop.secret_files",
+    ),
+    (
+        "[endpoints.shop]\naccounts = [\"@\"]",
+        "endpoints.shop.accounts",
+    ),
+    ("[endpoints.shop]\ntypes = [\"@\"]", "endpoints.shop.types"),
+    ("[endpoints.shop]\ntypes = \"@\"", "endpoints.shop.types"),
+    (
+        "[endpoints.shop]\ntimeout_ms = \"@\"",
+        "endpoints.shop.timeout_ms",
+    ),
+    ("[endpoints.\"@ \"]\ntypes = []", "endpoints.***"),
+    ("[accounts.shop]\nmode = \"@\"", "accounts.shop.mode"),
+    (
+        "[accounts.shop]\nmode = \"test\"\nbrand_id = [\"@\"]",
+        "accounts.shop.brand_id",
+    ),
+    (
+        "[accounts.shop]\nmode = \"test\"\nbrand_id = \"0\"\nbase_url = \"@\"",
+        "accounts.shop.base_url",
+    ),
+    (
+        "[accounts.shop]\nmode = \"test\"\nbrand_id = \"0\"\nwebhook_public_keys = [\"@\"]",
+        "accounts.shop.webhook_public_keys",
+    ),
+    (
+        "[accounts.shop]\nmode = \"test\"\nbrand_id = \"0\"\nwebhook_public_keys = \"@\"",
+        "accounts.shop.webhook_public_keys",
+    ),
+    (
+        "[accounts.shop]\nlargest_amount_minor = \"@\"",
+        "accounts.shop.largest_amount_minor",
+    ),
+    ("[accounts.\"@ \"]\nmode = \"test\"", "accounts.***"),
+];
+
+#[test]
+fn a_secret_in_the_wrong_place_is_told_by_the_place_and_never_quoted() {
+    for (file, setting) in MISPLACED {
+        for canary in CANARIES {
+            let given = Given::file(&file.replace('@', canary));
+            let problems = given.load().expect_err(file);
+            let told = format!("{problems} {}", serde_json::to_string(&problems).unwrap());
+            assert!(!told.contains("canary"), "{file}: {told}");
+            // A name that nobody knows is masked itself.
+            let unnamed = format!("{setting}.***");
+            let at = |problem: &holdfast::config::Problem| {
+                problem.setting == *setting || problem.setting.starts_with(&unnamed)
+            };
+            let all = problems.0.iter().any(at);
+            // What is a name by its letters may be one; what is no list is told of otherwise.
+            let could_be = setting.ends_with("name") && !canary.starts_with("hf_");
+            assert!(all || could_be, "{file} with {canary}: {told}");
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_told_by_its_name_and_its_field_with_what_to_do() {
+    let key = "hf_canaryAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let fine = format!(
+        "[[api.keys]]\nname = \"till\"\nsha256 = \"{}\"\nscopes = [\"read\"]\n",
+        "0".repeat(64)
+    );
+    let given = Given::file(&format!(
+        "{fine}[[api.keys]]\nname = \"shop\"\nkey = \"{key}\"\n"
+    ));
+    let words = [
+        "***",
+        "\"shop\"",
+        "unknown field `key`",
+        "`sha256`",
+        "config defaults",
+        "make another",
+    ];
+    given.refused("api.keys[1].key", &words);
+    let given = Given::file("[[intake.producers]]\nkid = \"shop\"\ntypes = [\"refund\"]\n");
+    given.refused(
+        "intake.producers[0].types[0]",
+        &["\"shop\"", "`refund`", "`charge`"],
+    );
+}
+
 /// The public half of the key of RFC 8037's example.
 const PRODUCER_KEY: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
@@ -942,7 +1116,8 @@ fn a_producer_that_cannot_be_right_is_told_with_the_fix() {
         given.refused(&at(field), &[word]);
         assert!(!given.load().unwrap_err().to_string().contains(private));
     }
-    with_producer(&format!("{key}\ntypes = [\"refund\"]")).refused("intake.producers", &["refund"]);
+    with_producer(&format!("{key}\ntypes = [\"refund\"]"))
+        .refused("intake.producers[0].types[0]", &["refund", "\"shop\""]);
     let again = format!("{key}\n[[intake.producers]]\nkid = \"shop\"\n{key}");
     with_producer(&again).refused("intake.producers[1].kid", &["twice"]);
     let spaced = with_intake(&format!("[[intake.producers]]\nkid = \"a b\"\n{key}\n"));

@@ -150,7 +150,7 @@ pub fn new_key() -> Private<String> {
 
 /// Whether it is written as keys are: a word that somebody thought up is none, whatever hash is
 /// configured.
-fn is_whole(key: &str) -> bool {
+pub(crate) fn is_whole(key: &str) -> bool {
     let random = key
         .strip_prefix(PREFIX)
         .map(|rest| URL_SAFE_NO_PAD.decode(rest));

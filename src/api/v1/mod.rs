@@ -38,6 +38,7 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use keys::is_whole;
 pub use keys::{ApiKey, KeyHash, KeyName, KeyRing, Scope, new_key};
 pub use openapi::DOCUMENT;
 pub use pace::Pace;
