@@ -29,7 +29,7 @@ pub(super) struct ApiSettings {
 /// A key, as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeySettings {
+pub(super) struct KeySettings {
     name: String,
     sha256: String,
     scopes: BTreeSet<Scope>,
@@ -82,16 +82,6 @@ pub(super) fn api(written: &Written, problems: &mut Problems) -> ApiConfig {
         });
     }
     let keys = keys(written, problems);
-    if let Some(address) = listen
-        && settings.keys.is_empty()
-    {
-        let alone = address.ip().is_loopback() && written.redis.durability == Profile::Dev;
-        problems.unless(alone, "api.keys", "[]", || {
-            "there is none, so anybody could move money: `holdfast api-key` makes one. Only with \
-             redis.durability = \"dev\" and an address of this machine none is needed"
-                .to_owned()
-        });
-    }
     ApiConfig {
         listen,
         limits: settings.limits,
@@ -104,12 +94,29 @@ pub(super) fn api(written: &Written, problems: &mut Problems) -> ApiConfig {
     }
 }
 
+impl ApiConfig {
+    /// A worker begins with a key, or where only this machine can move test money.
+    pub(super) fn has_callers(&self, durability: Profile, problems: &mut Problems) {
+        if let Some(address) = self.listen
+            && self.keys.is_empty()
+        {
+            let alone = address.ip().is_loopback() && durability == Profile::Dev;
+            problems.unless(alone, "api.keys", "[]", || {
+                "there is none, so anybody could move money: `holdfast api-key` makes one. Only \
+                 with redis.durability = \"dev\" and an address of this machine none is needed"
+                    .to_owned()
+            });
+        }
+    }
+}
+
 fn keys(written: &Written, problems: &mut Problems) -> Vec<ApiKey> {
     let mut known: BTreeMap<KeyHash, &str> = BTreeMap::new();
     let mut keys = Vec::new();
     for (number, settings) in written.api.keys.iter().enumerate() {
         let at = |field: &str| format!("api.keys[{number}].{field}");
-        let Some(key) = key(written, settings, &at, problems) else {
+        let account = |name: &str| written.accounts.contains_key(name);
+        let Some(key) = key(settings, &account, &at, problems) else {
             continue;
         };
         if let Some(other) = known.insert(key.hash, &settings.name) {
@@ -124,9 +131,10 @@ fn keys(written: &Written, problems: &mut Problems) -> Vec<ApiKey> {
     keys
 }
 
-fn key(
-    written: &Written,
+/// A key, if it can be told from others; `known` are the accounts there are.
+pub(super) fn key(
     settings: &KeySettings,
+    known: &impl Fn(&str) -> bool,
     at: &impl Fn(&str) -> String,
     problems: &mut Problems,
 ) -> Option<ApiKey> {
@@ -151,7 +159,7 @@ fn key(
     let mut accounts = BTreeSet::new();
     for account in written_accounts {
         match AccountName::new(account.clone()) {
-            Ok(name) if written.accounts.contains_key(name.as_str()) => {
+            Ok(name) if known(name.as_str()) => {
                 accounts.insert(name);
             }
             _ => problems.add(

@@ -1127,7 +1127,11 @@ fn a_producer_that_cannot_be_right_is_told_with_the_fix() {
     ));
     week.refused("redis.retention_days", &["above 7"]);
     let nobody = with_intake("[intake]\nenabled = true\n");
-    nobody.refused("intake.producers", &["accept_unsigned"]);
+    let told = nobody.loaded().require_callers().unwrap_err().to_string();
+    assert!(
+        told.contains("intake.producers") && told.contains("accept_unsigned"),
+        "{told}"
+    );
     let never = with_intake("[intake]\npoll_ms = 0\nanswer_ttl_ms = 0\n");
     never.refused("intake.poll_ms", &["above 0"]);
     never.refused("intake.answer_ttl_ms", &["34560000000"]);

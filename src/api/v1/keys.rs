@@ -192,10 +192,10 @@ impl KeyRing {
         self.keys.replace(keys.into_iter().map(Arc::new).collect());
     }
 
-    /// How many there are.
+    /// All that are valid.
     #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.keys.get().len()
+    pub(crate) fn all(&self) -> Vec<ApiKey> {
+        self.keys.get().iter().map(|key| (**key).clone()).collect()
     }
 
     /// Whether whoever comes is let in without a key.
