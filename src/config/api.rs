@@ -126,6 +126,11 @@ fn keys(written: &Written, problems: &mut Problems) -> Vec<ApiKey> {
                 format!("is that of {other} too; make a key for each with `holdfast api-key`"),
             );
         }
+        if keys.iter().any(|other: &ApiKey| other.name == key.name) {
+            let fix = "is there twice; give each key a name of its own, or the log cannot say which \
+                       of them was used";
+            problems.add(&at("name"), quoted(&settings.name), fix);
+        }
         keys.push(key);
     }
     keys

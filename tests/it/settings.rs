@@ -1136,3 +1136,172 @@ fn a_producer_that_cannot_be_right_is_told_with_the_fix() {
     never.refused("intake.poll_ms", &["above 0"]);
     never.refused("intake.answer_ttl_ms", &["34560000000"]);
 }
+
+/// What `holdfast api-key` prints, for a key whose hash is nothing but `digit`.
+fn api_key(name: &str, digit: char, more: &str) -> String {
+    let hash = digit.to_string().repeat(64);
+    let scopes = if more.contains("scopes") {
+        ""
+    } else {
+        "scopes = [\"read\"]\n"
+    };
+    format!("[[api.keys]]\nname = \"{name}\"\nsha256 = \"{hash}\"\n{scopes}{more}\n")
+}
+
+/// Lines of the section `[api]`, the setting that is refused for them, and what its problem says.
+#[allow(clippy::too_many_lines, reason = "one table")]
+fn api_that_cannot_be_right() -> Vec<(String, &'static str, &'static str)> {
+    let section = |lines: &str| format!("[api]\n{lines}\n");
+    let limits = |lines: &str| format!("[api.limits]\n{lines}\n");
+    let two = |one: String, other: String| format!("{one}{other}");
+    vec![
+        (
+            section("listen = \"8081\""),
+            "api.listen",
+            "address and a port",
+        ),
+        // A wait, and the store twice: not shorter than 15000.
+        (
+            section("longest_wait_ms = 11000"),
+            "api.longest_wait_ms",
+            "store_timeout_ms",
+        ),
+        (section("per_second = 0"), "api.per_second", "above 0"),
+        (section("burst = 0"), "api.burst", "above 0"),
+        (
+            limits("connections = 0"),
+            "api.limits.connections",
+            "api.listen",
+        ),
+        (
+            limits("header_timeout_ms = 0"),
+            "api.limits.header_timeout_ms",
+            "above 0",
+        ),
+        (
+            limits("store_timeout_ms = 0"),
+            "api.limits.store_timeout_ms",
+            "above 0",
+        ),
+        (
+            limits("drain_timeout_ms = 0"),
+            "api.limits.drain_timeout_ms",
+            "above 0",
+        ),
+        (
+            limits("store_timeout_ms = 15000"),
+            "api.limits.request_timeout_ms",
+            "15000",
+        ),
+        (
+            api_key("a b", '1', ""),
+            "api.keys[0].name",
+            "letters, digits",
+        ),
+        (
+            api_key("shop", 'g', ""),
+            "api.keys[0].sha256",
+            "64 hexadecimal",
+        ),
+        (
+            api_key("shop", '1', "scopes = []"),
+            "api.keys[0].scopes",
+            "enqueue, read",
+        ),
+        (
+            api_key("shop", '1', "accounts = []"),
+            "api.keys[0].accounts",
+            "names none",
+        ),
+        (
+            api_key("shop", '1', "accounts = [\"hotel\", \"motel\"]"),
+            "api.keys[0].accounts",
+            "\"motel\": is not configured",
+        ),
+        (
+            api_key("shop", '1', "accounts = [\"a b\"]"),
+            "api.keys[0].accounts",
+            "is not configured",
+        ),
+        (
+            two(api_key("old", '1', ""), api_key("new", '1', "")),
+            "api.keys[1].sha256",
+            "of old too",
+        ),
+        (
+            two(api_key("shop", '1', ""), api_key("shop", '2', "")),
+            "api.keys[1].name",
+            "twice",
+        ),
+    ]
+}
+
+#[test]
+fn an_api_that_cannot_be_right_is_told_with_the_fix() {
+    for (lines, setting, word) in api_that_cannot_be_right() {
+        let given = with_intake(&lines);
+        given.refused(setting, &[word]);
+        let problems = given.load().unwrap_err();
+        let others = |p: &&holdfast::config::Problem| !p.setting.starts_with("api.");
+        assert_eq!(problems.0.iter().find(others), None, "{lines}");
+    }
+}
+
+#[test]
+fn an_api_that_is_right_reaches_as_far_as_it_says() {
+    let more = "scopes = [\"enqueue\", \"read\", \"command\", \"operate\"]\naccounts = [\"hotel\"]\n\
+                largest_amount_minor = 1500\nexpires_at = \"2027-06-30T00:00:00+08:00\"";
+    let file = format!(
+        "[api]\nlisten = \"127.0.0.1:8081\"\nlongest_wait_ms = 10999\nper_second = 1\nburst = 1\n{}{}",
+        api_key("old", '1', more),
+        api_key("new", '2', "")
+    );
+    let api = with_intake(&file).loaded().api;
+    assert_eq!(api.listen.unwrap().port(), 8_081);
+    assert_eq!(
+        (api.longest_wait_ms, api.pace.per_second, api.pace.burst),
+        (10_999, 1, 1)
+    );
+    let [old, new] = &api.keys[..] else {
+        panic!("{api:?}")
+    };
+    assert_eq!((old.scopes.len(), new.scopes.len()), (4, 1));
+    assert_eq!(old.accounts, Some([hotel()].into()));
+    assert_eq!(old.largest_amount_minor, Some(1_500));
+    let end = old.expires_at.unwrap().to_rfc3339();
+    assert_eq!(end, "2027-06-29T16:00:00+00:00");
+    assert_eq!(
+        (&new.accounts, new.largest_amount_minor, new.expires_at),
+        (&None, None, None)
+    );
+}
+
+#[test]
+fn a_worker_serves_no_api_without_a_key_but_on_this_machine_in_development() {
+    for (listen, durability, key, fine) in [
+        ("127.0.0.1:8081", "dev", "", true),
+        ("[::1]:8081", "dev", "", true),
+        ("0.0.0.0:8081", "dev", "", false),
+        ("192.168.0.7:8081", "dev", "", false),
+        ("[::]:8081", "dev", "", false),
+        ("127.0.0.1:8081", "solo", "", false),
+        ("[::1]:8081", "solo", "", false),
+        ("0.0.0.0:8081", "solo", "", false),
+        ("", "solo", "", true),
+        ("0.0.0.0:8081", "solo", "a key", true),
+    ] {
+        let key = if key.is_empty() {
+            String::new()
+        } else {
+            api_key("shop", '1', "")
+        };
+        let section = format!("[api]\nlisten = \"{listen}\"\n{key}");
+        let told = with_intake(&section)
+            .env("HOLDFAST__REDIS__DURABILITY", durability)
+            .loaded()
+            .require_callers();
+        let named = told.clone().is_ok_and(|()| fine)
+            || told.is_err_and(|told| !fine && told.to_string().contains("`holdfast api-key`"));
+        assert!(named, "{listen} {durability} {key}");
+    }
+}
