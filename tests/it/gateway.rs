@@ -739,8 +739,45 @@ async fn the_company_key_is_asked_for_once_and_again_only_when_a_signature_does_
     assert!(stub.sent().is_empty());
     clock.advance(TimeDelta::minutes(1));
     assert_eq!(check(&new.sign(body)).await, SignatureCheck::Good);
-    assert_eq!(check(&old.sign(body)).await, SignatureCheck::Bad);
     assert_eq!(stub.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_signed_before_the_company_key_was_replaced_counts_for_as_long_as_it_is_delivered()
+{
+    let keys = [1, 2, 3].map(Signer::from_seed);
+    let stub = Stub::start().await;
+    let setup = Setup::at(&stub.base_url);
+    let clock = setup.clock.clone();
+    let gateway = setup.gateway();
+    let body = b"{}".as_slice();
+    let check = async |signer: &Signer| {
+        let signature = signer.sign(body);
+        gateway.check_signature(&account(), body, &signature).await
+    };
+    let good = [SignatureCheck::Good; 2];
+    for signer in &keys[..2] {
+        stub.answers(StatusCode::OK, json!(signer.public_pem).to_string());
+        clock.advance(TimeDelta::minutes(1));
+        assert_eq!(check(signer).await, SignatureCheck::Good);
+    }
+    clock.advance(TimeDelta::hours(36));
+    assert_eq!([check(&keys[0]).await, check(&keys[1]).await], good);
+    // Asked again, and told the same: that is no reason to keep the old one for longer.
+    assert_eq!(check(&keys[2]).await, SignatureCheck::Bad);
+    clock.advance(TimeDelta::hours(1));
+    let over = [check(&keys[0]).await, check(&keys[1]).await];
+    assert_eq!(over, [SignatureCheck::Bad, SignatureCheck::Good]);
+
+    // The next one: of all before it one counts.
+    stub.answers(StatusCode::OK, json!(keys[2].public_pem).to_string());
+    clock.advance(TimeDelta::minutes(1));
+    assert_eq!([check(&keys[2]).await, check(&keys[1]).await], good);
+    assert_eq!(check(&keys[0]).await, SignatureCheck::Bad);
+    stub.answers(StatusCode::OK, json!(keys[0].public_pem).to_string());
+    clock.advance(TimeDelta::minutes(1));
+    assert_eq!([check(&keys[0]).await, check(&keys[2]).await], good);
+    assert_eq!(check(&keys[1]).await, SignatureCheck::Bad);
 }
 
 #[tokio::test]
