@@ -601,6 +601,60 @@ brand_id = \"4f1a9c1e-5a0b-4d39-8a63-6e4a2f2f7c01\"
         assert_eq!(stage.producers().len(), 0);
     }
 
+    /// Settings of the hotel at a sandbox, with this secret key.
+    fn at(sandbox: &chip_sandbox::Sandbox, secret: &str) -> Config {
+        let (base_url, brand) = (sandbox.base_url(), chip_sandbox::DEFAULT_BRAND_ID);
+        let text = format!(
+            "[gateway]\nbase_url = \"{base_url}\"\n[accounts.hotel]\nmode = \"test\"\nbrand_id = \"{brand}\"\n"
+        );
+        let variable = "HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY".to_owned();
+        Config::read("holdfast.toml", &text, [(variable, secret.to_owned())]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_new_secret_key_is_taken_once_it_is_proved_to_be_one_of_the_same_company() {
+        use chip_sandbox::{Account, DEFAULT_BRAND_ID, Effect, Operation, Rule, Sandbox};
+
+        let motel = uuid::Uuid::from_u128(1);
+        let config = chip_sandbox::Config {
+            accounts: vec![
+                Account::new("Hotel", "first", DEFAULT_BRAND_ID),
+                Account::new("Motel", "foreign", motel),
+            ],
+            ..chip_sandbox::Config::default()
+        };
+        let sandbox = Sandbox::start(config).await.unwrap();
+        sandbox.add_key("second");
+        let config = at(&sandbox, "first");
+        let known = accounts(&config).unwrap();
+        let gateway = ChipGateway::new(known, config.gateway_settings(), Clock::system()).unwrap();
+        let keys = Arc::new(KeyRing::new(Vec::new(), config.api.pace));
+        let policies = Current::new(config.policies());
+        let mut reload = Reload::new(config, gateway.clone(), policies, keys);
+        let hotel = AccountName::new("hotel").unwrap();
+        let in_use = async |reload: &mut Reload, secret: &str| {
+            let found = reload.compare(Ok(at(&sandbox, secret)));
+            assert!(matches!(found, Found::Changed(_)), "{secret}");
+            reload.take(found).await;
+            reload.config.accounts[&hotel]
+                .secret_key
+                .reveal()
+                .to_owned()
+        };
+        assert_eq!(in_use(&mut reload, "foreign").await, "first");
+        sandbox.revoke_key("foreign");
+        assert!(gateway.company_key(&hotel).await.is_some());
+        sandbox.add_fault(Rule::on(
+            Operation::PublicKey,
+            Effect::status_after_commit(503),
+        ));
+        assert_eq!(in_use(&mut reload, "second").await, "first");
+        sandbox.clear_faults();
+        assert_eq!(in_use(&mut reload, "second").await, "second");
+        sandbox.revoke_key("first");
+        assert!(gateway.company_key(&hotel).await.is_some());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_account_that_was_taken_out_does_not_come_back_as_another() {
         let stage = Stage::begin();

@@ -192,20 +192,34 @@ impl ChipGateway {
     }
 
     /// Whether the gateway takes the secret key of `next`, as one of the company whose purchases
-    /// the account has: another company's key would find none of them. The old key may be refused
-    /// by now; then the company is not compared.
+    /// the account has: another company's key would find none of them, and what was taken would
+    /// look like what never was. The gateway is asked with the old key; if that is refused by now,
+    /// what was heard of the company before has to do, and without that nothing is proved.
     pub async fn is_same_company(&self, name: &AccountName, next: &Account) -> Result<(), String> {
         let new = self.company_key_of(next).await?;
-        let known = match self.company_keys.of(name).key() {
-            Some(known) => Some(known),
-            None => match self.accounts.get().get(name) {
-                Some(old) => self.company_key_of(old).await.ok(),
-                None => None,
+        let accounts = self.accounts.get();
+        let old = match accounts.get(name) {
+            Some(old) => self.company_key_of(old).await,
+            None => Err("the account is not known".to_owned()),
+        };
+        let same = match old {
+            Ok(old) => old == new,
+            Err(why) => match &self.company_keys.of(name).keys(self.clock.now())[..] {
+                [] => {
+                    return Err(format!(
+                        "asked with the key in use {why}, and the company's own key was never \
+                         seen, so nobody can tell whose the new one is; make the old one valid \
+                         again, or, if you are sure that it is the same company's, start the \
+                         workers anew"
+                    ));
+                }
+                known => known.contains(&new),
             },
         };
-        match known {
-            Some(known) if known != new => Err("it is a key of another company".to_owned()),
-            _ => Ok(()),
+        if same {
+            Ok(())
+        } else {
+            Err("it is a key of another company".to_owned())
         }
     }
 }

@@ -909,6 +909,101 @@ impl Played {
     }
 }
 
+/// The account of the sandbox with another key.
+fn with_key(sandbox: &Sandbox, key: &str) -> Account {
+    Account::new(AccountConfig {
+        secret_key: Private::new(key.to_owned()),
+        brand_id: chip_sandbox::DEFAULT_BRAND_ID.to_string(),
+        base_url: sandbox.base_url(),
+        test: true,
+        success_callback: None,
+        card_whitelist: None,
+        webhook_keys: Vec::new(),
+    })
+    .unwrap()
+}
+
+const NEXT: &str = "sk-the-next";
+const FOREIGN: &str = "sk-of-a-motel";
+
+/// Two companies: the hotel, which has a second key, and a motel.
+async fn two_companies() -> Played {
+    let brand = chip_sandbox::DEFAULT_BRAND_ID;
+    let motel = uuid::Uuid::from_u128(brand.as_u128() ^ 0xff);
+    let config = chip_sandbox::Config {
+        time: chip_sandbox::Time::Manual(start_time()),
+        accounts: vec![
+            chip_sandbox::Account::new("Hotel", SECRET, brand),
+            chip_sandbox::Account::new("Motel", FOREIGN, motel),
+        ],
+        ..chip_sandbox::Config::default()
+    };
+    let sandbox = Sandbox::start(config).await.unwrap();
+    sandbox.add_key(NEXT);
+    let gateway = Setup::at(&sandbox.base_url()).gateway();
+    Played { sandbox, gateway }
+}
+
+impl Played {
+    async fn proved(&self, key: &str) -> Result<(), String> {
+        let next = with_key(&self.sandbox, key);
+        self.gateway.is_same_company(&account(), &next).await
+    }
+
+    fn refuses(&self, key: &str, words: &[&str], told: Result<(), String>) {
+        let told = told.expect_err(key);
+        for word in words {
+            assert!(told.contains(word), "{word:?} is not in {told}");
+        }
+        for secret in [SECRET, NEXT, FOREIGN, &self.sandbox.base_url()] {
+            assert!(!told.contains(secret), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_key_of_the_company_is_proved_beside_the_first_and_that_of_another_is_not() {
+    let play = two_companies().await;
+    assert_eq!(play.proved(NEXT).await, Ok(()));
+    play.refuses(FOREIGN, &["another company"], play.proved(FOREIGN).await);
+    play.refuses("nobody's", &["401"], play.proved("nobody's").await);
+}
+
+#[tokio::test]
+async fn once_the_old_key_is_refused_only_what_was_heard_of_the_company_before_proves_another() {
+    let play = two_companies().await;
+    play.sandbox.revoke_key(SECRET);
+    for key in [NEXT, FOREIGN] {
+        let words = ["401", "never seen", "start the workers anew"];
+        play.refuses(key, &words, play.proved(key).await);
+    }
+    // Heard of while the old one was valid: by a callback that was to be checked.
+    let play = two_companies().await;
+    let signature = Signer::shared().sign(b"{}");
+    let hotel = account();
+    let check = play.gateway.check_signature(&hotel, b"{}", &signature);
+    assert_eq!(check.await, SignatureCheck::Bad);
+    play.sandbox.revoke_key(SECRET);
+    assert_eq!(play.proved(NEXT).await, Ok(()));
+    play.refuses(FOREIGN, &["another company"], play.proved(FOREIGN).await);
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_be_reached_proves_nothing() {
+    let play = two_companies().await;
+    play.sandbox.add_fault(Rule::on(
+        Operation::PublicKey,
+        Effect::status_after_commit(503),
+    ));
+    play.refuses(NEXT, &["503"], play.proved(NEXT).await);
+    play.sandbox.clear_faults();
+    assert_eq!(play.proved(NEXT).await, Ok(()));
+    play.sandbox.stop().await;
+    for key in [NEXT, FOREIGN] {
+        play.refuses(key, &[], play.proved(key).await);
+    }
+}
+
 fn standing(answer: &Answer) -> &Standing {
     match answer {
         Answer::Shown(seen) => &seen.standing,
