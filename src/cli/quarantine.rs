@@ -13,6 +13,7 @@ use super::desk::user;
 use super::failure::Failure;
 use super::view::time;
 use crate::clock::Clock;
+use crate::config::MASK;
 use crate::payment::hex;
 use crate::store::StoreError;
 use crate::store::redis::{Deed, Did, QuarantineId, Quarantined, RedisStore, Standing};
@@ -38,7 +39,8 @@ pub enum QuarantineVerb {
     Show {
         /// Its id, as the list has it.
         id: String,
-        /// Show the bytes. They say who pays, and with what card.
+        /// Show what is wrong in words, which may quote what was pushed, and the bytes. They say who
+        /// pays, and with what card.
         #[arg(long)]
         reveal: bool,
     },
@@ -185,14 +187,21 @@ impl Ward<'_> {
         let bytes = bytes.filter(|_| reveal);
         if self.as_json {
             let mut told = json_of(&found);
-            told["detail"] = json!(found.note.detail);
+            told["detail"] = json!(if reveal { &found.note.detail } else { MASK });
             if let Some(bytes) = bytes {
                 told["base64"] = json!(STANDARD.encode(bytes));
             }
             return Ok(writeln!(out, "{told:#}")?);
         }
         writeln!(out, "{}", line(&found))?;
-        writeln!(out, "{}", plain(&found.note.detail))?;
+        if reveal {
+            writeln!(out, "{}", plain(&found.note.detail))?;
+        } else {
+            writeln!(
+                out,
+                "{MASK} (--reveal: what is wrong in words, and what was pushed)"
+            )?;
+        }
         for deed in &found.deeds {
             let (did, actor) = (word(deed.did), &deed.actor);
             writeln!(out, "{did} {} by {actor}: {}", time(deed.at), deed.reason)?;

@@ -63,7 +63,10 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
         .split_once(' ')
         .unwrap();
     let shown = dock.told(&["show", id]).await;
-    assert!(shown.contains("motel is not configured"), "{shown}");
+    assert!(
+        shown.contains("***") && !shown.contains("is not configured"),
+        "{shown}"
+    );
     let json: Value = serde_json::from_str(&dock.told(&["list", "--json"]).await).unwrap();
     assert_eq!(
         (&json["count"], json["quarantine"][0]["bytes"].is_u64()),
@@ -73,13 +76,14 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
     for told in [list.as_str(), &shown, &as_json, &json.to_string()] {
         assert!(!told.contains("canary"), "{told}");
     }
+    let whole = dock.told(&["show", id, "--reveal"]).await;
     assert!(
-        dock.told(&["show", id, "--reveal"])
-            .await
-            .contains("canary-token")
+        whole.contains("motel is not configured") && whole.contains("canary-token"),
+        "{whole}"
     );
     let revealed = dock.told(&["show", id, "--reveal", "--json"]).await;
     let revealed: Value = serde_json::from_str(&revealed).unwrap();
+    assert!(revealed["detail"].as_str().unwrap().contains("motel"));
     let bytes = STANDARD
         .decode(revealed["base64"].as_str().unwrap())
         .unwrap();
@@ -89,6 +93,40 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
         let shown = dock.told(&["show", id, "--reveal"]).await;
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
+}
+
+#[tokio::test]
+async fn a_token_in_the_wrong_place_is_not_shown_by_why_it_was_refused() {
+    let dock = Dock::open().await;
+    let token = "canary-token";
+    let misplaced = [
+        POISON.replace("\"motel\"", &format!("\"{token} \"")),
+        POISON.replace("\"charge\"", &format!("\"{token}\"")),
+        POISON.replace("\"MYR\"", &format!("\"{token}\"")),
+        POISON.replace("1500", &format!("\"{token}\"")),
+    ];
+    for (number, element) in misplaced.iter().enumerate() {
+        dock.push(&element.replace("push-of-a-test", &format!("push-of-a-test-{number}")))
+            .await;
+    }
+    dock.take_in().await;
+    let list = dock.told(&["list"]).await;
+    assert_eq!(list.lines().count(), misplaced.len(), "{list}");
+    let mut quoted = 0;
+    for line in list.lines() {
+        let id = line.split(' ').next().unwrap();
+        for words in [&["show", id][..], &["show", id, "--json"]] {
+            let told = dock.told(words).await;
+            assert!(!told.contains("canary") && told.contains("***"), "{told}");
+        }
+        let revealed = dock.told(&["show", id, "--reveal", "--json"]).await;
+        let revealed: Value = serde_json::from_str(&revealed).unwrap();
+        quoted += usize::from(revealed["detail"].as_str().unwrap().contains("canary"));
+    }
+    assert!(
+        quoted > 0,
+        "no reason quotes what was pushed: there is nothing to mask"
+    );
 }
 
 #[tokio::test]
