@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::desk::user;
 use super::failure::Failure;
 use super::view::time;
+use crate::api::pushed::{DAYS_SIGNED, is_over};
 use crate::clock::Clock;
 use crate::config::MASK;
 use crate::payment::hex;
@@ -45,7 +46,8 @@ pub enum QuarantineVerb {
         reveal: bool,
     },
     /// Push it again as it was, after what was wrong here is mended. Whoever pushed it was told that it
-    /// was refused, and may have asked for the same otherwise: ask them first.
+    /// was refused, and may have asked for the same otherwise: ask them first. What was signed more
+    /// than a week ago they have to sign and push anew.
     Retry {
         /// Its id, as the list has it.
         id: String,
@@ -98,6 +100,13 @@ impl Ward<'_> {
                 let (known, Some(bytes)) = found.ok_or_else(|| missing(&id))? else {
                     return Err(missing(&id));
                 };
+                if is_over(&bytes, self.clock.now()) {
+                    return Err(Failure::Wrong(format!(
+                        "{id} was signed more than {DAYS_SIGNED} days ago, and is refused however \
+                         often it is pushed: have whoever pushed it sign it anew, under the same \
+                         idempotency_key, and push that; then drop this one"
+                    )));
+                }
                 let sha256 = hex(&Sha256::digest(bytes));
                 let account = known.note.account.as_ref();
                 let answer = account.map(|account| (account, sha256.as_str()));
