@@ -95,13 +95,14 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         Verb::Webhooks(verb) => webhooks::run(&verb, &config, cli.json, out).await,
         Verb::Worker => {
             config.require_accounts()?;
+            config.require_callers()?;
             let mut log = config.log.clone();
             if cli.json {
                 log.format = LogFormat::Json;
             }
             telemetry::init(&log).map_err(|error| Failure::Other(error.to_string()))?;
             let env = around.env.to_vec();
-            let again = move || load(path.as_deref(), &env);
+            let again = move || Config::load_anew(path.as_deref(), env.iter().cloned());
             worker::run(&config, again).await.map_err(worker_failure)
         }
         verb => {
@@ -188,6 +189,7 @@ fn check(
     as_json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let loaded = loaded.and_then(|config| config.require_callers().map(|()| config));
     let problems = match &loaded {
         Ok(_) => &[][..],
         Err(problems) => &problems.0,

@@ -16,8 +16,7 @@ use crate::api::pushed::{Intake, Producers};
 use crate::api::v1::Service;
 use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
-use crate::config::Current;
-use crate::config::{Config, Problems};
+use crate::config::{Config, Current, Wrong};
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
@@ -35,7 +34,7 @@ const LONGEST_INTAKE_SAVE_MS: u64 = 1_000;
 /// `again` reads the settings anew.
 pub(super) async fn run(
     config: &Config,
-    again: impl Fn() -> Result<Config, Problems> + Clone + Send + 'static,
+    again: impl Fn() -> Result<Config, Wrong> + Clone + Send + 'static,
 ) -> anyhow::Result<()> {
     warn_of_dev(config.redis.durability);
     let stop = stop_on_signals()?;

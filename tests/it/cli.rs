@@ -954,6 +954,22 @@ async fn a_worker_without_an_account_does_not_start() {
 }
 
 #[tokio::test]
+async fn a_worker_that_nobody_may_ask_does_not_start_and_its_settings_are_not_fine() {
+    let api = ("HOLDFAST__API__LISTEN", "0.0.0.0:0", "api.keys");
+    let intake = ("HOLDFAST__INTAKE__ENABLED", "true", "intake.producers");
+    for (variable, value, setting) in [api, intake] {
+        let mut env = Shop::open().env;
+        env.push((variable.to_owned(), value.to_owned()));
+        env.push(("HOLDFAST__LOG__FILTER".to_owned(), "off".to_owned()));
+        for line in [&["worker"][..], &["config", "check"]] {
+            process(line, &env).await.failed(2, &[setting]);
+        }
+        // Whoever took the last key away can still look at what is there.
+        process(&["config", "show"], &env).await.fine();
+    }
+}
+
+#[tokio::test]
 async fn health_asks_the_worker_of_this_machine() {
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

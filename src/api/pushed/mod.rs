@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use element::{Asked, Element, LARGEST_ELEMENT_BYTES, PushedCommand};
 pub use producers::{Kind, Producer, Producers, Rules};
 pub use signature::DAYS_SIGNED;
+pub(crate) use signature::is_over;
 
 use crate::api::KeyName;
 use crate::api::v1::ProblemCode;

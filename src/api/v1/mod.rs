@@ -45,6 +45,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use code::ProblemCode;
+pub(crate) use keys::is_whole;
 pub use keys::{ApiKey, KeyHash, KeyName, KeyRing, Scope, new_key};
 pub use openapi::DOCUMENT;
 pub use pace::Pace;
