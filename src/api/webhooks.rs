@@ -127,6 +127,7 @@ fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
     if api.webhooks.may_tell(api.gateway.clock().now()) {
         let refused = api.webhooks.tally().unsigned;
         tracing::warn!(
+            event = "webhooks_refused",
             why,
             refused,
             "webhooks are refused; told once a minute at most"
@@ -139,7 +140,7 @@ fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
 
 async fn accept<S: Store>(api: &Api<S>, account: &AccountName, body: &[u8]) -> StatusCode {
     let notice = Notice::read(body);
-    let event = notice.event();
+    let gateway_event = notice.event();
     let nudge = super::intake::nudge(&*api.store, notice.payments(account));
     let outcome = match tokio::time::timeout(api.store_timeout(), nudge).await {
         Ok(outcome) => outcome,
@@ -148,17 +149,17 @@ async fn accept<S: Store>(api: &Api<S>, account: &AccountName, body: &[u8]) -> S
     match outcome {
         Ok(Some((payment, nudged))) => {
             count(&api.webhooks.nudged);
-            tracing::debug!(%account, event, payment.id = %payment, ?nudged, "a webhook nudged");
+            tracing::debug!(%account, gateway_event, payment.id = %payment, ?nudged, "a webhook nudged");
             StatusCode::OK
         }
         Ok(None) => {
             count(&api.webhooks.unmatched);
-            tracing::debug!(%account, event, "a webhook is about no payment of ours");
+            tracing::debug!(%account, gateway_event, "a webhook is about no payment of ours");
             StatusCode::OK
         }
         Err(error) => {
             count(&api.webhooks.deferred);
-            tracing::warn!(%account, event, %error, "a webhook could not be recorded");
+            tracing::warn!(%account, gateway_event, %error, "a webhook could not be recorded");
             StatusCode::SERVICE_UNAVAILABLE
         }
     }

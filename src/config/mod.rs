@@ -9,8 +9,8 @@
 //! | `read` | from a tree of values to types; unknown names, secrets in the wrong place |
 //! | `check` | what no single setting can tell: all problems at once |
 //! | `exchange`, `current` | what can be exchanged while a worker runs, and how it is |
-//! | `api`, `events` | how producers and operators are served; where events are sent |
-//! | `api`, `intake` | who may ask: over HTTP, and by pushing to Redis |
+//! | `api`, `intake` | who may ask, over HTTP and by pushing to Redis, and how they are served |
+//! | `events` | where events are sent |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
