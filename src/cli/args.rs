@@ -184,9 +184,8 @@ Examples:
       --amount 1500 --currency MYR --email guest@example.com --token-file card.token
   holdfast enqueue --request request.json
 
-Money is in minor units (1500 is RM 15.00), times are RFC 3339 with an offset. Plan to capture or
-release before the hold lapses, less a margin: by default 6 days after it was made. The same key with
-the same content is the same payment.";
+Money is in minor units (1500 is RM 15.00), times are RFC 3339 with an offset. Capture or release a hold
+within 6 days, unless the settings say otherwise. The same key with the same content is the same payment.";
 
 /// A request: flags, or JSON.
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod on_redis;
-mod watched;
+pub(crate) mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending};

@@ -6,6 +6,7 @@ mod documented;
 mod doors;
 mod lists;
 mod requests;
+mod troubles;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -75,6 +76,16 @@ impl Drop for Served {
 
 impl Served {
     async fn over<S: Store>(store: Arc<S>, clock: &Clock, keys: Vec<ApiKey>, pace: Pace) -> Self {
+        Self::within(LIMITS, store, clock, (keys, pace)).await
+    }
+
+    /// With limits of its own.
+    async fn within<S: Store>(
+        limits: Limits,
+        store: Arc<S>,
+        clock: &Clock,
+        (keys, pace): (Vec<ApiKey>, Pace),
+    ) -> Self {
         // The client is built without one, like the gateway's.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -84,10 +95,10 @@ impl Served {
         let rules = policy(UnknownPolicy::Park);
         let policies = Policies::from([(account(), rules.clone()), (other, rules)]);
         let parts = (store, clock.clone());
-        let service = Service::new(parts, policies, Arc::clone(&ring), &LIMITS, 5_000);
+        let service = Service::new(parts, policies, Arc::clone(&ring), &limits, 5_000);
         let stop = CancellationToken::new();
-        let router = v1::router(service, &LIMITS);
-        tokio::spawn(api::serve(listener, router, LIMITS, stop.clone()));
+        let router = v1::router(service, &limits);
+        tokio::spawn(api::serve(listener, router, limits, stop.clone()));
         Self {
             address,
             ring,

@@ -4,7 +4,7 @@
 
 mod broken_redis;
 mod in_memory;
-mod on_redis;
+pub(crate) mod on_redis;
 mod promises;
 mod scripts;
 mod torn;

@@ -126,7 +126,7 @@ const OPERATIONS: [Operation; 8] = [
         path: "/v1/payments:batch",
         method: "post",
         id: "createPayments",
-        about: "Ask for up to 1,000 payments; an answer for each, in their order, whatever becomes of \
+        about: "Ask for up to 1,000 payments, in 4 MiB at most; an answer for each, in their order, whatever becomes of \
                 the others. Each has its idempotency_key.",
         scope: Scope::Enqueue,
         parameters: &[],
@@ -243,7 +243,7 @@ impl Operation {
                 "description": about,
                 "content": { "application/json": { "schema": schema(body) } },
             });
-            if *body == "Payment" {
+            if *body == "Payment" && self.method == "post" {
                 answer["headers"] = replayed();
             }
             responses.insert(status.to_string(), answer);
@@ -278,8 +278,21 @@ fn problem(codes: &[P]) -> Value {
         "description": told.join(" "),
         "content": { "application/problem+json": { "schema": narrowed } },
     });
+    let mut headers = json!({});
     if codes.contains(&P::Ended) {
-        answer["headers"] = replayed();
+        headers = replayed();
+    }
+    if codes.iter().any(|code| code.says_when()) {
+        headers["Retry-After"] = json!({
+            "description": "When to come back, in seconds. Of what passes by itself only.",
+            "schema": { "type": "integer", "minimum": 0 },
+        });
+    }
+    if headers
+        .as_object()
+        .is_some_and(|headers| !headers.is_empty())
+    {
+        answer["headers"] = headers;
     }
     answer
 }

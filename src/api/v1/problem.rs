@@ -114,6 +114,15 @@ impl ProblemCode {
         Self::CurrencyForbidden,
     ];
 
+    /// Whether it passes by itself, and the answer says when to come back.
+    #[must_use]
+    pub const fn says_when(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited | Self::StoreUnavailable | Self::Busy
+        )
+    }
+
     /// Those that only what is pushed to Redis is answered with, never a request over HTTP.
     pub const OF_PUSHES: [Self; 3] = [
         Self::SignatureMissing,

@@ -73,6 +73,7 @@ impl RedisStore {
                     let call = self.spreading(partition, endpoint, (cursor, cursor), events);
                     match word(&self.0.link.call(call).await?) {
                         "spread" => {
+                            self.count_tries_anew(endpoint, events).await?;
                             sum += passed as u64;
                             break;
                         }
@@ -84,6 +85,27 @@ impl RedisStore {
             }
         }
         Ok(sum)
+    }
+
+    /// A person has mended what was wrong: what is sent again is not given up for earlier tries.
+    async fn count_tries_anew(
+        &self,
+        endpoint: &EndpointName,
+        events: &[Streamed],
+    ) -> Result<(), StoreError> {
+        let mut pipeline = Pipeline::new();
+        for event in events {
+            let payment = &event.head.payment;
+            let notes = self.0.keys.out(Keys::partition(payment), endpoint, "notes");
+            pipeline.cmd("HDEL").arg(notes);
+            pipeline
+                .arg(format!("tries:{payment}"))
+                .arg(format!("first:{payment}"));
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.0.link.read(&pipeline).await.map(drop)
     }
 
     async fn page_of_events(

@@ -62,23 +62,25 @@ fn charge(token: &str, amount: u64) -> Value {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_posts_and_a_killed_worker_make_one_payment_that_is_paid_once() {
-    let (works, token) = works(Pace::QUICK).await;
-    let (door, listen) = Door::open(&works);
+/// Posts all of them at once under one key, kills the worker in the middle, and posts them again to
+/// another. How often each status was answered, and the payments that were named.
+async fn posted_to_a_worker_that_is_killed(
+    works: &Works,
+    bodies: &[Value],
+) -> (BTreeMap<u16, usize>, Vec<String>) {
+    let (door, listen) = Door::open(works);
     let mut worker = works.worker_with("first", &listen).unwrap();
     door.until_it_answers(&worker).await;
-    let body = charge(&token, 1_500);
-    let posts = join_all((0..1_000).map(|_| door.ask("order-7", &body)));
+    let posts = join_all(bodies.iter().map(|body| door.ask("order-7", body)));
     let killed = async {
         let recorded = async || !works.store.stats().await.unwrap().by_state.is_empty();
-        until(&works, "it is recorded", recorded).await;
+        until(works, "it is recorded", recorded).await;
         worker.kill().unwrap();
     };
     let (heard, ()) = tokio::join!(posts, killed);
     let second = works.worker_with("second", &listen).unwrap();
     door.until_it_answers(&second).await;
-    let again = join_all((0..1_000).map(|_| door.ask("order-7", &body))).await;
+    let again = join_all(bodies.iter().map(|body| door.ask("order-7", body))).await;
     let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
     let mut ids: Vec<String> = Vec::new();
     for (status, id) in heard.into_iter().chain(again).flatten() {
@@ -87,15 +89,34 @@ async fn a_thousand_posts_and_a_killed_worker_make_one_payment_that_is_paid_once
     }
     ids.sort();
     ids.dedup();
+    until_paid(works, 1).await;
+    (statuses, ids)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_posts_and_a_killed_worker_make_one_payment_that_is_paid_once() {
+    let (works, token) = works(Pace::QUICK).await;
+    let bodies = vec![charge(&token, 1_500); 1_000];
+    let (statuses, mut ids) = posted_to_a_worker_that_is_killed(&works, &bodies).await;
     assert_eq!(ids.len(), 1, "{statuses:?}");
     assert!(
         statuses.get(&201).is_none_or(|made| *made == 1),
         "{statuses:?}"
     );
     assert!(statuses[&200] >= 1_000, "{statuses:?}");
-    let id = PaymentId::new(ids.remove(0)).unwrap();
-    until_paid(&works, 1).await;
-    assert_paid_once(&works, &[id]).await;
+    assert_paid_once(&works, &[PaymentId::new(ids.remove(0)).unwrap()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_thousand_different_posts_under_one_key_one_is_paid_though_the_worker_is_killed() {
+    let (works, token) = works(Pace::QUICK).await;
+    let bodies: Vec<Value> = (1..=1_000).map(|amount| charge(&token, amount)).collect();
+    let (statuses, mut ids) = posted_to_a_worker_that_is_killed(&works, &bodies).await;
+    assert_eq!(ids.len(), 1, "{statuses:?}");
+    assert!(statuses[&422] >= 999, "{statuses:?}");
+    let told_of_it = statuses.get(&201).unwrap_or(&0) + statuses.get(&200).unwrap_or(&0);
+    assert!((1..=2).contains(&told_of_it), "{statuses:?}");
+    assert_paid_once(&works, &[PaymentId::new(ids.remove(0)).unwrap()]).await;
 }
 
 #[tokio::test]

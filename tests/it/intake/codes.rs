@@ -173,6 +173,11 @@ async fn of_commands(codes: &mut Codes) {
     is_recorded(&codes.dock.answered(given("x", "open", "cancel")).await);
     codes.dock.stage.work_for(TimeDelta::hours(1)).await;
     codes.give("c1", "open", "capture").await;
+    let mut late = authorize("late", "");
+    late["source"] = json!({"checkout": {}});
+    is_recorded(&codes.dock.answered(late.to_string()).await);
+    codes.dock.stage.work_for(TimeDelta::days(2)).await;
+    codes.give("x1", "late", "cancel").await;
     let now = codes.dock.quarantine().await.len();
     assert_eq!(now, quarantined, "what is decided is no poison");
     codes.give("c", "nobody", "capture").await;

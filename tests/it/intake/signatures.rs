@@ -259,5 +259,7 @@ async fn a_key_that_is_not_for_captures_is_not_for_plans_that_capture() {
         signed(&json)
     };
     is_refused(&dock.answered(move_it("m1", &at)).await, "scope_missing");
+    let more = json!({"capture_amount": 1_500});
+    is_refused(&dock.answered(move_it("m3", &more)).await, "scope_missing");
     is_recorded(&dock.answered(move_it("m2", &release)).await);
 }

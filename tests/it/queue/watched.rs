@@ -11,7 +11,7 @@ use holdfast::store::{
 };
 use tokio::sync::watch;
 
-pub(super) struct Watched<S> {
+pub(crate) struct Watched<S> {
     inner: S,
     asked: Mutex<Vec<usize>>,
     brought: AtomicUsize,
@@ -25,6 +25,7 @@ pub(super) struct Watched<S> {
     withheld: AtomicBool,
     leases_lost: AtomicBool,
     renewals_broken: AtomicBool,
+    records_change: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
@@ -35,7 +36,7 @@ enum Hints {
 }
 
 impl<S: Store> Watched<S> {
-    pub(super) fn new(inner: S) -> Self {
+    pub(crate) fn new(inner: S) -> Self {
         Self {
             inner,
             asked: Mutex::default(),
@@ -50,6 +51,7 @@ impl<S: Store> Watched<S> {
             withheld: AtomicBool::default(),
             leases_lost: AtomicBool::default(),
             renewals_broken: AtomicBool::default(),
+            records_change: AtomicBool::default(),
         }
     }
 
@@ -128,6 +130,11 @@ impl<S: Store> Watched<S> {
         self.renewals_broken.store(true, Ordering::Release);
     }
 
+    /// From now on, a record has always changed by the time that a command is to be written.
+    pub(crate) fn let_records_change(&self) {
+        self.records_change.store(true, Ordering::Release);
+    }
+
     fn there(&self) -> Result<(), StoreError> {
         if self.away.load(Ordering::Acquire) {
             self.failures.fetch_add(1, Ordering::AcqRel);
@@ -200,6 +207,9 @@ impl<S: Store> Store for Watched<S> {
 
     async fn command(&self, loaded: &Loaded, due: Option<Timestamp>) -> Result<(), SaveError> {
         self.there()?;
+        if self.records_change.load(Ordering::Acquire) {
+            return Err(SaveError::Outdated);
+        }
         self.inner.command(loaded, due).await
     }
 

@@ -105,6 +105,37 @@ async fn a_payment_that_nobody_paid_is_cancelled_and_then_has_ended() {
 }
 
 #[tokio::test]
+async fn a_command_after_the_payments_time_is_told_that_its_time_was_over() {
+    let shop = Shop::open().await;
+    let mut body = shop.charge(1_500);
+    body["not_after"] = json!("2027-01-31T06:10:00Z");
+    body["not_before"] = json!("2027-01-31T06:09:59Z");
+    let asked = shop.served.post("/v1/payments", Some("k"), &body).await;
+    assert_eq!(asked.status, 201, "{asked:?}");
+    shop.stage.clock.advance(TimeDelta::days(1));
+    shop.stage.work().await;
+    let address = format!("/v1/payments/{}", asked.id());
+    let failed = shop.served.get(&address).await;
+    assert_eq!(failed.body["reason"]["why"], "expired", "{failed:?}");
+    let cancel = format!("{address}/cancel");
+    let late = shop.served.post(&cancel, Some("x"), &json!({})).await;
+    late.is(409, "expired");
+}
+
+#[tokio::test]
+async fn of_two_commands_about_a_hold_the_second_is_told_that_the_first_has_decided() {
+    let shop = Shop::open().await;
+    let address = shop.hold("stay").await;
+    let (capture, release) = (format!("{address}/capture"), format!("{address}/release"));
+    let first = shop.served.post(&capture, Some("c"), &json!({})).await;
+    assert_eq!(first.status, 202);
+    let second = shop.served.post(&release, Some("r"), &json!({})).await;
+    second.is(409, "already_decided");
+    shop.stage.work().await;
+    assert_eq!(shop.served.get(&address).await.body["state"], "paid");
+}
+
+#[tokio::test]
 async fn who_waits_for_a_capture_hears_that_it_was_made() {
     let shop = Shop::open().await;
     let address = shop.hold("stay").await;

@@ -118,6 +118,24 @@ fn a_code_is_one_word_everywhere_and_stands_in_the_document() {
     }
 }
 
+/// Among the tests beside this one; those of pushes have a list of their own.
+#[test]
+fn every_code_is_provoked_by_a_test() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/service");
+    let tests: String = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    let provoked = |code: &ProblemCode| {
+        let status = code.status().as_u16();
+        tests.contains(&format!("is({status}, \"{}\")", code.as_str()))
+    };
+    let of_http = |code: &&ProblemCode| !ProblemCode::OF_PUSHES.contains(code);
+    for code in ProblemCode::ALL.iter().filter(of_http) {
+        assert!(provoked(code), "nothing provokes {}", code.as_str());
+    }
+}
+
 #[tokio::test]
 async fn anybody_may_read_the_document() {
     let shop = Shop::open().await;

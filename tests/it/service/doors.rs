@@ -148,9 +148,18 @@ async fn what_is_no_request_is_told_so() {
     Heard::of(broken).await.is(400, "invalid_request");
     let long = post().json(&json!({"reference": "x".repeat(70_000)}));
     Heard::of(long).await.is(413, "body_too_large");
-    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
-    let deep = post().header("Content-Type", "application/json").body(deep);
-    Heard::of(deep).await.is(400, "invalid_request");
+    // As deep as this it is read, and its content is wrong; deeper it is not read at all.
+    let nested = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let body = format!(r#"{{"reference": {open}{close}}}"#);
+        let post = post().header("Content-Type", "application/json");
+        Heard::of(post.body(body))
+    };
+    for (depth, field) in [(120, "type"), (130, "body"), (30_000, "body")] {
+        let heard = nested(depth).await;
+        heard.is(400, "invalid_request");
+        assert_eq!(heard.body["field"], field, "{depth} deep");
+    }
 }
 
 #[tokio::test]
@@ -217,6 +226,23 @@ async fn what_is_parked_is_for_operators_and_what_is_dear_for_whoever_may_move_s
         give(SHOP, "cancel", "x1", json!({}))
             .await
             .is(403, "parked");
+        // A refusal of what was taken before would be read as "nothing was done".
+        let again = give(SHOP, "capture", "c3", json!({"amount": 1_000})).await;
+        assert_eq!(
+            (again.status, &again.body["state"]),
+            (202, &json!("parked"))
+        );
+        assert_eq!(again.header("idempotent-replayed"), Some("true"));
+        let least = ApiKey {
+            largest_amount_minor: Some(1),
+            ..super::shop()
+        };
+        shop.served.ring.replace(vec![
+            least,
+            key("operator", NEW, &[Scope::Command, Scope::Operate]),
+        ]);
+        let again = give(SHOP, "capture", "c3", json!({"amount": 1_000})).await;
+        assert_eq!(again.status, 202, "{again:?}");
         let answered = give(NEW, "cancel", "x2", json!({})).await;
         assert_ne!(answered.status, 403);
     } else {
@@ -225,7 +251,7 @@ async fn what_is_parked_is_for_operators_and_what_is_dear_for_whoever_may_move_s
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_deep_or_says_another_command_changes_nothing() {
+async fn a_body_that_says_another_command_changes_nothing() {
     let shop = Shop::open().await;
     let address = shop.hold("stay").await;
     let capture = format!("{address}/capture");

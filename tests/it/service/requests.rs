@@ -155,6 +155,11 @@ async fn a_batch_answers_each_of_its_requests() {
     assert_eq!([told[1], told[3], told[4], told[5]], [201, 422, 400, 400]);
     assert_eq!(results[4]["problem"]["code"], "idempotency_key_missing");
     assert_eq!(shop.stage.store.stats().await.unwrap().unfinished, 2);
+    let whole: Vec<Value> = (0..1_000).map(|n| with(&format!("whole-{n}"), 1)).collect();
+    let whole = json!({ "requests": whole });
+    let heard = shop.served.post("/v1/payments:batch", None, &whole).await;
+    assert_eq!(heard.body["results"].as_array().unwrap().len(), 1_000);
+    assert_eq!(shop.stage.store.stats().await.unwrap().unfinished, 1_002);
     for wrong in [
         json!({}),
         json!({"requests": []}),

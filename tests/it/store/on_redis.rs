@@ -11,7 +11,7 @@ use holdfast_rig::{Redis, RedisOptions};
 use super::world::{LEASE_MS, World, adopted, called, payment, settings, start};
 
 /// A connection of the test's own.
-pub(super) async fn raw(redis: &Redis) -> redis::aio::MultiplexedConnection {
+pub(crate) async fn raw(redis: &Redis) -> redis::aio::MultiplexedConnection {
     let client = redis::Client::open(redis.url()).unwrap();
     client.get_multiplexed_async_connection().await.unwrap()
 }
