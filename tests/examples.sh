@@ -48,7 +48,7 @@ else
 fi
 
 if [ "$tried" = 1 ]; then heard; fi
-kill $receiver && wait $receiver || true
+{ kill $receiver && wait $receiver; } 2>/dev/null || true
 
 # A whole service each: by HTTP, in a browser, by events, and by Redis.
 hotel() {
