@@ -91,7 +91,7 @@ fn mentioned(text: &str) -> Vec<String> {
 fn every_command_that_a_message_names_can_be_typed() {
     let mut typed = Vec::new();
     for (_, text) in sources(&["src"]) {
-        let text: String = code(&text).map(|line| format!("{line}\n")).collect();
+        let text = code(&text).collect::<Vec<_>>().join("\n");
         // A string goes on behind the backslash at the end of a line.
         let mut parts = text.split("\\\n");
         let mut joined = parts.next().unwrap().to_owned();
@@ -167,7 +167,7 @@ fn section<'a>(page: &'a str, title: &str) -> &'a str {
 fn every_event_of_the_log_stands_in_the_table_of_alerts_and_no_other() {
     let mut logged = BTreeSet::new();
     for (_, text) in sources(&["src"]) {
-        let text: String = code(&text).map(|line| format!("{line}\n")).collect();
+        let text = code(&text).collect::<Vec<_>>().join("\n");
         let fields = text.split("event = \"").skip(1);
         logged.extend(fields.map(|rest| rest.split('"').next().unwrap().to_owned()));
     }
