@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    holdfast_fuzz::http(bytes);
+    let _ = holdfast_fuzz::http(bytes);
 });

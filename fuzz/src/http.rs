@@ -43,6 +43,7 @@ struct Heard {
 /// A request. Whatever it is, it is answered as the document says, and nothing is recorded but what
 /// somebody with a key for it was told of. Who asks for the same again is answered the same.
 /// Answers the status, if it was a request.
+#[must_use]
 pub fn http(bytes: &[u8]) -> Option<u16> {
     let asked = Asked::read(bytes)?;
     let clock = Clock::manual(Timestamp::UNIX_EPOCH);

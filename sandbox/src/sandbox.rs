@@ -208,6 +208,17 @@ impl Sandbox {
         token.expect("an account with a brand, and no fault on create or direct_post")
     }
 
+    /// Makes one more key for the test data of the first account.
+    pub fn add_key(&self, key: &str) {
+        let known = &self.inner.test_key;
+        self.with(|engine, _| engine.add_key(known, key));
+    }
+
+    /// From now on this key is refused.
+    pub fn revoke_key(&self, key: &str) {
+        self.with(|engine, _| engine.revoke_key(key));
+    }
+
     /// Makes a saved card unusable.
     pub fn kill_token(&self, token: Uuid) {
         self.with(|engine, now_ms| engine.kill_token(now_ms, token));

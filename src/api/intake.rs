@@ -34,12 +34,13 @@
 
 use std::convert::Infallible;
 
+use super::cards::{self, DeadCard};
 use crate::clock::Clock;
 use crate::payment::{
-    Ask, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId, Policy,
-    Request, Timestamp,
+    Ask, CardId, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId,
+    Policy, Request, Timestamp,
 };
-use crate::store::{Created, Loaded, Nudged, SaveError, Store, StoreError};
+use crate::store::{Cards, Created, Loaded, Nudged, SaveError, Store, StoreError};
 use crate::worker::Policies;
 
 /// How often a command is decided anew when the record changes under it.
@@ -110,6 +111,15 @@ pub enum IntakeError {
     /// The hold is another request's. It is named by its purchase, so that nobody captures it twice.
     #[error("purchase: it is adopted already, as {0}, by another request; look at that payment")]
     Adopted(PaymentId),
+    /// The card cannot be charged any more, as far as is known.
+    #[error("{0}")]
+    CardDead(Box<DeadCard>),
+    /// Nothing is known of such a card.
+    #[error(
+        "nothing is known of {0}; a card is known once a payment has saved it or paid with it, a \
+         moment later"
+    )]
+    NoCard(CardId),
     /// There is no such payment.
     #[error("there is no payment {0}; check the id, and that this is the right Redis and prefix")]
     Missing(PaymentId),
@@ -122,7 +132,7 @@ pub enum IntakeError {
 }
 
 /// Records a request, once for its key.
-pub async fn submit<S: Store>(
+pub async fn submit<S: Store + Cards>(
     store: &S,
     clock: &Clock,
     policies: &Policies,
@@ -131,6 +141,13 @@ pub async fn submit<S: Store>(
     let now = clock.now();
     let payment = Payment::new(request, now)?;
     let policy = match allowed(payment.request(), policies, now) {
+        Ok(policy) => match cards::dead(store, payment.request()).await? {
+            None => Ok(policy),
+            Some(dead) => Err(IntakeError::CardDead(Box::new(dead))),
+        },
+        Err(refused) => Err(refused),
+    };
+    let policy = match policy {
         Ok(policy) => policy,
         // A repeat of what was asked when it could be is answered, however late it comes: a refusal
         // would be read as "nothing was done".

@@ -7,12 +7,14 @@
 //! | `health` | `/livez`, `/readyz` |
 //! | `v1` | the API: other services ask for payments, see and command them |
 //! | `intake` | requests and commands, from wherever they come |
+//! | `cards` | what may be known of saved cards, and wanted of them |
 //! | `pushed` | those that producers push to Redis |
 //! | `client` | the other side of that, for services in Rust |
 //! | `serve` | the listener, with limits that slow clients cannot get around |
 //!
 //! [`router`] joins one router for each audience; another audience is another line there.
 
+pub mod cards;
 #[cfg(feature = "client")]
 pub mod client;
 mod health;
@@ -37,7 +39,7 @@ pub use v1::{ApiKey, KeyHash, KeyName, KeyRing, Pace, Scope};
 pub use webhooks::{WebhookCounts, WebhookTally};
 
 use crate::gateway::ChipGateway;
-use crate::store::Store;
+use crate::store::{Cards, Store};
 
 /// What one client may take up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +100,7 @@ impl<S> Api<S> {
 }
 
 /// Everything that is listened to.
-pub fn router<S: Store>(api: Api<S>) -> Router {
+pub fn router<S: Store + Cards>(api: Api<S>) -> Router {
     let request_timeout = Duration::from_millis(api.limits.request_timeout_ms);
     let api = Arc::new(api);
     Router::new()

@@ -13,10 +13,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use chrono::TimeDelta;
 
-use super::Api;
+use super::intake::IntakeError;
+use super::{Api, cards};
 use crate::gateway::{Notice, SIGNATURE_HEADER, SignatureCheck};
-use crate::payment::{AccountName, Timestamp};
-use crate::store::{Store, StoreError};
+use crate::payment::{AccountName, CardId, Timestamp, Wish};
+use crate::store::{Cards, Store, StoreError};
 
 /// The gateway's bodies have some 6 KiB.
 const LARGEST_BODY_BYTES: usize = 256 * 1024;
@@ -75,7 +76,7 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-pub(super) fn routes<S: Store>() -> Router<Arc<Api<S>>> {
+pub(super) fn routes<S: Store + Cards>() -> Router<Arc<Api<S>>> {
     // With and without a slash at the end, as the address may have been registered: a 404 would
     // hold back all events of a purchase.
     [
@@ -91,7 +92,7 @@ pub(super) fn routes<S: Store>() -> Router<Arc<Api<S>>> {
     .layer(DefaultBodyLimit::max(LARGEST_BODY_BYTES))
 }
 
-async fn take<S: Store>(
+async fn take<S: Store + Cards>(
     State(api): State<Arc<Api<S>>>,
     Path(account): Path<String>,
     headers: HeaderMap,
@@ -138,21 +139,30 @@ fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
     StatusCode::UNAUTHORIZED
 }
 
-async fn accept<S: Store>(api: &Api<S>, account: &AccountName, body: &[u8]) -> StatusCode {
+async fn accept<S: Store + Cards>(api: &Api<S>, account: &AccountName, body: &[u8]) -> StatusCode {
     let notice = Notice::read(body);
     let gateway_event = notice.event();
-    let nudge = super::intake::nudge(&*api.store, notice.payments(account));
+    let nudge = async {
+        let looked = look_again(api, account, &notice).await?;
+        let nudged = super::intake::nudge(&*api.store, notice.payments(account)).await?;
+        Ok((nudged, looked))
+    };
     let outcome = match tokio::time::timeout(api.store_timeout(), nudge).await {
         Ok(outcome) => outcome,
         Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
     };
     match outcome {
-        Ok(Some((payment, nudged))) => {
+        Ok((Some((payment, nudged)), _)) => {
             count(&api.webhooks.nudged);
             tracing::debug!(%account, gateway_event, payment.id = %payment, ?nudged, "a webhook nudged");
             StatusCode::OK
         }
-        Ok(None) => {
+        Ok((None, Some(card))) => {
+            count(&api.webhooks.nudged);
+            tracing::debug!(%account, gateway_event, card.id = %card, "a webhook nudged");
+            StatusCode::OK
+        }
+        Ok((None, None)) => {
             count(&api.webhooks.unmatched);
             tracing::debug!(%account, gateway_event, "a webhook is about no payment of ours");
             StatusCode::OK
@@ -161,6 +171,26 @@ async fn accept<S: Store>(api: &Api<S>, account: &AccountName, body: &[u8]) -> S
             count(&api.webhooks.deferred);
             tracing::warn!(%account, gateway_event, %error, "a webhook could not be recorded");
             StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+/// Has a card looked at that is said to be deleted, if anything is known of it. Answers which.
+async fn look_again<S: Cards>(
+    api: &Api<S>,
+    account: &AccountName,
+    notice: &Notice,
+) -> Result<Option<CardId>, StoreError> {
+    let Some(card) = notice.deleted_card(account) else {
+        return Ok(None);
+    };
+    match cards::wish(&*api.store, api.gateway.clock(), &card, Wish::Look).await {
+        Ok(_) => Ok(Some(card)),
+        Err(IntakeError::Store(error @ StoreError::Unavailable(_))) => Err(error),
+        // It is unknown here, or what is known of it cannot be read: asked again, it would be the same.
+        Err(error) => {
+            tracing::debug!(%account, card.id = %card, %error, "a card that was deleted is not looked at");
+            Ok(None)
         }
     }
 }

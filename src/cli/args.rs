@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+use super::card::CardVerb;
 use super::outgoing::{EndpointsVerb, EventsVerb};
 use super::quarantine::IntakeVerb;
+use super::request::parse_wait;
 use super::schema::SchemaOf;
 use super::webhooks::WebhooksVerb;
-use crate::api::v1::span;
 use crate::payment::StateName;
 
 const EXIT_CODES: &str = "\
@@ -122,6 +123,9 @@ pub enum Verb {
         /// What it is called: in the log, and in the settings.
         name: String,
     },
+    /// See what is known of a saved card, have it looked at, have it deleted.
+    #[command(subcommand)]
+    Card(CardVerb),
     /// Set up where CHIP posts what happens to purchases, by its own API.
     #[command(subcommand, after_help = super::webhooks::EXAMPLES)]
     Webhooks(WebhooksVerb),
@@ -393,8 +397,4 @@ pub struct AdoptArgs {
     pub(super) purchase_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) plan: PlanArgs,
-}
-
-fn parse_wait(text: &str) -> Result<Duration, String> {
-    span(text).ok_or_else(|| "write a number and a unit: 500ms, 5s or 2m".to_owned())
 }

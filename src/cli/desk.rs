@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::payment::{
     Active, Command, CommandAnswer, IdempotencyKey, Payment, PaymentId, Request, State, StateName,
 };
-use crate::store::{Cursor, Loaded, Store};
+use crate::store::{Cards, Cursor, Loaded, Store};
 use crate::worker::Policies;
 
 /// How often a payment is looked at while its outcome is waited for.
@@ -32,7 +32,7 @@ pub struct Desk<'a, S> {
     pub as_json: bool,
 }
 
-impl<S: Store> Desk<'_, S> {
+impl<S: Store + Cards> Desk<'_, S> {
     /// Does what `verb` says, if it is about payments.
     pub async fn serve(
         &self,
@@ -84,6 +84,7 @@ impl<S: Store> Desk<'_, S> {
                 after,
             } => self.list(state, limit, after, out).await,
             Verb::Stats => self.stats(out).await,
+            Verb::Card(verb) => self.card(&verb, out).await,
             Verb::Worker
             | Verb::ApiKey { .. }
             | Verb::Webhooks(_)

@@ -88,12 +88,14 @@ impl From<IntakeError> for Failure {
     fn from(error: IntakeError) -> Self {
         match error {
             IntakeError::Store(error) => error.into(),
-            IntakeError::Invalid(_) | IntakeError::UnknownAccount(_) | IntakeError::Missing(_) => {
-                Self::Wrong(error.to_string())
-            }
-            IntakeError::Conflict(_) | IntakeError::Adopted(_) | IntakeError::Busy(_) => {
-                Self::Refused(error.to_string())
-            }
+            IntakeError::Invalid(_)
+            | IntakeError::UnknownAccount(_)
+            | IntakeError::Missing(_)
+            | IntakeError::NoCard(_) => Self::Wrong(error.to_string()),
+            IntakeError::Conflict(_)
+            | IntakeError::Adopted(_)
+            | IntakeError::CardDead(_)
+            | IntakeError::Busy(_) => Self::Refused(error.to_string()),
         }
     }
 }

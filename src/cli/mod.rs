@@ -5,6 +5,7 @@
 //! | `args` | what can be typed |
 //! | `request` | from flags to the JSON that every producer sends |
 //! | `desk` | what producers and operators do, over any store |
+//! | `card` | what is known of a saved card, and wanted of it |
 //! | `view`, `timeline` | a payment, for people and for programs; what happened to it, and what is in doubt |
 //! | `quarantine` | what was pushed and refused |
 //! | `worker` | everything that runs in one worker process |
@@ -17,6 +18,7 @@
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
+mod card;
 mod desk;
 mod failure;
 mod health;
@@ -40,6 +42,7 @@ pub use args::{
     AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, Cli, CommonArgs, ConfigVerb,
     CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, TokenArgs, Verb,
 };
+pub use card::CardVerb;
 pub use desk::Desk;
 pub use failure::Failure;
 pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
@@ -92,13 +95,14 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         Verb::Webhooks(verb) => webhooks::run(&verb, &config, cli.json, out).await,
         Verb::Worker => {
             config.require_accounts()?;
+            config.require_callers()?;
             let mut log = config.log.clone();
             if cli.json {
                 log.format = LogFormat::Json;
             }
             telemetry::init(&log).map_err(|error| Failure::Other(error.to_string()))?;
             let env = around.env.to_vec();
-            let again = move || load(path.as_deref(), &env);
+            let again = move || Config::load_anew(path.as_deref(), env.iter().cloned());
             worker::run(&config, again).await.map_err(worker_failure)
         }
         verb => {
@@ -139,7 +143,9 @@ async fn open(
 ) -> Result<RedisStore, Failure> {
     let settings = config.store_settings();
     let only_looks = match verb {
-        Verb::Show { .. } | Verb::List { .. } | Verb::Stats => true,
+        Verb::Show { .. } | Verb::List { .. } | Verb::Stats | Verb::Card(CardVerb::Show { .. }) => {
+            true
+        }
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),
         Verb::Intake(IntakeVerb::Quarantine(verb)) => matches!(
@@ -183,6 +189,7 @@ fn check(
     as_json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let loaded = loaded.and_then(|config| config.require_callers().map(|()| config));
     let problems = match &loaded {
         Ok(_) => &[][..],
         Err(problems) => &problems.0,

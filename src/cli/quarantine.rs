@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 use super::desk::user;
 use super::failure::Failure;
 use super::view::time;
+use crate::api::pushed::{DAYS_SIGNED, is_over};
 use crate::clock::Clock;
+use crate::config::MASK;
 use crate::payment::hex;
 use crate::store::StoreError;
 use crate::store::redis::{Deed, Did, QuarantineId, Quarantined, RedisStore, Standing};
@@ -38,12 +40,14 @@ pub enum QuarantineVerb {
     Show {
         /// Its id, as the list has it.
         id: String,
-        /// Show the bytes. They say who pays, and with what card.
+        /// Show what is wrong in words, which may quote what was pushed, and the bytes. They say who
+        /// pays, and with what card.
         #[arg(long)]
         reveal: bool,
     },
     /// Push it again as it was, after what was wrong here is mended. Whoever pushed it was told that it
-    /// was refused, and may have asked for the same otherwise: ask them first.
+    /// was refused, and may have asked for the same otherwise: ask them first. What was signed more
+    /// than a week ago they have to sign and push anew.
     Retry {
         /// Its id, as the list has it.
         id: String,
@@ -96,6 +100,13 @@ impl Ward<'_> {
                 let (known, Some(bytes)) = found.ok_or_else(|| missing(&id))? else {
                     return Err(missing(&id));
                 };
+                if is_over(&bytes, self.clock.now()) {
+                    return Err(Failure::Wrong(format!(
+                        "{id} was signed more than {DAYS_SIGNED} days ago, and is refused however \
+                         often it is pushed: have whoever pushed it sign it anew, under the same \
+                         idempotency_key, and push that; then drop this one"
+                    )));
+                }
                 let sha256 = hex(&Sha256::digest(bytes));
                 let account = known.note.account.as_ref();
                 let answer = account.map(|account| (account, sha256.as_str()));
@@ -185,14 +196,21 @@ impl Ward<'_> {
         let bytes = bytes.filter(|_| reveal);
         if self.as_json {
             let mut told = json_of(&found);
-            told["detail"] = json!(found.note.detail);
+            told["detail"] = json!(if reveal { &found.note.detail } else { MASK });
             if let Some(bytes) = bytes {
                 told["base64"] = json!(STANDARD.encode(bytes));
             }
             return Ok(writeln!(out, "{told:#}")?);
         }
         writeln!(out, "{}", line(&found))?;
-        writeln!(out, "{}", plain(&found.note.detail))?;
+        if reveal {
+            writeln!(out, "{}", plain(&found.note.detail))?;
+        } else {
+            writeln!(
+                out,
+                "{MASK} (--reveal: what is wrong in words, and what was pushed)"
+            )?;
+        }
         for deed in &found.deeds {
             let (did, actor) = (word(deed.did), &deed.actor);
             writeln!(out, "{did} {} by {actor}: {}", time(deed.at), deed.reason)?;

@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde_json::{Map, Number, Value, json};
 
@@ -12,6 +13,7 @@ use super::args::{
     EnqueueArgs, FromJson, MoneyArgs, PlanArgs, SaveCardArgs, TokenArgs,
 };
 use super::failure::Failure;
+use crate::api::v1::span;
 use crate::payment::{InvalidMoney, Request};
 
 /// What flags may need besides themselves.
@@ -237,4 +239,9 @@ fn read(file: &Path, flag: &str, around: &mut Around<'_>) -> Result<String, Fail
         ))
     };
     done.map(|()| text).map_err(wrong)
+}
+
+/// How long to wait, as it was typed.
+pub(super) fn parse_wait(text: &str) -> Result<Duration, String> {
+    span(text).ok_or_else(|| "write a number and a unit: 500ms, 5s or 2m".to_owned())
 }

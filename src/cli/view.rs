@@ -12,7 +12,7 @@ use crate::api::v1::shown::{hold, reason};
 use crate::config::MASK;
 use crate::payment::{
     Ask, Command, CommandAnswer, Event, IdempotencyKey, Next, Payment, Plan, Policy, Private,
-    Source, State, Timestamp,
+    ShownCard, Source, State, Timestamp,
 };
 use crate::store::Loaded;
 
@@ -117,6 +117,7 @@ impl View<'_> {
                 State::Saved(token) => Some(self.masked(token.as_str())),
                 _ => None,
             },
+            "card": payment.shown_card(),
             "plan": payment.plan(),
             "decision": payment.decision(),
             "created_at": payment.created_at(),
@@ -144,6 +145,9 @@ impl View<'_> {
         }
         line("asked", &asked(&request.ask))?;
         line("state", &self.state())?;
+        if let Some(card) = payment.shown_card() {
+            line("card", &called(&card))?;
+        }
         if matches!(request.ask, Ask::Authorize(_) | Ask::Adopt(_)) {
             line("plan", &plan(payment.plan()))?;
         }
@@ -243,6 +247,14 @@ impl View<'_> {
             .filter_map(|(name, command)| taken(command).map(|()| name));
         open.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// A card as people call it, and its name here.
+pub(super) fn called(card: &ShownCard) -> String {
+    let face = [card.brand.clone(), card.last_four.clone()];
+    let name = card.id.as_ref().map(ToString::to_string);
+    let parts: Vec<String> = face.into_iter().chain([name]).flatten().collect();
+    parts.join(" ")
 }
 
 fn asked(ask: &Ask) -> String {

@@ -16,11 +16,11 @@ use crate::api::pushed::{Intake, Producers};
 use crate::api::v1::Service;
 use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
-use crate::config::Current;
-use crate::config::{Config, Problems};
+use crate::config::{Config, Current, Wrong};
 use crate::gateway::{Account, Accounts, ChipGateway};
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
+use crate::worker::cards::CardKeeper;
 use crate::worker::outbox::Outbox;
 use crate::worker::{Policies, Worker};
 
@@ -34,7 +34,7 @@ const LONGEST_INTAKE_SAVE_MS: u64 = 1_000;
 /// `again` reads the settings anew.
 pub(super) async fn run(
     config: &Config,
-    again: impl Fn() -> Result<Config, Problems> + Clone + Send + 'static,
+    again: impl Fn() -> Result<Config, Wrong> + Clone + Send + 'static,
 ) -> anyhow::Result<()> {
     warn_of_dev(config.redis.durability);
     let stop = stop_on_signals()?;
@@ -65,6 +65,7 @@ pub(super) async fn run(
         reload.with(outbox, producers).run(asked_anew, again),
     );
     background.spawn(async move { until.run_until_cancelled(reloading).await });
+    know_cards(config, &clock, &gateway, (&background, &stop)).await?;
     listen(config, &store, gateway, &background, &stop).await?;
     keep_house(&store, config.events.keep, &background, &stop);
 
@@ -193,6 +194,19 @@ async fn tell_events(
     let outbox = Arc::new(Outbox::new(store, clock.clone(), settings, endpoints)?);
     background.spawn(Arc::clone(&outbox).run(stop.clone()));
     Ok(outbox)
+}
+
+/// Keeps what is known of saved cards, over a connection of its own.
+async fn know_cards(
+    config: &Config,
+    clock: &Clock,
+    gateway: &Arc<ChipGateway>,
+    (background, stop): (&TaskTracker, &CancellationToken),
+) -> anyhow::Result<()> {
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let keeper = CardKeeper::new(Arc::new(store), Arc::clone(gateway), clock.clone());
+    background.spawn(keeper.run(stop.clone()));
+    Ok(())
 }
 
 /// Takes in what producers push to Redis, if that is configured. Over a connection of its own: it

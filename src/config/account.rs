@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::check;
 use super::problem::Problems;
-use super::secret::{MASK, Secret, in_file};
+use super::secret::{MASK, Secret, in_file, quoted};
 use super::sections::{AccountSettings, Mode, Written};
 use crate::gateway::PublicKey;
 use crate::payment::{AccountName, UnknownPolicy};
@@ -43,8 +43,9 @@ pub(super) fn accounts(
 ) -> BTreeMap<AccountName, Account> {
     let mut accounts = BTreeMap::new();
     for (text, settings) in &written.accounts {
-        let checked = AccountName::new(text)
-            .map_err(|error| problems.add(&format!("accounts.{text:?}"), "", error.to_string()));
+        let checked = AccountName::new(text).map_err(|error| {
+            problems.add(&format!("accounts.{}", quoted(text)), "", error.to_string());
+        });
         if let Ok(name) = checked
             && let Some(account) = account(&name, settings, written, problems)
         {
@@ -78,12 +79,7 @@ fn account(
         } else {
             "gateway.base_url".to_owned()
         };
-        let shown = if base_url.contains('@') {
-            MASK.to_owned()
-        } else {
-            format!("{base_url:?}")
-        };
-        problems.add(&setting, shown, fix);
+        problems.add(&setting, check::shown_url(&base_url), fix);
     }
     let policy = &written.policy;
     let hold_lifetime_ms = settings.hold_lifetime_ms.unwrap_or(policy.hold_lifetime_ms);

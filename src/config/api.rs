@@ -7,7 +7,9 @@ use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problems;
+use super::secret::quoted;
 use super::sections::Written;
+use crate::api::v1::is_whole;
 use crate::api::{ApiKey, KeyHash, KeyName, Limits, Pace, Scope};
 use crate::payment::AccountName;
 use crate::store::redis::Profile;
@@ -27,7 +29,7 @@ pub(super) struct ApiSettings {
 /// A key, as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeySettings {
+pub(super) struct KeySettings {
     name: String,
     sha256: String,
     scopes: BTreeSet<Scope>,
@@ -80,16 +82,6 @@ pub(super) fn api(written: &Written, problems: &mut Problems) -> ApiConfig {
         });
     }
     let keys = keys(written, problems);
-    if let Some(address) = listen
-        && settings.keys.is_empty()
-    {
-        let alone = address.ip().is_loopback() && written.redis.durability == Profile::Dev;
-        problems.unless(alone, "api.keys", "[]", || {
-            "there is none, so anybody could move money: `holdfast api-key` makes one. Only with \
-             redis.durability = \"dev\" and an address of this machine none is needed"
-                .to_owned()
-        });
-    }
     ApiConfig {
         listen,
         limits: settings.limits,
@@ -102,12 +94,29 @@ pub(super) fn api(written: &Written, problems: &mut Problems) -> ApiConfig {
     }
 }
 
+impl ApiConfig {
+    /// A worker begins with a key, or where only this machine can move test money.
+    pub(super) fn has_callers(&self, durability: Profile, problems: &mut Problems) {
+        if let Some(address) = self.listen
+            && self.keys.is_empty()
+        {
+            let alone = address.ip().is_loopback() && durability == Profile::Dev;
+            problems.unless(alone, "api.keys", "[]", || {
+                "there is none, so anybody could move money: `holdfast api-key` makes one. Only \
+                 with redis.durability = \"dev\" and an address of this machine none is needed"
+                    .to_owned()
+            });
+        }
+    }
+}
+
 fn keys(written: &Written, problems: &mut Problems) -> Vec<ApiKey> {
     let mut known: BTreeMap<KeyHash, &str> = BTreeMap::new();
     let mut keys = Vec::new();
     for (number, settings) in written.api.keys.iter().enumerate() {
         let at = |field: &str| format!("api.keys[{number}].{field}");
-        let Some(key) = key(written, settings, &at, problems) else {
+        let account = |name: &str| written.accounts.contains_key(name);
+        let Some(key) = key(settings, &account, &at, problems) else {
             continue;
         };
         if let Some(other) = known.insert(key.hash, &settings.name) {
@@ -117,20 +126,27 @@ fn keys(written: &Written, problems: &mut Problems) -> Vec<ApiKey> {
                 format!("is that of {other} too; make a key for each with `holdfast api-key`"),
             );
         }
+        if keys.iter().any(|other: &ApiKey| other.name == key.name) {
+            let fix = "is there twice; give each key a name of its own, or the log cannot say which \
+                       of them was used";
+            problems.add(&at("name"), quoted(&settings.name), fix);
+        }
         keys.push(key);
     }
     keys
 }
 
-fn key(
-    written: &Written,
+/// A key, if it can be told from others; `known` are the accounts there are.
+pub(super) fn key(
     settings: &KeySettings,
+    known: &impl Fn(&str) -> bool,
     at: &impl Fn(&str) -> String,
     problems: &mut Problems,
 ) -> Option<ApiKey> {
-    let name = KeyName::new(&settings.name);
-    problems.unless(name.is_some(), &at("name"), &settings.name, || {
-        "must be 1 to 64 letters, digits, - or _; it stands in the log".to_owned()
+    // A key is written with the letters of a name, and would stand in the log.
+    let name = KeyName::new(&settings.name).filter(|name| !is_whole(name.as_str()));
+    problems.unless(name.is_some(), &at("name"), quoted(&settings.name), || {
+        "must be 1 to 64 letters, digits, - or _, and no key; it stands in the log".to_owned()
     });
     let hash = KeyHash::from_hex(&settings.sha256);
     // Whoever wrote the key itself there shall not find it in the report.
@@ -148,12 +164,12 @@ fn key(
     let mut accounts = BTreeSet::new();
     for account in written_accounts {
         match AccountName::new(account.clone()) {
-            Ok(name) if written.accounts.contains_key(name.as_str()) => {
+            Ok(name) if known(name.as_str()) => {
                 accounts.insert(name);
             }
             _ => problems.add(
                 &at("accounts"),
-                format!("{account:?}"),
+                quoted(account),
                 "is not configured; name accounts that are",
             ),
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use url::{Host, Url};
 
 use super::problem::Problems;
+use super::secret::quoted;
 use super::sections::{Gateway, Mode, PolicySettings, Redis, Worker, Written};
 use crate::api::Limits;
 use crate::payment::Ladder;
@@ -340,6 +341,19 @@ fn profile(written: &Written, problems: &mut Problems) {
     };
     let durability = written.redis.durability.as_str();
     problems.add("redis.durability", format!("{durability:?}"), fix);
+}
+
+/// An address that is wrong, for a report: without what may hold a secret.
+pub(super) fn shown_url(text: &str) -> String {
+    let plain = Url::parse(text).is_ok_and(|url| {
+        let bare = url.username().is_empty() && url.password().is_none();
+        bare && url.has_host() && url.query().is_none() && url.fragment().is_none()
+    });
+    if plain {
+        format!("{text:?}")
+    } else {
+        quoted(text)
+    }
 }
 
 /// An address of the gateway: https, or plain http to this machine for a test account.

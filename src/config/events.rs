@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 use super::account::TWICE;
 use super::problem::Problems;
-use super::secret::{MASK, Secret, in_file};
+use super::secret::{MASK, Secret, in_file, quoted};
 use super::sections::Written;
 use crate::payment::{AccountName, Private, StateName};
 use crate::store::EndpointName;
@@ -136,7 +136,7 @@ fn endpoint(
         let known = |name: &&String| written.accounts.contains_key(name.as_str());
         for name in names.iter().filter(|name| !known(name)) {
             let fix = "is not configured; name accounts that are";
-            problems.add(&at("accounts"), format!("{name:?}"), fix);
+            problems.add(&at("accounts"), quoted(name), fix);
         }
         let names = names.iter().filter(known);
         names
@@ -148,7 +148,7 @@ fn endpoint(
         let all = StateName::ALL.map(|state| format!("payment.{state}"));
         for kind in types.iter().filter(|kind| !all.contains(kind)) {
             let fix = format!("is no event; use some of {}", all.join(", "));
-            problems.add(&at("types"), format!("{kind:?}"), fix);
+            problems.add(&at("types"), quoted(kind), fix);
         }
     }
     Some(Endpoint {

@@ -9,7 +9,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problems;
-use super::secret::in_file;
+use super::secret::{in_file, quoted};
 use super::sections::Written;
 use crate::api::KeyName;
 use crate::api::pushed::{DAYS_SIGNED, Kind, Producer, Rules, Settings};
@@ -29,7 +29,7 @@ pub(super) struct IntakeSettings {
 /// A producer, as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ProducerSettings {
+pub(super) struct ProducerSettings {
     kid: String,
     public_key: Option<String>,
     public_key_file: Option<PathBuf>,
@@ -87,28 +87,17 @@ pub(super) fn intake(written: &Written, problems: &mut Problems) -> IntakeConfig
             )
         },
     );
-    let anybody = settings.accept_unsigned || !settings.producers.is_empty();
-    problems.unless(
-        anybody || !settings.enabled,
-        "intake.producers",
-        "[]",
-        || {
-            "there is none, and unsigned pushes are not taken, so nobody could ask for anything: \
-             name producers, or set intake.accept_unsigned"
-                .to_owned()
-        },
-    );
     let mut producers: Vec<Producer> = Vec::new();
     for (number, producer) in settings.producers.iter().enumerate() {
         let at = |field: &str| format!("intake.producers[{number}].{field}");
-        let Some(producer) = self::producer(written, producer, &at, problems) else {
+        let account = |name: &str| written.accounts.contains_key(name);
+        let Some(producer) = self::producer(producer, &account, &at, problems) else {
             continue;
         };
         if producers.iter().any(|other| other.kid == producer.kid) {
-            let kid = format!("{:?}", producer.kid.as_str());
             problems.add(
                 &at("kid"),
-                kid,
+                quoted(producer.kid.as_str()),
                 "is there twice; give each key a name of its own",
             );
         }
@@ -127,22 +116,31 @@ pub(super) fn intake(written: &Written, problems: &mut Problems) -> IntakeConfig
     }
 }
 
-fn producer(
-    written: &Written,
+impl IntakeConfig {
+    /// A worker that takes pushes begins with somebody who may push.
+    pub(super) fn has_callers(&self, problems: &mut Problems) {
+        let anybody = self.rules.accept_unsigned || !self.rules.producers.is_empty();
+        let fine = anybody || !self.enabled;
+        problems.unless(fine, "intake.producers", "[]", || {
+            "there is none, and unsigned pushes are not taken, so nobody could ask for anything: \
+             name producers, or set intake.accept_unsigned"
+                .to_owned()
+        });
+    }
+}
+
+/// A producer, if it can be told from others; `known` are the accounts there are.
+pub(super) fn producer(
     settings: &ProducerSettings,
+    known: &impl Fn(&str) -> bool,
     at: &impl Fn(&str) -> String,
     problems: &mut Problems,
 ) -> Option<Producer> {
     let kid = KeyName::new(&settings.kid);
-    problems.unless(
-        kid.is_some(),
-        &at("kid"),
-        format!("{:?}", settings.kid),
-        || {
-            "must be 1 to 64 letters, digits, - or _; it stands in what is signed, and in the log"
-                .to_owned()
-        },
-    );
+    problems.unless(kid.is_some(), &at("kid"), quoted(&settings.kid), || {
+        "must be 1 to 64 letters, digits, - or _; it stands in what is signed, and in the log"
+            .to_owned()
+    });
     let public_key = public_key(settings, at, problems);
     let mut none_of = |name: &str, empty: bool| {
         problems.unless(!empty, &at(name), "[]", || {
@@ -164,12 +162,12 @@ fn producer(
     let mut accounts = BTreeSet::new();
     for account in settings.accounts.iter().flatten() {
         match AccountName::new(account.clone()) {
-            Ok(name) if written.accounts.contains_key(name.as_str()) => {
+            Ok(name) if known(name.as_str()) => {
                 accounts.insert(name);
             }
             _ => problems.add(
                 &at("accounts"),
-                format!("{account:?}"),
+                quoted(account),
                 "is not configured; name accounts that are",
             ),
         }
@@ -180,7 +178,12 @@ fn producer(
             Ok(currency) => {
                 currencies.insert(currency);
             }
-            Err(error) => problems.add(&at("currencies"), format!("{code:?}"), error.to_string()),
+            // The error quotes what it found.
+            Err(_) => problems.add(
+                &at("currencies"),
+                quoted(code),
+                "must be three capital letters (ISO 4217), such as MYR",
+            ),
         }
     }
     Some(Producer {
@@ -232,7 +235,7 @@ const SPKI: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
 
-fn ed25519(text: &str) -> Option<[u8; 32]> {
+pub(super) fn ed25519(text: &str) -> Option<[u8; 32]> {
     let text = text.trim();
     let pem = text
         .strip_prefix("-----BEGIN PUBLIC KEY-----")

@@ -8,6 +8,7 @@
 //! | `sections` | the settings as they are written |
 //! | `read` | from a tree of values to types; unknown names, secrets in the wrong place |
 //! | `check` | what no single setting can tell: all problems at once |
+//! | `callers` | who may ask, as far as it can be read when something else is wrong |
 //! | `exchange`, `current` | what can be exchanged while a worker runs, and how it is |
 //! | `api`, `intake` | who may ask, over HTTP and by pushing to Redis, and how they are served |
 //! | `events` | where events are sent |
@@ -16,6 +17,7 @@
 
 mod account;
 mod api;
+mod callers;
 mod check;
 mod current;
 mod events;
@@ -37,6 +39,7 @@ use serde_json::Value;
 
 pub use account::Account;
 pub use api::ApiConfig;
+pub use callers::{Callers, Wrong};
 pub use current::Current;
 pub use events::EventsConfig;
 pub use intake::IntakeConfig;
@@ -99,10 +102,7 @@ impl Config {
         path: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Problems> {
-        match path {
-            None => Self::read("", "", env),
-            Some(path) => Self::read(&path.display().to_string(), &layers::read_file(path)?, env),
-        }
+        Self::load_anew(path, env).map_err(|wrong| wrong.problems)
     }
 
     /// The same with the text of a file, which problems call `name`.
@@ -111,16 +111,50 @@ impl Config {
         text: &str,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Problems> {
+        Self::read_anew(name, text, env).map_err(|wrong| wrong.problems)
+    }
+
+    /// The same as [`Config::load`] for a process that runs with settings already, and has to know
+    /// who may still ask, whatever is wrong.
+    pub fn load_anew(
+        path: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Wrong> {
+        match path {
+            None => Self::read_anew("", "", env),
+            Some(path) => {
+                let text = layers::read_file(path)?;
+                Self::read_anew(&path.display().to_string(), &text, env)
+            }
+        }
+    }
+
+    /// The same with the text of a file, which problems call `name`.
+    pub fn read_anew(
+        name: &str,
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Wrong> {
         let layers = Layers::read((name, text), env)?;
+        Self::of(&layers).map_err(|problems| Wrong {
+            problems,
+            callers: Callers::of(&layers.merged),
+        })
+    }
+
+    fn of(layers: &Layers) -> Result<Self, Problems> {
         let mut problems = Problems(Vec::new());
         let mut tree = layers.merged.clone();
         read::refuse_names(&mut tree, &mut problems);
         read::refuse_unknown(&mut tree, &layers.known, &mut problems);
-        read::refuse_secrets_in_file(&mut tree, &layers, &mut problems);
-        read::take_in_redis_url(&mut tree, &layers, &mut problems);
-        let settings = read::shown(&tree, &layers);
+        read::refuse_secrets_in_file(&mut tree, layers, &mut problems);
+        read::take_in_redis_url(&mut tree, layers, &mut problems);
+        let settings = read::shown(&tree, layers);
         let written = read::typed(tree, &layers.known, &mut problems)?;
-        let spoiled: Vec<String> = problems.0.iter().map(|p| p.setting.clone()).collect();
+        // Of a list of which an entry cannot be read, nothing is left.
+        let whole = |setting: &str| setting.split('[').next().map(str::to_owned);
+        let spoiled = problems.0.iter().filter_map(|p| whole(&p.setting));
+        let spoiled: Vec<String> = spoiled.collect();
 
         let mut found = Problems(Vec::new());
         check::check(&written, &mut found);
@@ -172,6 +206,19 @@ impl Config {
             return Err(Problems::one("accounts", "", fix));
         }
         Ok(())
+    }
+
+    /// A worker begins with somebody who may ask. One that runs is left without when the last key
+    /// is taken away: then nobody is let in.
+    pub fn require_callers(&self) -> Result<(), Problems> {
+        let mut problems = Problems(Vec::new());
+        self.api.has_callers(self.redis.durability, &mut problems);
+        self.intake.has_callers(&mut problems);
+        if problems.0.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
     }
 }
 

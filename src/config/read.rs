@@ -9,7 +9,7 @@ use super::account::TWICE;
 use super::check::has_credentials;
 use super::layers::{Layers, Origin, at, schema_path};
 use super::problem::Problems;
-use super::secret::{MASK, in_file};
+use super::secret::{MASK, in_file, is_word, quoted, quoted_path};
 use super::sections::Written;
 use crate::payment::AccountName;
 use crate::store::EndpointName;
@@ -37,13 +37,40 @@ fn is_masked(path: &str, value: &Value) -> bool {
     is_secret(path, value) || is_of_endpoint(path, "url")
 }
 
-/// A value for people: one line, secrets masked.
+/// A value that is wrong, for people: one line. What may be a secret in the wrong place is masked.
 fn display(path: &str, value: &Value) -> String {
-    if is_masked(path, value) {
+    if is_masked(path, value) || !is_plain(value) {
         MASK.to_owned()
     } else {
         value.to_string()
     }
+}
+
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => is_word(text),
+        Value::Array(items) => items.iter().all(is_plain),
+        Value::Object(_) => false,
+    }
+}
+
+/// What serde says is wrong, which quotes what it found.
+fn without_secrets(problem: &str) -> String {
+    for (begin, end) in [("`", "`, "), ("string \"", "\", ")] {
+        let Some((head, rest)) = problem.split_once(begin) else {
+            continue;
+        };
+        // What was found may hold anything, what was expected does not.
+        let ends = ["expected", "there are no"].map(|word| rest.rfind(&format!("{end}{word}")));
+        let Some(length) = ends.into_iter().flatten().max() else {
+            continue;
+        };
+        let (found, rest) = rest.split_at(length);
+        let found = if is_word(found) { found } else { MASK };
+        return format!("{head}{begin}{found}{rest}");
+    }
+    problem.to_owned()
 }
 
 /// Calls `each` with the path and the value of every leaf.
@@ -91,7 +118,7 @@ pub(super) fn refuse_names(tree: &mut Value, problems: &mut Problems) {
         endpoints.retain(|name, _| match name.parse::<EndpointName>() {
             Ok(_) => true,
             Err(fix) => {
-                problems.add(&format!("endpoints.{name:?}"), "", fix);
+                problems.add(&format!("endpoints.{}", quoted(name)), "", fix);
                 false
             }
         });
@@ -102,7 +129,7 @@ pub(super) fn refuse_names(tree: &mut Value, problems: &mut Problems) {
     accounts.retain(|name, _| match AccountName::new(name) {
         Ok(_) => true,
         Err(error) => {
-            problems.add(&format!("accounts.{name:?}"), "", error.to_string());
+            problems.add(&format!("accounts.{}", quoted(name)), "", error.to_string());
             false
         }
     });
@@ -119,7 +146,7 @@ pub(super) fn refuse_unknown(tree: &mut Value, known: &Value, problems: &mut Pro
     });
     for path in unknown {
         problems.add(
-            &path,
+            &quoted_path(&path),
             MASK,
             "is no setting; `holdfast config defaults` shows all of them",
         );
@@ -180,19 +207,21 @@ pub(super) fn typed(
         };
         let path = error.path().to_string();
         let place = path.split('[').next().unwrap_or_default();
-        let problem = error.inner().to_string();
+        let problem = without_secrets(&error.inner().to_string());
         let missing = problem
             .strip_prefix("missing field `")
             .and_then(|r| r.split('`').next());
         let setting = missing.map_or(place.to_owned(), |field| format!("{place}.{field}"));
         let Some(example) = at(known, &schema_path(&setting)).filter(|e| !e.is_object()) else {
-            problems.add(&setting, "", problem);
+            problems.add(&quoted_path(&setting), "", problem);
             return Err(std::mem::replace(problems, Problems(Vec::new())));
         };
         let value = at(&tree, &setting).map(|value| display(&setting, value));
         // Refused before and taken out: that is what there is to say about it.
-        if !problems.0.iter().any(|known| known.setting == setting) {
-            let masked = value.as_deref() == Some(MASK);
+        if LISTS.iter().any(|(list, _)| *list == place) {
+            list(&tree, place, &path, &problem, problems);
+        } else if !problems.0.iter().any(|known| known.setting == setting) {
+            let masked = at(&tree, &setting).is_some_and(|value| is_masked(&setting, value));
             let problem = match missing {
                 Some(_) => "is missing".to_owned(),
                 None if masked => "must be text".to_owned(),
@@ -207,6 +236,27 @@ pub(super) fn typed(
         let keys = setting.split('.');
         *keys.fold(&mut tree, |value, key| &mut value[key]) = example.clone();
     }
+}
+
+/// The lists of those who may ask, and what an entry is called by.
+const LISTS: [(&str, &str); 2] = [("api.keys", "name"), ("intake.producers", "kid")];
+
+/// An entry that cannot be read is told of by its place, its name and the field; never quoted, for a
+/// key may stand there where its hash belongs.
+fn list(tree: &Value, list: &str, path: &str, problem: &str, problems: &mut Problems) {
+    let number = path[list.len()..]
+        .strip_prefix('[')
+        .and_then(|rest| rest.split(']').next()?.parse::<usize>().ok());
+    let entry = number.and_then(|number| at(tree, list)?.get(number));
+    let name = LISTS.iter().find(|known| known.0 == list);
+    let name = entry.and_then(|entry| entry.get(name?.1)?.as_str());
+    let name = name.map(|name| format!("of {}: ", quoted(name)));
+    let fix = format!(
+        "{}{problem}; `holdfast config defaults` shows what an entry has. If a key or the private \
+         half of one stands there, make another",
+        name.unwrap_or_default()
+    );
+    problems.add(&quoted_path(path), MASK, fix);
 }
 
 fn remove(tree: &mut Value, path: &str) {

@@ -47,6 +47,37 @@ impl Serialize for Secret {
     }
 }
 
+/// The longest word that a report quotes: keys and tokens are longer.
+const LONGEST_WORD: usize = 32;
+
+/// Whether what stands where it is wrong may be quoted: a word that is shorter than any key. Whatever
+/// else it is, somebody may have put a secret into the wrong place.
+pub(super) fn is_word(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    text.len() <= LONGEST_WORD && text.chars().all(plain)
+}
+
+/// Text that is wrong where it stands, for a report.
+pub(super) fn quoted(text: &str) -> String {
+    if is_word(text) {
+        format!("{text:?}")
+    } else {
+        MASK.to_owned()
+    }
+}
+
+/// The path of a setting that nobody knows, for a report: a secret may stand where a name belongs.
+pub(super) fn quoted_path(path: &str) -> String {
+    let quoted = |name: &str| {
+        if is_word(&name.replace(['[', ']'], "")) {
+            name.to_owned()
+        } else {
+            MASK.to_owned()
+        }
+    };
+    path.split('.').map(quoted).collect::<Vec<_>>().join(".")
+}
+
 /// What stands in a file of its own, such as a mounted secret. Whoever gave the secret itself
 /// instead of its file does not find it in the report: only a whole path is quoted.
 pub(super) fn in_file(file: &Path, setting: &str, problems: &mut Problems) -> Option<String> {

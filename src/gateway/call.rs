@@ -70,6 +70,17 @@ impl Call {
             deadline_ms,
         })
     }
+
+    /// The call that has the card deleted which `purchase` saved. Moves no money.
+    #[must_use]
+    pub fn delete_card(purchase: &PurchaseId, deadlines: &Deadlines) -> Self {
+        Self {
+            path: format!("purchases/{}/delete_recurring_token/", purchase.as_str()),
+            body: Vec::new(),
+            key: None,
+            deadline_ms: deadlines.cancel_ms,
+        }
+    }
 }
 
 /// Where a purchase is looked up.

@@ -22,7 +22,7 @@ use crate::payment::{AccountName, Answer, CreateOrder, LookUp, MoneyOrder, Purch
 use crate::store::Permit;
 
 /// The code of a call for an account that the configuration does not name.
-const UNKNOWN_ACCOUNT: &str = "account_not_configured";
+pub(super) const UNKNOWN_ACCOUNT: &str = "account_not_configured";
 /// What the log calls a look-up: it is no step of a payment, and stands where one would.
 const LOOK_UP: &str = "look_up";
 
@@ -75,7 +75,8 @@ impl ChipGateway {
             .await
     }
 
-    async fn post(&self, account: &Account, call: Call) -> Trip {
+    /// Makes a call that changes something, once.
+    pub(super) async fn post(&self, account: &Account, call: Call) -> Trip {
         let mut request = Request::new(Method::POST, account.url(&call.path));
         *request.headers_mut() = headers(account);
         if let Some(key) = call.key.and_then(|key| HeaderValue::try_from(key).ok()) {

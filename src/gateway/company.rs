@@ -1,9 +1,11 @@
 //! Whether a body was signed by the gateway: with a key of the account's webhooks, or with the
-//! company key, which signs callbacks and is asked for at the gateway.
+//! company key, which signs callbacks and is asked for at the gateway. After the company key was
+//! replaced, the one before counts for a while: what it signed is delivered again and again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::TimeDelta;
 use tokio::sync::watch;
 
 use super::account::Account;
@@ -11,6 +13,9 @@ use super::client::ChipGateway;
 use super::signature::{PublicKey, signature_bytes};
 use super::transport::Trip;
 use crate::payment::{AccountName, Timestamp, millis};
+
+/// How long the company key before this one counts: the gateway delivers again for 36 hours.
+const PREVIOUS_COUNTS: TimeDelta = TimeDelta::hours(37);
 
 /// Who signed a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub(super) struct CompanyKey(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     key: Option<PublicKey>,
+    /// The one before, and until when it counts.
+    previous: Option<(PublicKey, Timestamp)>,
     asked_at: Option<Timestamp>,
     /// Closes when the fetch that is under way has ended.
     fetch: Option<watch::Receiver<()>>,
@@ -55,9 +62,22 @@ impl CompanyKey {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key, copied out: a signature is checked without the lock.
-    fn key(&self) -> Option<PublicKey> {
-        self.known().key.clone()
+    /// The keys that count, copied out: a signature is checked without the lock.
+    fn keys(&self, now: Timestamp) -> Vec<PublicKey> {
+        let known = self.known();
+        let previous = known.previous.as_ref().filter(|(_, until)| now < *until);
+        let previous = previous.map(|(key, _)| key.clone());
+        known.key.iter().cloned().chain(previous).collect()
+    }
+
+    /// The gateway says that it is this one.
+    fn learn(&self, key: PublicKey, now: Timestamp) {
+        let mut known = self.known();
+        if known.key.as_ref() == Some(&key) {
+            return;
+        }
+        let before = known.key.replace(key);
+        known.previous = before.map(|before| (before, now + PREVIOUS_COUNTS));
     }
 }
 
@@ -96,19 +116,18 @@ impl ChipGateway {
         signature: &[u8],
     ) -> SignatureCheck {
         let company = &self.company_keys.of(account);
-        let fits =
-            |key: &Option<PublicKey>| key.as_ref().is_some_and(|key| key.signed(body, signature));
-        if fits(&company.key()) {
+        let fits = |keys: &[PublicKey]| keys.iter().any(|key| key.signed(body, signature));
+        if fits(&company.keys(self.clock.now())) {
             return SignatureCheck::Good;
         }
         if let Some(mut fetch) = self.fetch_company_key(account, company) {
             // Nothing is ever sent on it: it ends with an error when the fetch has ended.
             while fetch.changed().await.is_ok() {}
         }
-        match company.key() {
-            key if fits(&key) => SignatureCheck::Good,
-            Some(_) => SignatureCheck::Bad,
-            None => SignatureCheck::Undecided,
+        match &company.keys(self.clock.now())[..] {
+            [] => SignatureCheck::Undecided,
+            keys if fits(keys) => SignatureCheck::Good,
+            _ => SignatureCheck::Bad,
         }
     }
 
@@ -138,7 +157,7 @@ impl ChipGateway {
         let (gateway, account, company) = (self.clone(), account.clone(), Arc::clone(company));
         tokio::spawn(async move {
             if let Some(key) = gateway.company_key(&account).await {
-                company.known().key = Some(key);
+                company.learn(key, gateway.clock.now());
             }
             drop(under_way);
         });
@@ -173,20 +192,34 @@ impl ChipGateway {
     }
 
     /// Whether the gateway takes the secret key of `next`, as one of the company whose purchases
-    /// the account has: another company's key would find none of them. The old key may be refused
-    /// by now; then the company is not compared.
+    /// the account has: another company's key would find none of them, and what was taken would
+    /// look like what never was. The gateway is asked with the old key; if that is refused by now,
+    /// what was heard of the company before has to do, and without that nothing is proved.
     pub async fn is_same_company(&self, name: &AccountName, next: &Account) -> Result<(), String> {
         let new = self.company_key_of(next).await?;
-        let known = match self.company_keys.of(name).key() {
-            Some(known) => Some(known),
-            None => match self.accounts.get().get(name) {
-                Some(old) => self.company_key_of(old).await.ok(),
-                None => None,
+        let accounts = self.accounts.get();
+        let old = match accounts.get(name) {
+            Some(old) => self.company_key_of(old).await,
+            None => Err("the account is not known".to_owned()),
+        };
+        let same = match old {
+            Ok(old) => old == new,
+            Err(why) => match &self.company_keys.of(name).keys(self.clock.now())[..] {
+                [] => {
+                    return Err(format!(
+                        "asked with the key in use {why}, and the company's own key was never \
+                         seen, so nobody can tell whose the new one is; make the old one valid \
+                         again, or, if you are sure that it is the same company's, start the \
+                         workers anew"
+                    ));
+                }
+                known => known.contains(&new),
             },
         };
-        match known {
-            Some(known) if known != new => Err("it is a key of another company".to_owned()),
-            _ => Ok(()),
+        if same {
+            Ok(())
+        } else {
+            Err("it is a key of another company".to_owned())
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | `client` | [`ChipGateway`]: one method a call |
 //! | `transport` | bytes out, bytes in; nothing is ever sent twice |
 //! | `call`, `body` | what is asked: path and body; pure |
+//! | `cards` | whether a saved card is kept, and that it is to be deleted |
 //! | `wire` | a purchase as the gateway writes it, read into a [`Sighting`](crate::payment::Sighting) |
 //! | `classify` | what an HTTP answer means; pure |
 //! | `refusal` | the codes in an error body |
@@ -18,6 +19,7 @@
 mod account;
 mod body;
 mod call;
+mod cards;
 mod classify;
 mod client;
 mod company;
@@ -34,6 +36,7 @@ use std::future::Future;
 
 pub use account::{Account, AccountConfig, Accounts, InvalidAccount};
 pub use call::{Call, look_up_path};
+pub use cards::{CardGateway, CardLook};
 pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;

@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::payment::{AccountName, PaymentId, PurchaseId};
+use crate::payment::{AccountName, CardId, CardToken, PaymentId, PurchaseId};
+
+/// The event that says that a card is deleted: its purchase is the one that saved it.
+const CARD_DELETED: &str = "purchase.recurring_token_deleted";
 
 /// What a webhook or a callback is about, as far as it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +92,15 @@ impl Notice {
         }
         found
     }
+
+    /// The card that it says is deleted, if that is what it is about.
+    #[must_use]
+    pub fn deleted_card(&self, account: &AccountName) -> Option<CardId> {
+        let deleted = self.event() == Some(CARD_DELETED);
+        let id = self.about.first().filter(|_| deleted)?.id.as_str()?;
+        let token = CardToken::new(id).ok()?;
+        Some(CardId::derive(account, &token))
+    }
 }
 
 /// A payment id as we make them, and nothing that only looks a little like one.
@@ -151,5 +163,21 @@ mod tests {
             payments(r#"{"reference":"pay_0123456789ABCDEF0123456789abcdef"}"#),
             []
         );
+    }
+
+    #[test]
+    fn a_card_is_deleted_only_by_the_event_that_says_so() {
+        let account = AccountName::new("hotel").unwrap();
+        let card = |event: &str, id: &str| {
+            let json = format!(r#"{{"type":"purchase","event_type":"{event}","id":"{id}"}}"#);
+            Notice::read(json.as_bytes()).deleted_card(&account)
+        };
+        let token = CardToken::new(ID).unwrap();
+        let deleted = "purchase.recurring_token_deleted";
+        assert_eq!(card(deleted, ID), Some(CardId::derive(&account, &token)));
+        assert_eq!(card("purchase.pending_recurring_token_delete", ID), None);
+        assert_eq!(card(deleted, ""), None);
+        let refund = format!(r#"{{"type":"payment","event_type":"{deleted}","id":"{ID}"}}"#);
+        assert_eq!(Notice::read(refund.as_bytes()).deleted_card(&account), None);
     }
 }

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::refusal::code_word;
 use crate::payment::{
-    CardToken, Links, Private, PurchaseId, Sighting, Standing, Taken, Timestamp, Try, TryKind,
+    CardFace, CardToken, Links, Private, PurchaseId, Sighting, Standing, Taken, Timestamp, Try,
+    TryKind,
 };
 
 /// Why a body is no purchase: the field that is missing or not as it should be. Never its value.
@@ -167,6 +168,7 @@ impl Body<'_> {
         let standing = standing(&self.status);
         Ok(Sighting {
             card: card(&purchase, &self.is_recurring_token, &self.recurring_token),
+            face: face(&self.transaction_data),
             purchase,
             total: self.purchase.total.minor("purchase.total")?,
             currency: self.purchase.currency.into_owned(),
@@ -233,6 +235,18 @@ fn card(purchase: &PurchaseId, saved_here: &Value, other: &Value) -> Option<Card
         return Some(purchase.as_card_token());
     }
     CardToken::new(other.as_str()?).ok()
+}
+
+/// What people call the card by, as the newest try that succeeded shows it. It decides nothing, so
+/// whatever has another shape is as good as nothing.
+fn face(transactions: &Value) -> Option<CardFace> {
+    let attempts = transactions.get("attempts")?.as_array()?.iter();
+    let succeeded = |attempt: &&Value| attempt.get("successful") == Some(&Value::Bool(true));
+    attempts.filter(succeeded).find_map(|attempt| {
+        let extra = attempt.get("extra")?;
+        let text = |key| extra.get(key).and_then(Value::as_str);
+        CardFace::of(text("card_brand")?, text("masked_pan")?)
+    })
 }
 
 /// What was taken. Nothing is nothing; half of something is unreadable.
@@ -834,5 +848,56 @@ mod tests {
             read_sighting(b"{\"id\": \"x").unwrap_err().field,
             "not JSON, or cut short"
         );
+    }
+
+    fn tried_by(extra: &Value) -> Value {
+        json!([
+            {"type": "recurring_execute", "successful": false, "error": {"code": "do_not_honour"},
+             "extra": {"card_brand": "maestro", "masked_pan": "600000******9999"}},
+            {"type": "capture", "successful": true, "extra": {}},
+            {"type": "authorize", "successful": true, "extra": extra},
+            {"type": "authorize", "successful": true,
+             "extra": {"card_brand": "mastercard", "masked_pan": "555555******4444"}},
+        ])
+    }
+
+    #[test]
+    fn a_card_is_known_by_what_the_newest_try_that_succeeded_shows() {
+        let extra = json!({
+            "card_brand": "visa", "masked_pan": "444433******1111", "expiry_month": 1,
+            "expiry_year": 30, "cardholder_name": "A Payer",
+        });
+        let seen = with("/transaction_data/attempts", tried_by(&extra)).unwrap();
+        assert_eq!(seen.face, CardFace::of("visa", "444433******1111"));
+        assert!(seen.face.is_some());
+        let told = format!("{seen:?}");
+        assert!(
+            !told.contains("444433") && !told.contains("Payer"),
+            "{told}"
+        );
+        assert_eq!(with("/status", json!("hold")).unwrap().face, None);
+    }
+
+    #[test]
+    fn a_card_of_any_other_shape_is_passed_over_and_spoils_nothing() {
+        for extra in [
+            json!(null),
+            json!([]),
+            json!("visa"),
+            json!({"card_brand": "visa"}),
+            json!({"card_brand": "visa", "masked_pan": 1111}),
+            json!({"card_brand": ["visa"], "masked_pan": "444433******1111"}),
+            json!({"card_brand": "visa", "masked_pan": "444433******11**"}),
+        ] {
+            let seen = with("/transaction_data/attempts", tried_by(&extra)).unwrap();
+            assert_eq!(
+                seen.face,
+                CardFace::of("mastercard", "555555******4444"),
+                "{extra}"
+            );
+            let alone = json!([{"type": "authorize", "successful": true, "extra": extra}]);
+            let seen = with("/transaction_data/attempts", alone).unwrap();
+            assert_eq!((seen.face, seen.tries.len()), (None, 1), "{extra}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A proof has private fields and one constructor that demands the evidence, so no other code
 //! can report an end of a payment that the gateway did not show.
 
+use super::card::CardFace;
 use super::id::{CardToken, PaymentId, Private, PurchaseId};
 use super::money::Money;
 use super::record::Payment;
@@ -39,6 +40,8 @@ pub struct Sighting {
     pub by_hand: bool,
     /// The token under which the payer's card is kept, if it is.
     pub card: Option<CardToken>,
+    /// What people call the card by that paid or was saved, if the gateway shows it.
+    pub face: Option<CardFace>,
     /// What was tried at the acquirer, the newest first.
     pub tries: Vec<Try>,
     /// When it went on hold.

@@ -154,6 +154,36 @@ name!(
 );
 masked!(CardToken);
 
+name!(
+    /// What a saved card is called here: `card_` and 32 hexadecimal digits, derived from the account
+    /// and the token. It is no token: nobody can charge with it, so it may stand in addresses.
+    CardId, "the card id", 37, word,
+    "use the id as it was answered: card_ and 32 hexadecimal digits"
+);
+shown!(CardId);
+
+impl CardId {
+    /// The one card that `token` names on `account`, in whatever spelling.
+    #[must_use]
+    pub fn derive(account: &AccountName, token: &CardToken) -> Self {
+        let token = as_the_gateway_spells(token.0.clone());
+        let digest = digest_of(&[b"card", account.0.as_bytes(), token.as_bytes()]);
+        Self(format!("card_{}", hex(&digest[..16])))
+    }
+
+    /// Whether `text` is what this code would call a card.
+    #[must_use]
+    pub fn looks_like_one(text: &str) -> bool {
+        text.strip_prefix("card_").is_some_and(is_half_a_digest)
+    }
+
+    /// A number that spreads cards evenly; the store derives the partition from it.
+    #[must_use]
+    pub fn spread(&self) -> u64 {
+        spread_of(&self.0)
+    }
+}
+
 /// A UUID in any spelling, as the gateway writes it: small letters, with hyphens. However it is
 /// typed, it must name one payment. What is no UUID stays as it is.
 fn as_the_gateway_spells(text: String) -> String {
@@ -216,9 +246,7 @@ impl PaymentId {
     /// Whether `text` is what this code would call a payment.
     #[must_use]
     pub fn looks_like_one(text: &str) -> bool {
-        text.strip_prefix("pay_").is_some_and(|digits| {
-            digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
-        })
+        text.strip_prefix("pay_").is_some_and(is_half_a_digest)
     }
 
     fn hashed(parts: &[&[u8]]) -> Self {
@@ -229,11 +257,19 @@ impl PaymentId {
     /// A number that spreads payments evenly; the store derives the partition from it.
     #[must_use]
     pub fn spread(&self) -> u64 {
-        let digest = digest_of(&[self.0.as_bytes()]);
-        digest
-            .first_chunk()
-            .map_or(0, |first| u64::from_be_bytes(*first))
+        spread_of(&self.0)
     }
+}
+
+fn is_half_a_digest(digits: &str) -> bool {
+    digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+fn spread_of(name: &str) -> u64 {
+    let digest = digest_of(&[name.as_bytes()]);
+    digest
+        .first_chunk()
+        .map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 /// What a request asked for, as a hash: the same key with another fingerprint is refused.
@@ -403,6 +439,7 @@ mod tests {
         fits(128, |text| Reference::new(text).is_ok());
         fits(64, |text| PurchaseId::new(text).is_ok());
         fits(64, |text| CardToken::new(text).is_ok());
+        fits(37, |text| CardId::new(text).is_ok());
         fits(36, |text| PaymentId::new(text).is_ok());
     }
 

@@ -11,16 +11,19 @@
 //! | `next` | what is to be done now |
 //! | `change` | the few moves out of which every change of the record is made |
 //! | `learn`, `saw` and its parts, `reading` | what an answer, a look-up, a sighting of the purchase changes |
+//! | `card`, `known_card` | what a card is known by, and whether it can still be charged |
 //! | `obey` | what a command changes |
 //! | `order` | what exactly is sent |
 //! | `ladder`, `decline`, `policy` | how long to wait, and what the configuration decides |
 
 mod attempt;
+mod card;
 mod change;
 mod command;
 mod decline;
 mod evidence;
 mod id;
+mod known_card;
 mod ladder;
 mod learn;
 mod limits;
@@ -62,14 +65,16 @@ mod second_looks;
 mod table;
 
 pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Looks, Note, Step, Verdict};
+pub use card::{CardFace, ShownCard};
 pub use command::{Command, CommandAnswer, CommandEntry};
 pub use decline::{Advice, DeclineTable};
 pub use evidence::{HeldProof, Links, PaidProof, Seal, Sighting, Standing, Taken, Try, TryKind};
 pub use id::{
-    AccountName, CardToken, Fingerprint, IdempotencyKey, InvalidName, PaymentId, Private,
+    AccountName, CardId, CardToken, Fingerprint, IdempotencyKey, InvalidName, PaymentId, Private,
     PurchaseId, Reference,
 };
 pub(crate) use id::{digest_of, hex};
+pub use known_card::{CardDeath, CardEvidence, CardState, Death, KnownCard, Wanted, Wish};
 pub use ladder::{Ladder, millis};
 pub use money::{Amount, Currency, InvalidMoney, LARGEST_MINOR, Money};
 pub use next::Next;

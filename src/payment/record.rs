@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 use super::attempt::{Attempt, Step};
+use super::card::CardFace;
 use super::command::CommandEntry;
 use super::evidence::{Sighting, TryKind};
 use super::id::{Fingerprint, PaymentId, Private, PurchaseId};
@@ -30,6 +31,9 @@ pub struct Payment {
     /// Whether a person set the plan when the hold stood: then the guard waits for its times.
     pub(super) plan_by_command: bool,
     pub(super) purchase: Option<Purchase>,
+    /// What people call the card by that paid or was saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) face: Option<CardFace>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) commands: Vec<CommandEntry>,
     pub(super) decision: Option<Decision>,
@@ -209,6 +213,7 @@ impl Payment {
             plan,
             plan_by_command: false,
             purchase,
+            face: None,
             attempts: Vec::new(),
             commands: Vec::new(),
             decision: None,

@@ -28,6 +28,9 @@ impl Payment {
         {
             return self.contradiction(what, now, policy);
         }
+        if let Some(face) = &seen.face {
+            self.face = Some(face.clone());
+        }
         let half_paid = seen.standing == Standing::Paid && seen.taken.is_none();
         let busy = matches!(seen.standing, Standing::Pending | Standing::Other(_));
         self.pace.unsettled = busy || half_paid;

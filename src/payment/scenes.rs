@@ -121,6 +121,7 @@ pub(super) fn sighting(payment: &Payment, standing: Standing) -> Sighting {
     Sighting {
         purchase: PurchaseId::new(PURCHASE).unwrap(),
         card: (standing == Standing::CardSaved).then(|| CardToken::new(PURCHASE).unwrap()),
+        face: None,
         standing,
         by_hand: false,
         total: money.map_or(0, |money| money.amount.minor()),

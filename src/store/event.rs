@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::payment::{
-    AccountName, Active, Hold, IdempotencyKey, Money, Payment, PaymentId, Reference, State,
-    StateName, Timestamp,
+    AccountName, Active, Hold, IdempotencyKey, Money, Payment, PaymentId, Reference, ShownCard,
+    State, StateName, Timestamp,
 };
 
 const EVENT_VERSION: u32 = 1;
@@ -50,6 +50,9 @@ pub struct StateEvent {
     /// Why it failed or was parked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Value>,
+    /// The card, once something is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<ShownCard>,
 }
 
 impl StateEvent {
@@ -91,6 +94,7 @@ impl StateEvent {
             },
             hold,
             reason,
+            card: payment.shown_card(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! checked against, and from the [`Permit`] that only a durable write hands out.
 
 mod by;
+mod cards;
 mod claim;
 mod event;
 pub mod memory;
@@ -16,6 +17,7 @@ mod write;
 use std::future::Future;
 
 pub use by::{By, Cursor, InvalidCursor, Page};
+pub use cards::{CardKept, Cards, FoundCard, Happened, Heard, News, change_card};
 pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
 pub use event::StateEvent;
 pub use outgoing::{

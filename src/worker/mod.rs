@@ -10,8 +10,10 @@
 //! | `learned` | what a turn learned, kept until it is written |
 //! | `writes` | the note and the permit, the outcome, and a store that is away |
 //! | `breakers` | accounts whose key the gateway refused |
+//! | `cards` | what is known of saved cards, beside all that |
 
 mod breakers;
+pub mod cards;
 mod learned;
 pub mod outbox;
 mod writes;

@@ -11,8 +11,8 @@ use holdfast::api::intake::{self, IntakeError, Submitted};
 use holdfast::api::{self, Api, Limits, WebhookCounts, WebhookTally};
 use holdfast::clock::Clock;
 use holdfast::payment::*;
-use holdfast::store::Store;
 use holdfast::store::memory::{MemoryStore, Trouble};
+use holdfast::store::{Cards, Store};
 use holdfast::worker::Policies;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -171,6 +171,43 @@ async fn a_signed_webhook_makes_its_payment_due_and_changes_nothing_else() {
     assert_eq!(after, before, "that the body says `paid` is not believed");
     assert_eq!(listener.hook(&body).await, 200, "a duplicate is fine");
     assert_eq!(listener.counts.tally().nudged, 2);
+}
+
+#[tokio::test]
+async fn a_webhook_that_says_a_card_is_deleted_has_it_looked_at_and_is_not_believed() {
+    let listener = Listener::start().await;
+    let evidence = CardEvidence {
+        payment: listener.ours().await,
+        account: stage::account(),
+        token: CardToken::new(PURCHASE).unwrap(),
+        face: None,
+        saved: true,
+        death: None,
+        at: start_time(),
+    };
+    let card = KnownCard::first(&evidence);
+    let said = |event: &str| {
+        json!({"event_type": event, "type": "purchase", "id": PURCHASE, "reference": "",
+               "is_recurring_token": false})
+        .to_string()
+        .into_bytes()
+    };
+    let deleted = said("purchase.recurring_token_deleted");
+    assert_eq!(listener.hook(&deleted).await, 200, "nothing is known of it");
+    assert_eq!(listener.counts.tally().unmatched, 1);
+    listener.store.keep_card(None, &card).await.unwrap();
+    assert_eq!(listener.hook(&said("purchase.paid")).await, 200);
+    let known = async || listener.store.card(&card.id()).await.unwrap().unwrap().card;
+    assert_eq!(known().await, card);
+    assert_eq!(listener.hook(&deleted).await, 200);
+    let nudged = known().await;
+    assert_eq!(nudged.wanted().map(|wanted| wanted.what), Some(Wish::Look));
+    assert_eq!(nudged.state(), CardState::Live);
+    assert_eq!(listener.counts.tally().nudged, 1);
+    listener
+        .store
+        .disturb(|call| (call == "card").then_some(Trouble::Unreached));
+    assert_eq!(listener.hook(&deleted).await, 503, "asked for again");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use holdfast::config::Config;
 use holdfast::gateway::{Account, ChipGateway};
 use holdfast::payment::*;
 use holdfast::store::memory::{MemoryStore, Trouble};
-use holdfast::store::{Store, Then};
+use holdfast::store::{Cards, Store, Then};
 use holdfast::worker::Policies;
 use holdfast_rig::{Redis, RedisOptions};
 use serde_json::Value;
@@ -196,6 +196,7 @@ fn sighting(payment: &Payment, standing: Standing) -> Sighting {
         reference: payment.id().to_string(),
         taken: None,
         card: (standing == Standing::CardSaved).then(|| CardToken::new(PURCHASE).unwrap()),
+        face: None,
         tries: Vec::new(),
         held_since: Some(start()),
         due: Some(start() + TimeDelta::hours(1)),
@@ -208,6 +209,83 @@ fn sighting(payment: &Payment, standing: Standing) -> Sighting {
 }
 
 const MONEY: [&str; 4] = ["--amount", "1500", "--currency", "MYR"];
+
+/// A card of which this is known.
+async fn known_card(shop: &Shop, death: Option<Death>) -> String {
+    let account = AccountName::new("hotel").unwrap();
+    let card = KnownCard::first(&CardEvidence {
+        payment: PaymentId::derive(&account, &IdempotencyKey::new("k0").unwrap()),
+        account,
+        token: CardToken::new(TOKEN).unwrap(),
+        face: CardFace::of("visa", "444433******1111"),
+        saved: false,
+        death,
+        at: start(),
+    });
+    shop.store.keep_card(None, &card).await.unwrap();
+    card.id().to_string()
+}
+
+#[tokio::test]
+async fn a_charge_on_a_dead_card_is_refused_with_the_reason() {
+    let shop = Shop::open();
+    let id = known_card(&shop, Some(Death::RecurringTokenExpired)).await;
+    let done = shop.charges(&MONEY).await;
+    done.failed(
+        3,
+        &[
+            &id,
+            "recurring_token_expired",
+            "2027-01-31T06:00:00Z",
+            "card look",
+        ],
+    );
+    assert!(shop.store.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_card_is_shown_looked_at_and_deleted_by_its_name_and_never_by_its_token() {
+    let shop = Shop::open();
+    let wrong = ["card", "show", TOKEN];
+    shop.types(&wrong).await.failed(2, &["card_"]);
+    let unknown = ["card", "delete", "card_0123456789abcdef0123456789abcdef"];
+    shop.types(&unknown).await.failed(2, &["nothing is known"]);
+    let id = known_card(&shop, None).await;
+    let shown = shop.types(&["card", "show", &id]).await.fine();
+    for word in ["visa", "1111", "live", "hotel"] {
+        assert!(shown.contains(word), "{shown}");
+    }
+    assert!(!shown.contains(TOKEN), "{shown}");
+    let looked = shop.types(&["card", "look", &id, "--json"]).await.json();
+    assert_eq!(
+        (&looked["state"], &looked["wanted"]),
+        (&"live".into(), &"look".into())
+    );
+    let deleted = shop.types(&["card", "delete", &id, "--json"]).await.json();
+    assert_eq!(
+        (&deleted["state"], &deleted["id"]),
+        (&"deleting".into(), &id.as_str().into())
+    );
+    shop.charges(&MONEY).await.failed(3, &["being_deleted"]);
+}
+
+#[tokio::test]
+async fn a_payment_is_shown_with_what_people_call_its_card_by() {
+    let shop = Shop::open();
+    let asked = shop
+        .charges(&[&MONEY[..], &["--json"]].concat())
+        .await
+        .json();
+    let shown = shop
+        .types(&["show", asked["payment"].as_str().unwrap()])
+        .await
+        .fine();
+    let card = shown
+        .lines()
+        .find(|line| line.starts_with("card "))
+        .unwrap();
+    assert!(card.contains("card_") && !card.contains(TOKEN), "{card}");
+}
 
 #[test]
 fn the_command_line_is_consistent_in_itself() {
@@ -873,6 +951,22 @@ async fn a_worker_without_an_account_does_not_start() {
     process(&["worker"], &env)
         .await
         .failed(2, &["[accounts.hotel]"]);
+}
+
+#[tokio::test]
+async fn a_worker_that_nobody_may_ask_does_not_start_and_its_settings_are_not_fine() {
+    let api = ("HOLDFAST__API__LISTEN", "0.0.0.0:0", "api.keys");
+    let intake = ("HOLDFAST__INTAKE__ENABLED", "true", "intake.producers");
+    for (variable, value, setting) in [api, intake] {
+        let mut env = Shop::open().env;
+        env.push((variable.to_owned(), value.to_owned()));
+        env.push(("HOLDFAST__LOG__FILTER".to_owned(), "off".to_owned()));
+        for line in [&["worker"][..], &["config", "check"]] {
+            process(line, &env).await.failed(2, &[setting]);
+        }
+        // Whoever took the last key away can still look at what is there.
+        process(&["config", "show"], &env).await.fine();
+    }
 }
 
 #[tokio::test]

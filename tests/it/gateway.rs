@@ -739,8 +739,45 @@ async fn the_company_key_is_asked_for_once_and_again_only_when_a_signature_does_
     assert!(stub.sent().is_empty());
     clock.advance(TimeDelta::minutes(1));
     assert_eq!(check(&new.sign(body)).await, SignatureCheck::Good);
-    assert_eq!(check(&old.sign(body)).await, SignatureCheck::Bad);
     assert_eq!(stub.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_signed_before_the_company_key_was_replaced_counts_for_as_long_as_it_is_delivered()
+{
+    let keys = [1, 2, 3].map(Signer::from_seed);
+    let stub = Stub::start().await;
+    let setup = Setup::at(&stub.base_url);
+    let clock = setup.clock.clone();
+    let gateway = setup.gateway();
+    let body = b"{}".as_slice();
+    let check = async |signer: &Signer| {
+        let signature = signer.sign(body);
+        gateway.check_signature(&account(), body, &signature).await
+    };
+    let good = [SignatureCheck::Good; 2];
+    for signer in &keys[..2] {
+        stub.answers(StatusCode::OK, json!(signer.public_pem).to_string());
+        clock.advance(TimeDelta::minutes(1));
+        assert_eq!(check(signer).await, SignatureCheck::Good);
+    }
+    clock.advance(TimeDelta::hours(36));
+    assert_eq!([check(&keys[0]).await, check(&keys[1]).await], good);
+    // Asked again, and told the same: that is no reason to keep the old one for longer.
+    assert_eq!(check(&keys[2]).await, SignatureCheck::Bad);
+    clock.advance(TimeDelta::hours(1));
+    let over = [check(&keys[0]).await, check(&keys[1]).await];
+    assert_eq!(over, [SignatureCheck::Bad, SignatureCheck::Good]);
+
+    // The next one: of all before it one counts.
+    stub.answers(StatusCode::OK, json!(keys[2].public_pem).to_string());
+    clock.advance(TimeDelta::minutes(1));
+    assert_eq!([check(&keys[2]).await, check(&keys[1]).await], good);
+    assert_eq!(check(&keys[0]).await, SignatureCheck::Bad);
+    stub.answers(StatusCode::OK, json!(keys[0].public_pem).to_string());
+    clock.advance(TimeDelta::minutes(1));
+    assert_eq!([check(&keys[0]).await, check(&keys[2]).await], good);
+    assert_eq!(check(&keys[1]).await, SignatureCheck::Bad);
 }
 
 #[tokio::test]
@@ -869,6 +906,101 @@ impl Played {
         self.gateway
             .send(permit_for(payment.clone(), step).await)
             .await
+    }
+}
+
+/// The account of the sandbox with another key.
+fn with_key(sandbox: &Sandbox, key: &str) -> Account {
+    Account::new(AccountConfig {
+        secret_key: Private::new(key.to_owned()),
+        brand_id: chip_sandbox::DEFAULT_BRAND_ID.to_string(),
+        base_url: sandbox.base_url(),
+        test: true,
+        success_callback: None,
+        card_whitelist: None,
+        webhook_keys: Vec::new(),
+    })
+    .unwrap()
+}
+
+const NEXT: &str = "sk-the-next";
+const FOREIGN: &str = "sk-of-a-motel";
+
+/// Two companies: the hotel, which has a second key, and a motel.
+async fn two_companies() -> Played {
+    let brand = chip_sandbox::DEFAULT_BRAND_ID;
+    let motel = uuid::Uuid::from_u128(brand.as_u128() ^ 0xff);
+    let config = chip_sandbox::Config {
+        time: chip_sandbox::Time::Manual(start_time()),
+        accounts: vec![
+            chip_sandbox::Account::new("Hotel", SECRET, brand),
+            chip_sandbox::Account::new("Motel", FOREIGN, motel),
+        ],
+        ..chip_sandbox::Config::default()
+    };
+    let sandbox = Sandbox::start(config).await.unwrap();
+    sandbox.add_key(NEXT);
+    let gateway = Setup::at(&sandbox.base_url()).gateway();
+    Played { sandbox, gateway }
+}
+
+impl Played {
+    async fn proved(&self, key: &str) -> Result<(), String> {
+        let next = with_key(&self.sandbox, key);
+        self.gateway.is_same_company(&account(), &next).await
+    }
+
+    fn refuses(&self, key: &str, words: &[&str], told: Result<(), String>) {
+        let told = told.expect_err(key);
+        for word in words {
+            assert!(told.contains(word), "{word:?} is not in {told}");
+        }
+        for secret in [SECRET, NEXT, FOREIGN, &self.sandbox.base_url()] {
+            assert!(!told.contains(secret), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_key_of_the_company_is_proved_beside_the_first_and_that_of_another_is_not() {
+    let play = two_companies().await;
+    assert_eq!(play.proved(NEXT).await, Ok(()));
+    play.refuses(FOREIGN, &["another company"], play.proved(FOREIGN).await);
+    play.refuses("nobody's", &["401"], play.proved("nobody's").await);
+}
+
+#[tokio::test]
+async fn once_the_old_key_is_refused_only_what_was_heard_of_the_company_before_proves_another() {
+    let play = two_companies().await;
+    play.sandbox.revoke_key(SECRET);
+    for key in [NEXT, FOREIGN] {
+        let words = ["401", "never seen", "start the workers anew"];
+        play.refuses(key, &words, play.proved(key).await);
+    }
+    // Heard of while the old one was valid: by a callback that was to be checked.
+    let play = two_companies().await;
+    let signature = Signer::shared().sign(b"{}");
+    let hotel = account();
+    let check = play.gateway.check_signature(&hotel, b"{}", &signature);
+    assert_eq!(check.await, SignatureCheck::Bad);
+    play.sandbox.revoke_key(SECRET);
+    assert_eq!(play.proved(NEXT).await, Ok(()));
+    play.refuses(FOREIGN, &["another company"], play.proved(FOREIGN).await);
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_be_reached_proves_nothing() {
+    let play = two_companies().await;
+    play.sandbox.add_fault(Rule::on(
+        Operation::PublicKey,
+        Effect::status_after_commit(503),
+    ));
+    play.refuses(NEXT, &["503"], play.proved(NEXT).await);
+    play.sandbox.clear_faults();
+    assert_eq!(play.proved(NEXT).await, Ok(()));
+    play.sandbox.stop().await;
+    for key in [NEXT, FOREIGN] {
+        play.refuses(key, &[], play.proved(key).await);
     }
 }
 

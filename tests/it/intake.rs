@@ -1,6 +1,7 @@
 //! What producers push to Redis: taken in once, answered honestly, and nothing lost on the way. Real
 //! Redis; the sandbox's ledger is the judge.
 
+mod cards;
 mod client;
 mod codes;
 mod commands;
@@ -76,8 +77,13 @@ impl Dock {
     }
 
     async fn with(rules: Rules) -> Self {
+        Self::from(start_time(), rules).await
+    }
+
+    /// One whose time begins at `start`.
+    async fn from(start: Timestamp, rules: Rules) -> Self {
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
-        let clock = Clock::manual(start_time());
+        let clock = Clock::manual(start);
         let store = RedisStore::connect(settings(redis.url()), clock.clone());
         let stage = Stage::over(store.await.unwrap(), clock, UnknownPolicy::Park).await;
         let store = RedisStore::connect(settings(redis.url()), stage.clock.clone());
@@ -254,9 +260,13 @@ fn signed_with(seed: u8, header: &str, payload: &[u8]) -> String {
 
 /// As whoever signs at the beginning has it.
 fn header(kid: &str) -> String {
+    header_at(kid, start_time())
+}
+
+fn header_at(kid: &str, at: Timestamp) -> String {
     format!(
         r#"{{"alg":"EdDSA","kid":"{kid}","iat":{}}}"#,
-        start_time().timestamp()
+        at.timestamp()
     )
 }
 

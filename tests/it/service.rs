@@ -1,6 +1,7 @@
 //! The API for other services: one payment for a key however often and however badly it is asked
 //! for, honest answers to commands, and no door that is open by mistake.
 
+mod cards;
 mod commands;
 mod documented;
 mod doors;
@@ -16,8 +17,8 @@ use holdfast::api::v1::{self, Service};
 use holdfast::api::{self, ApiKey, KeyHash, KeyName, KeyRing, Limits, Pace, Scope};
 use holdfast::clock::Clock;
 use holdfast::payment::*;
-use holdfast::store::Store;
 use holdfast::store::memory::MemoryStore;
+use holdfast::store::{Cards, Store};
 use holdfast::worker::Policies;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -75,12 +76,17 @@ impl Drop for Served {
 }
 
 impl Served {
-    async fn over<S: Store>(store: Arc<S>, clock: &Clock, keys: Vec<ApiKey>, pace: Pace) -> Self {
+    async fn over<S: Store + Cards>(
+        store: Arc<S>,
+        clock: &Clock,
+        keys: Vec<ApiKey>,
+        pace: Pace,
+    ) -> Self {
         Self::within(LIMITS, store, clock, (keys, pace)).await
     }
 
     /// With limits of its own.
-    async fn within<S: Store>(
+    async fn within<S: Store + Cards>(
         limits: Limits,
         store: Arc<S>,
         clock: &Clock,
@@ -113,6 +119,11 @@ impl Served {
             request = request.header("Idempotency-Key", key);
         }
         Heard::of(request.bearer_auth(SHOP).json(body)).await
+    }
+
+    async fn delete(&self, path: &str) -> Heard {
+        let request = self.client.delete(format!("http://{}{path}", self.address));
+        Heard::of(request.bearer_auth(SHOP)).await
     }
 
     async fn get(&self, path: &str) -> Heard {

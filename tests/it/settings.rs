@@ -730,6 +730,7 @@ fn planted() -> (Payment, String) {
         reference: payment.id().to_string(),
         taken: None,
         card: Some(CardToken::new("canary-saved").unwrap()),
+        face: None,
         tries: Vec::new(),
         held_since: None,
         due: None,
@@ -850,6 +851,180 @@ fn the_filter_and_the_format_of_the_log_are_settings() {
     );
 }
 
+/// What a careless hand may put where it does not belong: a key of the API, the private half of an
+/// Ed25519 key, a signing secret of an endpoint, a secret key of CHIP, an address with a password.
+const CANARIES: [&str; 5] = [
+    "hf_canaryAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "MC4CAQAwBQYDK2VwBCIEIAcHBwcanaryBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH",
+    "whsec_canaryAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "canary-0123456789abcdef0123456789abcdef0123456789abcdef==",
+    "https://user:canary@hooks.example/T000/B000?token=canary",
+];
+
+/// A file with a secret in the wrong place, and the setting of which the report tells.
+const MISPLACED: &[(&str, &str)] = &[
+    (
+        "[[api.keys]]\nname = \"shop\"\nkey = \"@\"",
+        "api.keys[0].key",
+    ),
+    ("[[api.keys]]\nname = \"shop\"\n\"@\" = 1", "api.keys[0]"),
+    ("[api]\n\"@\" = 1", "api"),
+    ("[accounts.shop]\n\"@\" = 1", "accounts.shop"),
+    (
+        "[[api.keys]]\nname = \"@\"\nsha256 = \"@\"\nscopes = []",
+        "api.keys[0].sha256",
+    ),
+    (
+        "[[api.keys]]\nname = \"@\"\nsha256 = \"0\"\nscopes = []",
+        "api.keys[0].name",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nsha256 = [\"@\"]",
+        "api.keys[0].sha256",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nscopes = [\"@\"]",
+        "api.keys[0].scopes[0]",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nscopes = \"@\"",
+        "api.keys[0].scopes",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nsha256 = \"0\"\nscopes = []\naccounts = [\"@\"]",
+        "api.keys[0].accounts",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nexpires_at = \"@\"",
+        "api.keys[0].expires_at",
+    ),
+    (
+        "[[api.keys]]\nname = \"shop\"\nlargest_amount_minor = \"@\"",
+        "api.keys[0].largest_amount_minor",
+    ),
+    ("[api]\nkeys = \"@\"", "api.keys"),
+    ("[api]\nkeys = [\"@\"]", "api.keys[0]"),
+    ("[api]\nburst = \"@\"", "api.burst"),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\nprivate_key = \"@\"",
+        "intake.producers[0].private_key",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"@:\"",
+        "intake.producers[0].kid",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\npublic_key = \"@\"",
+        "intake.producers[0].public_key",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\npublic_key_file = \"@\"",
+        "intake.producers[0].public_key_file",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\ntypes = [\"@\"]",
+        "intake.producers[0].types[0]",
+    ),
+    (
+        "[[intake.producers]]\nkid = \"shop\"\ncurrencies = [\"@\"]\naccounts = [\"@\"]",
+        "intake.producers[0].currencies",
+    ),
+    ("[intake]\nproducers = [\"@\"]", "intake.producers[0]"),
+    ("[endpoints.shop]\nurl = [\"@\"]", "endpoints.shop.url"),
+    (
+        "[endpoints.shop]\nsecrets = \"@\"",
+        "endpoints.shop.secrets",
+    ),
+    (
+        "[endpoints.shop]\nsecret_files = \"@\"",
+        "endpoints.shop.secret_files",
+    ),
+    (
+        "[endpoints.shop]\nsecret_files = [\"@\"]",
+        "endpoints.shop.secret_files",
+    ),
+    (
+        "[endpoints.shop]\naccounts = [\"@\"]",
+        "endpoints.shop.accounts",
+    ),
+    ("[endpoints.shop]\ntypes = [\"@\"]", "endpoints.shop.types"),
+    ("[endpoints.shop]\ntypes = \"@\"", "endpoints.shop.types"),
+    (
+        "[endpoints.shop]\ntimeout_ms = \"@\"",
+        "endpoints.shop.timeout_ms",
+    ),
+    ("[endpoints.\"@ \"]\ntypes = []", "endpoints.***"),
+    ("[accounts.shop]\nmode = \"@\"", "accounts.shop.mode"),
+    (
+        "[accounts.shop]\nmode = \"test\"\nbrand_id = [\"@\"]",
+        "accounts.shop.brand_id",
+    ),
+    (
+        "[accounts.shop]\nmode = \"test\"\nbrand_id = \"0\"\nbase_url = \"@\"",
+        "accounts.shop.base_url",
+    ),
+    (
+        "[accounts.shop]\nmode = \"test\"\nbrand_id = \"0\"\nwebhook_public_keys = [\"@\"]",
+        "accounts.shop.webhook_public_keys",
+    ),
+    (
+        "[accounts.shop]\nmode = \"test\"\nbrand_id = \"0\"\nwebhook_public_keys = \"@\"",
+        "accounts.shop.webhook_public_keys",
+    ),
+    (
+        "[accounts.shop]\nlargest_amount_minor = \"@\"",
+        "accounts.shop.largest_amount_minor",
+    ),
+    ("[accounts.\"@ \"]\nmode = \"test\"", "accounts.***"),
+];
+
+#[test]
+fn a_secret_in_the_wrong_place_is_told_by_the_place_and_never_quoted() {
+    for (file, setting) in MISPLACED {
+        for canary in CANARIES {
+            let given = Given::file(&file.replace('@', canary));
+            let problems = given.load().expect_err(file);
+            let told = format!("{problems} {}", serde_json::to_string(&problems).unwrap());
+            assert!(!told.contains("canary"), "{file}: {told}");
+            // A name that nobody knows is masked itself.
+            let unnamed = format!("{setting}.***");
+            let at = |problem: &holdfast::config::Problem| {
+                problem.setting == *setting || problem.setting.starts_with(&unnamed)
+            };
+            let all = problems.0.iter().any(at);
+            // What is a name by its letters may be one; what is no list is told of otherwise.
+            let could_be = setting.ends_with("name") && !canary.starts_with("hf_");
+            assert!(all || could_be, "{file} with {canary}: {told}");
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_told_by_its_name_and_its_field_with_what_to_do() {
+    let key = "hf_canaryAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let fine = format!(
+        "[[api.keys]]\nname = \"till\"\nsha256 = \"{}\"\nscopes = [\"read\"]\n",
+        "0".repeat(64)
+    );
+    let given = Given::file(&format!(
+        "{fine}[[api.keys]]\nname = \"shop\"\nkey = \"{key}\"\n"
+    ));
+    let words = [
+        "***",
+        "\"shop\"",
+        "unknown field `key`",
+        "`sha256`",
+        "config defaults",
+        "make another",
+    ];
+    given.refused("api.keys[1].key", &words);
+    let given = Given::file("[[intake.producers]]\nkid = \"shop\"\ntypes = [\"refund\"]\n");
+    given.refused(
+        "intake.producers[0].types[0]",
+        &["\"shop\"", "`refund`", "`charge`"],
+    );
+}
+
 /// The public half of the key of RFC 8037's example.
 const PRODUCER_KEY: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
@@ -942,7 +1117,8 @@ fn a_producer_that_cannot_be_right_is_told_with_the_fix() {
         given.refused(&at(field), &[word]);
         assert!(!given.load().unwrap_err().to_string().contains(private));
     }
-    with_producer(&format!("{key}\ntypes = [\"refund\"]")).refused("intake.producers", &["refund"]);
+    with_producer(&format!("{key}\ntypes = [\"refund\"]"))
+        .refused("intake.producers[0].types[0]", &["refund", "\"shop\""]);
     let again = format!("{key}\n[[intake.producers]]\nkid = \"shop\"\n{key}");
     with_producer(&again).refused("intake.producers[1].kid", &["twice"]);
     let spaced = with_intake(&format!("[[intake.producers]]\nkid = \"a b\"\n{key}\n"));
@@ -952,7 +1128,11 @@ fn a_producer_that_cannot_be_right_is_told_with_the_fix() {
     ));
     week.refused("redis.retention_days", &["above 7"]);
     let nobody = with_intake("[intake]\nenabled = true\n");
-    nobody.refused("intake.producers", &["accept_unsigned"]);
+    let told = nobody.loaded().require_callers().unwrap_err().to_string();
+    assert!(
+        told.contains("intake.producers") && told.contains("accept_unsigned"),
+        "{told}"
+    );
     let never = with_intake("[intake]\npoll_ms = 0\nanswer_ttl_ms = 0\n");
     never.refused("intake.poll_ms", &["above 0"]);
     never.refused("intake.answer_ttl_ms", &["34560000000"]);
@@ -975,4 +1155,173 @@ fn whatever_is_not_exchanged_is_told_to_wait_for_a_restart() {
     let next = config(producer);
     assert!(now.is_exchanged_by(&next));
     assert_eq!(now.waiting(&next), [""; 0]);
+}
+
+/// What `holdfast api-key` prints, for a key whose hash is nothing but `digit`.
+fn api_key(name: &str, digit: char, more: &str) -> String {
+    let hash = digit.to_string().repeat(64);
+    let scopes = if more.contains("scopes") {
+        ""
+    } else {
+        "scopes = [\"read\"]\n"
+    };
+    format!("[[api.keys]]\nname = \"{name}\"\nsha256 = \"{hash}\"\n{scopes}{more}\n")
+}
+
+/// Lines of the section `[api]`, the setting that is refused for them, and what its problem says.
+#[allow(clippy::too_many_lines, reason = "one table")]
+fn api_that_cannot_be_right() -> Vec<(String, &'static str, &'static str)> {
+    let section = |lines: &str| format!("[api]\n{lines}\n");
+    let limits = |lines: &str| format!("[api.limits]\n{lines}\n");
+    let two = |one: String, other: String| format!("{one}{other}");
+    vec![
+        (
+            section("listen = \"8081\""),
+            "api.listen",
+            "address and a port",
+        ),
+        // A wait, and the store twice: not shorter than 15000.
+        (
+            section("longest_wait_ms = 11000"),
+            "api.longest_wait_ms",
+            "store_timeout_ms",
+        ),
+        (section("per_second = 0"), "api.per_second", "above 0"),
+        (section("burst = 0"), "api.burst", "above 0"),
+        (
+            limits("connections = 0"),
+            "api.limits.connections",
+            "api.listen",
+        ),
+        (
+            limits("header_timeout_ms = 0"),
+            "api.limits.header_timeout_ms",
+            "above 0",
+        ),
+        (
+            limits("store_timeout_ms = 0"),
+            "api.limits.store_timeout_ms",
+            "above 0",
+        ),
+        (
+            limits("drain_timeout_ms = 0"),
+            "api.limits.drain_timeout_ms",
+            "above 0",
+        ),
+        (
+            limits("store_timeout_ms = 15000"),
+            "api.limits.request_timeout_ms",
+            "15000",
+        ),
+        (
+            api_key("a b", '1', ""),
+            "api.keys[0].name",
+            "letters, digits",
+        ),
+        (
+            api_key("shop", 'g', ""),
+            "api.keys[0].sha256",
+            "64 hexadecimal",
+        ),
+        (
+            api_key("shop", '1', "scopes = []"),
+            "api.keys[0].scopes",
+            "enqueue, read",
+        ),
+        (
+            api_key("shop", '1', "accounts = []"),
+            "api.keys[0].accounts",
+            "names none",
+        ),
+        (
+            api_key("shop", '1', "accounts = [\"hotel\", \"motel\"]"),
+            "api.keys[0].accounts",
+            "\"motel\": is not configured",
+        ),
+        (
+            api_key("shop", '1', "accounts = [\"a b\"]"),
+            "api.keys[0].accounts",
+            "is not configured",
+        ),
+        (
+            two(api_key("old", '1', ""), api_key("new", '1', "")),
+            "api.keys[1].sha256",
+            "of old too",
+        ),
+        (
+            two(api_key("shop", '1', ""), api_key("shop", '2', "")),
+            "api.keys[1].name",
+            "twice",
+        ),
+    ]
+}
+
+#[test]
+fn an_api_that_cannot_be_right_is_told_with_the_fix() {
+    for (lines, setting, word) in api_that_cannot_be_right() {
+        let given = with_intake(&lines);
+        given.refused(setting, &[word]);
+        let problems = given.load().unwrap_err();
+        let others = |p: &&holdfast::config::Problem| !p.setting.starts_with("api.");
+        assert_eq!(problems.0.iter().find(others), None, "{lines}");
+    }
+}
+
+#[test]
+fn an_api_that_is_right_reaches_as_far_as_it_says() {
+    let more = "scopes = [\"enqueue\", \"read\", \"command\", \"operate\"]\naccounts = [\"hotel\"]\n\
+                largest_amount_minor = 1500\nexpires_at = \"2027-06-30T00:00:00+08:00\"";
+    let file = format!(
+        "[api]\nlisten = \"127.0.0.1:8081\"\nlongest_wait_ms = 10999\nper_second = 1\nburst = 1\n{}{}",
+        api_key("old", '1', more),
+        api_key("new", '2', "")
+    );
+    let api = with_intake(&file).loaded().api;
+    assert_eq!(api.listen.unwrap().port(), 8_081);
+    assert_eq!(
+        (api.longest_wait_ms, api.pace.per_second, api.pace.burst),
+        (10_999, 1, 1)
+    );
+    let [old, new] = &api.keys[..] else {
+        panic!("{api:?}")
+    };
+    assert_eq!((old.scopes.len(), new.scopes.len()), (4, 1));
+    assert_eq!(old.accounts, Some([hotel()].into()));
+    assert_eq!(old.largest_amount_minor, Some(1_500));
+    let end = old.expires_at.unwrap().to_rfc3339();
+    assert_eq!(end, "2027-06-29T16:00:00+00:00");
+    assert_eq!(
+        (&new.accounts, new.largest_amount_minor, new.expires_at),
+        (&None, None, None)
+    );
+}
+
+#[test]
+fn a_worker_serves_no_api_without_a_key_but_on_this_machine_in_development() {
+    for (listen, durability, key, fine) in [
+        ("127.0.0.1:8081", "dev", "", true),
+        ("[::1]:8081", "dev", "", true),
+        ("0.0.0.0:8081", "dev", "", false),
+        ("192.168.0.7:8081", "dev", "", false),
+        ("[::]:8081", "dev", "", false),
+        ("127.0.0.1:8081", "solo", "", false),
+        ("[::1]:8081", "solo", "", false),
+        ("0.0.0.0:8081", "solo", "", false),
+        ("", "solo", "", true),
+        ("0.0.0.0:8081", "solo", "a key", true),
+    ] {
+        let key = if key.is_empty() {
+            String::new()
+        } else {
+            api_key("shop", '1', "")
+        };
+        let section = format!("[api]\nlisten = \"{listen}\"\n{key}");
+        let told = with_intake(&section)
+            .env("HOLDFAST__REDIS__DURABILITY", durability)
+            .loaded()
+            .require_callers();
+        let named = told.clone().is_ok_and(|()| fine)
+            || told.is_err_and(|told| !fine && told.to_string().contains("`holdfast api-key`"));
+        assert!(named, "{listen} {durability} {key}");
+    }
 }

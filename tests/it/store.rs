@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod broken_redis;
+mod cards;
 mod in_memory;
 pub(crate) mod on_redis;
 mod promises;

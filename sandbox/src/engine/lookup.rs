@@ -67,6 +67,18 @@ impl Engine {
         posted
     }
 
+    /// One more key for what `known` is a key for.
+    pub fn add_key(&mut self, known: &str, key: &str) {
+        if let Some(realm) = self.realms.get(known).copied() {
+            self.realms.insert(key.to_owned(), realm);
+        }
+    }
+
+    /// From now on this key is refused.
+    pub fn revoke_key(&mut self, key: &str) {
+        self.realms.remove(key);
+    }
+
     /// Saves a card as a preauthorization does; answers the token.
     pub fn save_test_card(&mut self, now_ms: i64, key: &str, email: &str) -> Option<Uuid> {
         let realm = *self.realms.get(key)?;

@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use element::{Asked, Element, LARGEST_ELEMENT_BYTES, PushedCommand};
 pub use producers::{Kind, Producer, Producers, Rules};
 pub use signature::DAYS_SIGNED;
+pub(crate) use signature::is_over;
 
 use crate::api::KeyName;
 use crate::api::v1::ProblemCode;
@@ -62,7 +63,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Every code that a push can be refused with.
-pub const REFUSALS: [ProblemCode; 22] = [
+pub const REFUSALS: [ProblemCode; 23] = [
     ProblemCode::SignatureMissing,
     ProblemCode::SignatureInvalid,
     ProblemCode::KeyExpired,
@@ -75,6 +76,7 @@ pub const REFUSALS: [ProblemCode; 22] = [
     ProblemCode::InvalidRequest,
     ProblemCode::BodyTooLarge,
     ProblemCode::AlreadyAdopted,
+    ProblemCode::CardDead,
     ProblemCode::PaymentNotFound,
     ProblemCode::Parked,
     ProblemCode::RecordUnreadable,

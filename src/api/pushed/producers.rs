@@ -168,7 +168,7 @@ impl Producers {
         self.0.replace(rules);
     }
 
-    pub(super) fn rules(&self) -> Arc<Rules> {
+    pub(crate) fn rules(&self) -> Arc<Rules> {
         self.0.get()
     }
 }

@@ -87,17 +87,29 @@ impl<'a> Jws<'a> {
         Ok(producer)
     }
 
+    fn signed_at(&self) -> Option<Timestamp> {
+        let seconds = self.header.as_ref()?.iat?;
+        Timestamp::from_timestamp(seconds, 0)
+    }
+
     /// Whether it was signed lately.
     pub(super) fn is_fresh(&self, now: Timestamp) -> Result<(), Problem> {
         let told = "iat must say when it was signed, in seconds since 1970: at most 7 days ago";
-        let signed = self.header.as_ref().and_then(|header| header.iat);
-        let signed = signed.and_then(|seconds| Timestamp::from_timestamp(seconds, 0));
-        let oldest = now - TimeDelta::days(DAYS_SIGNED.into());
-        signed
-            .filter(|at| (oldest..=now + MOST_AHEAD).contains(at))
+        self.signed_at()
+            .filter(|at| (oldest(now)..=now + MOST_AHEAD).contains(at))
             .map(drop)
             .ok_or_else(|| invalid(told).of_field("iat"))
     }
+}
+
+fn oldest(now: Timestamp) -> Timestamp {
+    now - TimeDelta::days(DAYS_SIGNED.into())
+}
+
+/// Whether an element was signed so long ago that nobody can have it taken any more.
+pub(crate) fn is_over(element: &[u8], now: Timestamp) -> bool {
+    let signed = Jws::read(element).and_then(|jws| jws.signed_at());
+    signed.is_some_and(|at| at < oldest(now))
 }
 
 pub(super) fn invalid(told: &str) -> Problem {

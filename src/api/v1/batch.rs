@@ -20,7 +20,7 @@ use super::pace::LARGEST_BATCH;
 use super::problem::{Problem, ProblemCode};
 use super::{LARGEST_BATCH_BYTES, LARGEST_BODY_BYTES, Service, body, shown};
 use crate::api::intake::Submitted;
-use crate::store::Store;
+use crate::store::{Cards, Store};
 
 /// How many requests of a batch are under way at once.
 const AT_ONCE: usize = 64;
@@ -65,7 +65,7 @@ impl<'de> Visitor<'de> for UpToTheLargest {
 
 /// Takes `{"requests": [...]}`, each with its `idempotency_key`, and answers
 /// `{"results": [...]}` in the same order.
-pub(super) async fn create_all<S: Store>(
+pub(super) async fn create_all<S: Store + Cards>(
     State(service): State<Arc<Service<S>>>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
@@ -100,7 +100,7 @@ fn wrong(told: impl Into<String>) -> Problem {
     Problem::new(ProblemCode::InvalidRequest, told).of_field("requests")
 }
 
-async fn one<S: Store>(service: &Service<S>, caller: &Caller, request: &RawValue) -> Value {
+async fn one<S: Store + Cards>(service: &Service<S>, caller: &Caller, request: &RawValue) -> Value {
     match record(service, caller, request).await {
         Ok((submitted, secrets)) => {
             let replayed = matches!(submitted, Submitted::Existing(_));
@@ -114,7 +114,7 @@ async fn one<S: Store>(service: &Service<S>, caller: &Caller, request: &RawValue
     }
 }
 
-async fn record<S: Store>(
+async fn record<S: Store + Cards>(
     service: &Service<S>,
     caller: &Caller,
     request: &RawValue,

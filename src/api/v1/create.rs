@@ -18,7 +18,7 @@ use super::shown::{self, Secrets};
 use super::{Service, body, wait};
 use crate::api::intake::{Submitted, recorded, submit};
 use crate::payment::{Request, StateName};
-use crate::store::Store;
+use crate::store::{Cards, Store};
 
 /// Says that nothing was done now: it is the answer of before.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -30,7 +30,7 @@ pub(super) struct Waiting {
     pub(super) wait: Option<String>,
 }
 
-pub(super) async fn create<S: Store>(
+pub(super) async fn create<S: Store + Cards>(
     State(service): State<Arc<Service<S>>>,
     Extension(caller): Extension<Caller>,
     query: Result<Query<Waiting>, QueryRejection>,
@@ -82,7 +82,7 @@ pub(super) fn answer(status: StatusCode, payment: Value, again: bool) -> Respons
     response
 }
 
-impl<S: Store> Service<S> {
+impl<S: Store + Cards> Service<S> {
     /// Records a request, once for its key, if the caller may ask for it. Links and tokens are for
     /// whoever may ask for it today.
     pub(super) async fn record(

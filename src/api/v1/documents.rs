@@ -5,12 +5,16 @@ use serde_json::{Map, Value, json};
 use super::ProblemCode;
 use crate::payment::{Command, Request, StateName};
 
+/// What a card is called.
+const CARD_ID: &str = "^card_[0-9a-f]{32}$";
+
 /// The `components` of the document.
 pub(super) fn components() -> Value {
     let mut schemas = Map::new();
     requests(&mut schemas);
     commands(&mut schemas);
     schemas.insert("Payment".to_owned(), payment());
+    schemas.insert("Card".to_owned(), card());
     schemas.insert("Problem".to_owned(), problem());
     schemas.insert("Page".to_owned(), page());
     schemas.insert("Batch".to_owned(), batch());
@@ -103,6 +107,22 @@ fn money() -> Value {
     })
 }
 
+fn card_id() -> Value {
+    json!({ "type": ["string", "null"], "pattern": CARD_ID })
+}
+
+fn brand() -> Value {
+    json!({ "type": ["string", "null"], "description": "Once the gateway has shown it: visa." })
+}
+
+fn last_four() -> Value {
+    json!({
+        "type": ["string", "null"],
+        "pattern": "^[0-9]{4}$",
+        "description": "Of the card's number, once the gateway has shown them.",
+    })
+}
+
 fn payment() -> Value {
     let text = json!({ "type": "string" });
     let link = json!({ "type": ["string", "null"], "description": "While the payer may pay." });
@@ -127,6 +147,13 @@ fn payment() -> Value {
             "properties": { "money": money(), "since": time(), "expires_at": time() },
         })),
         "token": { "type": ["string", "null"], "description": "Of the card that was saved." },
+        "card": maybe(&json!({
+            "type": "object",
+            "required": ["id", "brand", "last_four"],
+            "properties": { "id": card_id(), "brand": brand(), "last_four": last_four() },
+            "additionalProperties": false,
+            "description": "The card, once something is known of it; the id, once its token is.",
+        })),
         "plan": { "type": "object" },
         "checkout_url": link,
         "direct_post_url": link,
@@ -175,6 +202,49 @@ fn problem() -> Value {
             "payment": { "$ref": "#/components/schemas/Payment" },
         },
         "additionalProperties": false,
+    })
+}
+
+fn card() -> Value {
+    let fields = json!({
+        "id": { "type": "string", "pattern": CARD_ID },
+        "account": { "type": "string" },
+        "brand": brand(),
+        "last_four": last_four(),
+        "state": {
+            "enum": ["live", "deleting", "dead"],
+            "description": "Whether it can be charged, as far as is known.",
+        },
+        "why": maybe(&json!({
+            "enum": ["invalid_recurring_token", "recurring_token_expired", "deleted", "not_a_token"],
+            "description": "Why it is dead: a charge was refused for the token itself, it was deleted \
+                            from here, or the gateway showed that it is kept no more.",
+        })),
+        "since": maybe(&json!({
+            "type": "string",
+            "format": "date-time",
+            "description": "Since when it is dead, or being deleted.",
+        })),
+        "payment": { "type": ["string", "null"], "description": "That met that it is dead." },
+        "wanted": {
+            "enum": ["look", "delete", null],
+            "description": "What a worker is to carry out, or goes on trying.",
+        },
+        "first_seen_at": time(),
+        "looked_at": maybe(&json!({
+            "type": "string",
+            "format": "date-time",
+            "description": "When the gateway was last asked about it, and said.",
+        })),
+        "saved_by": { "type": ["string", "null"], "description": "The payment that saved it." },
+    });
+    let names: Vec<&String> = fields.as_object().into_iter().flat_map(Map::keys).collect();
+    json!({
+        "type": "object",
+        "required": names,
+        "properties": fields,
+        "additionalProperties": false,
+        "description": "What is known of a saved card. It follows payments by a moment.",
     })
 }
 
@@ -254,6 +324,11 @@ fn parameters() -> Value {
         "id": {
             "name": "id", "in": "path", "required": true,
             "schema": { "type": "string", "pattern": "^pay_[0-9a-f]{32}$" },
+        },
+        "card": {
+            "name": "card", "in": "path", "required": true,
+            "description": "As payments and events show it in `card.id`; never its token.",
+            "schema": { "type": "string", "pattern": CARD_ID },
         },
         "Idempotency-Key": key(true),
         "optional_Idempotency-Key": key(false),

@@ -150,7 +150,7 @@ pub fn new_key() -> Private<String> {
 
 /// Whether it is written as keys are: a word that somebody thought up is none, whatever hash is
 /// configured.
-fn is_whole(key: &str) -> bool {
+pub(crate) fn is_whole(key: &str) -> bool {
     let random = key
         .strip_prefix(PREFIX)
         .map(|rest| URL_SAFE_NO_PAD.decode(rest));
@@ -192,10 +192,10 @@ impl KeyRing {
         self.keys.replace(keys.into_iter().map(Arc::new).collect());
     }
 
-    /// How many there are.
+    /// All that are valid.
     #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.keys.get().len()
+    pub(crate) fn all(&self) -> Vec<ApiKey> {
+        self.keys.get().iter().map(|key| (**key).clone()).collect()
     }
 
     /// Whether whoever comes is let in without a key.

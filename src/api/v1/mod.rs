@@ -6,13 +6,16 @@
 //! | `create`, `batch` | to ask for payments |
 //! | `commands` | to capture, release, reschedule, cancel |
 //! | `look` | to see one payment, or many |
+//! | `cards` | to see a saved card, have it looked at or deleted |
 //! | `wait` | to have the outcome in the same call |
 //! | `body` | what is posted, with its key |
-//! | `shown`, `problem` | a payment and a problem as they are answered |
+//! | `shown`, `problem`, `code` | a payment and a problem as they are answered |
 //! | `openapi`, `documents` | all of that as OpenAPI 3.1, which anybody may read |
 
 mod batch;
 pub(super) mod body;
+mod cards;
+mod code;
 pub(super) mod commands;
 mod create;
 mod documents;
@@ -41,15 +44,16 @@ use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use code::ProblemCode;
+pub(crate) use keys::is_whole;
 pub use keys::{ApiKey, KeyHash, KeyName, KeyRing, Scope, new_key};
 pub use openapi::DOCUMENT;
 pub use pace::Pace;
-pub use problem::ProblemCode;
 pub(crate) use wait::span;
 
 use crate::clock::Clock;
 use crate::config::Current;
-use crate::store::{Store, StoreError};
+use crate::store::{Cards, Store, StoreError};
 use crate::worker::Policies;
 use guard::Caller;
 use problem::Problem;
@@ -132,7 +136,7 @@ impl<S: Store> Service<S> {
 }
 
 /// All addresses of the API.
-pub fn router<S: Store>(service: Service<S>, limits: &super::Limits) -> Router {
+pub fn router<S: Store + Cards>(service: Service<S>, limits: &super::Limits) -> Router {
     let service = Arc::new(service);
     let command = |name: &'static str| {
         post(
@@ -163,6 +167,11 @@ pub fn router<S: Store>(service: Service<S>, limits: &super::Limits) -> Router {
         .route("/v1/payments/{id}/reschedule", command("reschedule"))
         .route("/v1/payments/{id}/cancel", command("cancel"))
         .route("/v1/payments:batch", post(batch::create_all::<S>))
+        .route(
+            "/v1/cards/{card}",
+            get(cards::show::<S>).delete(cards::delete::<S>),
+        )
+        .route("/v1/cards/{card}/look", post(cards::look::<S>))
         .fallback(|| async { nothing() })
         .method_not_allowed_fallback(|| async { wrong_method() })
         .layer(middleware::from_fn_with_state(

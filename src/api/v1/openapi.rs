@@ -76,7 +76,7 @@ const fn command(
     }
 }
 
-const OPERATIONS: [Operation; 8] = [
+const OPERATIONS: [Operation; 11] = [
     Operation {
         path: "/v1/payments",
         method: "post",
@@ -101,6 +101,7 @@ const OPERATIONS: [Operation; 8] = [
             P::AccountForbidden,
             P::AmountForbidden,
             P::AlreadyAdopted,
+            P::CardDead,
         ],
     },
     Operation {
@@ -177,7 +178,57 @@ const OPERATIONS: [Operation; 8] = [
         ),
         None,
     ),
+    of_a_card(
+        ("/v1/cards/{card}", "get", "getCard"),
+        "What is known of a saved card: brand, last four digits, and whether it can be charged.",
+        Scope::Read,
+        &[(200, "Card", "The card.")],
+    ),
+    of_a_card(
+        ("/v1/cards/{card}", "delete", "deleteCard"),
+        "Have a saved card deleted at the gateway. From now on requests on it are refused. To ask \
+         again is to ask for the same.",
+        Scope::Command,
+        &[
+            (
+                200,
+                "Card",
+                "It is deleted, and the gateway has shown that.",
+            ),
+            (
+                202,
+                "Card",
+                "Recorded; a worker carries it out, however long it takes.",
+            ),
+        ],
+    ),
+    of_a_card(
+        ("/v1/cards/{card}/look", "post", "lookAtCard"),
+        "Have the gateway asked whether it keeps a card: whether one that was taken for dead can be \
+         charged after all, or one was deleted elsewhere. `looked_at` tells when it was asked.",
+        Scope::Command,
+        &[(202, "Card", "Recorded; a worker asks now.")],
+    ),
 ];
+
+const fn of_a_card(
+    (path, method, id): (&'static str, &'static str, &'static str),
+    about: &'static str,
+    scope: Scope,
+    answers: &'static [(u16, &'static str, &'static str)],
+) -> Operation {
+    Operation {
+        path,
+        method,
+        id,
+        about,
+        scope,
+        parameters: &["card"],
+        body: None,
+        answers,
+        problems: &[P::CardNotFound],
+    }
+}
 
 /// The document, as it is served and kept in the repository.
 pub static DOCUMENT: LazyLock<Value> = LazyLock::new(document);

@@ -43,6 +43,7 @@ pub(in crate::api) fn payment(payment: &Payment, secrets: Secrets) -> Value {
         "taken": match state { State::Paid(money) => Some(money), _ => None },
         "hold": hold(state),
         "token": match state { State::Saved(token) => shown(Some(token.as_str())), _ => None },
+        "card": payment.shown_card(),
         "plan": payment.plan(),
         "checkout_url": link(links.checkout),
         "direct_post_url": link(links.direct_post),

@@ -10,7 +10,9 @@ use super::super::{
 };
 use super::Trouble;
 use super::replica::Replica;
-use crate::payment::{Payment, PaymentId, StateName, Timestamp, digest_of, millis};
+use crate::payment::{
+    CardId, KnownCard, Payment, PaymentId, StateName, Timestamp, digest_of, millis,
+};
 
 pub(super) type Disturb = Box<dyn FnMut(&'static str) -> Option<Trouble> + Send>;
 
@@ -19,6 +21,11 @@ pub(super) struct Books {
     pub(super) records: BTreeMap<PaymentId, Record>,
     due: BTreeSet<(Timestamp, PaymentId)>,
     pub(super) events: Vec<StateEvent>,
+    /// What is known of cards, and which write of it that is.
+    pub(super) cards: BTreeMap<CardId, (KnownCard, u64)>,
+    pub(super) card_writes: u64,
+    /// Up to where the events were read for what is known of cards.
+    pub(super) followed: usize,
     seed: Option<u64>,
     nonces: u64,
     pub(super) lineage: u64,

@@ -2,6 +2,7 @@
 //! stands still, random numbers that repeat, and every trouble that Redis can make on demand.
 
 mod books;
+mod cards;
 mod replica;
 
 use std::future::Future;

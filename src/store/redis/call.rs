@@ -40,6 +40,7 @@ stored! {
     RETRY = "retry.lua";
     DROP = "drop.lua";
     PURGE = "purge.lua";
+    CARD = "card.lua";
 }
 
 /// The commands that make all scripts known to Redis.

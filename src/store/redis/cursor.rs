@@ -98,6 +98,12 @@ impl Cursor {
         let since = reader.since.timestamp_millis();
         let before = next.filter.as_ref().map(|(since, _)| *since);
         next.filter = Some((before.unwrap_or(since).max(since), reader.filter.clone()));
+        next.moved(late, entries)
+    }
+
+    /// The cursor behind `late`, which stood at the edge, and `entries`, whoever read them.
+    pub(super) fn moved(&self, late: &[Value], entries: &[Value]) -> Self {
+        let mut next = self.clone();
         if let (Some((_, after)), Some(last)) = (next.edge, late.last().and_then(place_of)) {
             next.edge = Some((last, after));
         }

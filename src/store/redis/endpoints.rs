@@ -196,7 +196,7 @@ impl RedisStore {
     /// How an endpoint stands.
     pub async fn waiting(&self, endpoint: &EndpointName) -> Result<Waiting, StoreError> {
         let mut pipeline = Pipeline::new();
-        let cursors = self.found_cursors(endpoint).await?;
+        let cursors = self.found_cursors(endpoint.as_str()).await?;
         for (partition, cursor) in (0..).zip(&cursors) {
             let out = |what| self.0.keys.out(partition, endpoint, what);
             let from = cursor

@@ -6,13 +6,15 @@
 //! | `{hf:3}:due` | sorted set | id by the time it is due, or its lease ends, in ms |
 //! | `{hf:3}:states` | sorted set, all scores 0 | `<state>:<place>` and `ref:<hash>:<place>`, read by name; a place is `<created, ms>:<id>`, and `:<hash>` of account and reference, if it has one |
 //! | `{hf:3}:events` | stream | what the outside is told, and in which run of Redis it was written |
-//! | `{hf:3}:cursors` | hash | up to where the stream was copied for each endpoint |
+//! | `{hf:3}:cursors` | hash | up to where the stream was copied for each endpoint, and read for what is known of cards (`:cards`) |
 //! | `{hf:3}:out:<endpoint>:events` | sorted set, all scores 0 | `<payment>:<place in the stream>:<event>`: what is pending for it |
 //! | `{hf:3}:out:<endpoint>:ages` | sorted set | `<payment>:<place in the stream>` by when it happened, in ms |
 //! | `{hf:3}:out:<endpoint>:due` | sorted set | payment by the next try, or the end of a lease, in ms |
 //! | `{hf:3}:out:<endpoint>:notes` | hash | `nonce:<payment>`, `tries:<payment>` in vain, `first:<payment>` of them; `accepted`, when it last accepted one |
 //! | `hf:endpoints` | hash | whether events are sent to an endpoint, since when, why |
 //! | `hf:deeds` | stream | what was done about endpoints |
+//! | `{hf:3}:card:<id>` | string | what is known of a saved card, as JSON, until nobody has seen it for long |
+//! | `{hf:3}:cards:due` | sorted set | card by when what is wanted of it is carried out, or a lease ends, in ms |
 //! | `{hf:3}:intake` | list | what producers pushed, the oldest first |
 //! | `{hf:3}:intake:lease` | string | the nonce of whoever takes it in, for some seconds |
 //! | `{hf:3}:quarantine` | hash | by id: why something that was pushed was refused |
@@ -24,7 +26,7 @@
 //! The braces keep a partition's keys on one node of a cluster. One index for all states and
 //! references, rather than one for each, keeps every write to four keys.
 
-use crate::payment::{AccountName, Payment, PaymentId, Reference, StateName};
+use crate::payment::{AccountName, CardId, Payment, PaymentId, Reference, StateName};
 use crate::store::EndpointName;
 use crate::store::by::{place_of, reference_hash};
 
@@ -85,6 +87,17 @@ impl Keys {
 
     pub(super) fn deeds(&self) -> String {
         format!("{}:deeds", self.prefix)
+    }
+
+    /// A card and the index of those of which something is wanted.
+    pub(super) fn card_two(&self, id: &CardId) -> Vec<String> {
+        let partition = id.spread() % PARTITIONS;
+        let card = format!("{{{}:{partition}}}:card:{id}", self.prefix);
+        vec![card, self.cards_due(partition)]
+    }
+
+    pub(super) fn cards_due(&self, partition: u64) -> String {
+        format!("{{{}:{partition}}}:cards:due", self.prefix)
     }
 
     pub(super) fn intake(&self, partition: u64) -> String {

@@ -13,10 +13,12 @@
 //! | `listing` | lists, counts, events, the sweep |
 //! | `cursor`, `outgoing` | events on their way to endpoints |
 //! | `endpoints`, `kept` | how endpoints stand, and what is decided about them; replays, trimming |
+//! | `cards` | what is known of saved cards |
 //! | `pushed`, `quarantine` | what producers push: intakes and answers; what was refused |
 //! | `wake` | hints that there is something to do |
 
 mod call;
+mod cards;
 mod claiming;
 mod connection;
 mod cursor;
@@ -46,6 +48,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::call::Call;
+pub use self::cards::Followed;
 use self::connection::Link;
 use self::finder::Finder;
 use self::keys::Keys;

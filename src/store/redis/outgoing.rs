@@ -72,21 +72,7 @@ impl RedisStore {
             spread.outranked = true;
             return Ok(spread);
         }
-        let mut pipeline = Pipeline::new();
-        for (partition, cursor) in (0..).zip(&cursors) {
-            let events = self.0.keys.events(partition);
-            // Without an edge nothing lies between.
-            let (from, to) = cursor.edge().map_or_else(
-                || ("2".to_owned(), "1".to_owned()),
-                |(from, to)| (format!("({from}"), format!("({to}")),
-            );
-            pipeline.cmd("XRANGE").arg(&events).arg(from).arg(to);
-            pipeline.arg("COUNT").arg(MOST_AT_ONCE);
-            pipeline.cmd("XRANGE").arg(&events);
-            pipeline.arg(format!("({}", cursor.at));
-            pipeline.arg("+").arg("COUNT").arg(MOST_AT_ONCE);
-        }
-        let replies = self.0.link.read(&pipeline).await?;
+        let replies = self.behind(&cursors).await?;
         let (mut calls, mut counts) = (Vec::new(), Vec::new());
         let found = (0..).zip(&cursors).zip(replies.as_chunks::<2>().0);
         for ((partition, cursor), [late, new]) in found {
@@ -115,6 +101,25 @@ impl RedisStore {
             }
         }
         Ok(spread)
+    }
+
+    /// What each stream has at its cursor's edge, and behind its cursor: two replies for each.
+    pub(super) async fn behind(&self, cursors: &[Cursor]) -> Result<Vec<Value>, StoreError> {
+        let mut pipeline = Pipeline::new();
+        for (partition, cursor) in (0..).zip(cursors) {
+            let events = self.0.keys.events(partition);
+            // Without an edge nothing lies between.
+            let (from, to) = cursor.edge().map_or_else(
+                || ("2".to_owned(), "1".to_owned()),
+                |(from, to)| (format!("({from}"), format!("({to}")),
+            );
+            pipeline.cmd("XRANGE").arg(&events).arg(from).arg(to);
+            pipeline.arg("COUNT").arg(MOST_AT_ONCE);
+            pipeline.cmd("XRANGE").arg(&events);
+            pipeline.arg(format!("({}", cursor.at));
+            pipeline.arg("+").arg("COUNT").arg(MOST_AT_ONCE);
+        }
+        self.0.link.read(&pipeline).await
     }
 
     pub(super) fn spreading(
@@ -158,7 +163,7 @@ impl RedisStore {
         &self,
         endpoint: &EndpointName,
     ) -> Result<Vec<Cursor>, StoreError> {
-        let found = self.found_cursors(endpoint).await?;
+        let found = self.found_cursors(endpoint.as_str()).await?;
         if found.iter().all(Option::is_some) {
             return Ok(found.into_iter().flatten().collect());
         }
@@ -177,18 +182,18 @@ impl RedisStore {
             pipeline.arg(last.unwrap_or_default().written());
         }
         self.0.link.read(&pipeline).await?;
-        let found = self.found_cursors(endpoint).await?;
+        let found = self.found_cursors(endpoint.as_str()).await?;
         Ok(found.into_iter().flatten().collect())
     }
 
     pub(super) async fn found_cursors(
         &self,
-        endpoint: &EndpointName,
+        reader: &str,
     ) -> Result<Vec<Option<Cursor>>, StoreError> {
         let mut pipeline = Pipeline::new();
         for partition in 0..PARTITIONS {
             let cursors = self.0.keys.cursors(partition);
-            pipeline.cmd("HGET").arg(cursors).arg(endpoint.as_str());
+            pipeline.cmd("HGET").arg(cursors).arg(reader);
         }
         let replies = self.0.link.read(&pipeline).await?;
         let cursor = |reply: &Value| match reply {

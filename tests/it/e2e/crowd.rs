@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chip_sandbox::{Config, Operation};
 use chrono::TimeDelta;
-use holdfast::payment::{FailReason, State, StateName};
+use holdfast::payment::{FailReason, State, StateName, Timestamp};
 use holdfast::store::Store;
-use holdfast_rig::{Pace, compare};
+use holdfast_rig::{Pace, Works, compare};
 use tokio::time::Instant;
 
 use super::stage::{
@@ -18,6 +18,21 @@ use super::stage::{
 const CHARGED: usize = 1_000;
 /// The time of these is over when they fall due: they end without a call.
 const OVER: usize = 9_000;
+
+/// Nothing is worked on before the moment.
+async fn all_wait_until(works: &Works, moment: Timestamp) {
+    until(works, "the moment", async || {
+        let waiting = works.store.stats().await.unwrap().by_state;
+        // An answer that came before the moment tells of a time before it.
+        let still_before = works.clock.now() < moment;
+        assert!(
+            !still_before || waiting == [(StateName::New, 10_000)],
+            "worked before its time: {waiting:?}"
+        );
+        !still_before
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_payments_due_in_the_same_second_are_all_worked_once() {
@@ -49,17 +64,7 @@ async fn ten_thousand_payments_due_in_the_same_second_are_all_worked_once() {
     let over = charges_within(&works, "over", OVER, &token, &over).await;
     let open = charges_within(&works, "open", CHARGED, &token, &open).await;
     let mut workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
-    until(&works, "the moment", async || {
-        let waiting = works.store.stats().await.unwrap().by_state;
-        // An answer that came before the moment tells of a time before it.
-        let still_before = works.clock.now() < moment;
-        assert!(
-            !still_before || waiting == [(StateName::New, 10_000)],
-            "worked before its time: {waiting:?}"
-        );
-        !still_before
-    })
-    .await;
+    all_wait_until(&works, moment).await;
 
     until_paid(&works, CHARGED).await;
     until(&works, "all have ended", async || {

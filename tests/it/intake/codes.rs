@@ -6,6 +6,7 @@ use chip_sandbox::{Effect, Operation, Rule};
 use chrono::TimeDelta;
 use holdfast::api::pushed::{Kind, REFUSALS};
 use holdfast::api::v1::ProblemCode;
+use holdfast::store::Cards as _;
 
 use super::*;
 
@@ -142,6 +143,22 @@ async fn of_the_content(codes: &mut Codes) {
     };
     is_recorded(&codes.dock.answered(adopt("a")).await);
     codes.refused(adopt("b")).await;
+    let stage = &codes.dock.stage;
+    let gone = stage.sandbox.save_card("payer@test.example").to_string();
+    let evidence = CardEvidence {
+        payment: PaymentId::derive(&account(), &IdempotencyKey::new("k").unwrap()),
+        account: account(),
+        token: CardToken::new(gone.as_str()).unwrap(),
+        face: None,
+        saved: false,
+        death: Some(Death::InvalidRecurringToken),
+        at: stage.clock.now(),
+    };
+    let card = KnownCard::first(&evidence);
+    codes.dock.store.keep_card(None, &card).await.unwrap();
+    codes
+        .refused(charge("gone", &gone, 1_500).to_string())
+        .await;
     let broken = charge("broken", &codes.token, 1_500);
     let id = PaymentId::derive(&account(), &IdempotencyKey::new("broken").unwrap());
     let at = format!("{{hf:{}}}:payment:{id}", id.spread() % 8);

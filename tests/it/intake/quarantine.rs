@@ -1,6 +1,7 @@
 //! People look at what was refused, and decide.
 
 use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
 use holdfast::cli::{Around, Cli, Failure, run};
 
 use super::*;
@@ -63,7 +64,10 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
         .split_once(' ')
         .unwrap();
     let shown = dock.told(&["show", id]).await;
-    assert!(shown.contains("motel is not configured"), "{shown}");
+    assert!(
+        shown.contains("***") && !shown.contains("is not configured"),
+        "{shown}"
+    );
     let json: Value = serde_json::from_str(&dock.told(&["list", "--json"]).await).unwrap();
     assert_eq!(
         (&json["count"], json["quarantine"][0]["bytes"].is_u64()),
@@ -73,13 +77,14 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
     for told in [list.as_str(), &shown, &as_json, &json.to_string()] {
         assert!(!told.contains("canary"), "{told}");
     }
+    let whole = dock.told(&["show", id, "--reveal"]).await;
     assert!(
-        dock.told(&["show", id, "--reveal"])
-            .await
-            .contains("canary-token")
+        whole.contains("motel is not configured") && whole.contains("canary-token"),
+        "{whole}"
     );
     let revealed = dock.told(&["show", id, "--reveal", "--json"]).await;
     let revealed: Value = serde_json::from_str(&revealed).unwrap();
+    assert!(revealed["detail"].as_str().unwrap().contains("motel"));
     let bytes = STANDARD
         .decode(revealed["base64"].as_str().unwrap())
         .unwrap();
@@ -92,9 +97,49 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
 }
 
 #[tokio::test]
+async fn a_token_in_the_wrong_place_is_not_shown_by_why_it_was_refused() {
+    let dock = Dock::open().await;
+    let token = "canary-token";
+    let misplaced = [
+        POISON.replace("\"motel\"", &format!("\"{token} \"")),
+        POISON.replace("\"charge\"", &format!("\"{token}\"")),
+        POISON.replace("\"MYR\"", &format!("\"{token}\"")),
+        POISON.replace("1500", &format!("\"{token}\"")),
+    ];
+    for (number, element) in misplaced.iter().enumerate() {
+        dock.push(&element.replace("push-of-a-test", &format!("push-of-a-test-{number}")))
+            .await;
+    }
+    dock.take_in().await;
+    let list = dock.told(&["list"]).await;
+    assert_eq!(list.lines().count(), misplaced.len(), "{list}");
+    let mut quoted = 0;
+    for line in list.lines() {
+        let id = line.split(' ').next().unwrap();
+        for words in [&["show", id][..], &["show", id, "--json"]] {
+            let told = dock.told(words).await;
+            assert!(!told.contains("canary") && told.contains("***"), "{told}");
+        }
+        let revealed = dock.told(&["show", id, "--reveal", "--json"]).await;
+        let revealed: Value = serde_json::from_str(&revealed).unwrap();
+        quoted += usize::from(revealed["detail"].as_str().unwrap().contains("canary"));
+    }
+    assert!(
+        quoted > 0,
+        "no reason quotes what was pushed: there is nothing to mask"
+    );
+}
+
+#[tokio::test]
 async fn what_is_tried_again_is_done_once_the_cause_is_gone() {
-    let dock = Dock::with(Rules::default()).await;
+    // The command line has the time of this machine.
+    let now = Clock::system().now();
+    let dock = Dock::from(now, Rules::default()).await;
     let json = charge("one", &dock.token(), 1_500);
+    let signed = |json: &Value| {
+        let payload = json.to_string();
+        signed_with(SHOP_SEED, &header_at("shop", now), payload.as_bytes())
+    };
     is_refused(&dock.answered(signed(&json)).await, "signature_invalid");
     let id = dock.quarantine().await.remove(0).0.to_string();
     // Too early: it comes back, and is still there once.
@@ -142,11 +187,50 @@ async fn what_is_tried_again_is_done_once_the_cause_is_gone() {
     assert_eq!(dock.told(&purge).await, "0 forgotten\n");
     let at = ["{hf:0}:quarantine", id.split_once('-').unwrap().1];
     let note: String = dock.ask(&["HGET", at[0], at[1]]).await;
-    let older = note.replacen("2027-", "2020-", 1);
+    let older = note.replacen(r#""at":"20"#, r#""at":"19"#, 1);
     assert_ne!(note, older);
     dock.ask::<i64>(&["HSET", at[0], at[1], &older]).await;
     assert_eq!(dock.told(&purge).await, "1 forgotten\n");
     assert_eq!(dock.told(&["list"]).await, "");
+}
+
+#[tokio::test]
+async fn what_was_signed_too_long_ago_is_not_tried_again_and_the_operator_is_told_what_to_do() {
+    let now = Clock::system().now();
+    let dock = Dock::from(now, Rules::default()).await;
+    let signed = |key: &str, at: Timestamp| {
+        let payload = charge(key, &dock.token(), 1_500).to_string();
+        signed_with(SHOP_SEED, &header_at("shop", at), payload.as_bytes())
+    };
+    let week = TimeDelta::days(7);
+    for (key, at, over) in [
+        ("over", now - week - TimeDelta::minutes(1), true),
+        ("in-time", now - week + TimeDelta::minutes(10), false),
+    ] {
+        dock.answered(signed(key, at)).await;
+        let quarantine = dock.quarantine().await;
+        let id = quarantine.iter().find(|(_, note)| {
+            let named = note.idempotency_key.as_ref();
+            named.is_some_and(|named| named.as_str() == key)
+        });
+        let id = id.unwrap().0.to_string();
+        let (done, _) = dock.typed(&["retry", &id, "--reason", "x"]).await;
+        if over {
+            let told = format!("{:?}", done.unwrap_err());
+            assert!(
+                told.contains("7 days") && told.contains("sign it anew"),
+                "{told}"
+            );
+        } else {
+            done.unwrap();
+        }
+        assert_eq!(dock.waiting().await, u64::from(!over), "{key}");
+    }
+    // It stays, and can be dropped.
+    let left = dock.quarantine().await;
+    assert_eq!(left.len(), 1);
+    dock.told(&["drop", &left[0].0.to_string(), "--reason", "x"])
+        .await;
 }
 
 #[tokio::test]

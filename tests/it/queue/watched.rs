@@ -4,10 +4,10 @@ use std::future::pending;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use holdfast::payment::{Payment, PaymentId, Timestamp};
+use holdfast::payment::{CardId, KnownCard, Payment, PaymentId, Timestamp};
 use holdfast::store::{
-    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit,
-    SaveError, Saved, Stats, Store, StoreError, Then, Tried,
+    By, CardKept, Cards, Claim, ClaimKey, Claims, Created, Cursor, FoundCard, Loaded, NotDurable,
+    Nudged, Page, Permit, SaveError, Saved, Stats, Store, StoreError, Then, Tried,
 };
 use tokio::sync::watch;
 
@@ -35,7 +35,7 @@ enum Hints {
     Always,
 }
 
-impl<S: Store> Watched<S> {
+impl<S> Watched<S> {
     pub(crate) fn new(inner: S) -> Self {
         Self {
             inner,
@@ -259,5 +259,26 @@ impl<S: Store> Store for Watched<S> {
 
     fn durability(&self) -> Result<(), NotDurable> {
         self.inner.durability()
+    }
+}
+
+impl<S: Cards> Cards for Watched<S> {
+    async fn card(&self, id: &CardId) -> Result<Option<FoundCard>, StoreError> {
+        self.there()?;
+        self.inner.card(id).await
+    }
+
+    async fn keep_card(
+        &self,
+        found: Option<&FoundCard>,
+        card: &KnownCard,
+    ) -> Result<CardKept, StoreError> {
+        self.there()?;
+        self.inner.keep_card(found, card).await
+    }
+
+    async fn due_cards(&self, slots: usize) -> Result<Vec<CardId>, StoreError> {
+        self.there()?;
+        self.inner.due_cards(slots).await
     }
 }

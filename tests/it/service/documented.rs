@@ -18,6 +18,8 @@ fn template(path: &str) -> Option<String> {
     let parts: Vec<&str> = path.split('/').collect();
     let written = match parts[..] {
         ["", "v1", "payments", _] => "/v1/payments/{id}".to_owned(),
+        ["", "v1", "cards", _] => "/v1/cards/{card}".to_owned(),
+        ["", "v1", "cards", _, "look"] => "/v1/cards/{card}/look".to_owned(),
         ["", "v1", "payments", _, command] => format!("/v1/payments/{{id}}/{command}"),
         _ => path.to_owned(),
     };

@@ -6,12 +6,17 @@
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 
-use holdfast::payment::{AccountName, Command, IdempotencyKey, Payment, PaymentId, StateName};
+use holdfast::payment::{
+    AccountName, CardEvidence, CardToken, Command, IdempotencyKey, KnownCard, Payment, PaymentId,
+    StateName, Wish,
+};
 use holdfast::store::redis::{
     AnswerEntry, Deed, Did, Elements, Lease, Portion, QuarantineId, QuarantineNote, RedisStore,
     Settled, Settlement, Standing, Taken,
 };
-use holdfast::store::{Created, EndpointName, EventHead, Reader, Spread, Store, Then};
+use holdfast::store::{
+    Cards, Created, EndpointName, EventHead, Reader, Spread, Store, Then, change_card,
+};
 use holdfast_rig::{Redis, unrest};
 
 use super::on_redis::raw;
@@ -578,6 +583,60 @@ async fn a_settlement_that_a_crash_tore_apart_takes_off_nothing_that_nobody_hand
         let (_, bytes) = world.store.quarantined(&kept[0].id).await.unwrap().unwrap();
         assert_eq!(bytes.as_deref(), Some(&b"bad"[..]), "torn at {nth}");
     }
+}
+
+#[tokio::test]
+async fn a_wish_about_a_card_that_a_crash_tore_apart_is_due_or_was_never_said() {
+    for nth in 0.. {
+        let mut world = World::on_redis().await;
+        world.created("before").await;
+        let card = live_card(&world);
+        world.store.keep_card(None, &card).await.unwrap();
+        let before = world.end();
+        let wish = async |world: &World<RedisStore>| {
+            let now = world.now();
+            let id = card.id();
+            let wish = change_card(&world.store, &id, |card| {
+                let mut wished = card?.clone();
+                wished.wish(Wish::Delete, now);
+                (card != Some(&wished)).then_some(wished)
+            });
+            wish.await.unwrap();
+        };
+        wish(&world).await;
+        if cut(&mut world, before, nth).await.is_none() {
+            assert!(nth >= 2, "only {nth} places");
+            break;
+        }
+        world.redis.as_mut().unwrap().restart().await.unwrap();
+        world.connect().await;
+        let known = world.store.card(&card.id()).await.unwrap().unwrap().card;
+        let due = world.store.due_cards(9).await.unwrap();
+        if known.wanted().is_some() {
+            assert_eq!(due, [card.id()], "torn at {nth}");
+        }
+        wish(&world).await;
+        let known = world.store.card(&card.id()).await.unwrap().unwrap().card;
+        assert!(known.wanted().is_some(), "torn at {nth}");
+        assert_eq!(
+            world.store.due_cards(9).await.unwrap(),
+            [card.id()],
+            "torn at {nth}"
+        );
+    }
+}
+
+fn live_card(world: &World<RedisStore>) -> KnownCard {
+    let account = AccountName::new("hotel").unwrap();
+    KnownCard::first(&CardEvidence {
+        payment: PaymentId::derive(&account, &IdempotencyKey::new("k").unwrap()),
+        account,
+        token: CardToken::new("5a9e3c1c-0000-4000-8000-00000000cafe").unwrap(),
+        face: None,
+        saved: true,
+        death: None,
+        at: world.now(),
+    })
 }
 
 #[tokio::test]

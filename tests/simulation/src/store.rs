@@ -5,11 +5,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use holdfast::clock::Clock;
-use holdfast::payment::{Payment, PaymentId, Timestamp};
+use holdfast::payment::{CardId, KnownCard, Payment, PaymentId, Timestamp};
 use holdfast::store::memory::MemoryStore;
 use holdfast::store::{
-    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit,
-    SaveError, Saved, Stats, Store, StoreError, Then, Tried,
+    By, CardKept, Cards, Claim, ClaimKey, Claims, Created, Cursor, FoundCard, Loaded, NotDurable,
+    Nudged, Page, Permit, SaveError, Saved, Stats, Store, StoreError, Then, Tried,
 };
 use tokio::time::{Duration, Instant, timeout};
 
@@ -335,5 +335,25 @@ impl Store for SimulatedStore {
 
     fn durability(&self) -> Result<(), NotDurable> {
         self.inner().durability()
+    }
+}
+
+/// What is known of cards stands beside payments and is no part of any promise: here nothing is known
+/// of any, and asking is no I/O that could be struck.
+impl Cards for SimulatedStore {
+    async fn card(&self, _: &CardId) -> Result<Option<FoundCard>, StoreError> {
+        Ok(None)
+    }
+
+    async fn keep_card(
+        &self,
+        _: Option<&FoundCard>,
+        _: &KnownCard,
+    ) -> Result<CardKept, StoreError> {
+        Ok(CardKept::Now)
+    }
+
+    async fn due_cards(&self, _: usize) -> Result<Vec<CardId>, StoreError> {
+        Ok(Vec::new())
     }
 }

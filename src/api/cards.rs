@@ -1,0 +1,128 @@
+//! What may be known of a saved card, and wanted of it, from wherever that is asked.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::intake::IntakeError;
+use crate::clock::Clock;
+use crate::payment::{CardFace, CardId, CardState, KnownCard, Request, Timestamp, Wish};
+use crate::store::{Cards, StoreError, change_card};
+
+/// That the card of a request cannot be charged any more, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadCard {
+    /// What it is called.
+    pub id: CardId,
+    /// In which field of the request its token stands.
+    pub field: &'static str,
+    /// Why, in a word.
+    pub why: &'static str,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl fmt::Display for DeadCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, why) = (&self.id, self.why);
+        let since = self
+            .since
+            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        write!(
+            f,
+            "{}: the card {id} cannot be charged: {why}, since {since}; nothing was recorded. Have the \
+             customer save the card again; if it should be good still, have it looked at (POST \
+             /v1/cards/{id}/look, or holdfast card look {id}) and repeat the request",
+            self.field
+        )
+    }
+}
+
+/// Why the card of a request cannot be charged, if that is known. What is known of cards is a help,
+/// and no part of any promise: if it cannot be read, the gateway will say it.
+pub(super) async fn dead<S: Cards>(
+    store: &S,
+    request: &Request,
+) -> Result<Option<DeadCard>, StoreError> {
+    let Some(token) = request.ask.token() else {
+        return Ok(None);
+    };
+    let id = CardId::derive(&request.account, token);
+    match store.card(&id).await {
+        Ok(found) => Ok(found.and_then(|found| {
+            let (why, since) = barred(&found.card)?;
+            let field = request.ask.token_field();
+            Some(DeadCard {
+                id,
+                field,
+                why,
+                since,
+            })
+        })),
+        Err(error @ StoreError::Unavailable(_)) => Err(error),
+        Err(error) => {
+            tracing::warn!(card.id = %id, %error, "what is known of a card cannot be read");
+            Ok(None)
+        }
+    }
+}
+
+/// Why a card is not to be charged, and since when; `None` if it may be.
+fn barred(card: &KnownCard) -> Option<(&'static str, Timestamp)> {
+    match (card.state(), card.wanted(), card.death()) {
+        (CardState::Deleting, Some(wanted), _) => Some(("being_deleted", wanted.since)),
+        (CardState::Dead, _, Some(death)) => Some((death.why.as_str(), death.at)),
+        _ => None,
+    }
+}
+
+/// What is known of a card.
+pub async fn known<S: Cards>(store: &S, id: &CardId) -> Result<KnownCard, IntakeError> {
+    let found = store.card(id).await?;
+    let found = found.ok_or_else(|| IntakeError::NoCard(id.clone()))?;
+    Ok(found.card)
+}
+
+/// Has a card looked at, or deleted, by a worker. Asking again changes nothing. Answers the card as it
+/// is known from now on.
+pub async fn wish<S: Cards>(
+    store: &S,
+    clock: &Clock,
+    id: &CardId,
+    what: Wish,
+) -> Result<KnownCard, IntakeError> {
+    let now = clock.now();
+    let mut before = None;
+    let written = change_card(store, id, |card| {
+        before = card.cloned();
+        let mut wished = card?.clone();
+        wished.wish(what, now);
+        (card != Some(&wished)).then_some(wished)
+    });
+    let written = written.await?;
+    written
+        .or(before)
+        .ok_or_else(|| IntakeError::NoCard(id.clone()))
+}
+
+/// A card as it is shown: nothing of it lets its reader pay or charge.
+pub(crate) fn shown(card: &KnownCard) -> Value {
+    let barred = barred(card);
+    let death = card.death();
+    let death = death.filter(|_| card.state() == CardState::Dead);
+    let face = card.face();
+    json!({
+        "id": card.id(),
+        "account": card.account(),
+        "brand": face.map(CardFace::brand),
+        "last_four": face.map(CardFace::last_four),
+        "state": card.state(),
+        "why": death.map(|death| death.why),
+        "since": barred.map(|(_, since)| since),
+        "payment": death.and_then(|death| death.payment.as_ref()),
+        "wanted": card.wanted().map(|wanted| wanted.what),
+        "first_seen_at": card.first_seen_at(),
+        "looked_at": card.looked_at(),
+        "saved_by": card.saved_by(),
+    })
+}
