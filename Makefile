@@ -121,13 +121,16 @@ api: rust redis schemathesis
 # could not try.
 examples: rust redis
 	$(CARGO) build --bins -p holdfast -p holdfast-rig
-	@[ -d target/python ] || python3 -m venv target/python || true
-	@target/python/bin/pip install --quiet redis==8.1.0 cryptography==48.0.0 || true
+	@[ -d target/python ] || python3 -m venv target/python || echo "python3-venv is missing"
+	@target/python/bin/pip install --quiet redis==8.1.0 cryptography==48.0.0 \
+		|| echo "redis and cryptography could not be installed from PyPI"
 	@command -v chromedriver >/dev/null || { echo "chromium-driver is missing; installing it"; \
-		timeout 300 sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends \
-			chromium chromium-driver >/dev/null' || true; }
-	@if command -v npm >/dev/null; then npm install --silent --prefix target/node redis@6.3.1 || true; fi
-	@target/debug/beside -- examples/try.sh
+		if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO=sudo; fi; \
+		timeout 300 $$SUDO sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+			chromium chromium-driver >/dev/null' || echo "Chromium could not be installed"; }
+	@if command -v npm >/dev/null; then npm install --silent --prefix target/node redis@6.3.1 \
+		|| echo "redis could not be installed from npm"; fi
+	@target/debug/beside -- tests/examples.sh
 
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis

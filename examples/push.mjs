@@ -1,4 +1,5 @@
 // Asks for a payment by pushing to Redis: npm install redis; node push.mjs
+// Needs REDIS_URL, CARD_TOKEN, and KEY, which names the payment; to sign, SIGNING_KEY (a file) and KID.
 import { createHash, createPrivateKey, randomUUID, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createClient } from "redis";

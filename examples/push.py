@@ -1,4 +1,7 @@
-"""Asks for a payment by pushing to Redis: pip install redis cryptography; python push.py"""
+"""Asks for a payment by pushing to Redis: pip install redis cryptography; python push.py
+
+Needs REDIS_URL, CARD_TOKEN, and KEY, which names the payment; to sign, SIGNING_KEY (a file) and KID.
+"""
 import base64, hashlib, json, os, sys, time, uuid
 import redis
 from cryptography.hazmat.primitives.serialization import load_pem_private_key

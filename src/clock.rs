@@ -3,8 +3,8 @@
 //! All workers live by the time of Redis: [`Clock::sync`] takes it in, and between two readings
 //! the monotonic clock of the machine carries it on, so a jump of the machine's wall clock moves
 //! nothing. Tests use a clock that moves only when told to; in a runtime whose time is simulated
-//! a running clock shows simulated time. No clock is part of what keeps payments safe; it only
-//! decides when things are done.
+//! a running clock shows simulated time. The clock decides when things are done. Of what keeps payments
+//! safe, the quiet period alone is measured by it: a jump of Redis' clock by as much shortens that wait.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

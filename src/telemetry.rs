@@ -34,6 +34,7 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
 fn log_panic(location: Option<&std::panic::Location<'_>>) {
     let location = location.map(ToString::to_string);
     tracing::error!(
+        event = "panic",
         location,
         "a panic: this is a fault of Holdfast, please report the location"
     );

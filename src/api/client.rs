@@ -6,27 +6,28 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use holdfast::client::{Answer, Client, SigningKey};
+//! use holdfast::client::{Answer, Client};
 //! use holdfast::payment::Request;
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::new("redis://shop:password@127.0.0.1:6379/0", "hf")?
-//!     .signing(SigningKey::from_pem("shop-2027", &std::fs::read_to_string("shop.pem")?)?);
+//! let client = Client::new(&std::env::var("REDIS_URL")?, "hf")?;
 //! let request = Request::from_json(
-//!     br#"{"v":1, "type":"charge", "account":"hotel", "idempotency_key":"minibar-8123-7",
-//!     "money":{"amount":1500,"currency":"MYR"}, "token":"<saved card>",
+//!     br#"{"v":1, "type":"authorize", "account":"hotel", "idempotency_key":"booking-8127",
+//!     "money":{"amount":45000,"currency":"MYR"}, "source":{"checkout":{}},
 //!     "customer":{"email":"guest@example.com"}}"#,
 //! )?;
 //! let pushed = client.push(&request).await?;
 //! match client.answer_within(&pushed, Duration::from_secs(5)).await? {
 //!     Some(Answer::Recorded { payment, .. }) => println!("{} is recorded", payment["id"]),
-//!     Some(Answer::Refused { code, detail, .. }) => println!("{code}: {detail}"),
-//!     None => println!("no worker has taken it yet; push the same request again"),
+//!     Some(Answer::Refused { code, detail, .. }) => println!("refused, {code}: {detail}"),
+//!     None => println!("no answer yet: push the same request again"),
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Client::signing`] signs what is pushed, for an installation that takes only what is signed.
 //!
 //! That an answer says `recorded` means that the payment is recorded, not that it is paid: the
 //! payment is in it as it was then. Push the same request again, which changes nothing, to have it

@@ -1,4 +1,5 @@
-//! HTTP in: webhooks, callbacks, health.
+//! The ways in: webhooks, callbacks and health, the API, and what producers push to Redis, with their
+//! client.
 //!
 //! | file | what |
 //! |---|---|

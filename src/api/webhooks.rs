@@ -128,6 +128,7 @@ fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
     if api.webhooks.may_tell(api.gateway.clock().now()) {
         let refused = api.webhooks.tally().unsigned;
         tracing::warn!(
+            event = "webhooks_refused",
             why,
             refused,
             "webhooks are refused; told once a minute at most"
@@ -140,7 +141,7 @@ fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
 
 async fn accept<S: Store + Cards>(api: &Api<S>, account: &AccountName, body: &[u8]) -> StatusCode {
     let notice = Notice::read(body);
-    let event = notice.event();
+    let gateway_event = notice.event();
     let nudge = async {
         let looked = look_again(api, account, &notice).await?;
         let nudged = super::intake::nudge(&*api.store, notice.payments(account)).await?;
@@ -153,22 +154,22 @@ async fn accept<S: Store + Cards>(api: &Api<S>, account: &AccountName, body: &[u
     match outcome {
         Ok((Some((payment, nudged)), _)) => {
             count(&api.webhooks.nudged);
-            tracing::debug!(%account, event, payment.id = %payment, ?nudged, "a webhook nudged");
+            tracing::debug!(%account, gateway_event, payment.id = %payment, ?nudged, "a webhook nudged");
             StatusCode::OK
         }
         Ok((None, Some(card))) => {
             count(&api.webhooks.nudged);
-            tracing::debug!(%account, event, card.id = %card, "a webhook nudged");
+            tracing::debug!(%account, gateway_event, card.id = %card, "a webhook nudged");
             StatusCode::OK
         }
         Ok((None, None)) => {
             count(&api.webhooks.unmatched);
-            tracing::debug!(%account, event, "a webhook is about no payment of ours");
+            tracing::debug!(%account, gateway_event, "a webhook is about no payment of ours");
             StatusCode::OK
         }
         Err(error) => {
             count(&api.webhooks.deferred);
-            tracing::warn!(%account, event, %error, "a webhook could not be recorded");
+            tracing::warn!(%account, gateway_event, %error, "a webhook could not be recorded");
             StatusCode::SERVICE_UNAVAILABLE
         }
     }

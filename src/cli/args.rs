@@ -14,10 +14,11 @@ use super::webhooks::WebhooksVerb;
 use crate::payment::StateName;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not applicable ·
-4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved · 6 enqueue --wait:
-it is parked, a person must look · 1 anything else. Results go to standard output, errors, warnings
-and logs to standard error; with --json both are JSON.";
+Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not ready ·
+4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved ·
+6 enqueue --wait: it is parked, a person must look · 1 anything else. enqueue --wait ends with 0 also
+while the outcome is open. Results go to standard output, errors, warnings and logs to standard error;
+with --json both are JSON.";
 
 /// Deferred capture and saved-card charges on CHIP Collect, each with exactly one effect on money.
 #[derive(Debug, Parser)]
@@ -147,7 +148,8 @@ pub enum Verb {
         #[arg(value_enum)]
         of: SchemaOf,
     },
-    /// Ask the worker of this machine whether it is ready to work, for routing.
+    /// Ask the worker of this machine whether it is ready to work, for routing. While money stands still
+    /// it is ready, and says why (with --json as `reason`): it takes webhooks. The exit code is 0.
     Health {
         /// Only whether it lives, for a container's health check: a worker that waits for Redis
         /// needs no restart.
@@ -173,7 +175,7 @@ pub struct On {
     /// The payment's id.
     pub id: String,
     /// The command's idempotency key; a random one is made and printed without it.
-    #[arg(long)]
+    #[arg(long, visible_alias = "idempotency-key")]
     pub key: Option<String>,
 }
 
@@ -186,9 +188,8 @@ Examples:
       --amount 1500 --currency MYR --email guest@example.com --token-file card.token
   holdfast enqueue --request request.json
 
-Money is in minor units (1500 is RM 15.00), times are RFC 3339 with an offset. A plan ends before
-the hold lapses: 6 days 12 hours unless the settings say otherwise. The same key with the same
-content is the same payment.";
+Money is in minor units (1500 is RM 15.00), times are RFC 3339 with an offset. Capture or release a hold
+within 6 days, unless the settings say otherwise. The same key with the same content is the same payment.";
 
 /// A request: flags, or JSON.
 #[derive(Debug, Args)]

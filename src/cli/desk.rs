@@ -118,11 +118,11 @@ impl<S: Store + Cards> Desk<'_, S> {
         match loaded.payment.state() {
             State::Failed(_) => Err(Failure::EndedFailed(told)),
             State::Parked { .. } => Err(Failure::EndedParked(format!(
-                "{told}; a person must look: holdfast show {id}"
+                "{told}; a person must look: `holdfast show {id}`"
             ))),
             state if !rests(state) && !self.as_json => Ok(writeln!(
                 out,
-                "not settled yet; holdfast show {id} tells more"
+                "not settled yet; `holdfast show {id}` tells more"
             )?),
             _ => Ok(()),
         }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -29,10 +30,13 @@ impl Question {
         }
     }
 
-    const fn yes(self) -> &'static str {
-        match self {
-            Self::Lives => "alive",
-            Self::IsReady => "ready",
+    /// What a yes is told as. A ready worker can still have to let money wait, and says why.
+    fn yes(self, body: &str) -> String {
+        let told: Value = serde_json::from_str(body).unwrap_or_default();
+        match (self, told["reason"].as_str()) {
+            (Self::Lives, _) => "alive".to_owned(),
+            (Self::IsReady, None) => "ready".to_owned(),
+            (Self::IsReady, Some(why)) => format!("ready, but money stands still: {why}"),
         }
     }
 }
@@ -56,7 +60,7 @@ pub(super) async fn ask(
             let told = if as_json {
                 body(&text)
             } else {
-                question.yes().to_owned()
+                question.yes(&body(&text))
             };
             Ok(writeln!(out, "{told}")?)
         }

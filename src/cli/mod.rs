@@ -6,10 +6,10 @@
 //! | `request` | from flags to the JSON that every producer sends |
 //! | `desk` | what producers and operators do, over any store |
 //! | `card` | what is known of a saved card, and wanted of it |
-//! | `view` | a payment, for people and for programs |
+//! | `view`, `timeline` | a payment, for people and for programs; what happened to it, and what is in doubt |
 //! | `quarantine` | what was pushed and refused |
 //! | `worker` | everything that runs in one worker process |
-//! | `reload` | accounts and API keys, exchanged while it runs |
+//! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |
 //! | `outgoing` | endpoints, and events that are sent to them |
 //! | `key` | a new API key |
 //! | `schema` | the wire format |

@@ -245,7 +245,8 @@ pub(super) async fn waiting(store: &RedisStore) -> Result<Vec<(&'static str, Str
         told.push(("intake_waiting", text));
     }
     if refused > 0 {
-        let text = format!("{refused} refused and in quarantine: holdfast intake quarantine list");
+        let text =
+            format!("{refused} refused and in quarantine: `holdfast intake quarantine list`");
         told.push(("intake_quarantine", text));
     }
     Ok(told)

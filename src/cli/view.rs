@@ -11,7 +11,8 @@ use super::timeline::{doubt, timeline};
 use crate::api::v1::shown::{hold, reason};
 use crate::config::MASK;
 use crate::payment::{
-    Ask, Event, Next, Payment, Plan, Policy, Private, ShownCard, Source, State, Timestamp,
+    Ask, Command, CommandAnswer, Event, IdempotencyKey, Next, Payment, Plan, Policy, Private,
+    ShownCard, Source, State, Timestamp,
 };
 use crate::store::Loaded;
 
@@ -209,17 +210,42 @@ impl View<'_> {
         } else {
             ""
         };
-        let parked = matches!(self.payment().state(), State::Parked { .. });
-        let person = if parked {
-            "; a person decides: rerun or cancel"
-        } else {
-            ""
+        let person = match self.payment().state() {
+            State::Parked { .. } => format!("; a person decides: {}", self.open_to_a_person()),
+            _ => String::new(),
         };
         match at {
             None => format!("{what}{person}"),
             Some(at) if at <= self.now => format!("{what} now{busy}{person}"),
             Some(at) => format!("{what} at {}{busy}{person}", time(at)),
         }
+    }
+}
+
+impl View<'_> {
+    /// What a person can command of a parked payment, tried on a copy of it: what a hold allows is not
+    /// what a charge does, and a call that was sent rules more out.
+    fn open_to_a_person(&self) -> String {
+        let by_hand = Command::Rerun {
+            reason: "why".to_owned(),
+            actor: "who".to_owned(),
+        };
+        let commands = [
+            ("rerun", by_hand),
+            ("capture", Command::Capture { amount: None }),
+            ("release", Command::Release),
+            ("cancel", Command::Cancel),
+        ];
+        let taken = |command: Command| {
+            let key = IdempotencyKey::new("tried-on-a-copy").ok()?;
+            let mut copy = self.payment().clone();
+            let answer = copy.command(key, command, self.now).ok()?;
+            (answer == CommandAnswer::Accepted).then_some(())
+        };
+        let open = commands
+            .into_iter()
+            .filter_map(|(name, command)| taken(command).map(|()| name));
+        open.collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -160,9 +160,12 @@ async fn serve(
     if config.api.keys.is_empty() {
         tracing::warn!("the API asks for no key: whoever is on this machine can move test money");
     }
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("api.listen = {address} cannot be listened to"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "api.listen = {address} cannot be listened to; if another worker of this machine \
+                 has it, set HOLDFAST__API__LISTEN= for further workers, which then serve no API"
+        )
+    })?;
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let store = Arc::new(store);
     let (watching, until) = (Arc::clone(&store), stop.clone());

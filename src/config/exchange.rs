@@ -68,7 +68,13 @@ impl Config {
         };
         let mut names = missing(self, next);
         names.extend(missing(next, self));
-        let exchanged = ["accounts.", "api.keys", "intake.", "endpoints."];
+        let exchanged = [
+            "accounts.",
+            "api.keys",
+            "endpoints.",
+            "intake.accept_unsigned",
+            "intake.producers",
+        ];
         names.retain(|name| !exchanged.iter().any(|part| name.starts_with(part)));
         if self.redis.url != next.redis.url {
             // Masked, so that it looks the same.

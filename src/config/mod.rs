@@ -10,8 +10,8 @@
 //! | `check` | what no single setting can tell: all problems at once |
 //! | `callers` | who may ask, as far as it can be read when something else is wrong |
 //! | `exchange`, `current` | what can be exchanged while a worker runs, and how it is |
-//! | `api`, `events` | how producers and operators are served; where events are sent |
-//! | `api`, `intake` | who may ask: over HTTP, and by pushing to Redis |
+//! | `api`, `intake` | who may ask, over HTTP and by pushing to Redis, and how they are served |
+//! | `events` | where events are sent |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 

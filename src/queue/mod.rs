@@ -141,7 +141,10 @@ pub async fn run<S: Store, H: Handler>(
         _ = background.join_next() => Cause::Broken,
     };
     if cause == Cause::Broken {
-        tracing::error!("the worker ended by itself; start the process again");
+        tracing::error!(
+            event = "worker_ended",
+            "the worker ended by itself; start the process again"
+        );
     }
     leases.stop.cancel();
 
@@ -151,7 +154,10 @@ pub async fn run<S: Store, H: Handler>(
         fetching.abort();
         let let_go = Duration::from_millis(LET_GO_MS);
         if timeout(let_go, turns.join_next()).await.is_err() {
-            tracing::error!("a turn blocks its thread and cannot be dropped; going without it");
+            tracing::error!(
+                event = "turn_blocked",
+                "a turn blocks its thread and cannot be dropped; going without it"
+            );
             turns.abort_all();
             while turns.join_next().await.is_some() {}
         }

@@ -62,7 +62,10 @@ impl Breakers {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match key {
             Key::Refused => {
-                tracing::error!(%account, "the gateway refused the account's key; its payments wait. Check the key");
+                tracing::error!(
+                    event = "key_refused", %account,
+                    "the gateway refused the account's key; its payments wait. Check the key"
+                );
                 open.insert(account.clone(), now + OPEN_FOR);
             }
             Key::Taken => {

@@ -209,7 +209,7 @@ fn tell_end(card: &KnownCard, wanted: Wish, look: &CardLook) {
             tracing::info!(card.id = %id, %account, ?wanted, ?state, ?look, "a card was looked at");
         }
         Some(still) => tracing::warn!(
-            card.id = %id, %account, wanted = ?still.what, since = %still.since, tries = still.tries,
+            event = "card_waits", card.id = %id, %account, wanted = ?still.what, since = %still.since, tries = still.tries,
             ?look, "what is wanted of a card is not done yet; it is tried again"
         ),
     }
@@ -218,6 +218,6 @@ fn tell_end(card: &KnownCard, wanted: Wish, look: &CardLook) {
 fn tell(error: &StoreError, told: &mut Option<Timestamp>, now: Timestamp) {
     if told.is_none_or(|told| now - told >= TROUBLE_EVERY) {
         *told = Some(now);
-        tracing::warn!(%error, "what is known of cards waits");
+        tracing::warn!(event = "cards_wait", %error, "what is known of cards waits");
     }
 }

@@ -90,7 +90,10 @@ impl<'a> Move<'a> {
         match state {
             _ if state.name() == before => {}
             State::Parked { reason, .. } => {
-                warn!(state = %state.name(), from = %before, ?reason, "a person must look");
+                warn!(
+                    event = "payment_parked", state = %state.name(), from = %before, ?reason,
+                    "a person must look"
+                );
             }
             _ => info!(state = %state.name(), from = %before, "changed"),
         }

@@ -121,6 +121,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         let policies = self.policies.get();
         let Some(policy) = policies.get(&claim.payment.request().account) else {
             error!(
+                event = "account_missing",
                 "the account of this payment is not configured here; add it: every worker needs every account"
             );
             return self.rest_unknown(claim).await;

@@ -988,10 +988,16 @@ async fn health_asks_the_worker_of_this_machine() {
 
 /// A worker's listener as it answers without Redis: alive, and not ready.
 async fn a_worker_that_waits_for_redis() -> String {
+    let store = MemoryStore::new(Clock::manual(start()), 30_000);
+    store.disturb(|_| Some(Trouble::Unreached));
+    a_worker_on(store).await
+}
+
+/// Where a worker's listener is, over this store.
+async fn a_worker_on(store: MemoryStore) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let store = Arc::new(MemoryStore::new(Clock::manual(start()), 30_000));
-    store.disturb(|_| Some(Trouble::Unreached));
+    let store = Arc::new(store);
     let config = Config::load(None, Shop::open().env).unwrap();
     let limits = config.http.limits;
     let accounts = config
@@ -1024,6 +1030,53 @@ async fn a_worker_that_waits_for_redis_is_not_ready_but_alive() {
     assert_eq!(told, "alive\n");
     let told = process(&["health", "--live", "--json"], &env).await.json();
     assert_eq!(told["ok"], true);
+}
+
+#[tokio::test]
+async fn a_worker_whose_money_stands_still_is_ready_and_says_so() {
+    let store = MemoryStore::new(Clock::manual(start()), 30_000);
+    store.fall_short(Some("appendfsync is everysec"));
+    let env = [(
+        "HOLDFAST__HTTP__LISTEN".to_owned(),
+        a_worker_on(store).await,
+    )];
+    let told = process(&["health"], &env).await.fine();
+    assert!(
+        told.starts_with("ready, but money stands still: "),
+        "{told}"
+    );
+    assert!(told.contains("appendfsync is everysec"), "{told}");
+    let told = process(&["health", "--live"], &env).await.fine();
+    assert_eq!(told, "alive\n");
+}
+
+/// What `show` says that a person can do.
+async fn offered(shop: &Shop, id: &str) -> String {
+    let shown = shop.types(&["show", id]).await.fine();
+    let (_, offered) = shown.split_once("a person decides: ").unwrap();
+    offered.lines().next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_a_parked_payment_offers_is_what_it_takes() {
+    let shop = Shop::open();
+    let charge = [&MONEY[..], &["--email", "a@b.example", "--token", TOKEN]].concat();
+    let asked = shop.asks("charge", "p", &charge).await.fine();
+    let id = asked.split(' ').next().unwrap();
+    shop.settle(|_| Event::Stuck(ParkReason::Poison)).await;
+    assert_eq!(offered(&shop, id).await, "rerun, cancel");
+
+    let shop = Shop::open();
+    let id = shop.held(&["--before-expiry", "park"]).await;
+    shop.clock
+        .advance(TimeDelta::days(6) + TimeDelta::minutes(1));
+    shop.settle(|_| Event::Stuck(ParkReason::BeforeExpiry))
+        .await;
+    assert_eq!(offered(&shop, &id).await, "rerun, capture, release");
+    shop.types(&["cancel", &id])
+        .await
+        .failed(3, &["use release"]);
+    shop.types(&["release", &id]).await.fine();
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod gateway;
 mod intake;
 mod never_sent;
 mod outbox;
+mod pages;
 mod payments;
 mod queue;
 mod schema;

@@ -1138,6 +1138,25 @@ fn a_producer_that_cannot_be_right_is_told_with_the_fix() {
     never.refused("intake.answer_ttl_ms", &["34560000000"]);
 }
 
+#[test]
+fn whatever_is_not_exchanged_is_told_to_wait_for_a_restart() {
+    let config = |intake: &str| {
+        let text = format!("[intake]\naccept_unsigned = true\n{intake}");
+        Config::read("holdfast.toml", &text, []).unwrap()
+    };
+    let now = config("");
+    for setting in ["enabled = true", "poll_ms = 500", "answer_ttl_ms = 1000"] {
+        let name = setting.split(' ').next().unwrap();
+        let waiting = now.waiting(&config(&format!("{setting}\n")));
+        assert_eq!(waiting, [format!("intake.{name}")]);
+    }
+    let producer = "[[intake.producers]]\nkid = \"shop\"\n\
+        public_key = \"11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n";
+    let next = config(producer);
+    assert!(now.is_exchanged_by(&next));
+    assert_eq!(now.waiting(&next), [""; 0]);
+}
+
 /// What `holdfast api-key` prints, for a key whose hash is nothing but `digit`.
 fn api_key(name: &str, digit: char, more: &str) -> String {
     let hash = digit.to_string().repeat(64);

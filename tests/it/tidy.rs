@@ -8,7 +8,7 @@ const LONGEST_FILE: usize = 400;
 /// How many entries `src` may have: it is the table of contents.
 const MOST_ENTRIES: usize = 12;
 
-fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -24,7 +24,7 @@ fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 }
 
 /// All Rust files below these folders, as (path from the root, text without test modules).
-fn sources(folders: &[&str]) -> Vec<(String, String)> {
+pub(super) fn sources(folders: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for folder in folders {
         files(&root().join(folder), "rs", &mut found);
@@ -57,7 +57,7 @@ fn sources_with_tests(folders: &[&str]) -> Vec<String> {
 }
 
 /// The lines of code, without comments.
-fn code(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
 }
@@ -80,6 +80,22 @@ fn every_part_of_src_stands_in_the_code_map() {
             map.contains(&format!("`{name}")),
             "{name} is missing in ARCHITECTURE.md"
         );
+    }
+}
+
+#[test]
+fn every_library_stands_on_its_page() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (page, manifest) = (read("ARCHITECTURE.md"), read("Cargo.toml"));
+    let page = page.split_once("\n## Libraries\n").unwrap().1;
+    let own = manifest.split_once("\n[dependencies]\n").unwrap().1;
+    let own = own.split("\n[").next().unwrap();
+    let names = own
+        .lines()
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+    for line in names {
+        let name = line.split(['.', ' ', '=']).next().unwrap();
+        assert!(page.contains(&format!("`{name}`")), "{name} is not named");
     }
 }
 
@@ -225,21 +241,32 @@ fn the_readme_shows_the_example_that_is_compiled() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let shown = example(&read("README.md"), "", "```rust");
     assert!(shown.len() > 3, "the README shows no Rust");
-    let compiled = example(&read("src/api/intake.rs"), "//!", "```no_run");
+    let compiled = example(&read("src/api/client.rs"), "//!", "```no_run");
     assert_eq!(shown, compiled);
 }
 
 #[test]
 fn no_page_speaks_of_a_file_that_is_not_there() {
-    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
-        let text = fs::read_to_string(root().join(page)).unwrap();
+    let mut pages = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+    ]
+    .map(|page| root().join(page))
+    .to_vec();
+    files(&root().join("docs"), "md", &mut pages);
+    files(&root().join("deploy"), "md", &mut pages);
+    for path in pages {
+        let (page, folder) = (path.display(), path.parent().unwrap());
+        let text = fs::read_to_string(&path).unwrap();
         for link in text
             .split("](")
             .skip(1)
             .filter_map(|rest| rest.split(')').next())
         {
             let file = link.split('#').next().unwrap();
-            let here = file.is_empty() || link.starts_with("http") || root().join(file).exists();
+            let here = file.is_empty() || link.starts_with("http") || folder.join(file).exists();
             assert!(here, "{page} links to {link}");
         }
     }

@@ -156,7 +156,7 @@ impl Intake {
             if let Err(error) = &round
                 && !troubled
             {
-                tracing::warn!(%error, "what was pushed waits; it is tried again and again");
+                tracing::warn!(event = "intake_waits", %error, "what was pushed waits; it is tried again and again");
             }
             troubled = round.is_err();
             pause = match round {
@@ -307,7 +307,10 @@ impl Intake {
             return Ok(0);
         }
         for (id, note) in settlements.iter().filter_map(|one| one.note.as_ref()) {
-            tracing::warn!(quarantine.id = %id, code = note.code, kid = note.kid, "what was pushed is refused and in quarantine");
+            tracing::warn!(
+                event = "push_refused", quarantine.id = %id, code = note.code, kid = note.kid,
+                "what was pushed is refused and in quarantine"
+            );
         }
         Ok(settlements.len())
     }

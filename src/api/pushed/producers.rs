@@ -90,7 +90,7 @@ impl Producer {
         if self.expires_at.is_none_or(|end| now < end) {
             return Ok(());
         }
-        let told = "the key's time is over; sign with one that is configured and not over";
+        let told = "the key has expired; sign with one that is configured and has not";
         Err(Problem::new(ProblemCode::KeyExpired, told).of_field("kid"))
     }
 

@@ -36,7 +36,7 @@ pub(in crate::cli) async fn trouble(
         if !configured.iter().any(|known| known.name == name) {
             let text = format!(
                 "endpoint {name} is not configured here, and events are kept for it; if no worker \
-                 has it, `holdfast endpoints forget {name}`"
+                 has it, `holdfast endpoints forget {name} --reason \"…\"`"
             );
             told.push(("endpoint_unconfigured", text));
         }

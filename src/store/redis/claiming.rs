@@ -129,7 +129,10 @@ impl RedisStore {
             }
         }
         if let Some((id, error)) = refused {
-            tracing::error!(payment.id = %id, %error, "a payment cannot be claimed, and perhaps others");
+            tracing::error!(
+                event = "claim_refused", payment.id = %id, %error,
+                "a payment cannot be claimed, and perhaps others"
+            );
         }
         self.set_aside(unreadable).await;
         Ok(tried)
@@ -140,7 +143,10 @@ impl RedisStore {
         let now = self.0.clock.now();
         let mut calls = Vec::with_capacity(records.len());
         for (key, problem) in &records {
-            tracing::error!(payment.id = %key.id, %problem, "a record cannot be read; it is left as it is");
+            tracing::error!(
+                event = "record_unreadable", payment.id = %key.id, %problem,
+                "a record cannot be read; it is left as it is"
+            );
             let wait = match problem {
                 record::Problem::Newer(_) => NEWER_WAITS_MS,
                 record::Problem::Broken(_) => BROKEN_WAITS_MS,

@@ -265,7 +265,11 @@ impl Link {
             same
         });
         if first {
-            tracing::warn!(why, "the connection to Redis broke; connecting again");
+            tracing::warn!(
+                event = "redis_lost",
+                why,
+                "the connection to Redis broke; connecting again"
+            );
             tokio::spawn(connect_again(Arc::downgrade(&self.0)));
         }
     }
@@ -353,22 +357,32 @@ impl Shared {
         let durability = seen.check_durable(self.profile);
         if known.lineage.as_ref() != Some(&seen.lineage) {
             if known.lineage.is_some() {
-                tracing::warn!("Redis was restarted or replaced; what is claimed is claimed anew");
+                tracing::warn!(
+                    event = "redis_replaced",
+                    "Redis was restarted or replaced; what is claimed is claimed anew"
+                );
             }
             known.lineage = Some(seen.lineage.clone());
             known.number += 1;
         }
         if known.durability != durability {
             if let Err(lack) = &durability {
-                tracing::error!(%lack, "money steps stop");
+                tracing::error!(event = "money_stopped", %lack, "money steps stop");
             } else {
-                tracing::info!("Redis is durable again; money steps go on");
+                tracing::info!(
+                    event = "money_resumed",
+                    "Redis is durable again; money steps go on"
+                );
             }
         }
         known.durability = durability;
         let deaf = seen.deafness();
         if let Some(problem) = deaf.filter(|_| known.seen.is_some()) {
-            tracing::warn!(problem, "workers find new work later than they could");
+            tracing::warn!(
+                event = "hints_refused",
+                problem,
+                "workers find new work later than they could"
+            );
         }
         known.seen = Some(seen);
     }

@@ -146,7 +146,7 @@ impl RedisStore {
                 endpoint = %name,
                 "events are kept beyond their time, as this endpoint has not had them yet, and Redis \
                  grows: serve it, or take it out of the settings of all workers and then \
-                 `holdfast endpoints forget {name}`"
+                 `holdfast endpoints forget {name} --reason \"…\"`"
             );
         }
         let oldest = self.oldest_kept(keep).await?;

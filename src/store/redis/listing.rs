@@ -165,7 +165,10 @@ impl RedisStore {
             match record::read(fields, score, now) {
                 Ok(found) => loaded.extend(found),
                 Err(problem) => {
-                    tracing::error!(payment.id = id, %problem, "a record cannot be read");
+                    tracing::error!(
+                        event = "record_unreadable", payment.id = id, %problem,
+                        "a record cannot be read"
+                    );
                 }
             }
         }

@@ -233,7 +233,10 @@ impl Store for RedisStore {
                     Ok(_) => lost.push(key.clone()),
                     // One record's trouble is no reason to lose the others.
                     Err(error) => {
-                        tracing::error!(payment.id = %key.id, %error, "a lease cannot be renewed");
+                        tracing::error!(
+                            event = "lease_refused", payment.id = %key.id, %error,
+                            "a lease cannot be renewed"
+                        );
                     }
                 }
             }

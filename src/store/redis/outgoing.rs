@@ -36,7 +36,10 @@ pub(super) fn streamed(entries: &[Value]) -> Vec<Streamed> {
         let (place, fields) = (place_of(entry)?, items(entry).get(1)?);
         let json = text(items(fields).get(1)?)?;
         let Ok(head) = serde_json::from_str(json) else {
-            tracing::error!(entry = %place, "an event cannot be read and is sent to nobody");
+            tracing::error!(
+                event = "event_unreadable", entry = %place,
+                "an event cannot be read and is sent to nobody"
+            );
             return None;
         };
         Some(Streamed {

@@ -138,7 +138,7 @@ impl Outbox {
             event = "event_stuck", endpoint = %name, payment.id = %payment, event.id = id, why,
             "this endpoint accepts other events and not this one, which is tried on, and the payment's \
              next ones wait for it: mend the receiver, or `holdfast events skip --endpoint {name} \
-             --id {id}`"
+             --id {id} --reason \"…\"`"
         );
         Ok(Settled::Stuck)
     }

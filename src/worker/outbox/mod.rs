@@ -11,7 +11,8 @@
 //!
 //! The event streams are the outbox: an event is written in the same script as its change. From there
 //! it is copied to what is pending for each endpoint, and is taken from it under a lease, a payment's
-//! events one after the other. It leaves when it was accepted, and for no other reason. All of it runs
+//! events one after the other. It leaves when it was accepted, when a person skips it, or when the
+//! settings do not want it any more; otherwise it is kept. All of it runs
 //! on a connection to Redis and an HTTP client of its own, so that no receiver holds up a payment.
 
 mod deliver;
@@ -336,6 +337,6 @@ fn alarm(endpoint: &Endpoint, mark: &Mark) {
         why = mark.why,
         by = mark.by,
         "no events are sent to this endpoint; unless it was forgotten, all are kept for it: mend it, \
-         then `holdfast endpoints enable {name}`"
+         then `holdfast endpoints enable {name} --reason \"…\"`"
     );
 }

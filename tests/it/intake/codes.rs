@@ -1,4 +1,4 @@
-//! Every code that a push can be refused with is told by the README, and comes up when it should.
+//! Every code that a push can be refused with is told by docs/redis-intake.md, and comes up when it should.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ fn given(key: &str, of: &str, command: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_code_comes_up_and_is_told_by_the_readme() {
+async fn every_code_comes_up_and_is_told_by_its_page() {
     let limited = Producer {
         types: Some([Kind::Charge].into()),
         accounts: Some([account()].into()),
@@ -85,7 +85,7 @@ async fn every_code_comes_up_and_is_told_by_the_readme() {
     };
     assert_eq!(codes.told, words(&REFUSALS));
     assert!(codes.told.is_superset(&words(&ProblemCode::OF_PUSHES)));
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/redis-intake.md");
     let page = std::fs::read_to_string(page).unwrap();
     for word in codes.told {
         assert!(page.contains(&format!("`{word}`")), "{word} is not told");

@@ -212,8 +212,8 @@ async fn a_command_that_is_wrong_is_told_what() {
 }
 
 #[test]
-fn the_command_that_the_readme_shows_is_taken() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+fn the_command_that_the_page_shows_is_taken() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/redis-intake.md");
     let page = std::fs::read_to_string(page).unwrap();
     let at = page.find(r#"{"command":"capture""#).unwrap();
     let mut shown = serde_json::Deserializer::from_str(&page[at..]).into_iter::<Value>();

@@ -246,8 +246,8 @@ async fn a_producer_may_do_nothing_else() {
 }
 
 #[test]
-fn the_readme_shows_the_rule_that_is_shipped_and_tried() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+fn the_page_shows_the_rule_that_is_shipped_and_tried() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/redis-intake.md");
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains(&rule()));
 }

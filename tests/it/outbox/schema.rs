@@ -64,15 +64,16 @@ fn the_examples_are_events_and_read_as_such() {
 }
 
 #[test]
-fn the_event_that_the_readme_shows_is_one() {
-    let readme = include_str!("../../../README.md");
-    let at = readme.find(r#"{"type":"payment."#).unwrap();
-    let mut values = serde_json::Deserializer::from_str(&readme[at..]).into_iter();
+fn the_event_that_the_page_shows_is_one() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/events.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let at = page.find(r#"{"type":"payment."#).unwrap();
+    let mut values = serde_json::Deserializer::from_str(&page[at..]).into_iter();
     let shown: Value = values.next().unwrap().unwrap();
     is_valid(&shown);
     let version = shown["data"]["version"].as_u64().unwrap();
     let id = format!("evt_{}_{version}", field(&shown["data"], "payment"));
-    let (_, shown_id) = readme.split_once("webhook-id: ").unwrap();
+    let (_, shown_id) = page.split_once("webhook-id: ").unwrap();
     let (shown_id, _) = shown_id.split_once('\n').unwrap();
     let place = shown_id.strip_prefix(&format!("{id}_")).unwrap();
     assert!(place.parse::<holdfast::store::EventPlace>().is_ok());

@@ -100,12 +100,13 @@ fn an_endpoint_that_could_never_get_anything_is_refused() {
     refused(backwards, &[], "events.schedule.delays_ms", "shorter");
 }
 
-/// The README tells receivers what they may rely on.
+/// The page tells receivers what they may rely on.
 #[test]
 fn the_schedule_is_the_published_one() {
     let schedule = load("", &[]).unwrap().events.outbox.schedule;
-    let readme = include_str!("../../../README.md");
-    let (_, published) = readme.split_once("tried again after ").unwrap();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/events.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, published) = page.split_once("tried again after ").unwrap();
     let (published, _) = published.split_once('.').unwrap();
     let words: Vec<&str> = published.split_whitespace().collect();
     let words = words.join(" ").replace(" and ", ", ");

@@ -45,10 +45,14 @@ fn every_script_tells_its_contract_and_is_short() {
 #[test]
 fn every_script_reaches_keys_only_by_name_and_at_most_four() {
     for (name, text) in scripts() {
-        for number in 5..10 {
+        for key in text.split("KEYS[").skip(1) {
+            let key = key.split(']').next().unwrap();
+            // The intake alone writes as many answers as it takes pushes, each to a key of its own
+            // that the caller names.
+            let answer = name == "settle.lua" && key == "tonumber(ARGV[i + 3";
             assert!(
-                !text.contains(&format!("KEYS[{number}]")),
-                "{name} has a fifth key"
+                answer || matches!(key, "1" | "2" | "3" | "4"),
+                "{name} reaches KEYS[{key}]: a fifth key, or one that nobody can name"
             );
         }
         let calls = text.replace("redis.pcall(", "redis.call(");

@@ -23,7 +23,7 @@ pub(super) fn table_of(name: &str, runs: &BTreeMap<String, Kept>) -> anyhow::Res
     let figures = &kept.figures;
     let text = match (run, what) {
         (_, "run") => Some(told(kept)),
-        ("simulate_1000", "digest") => digest(figures),
+        ("simulate_1000", "digest") => digest(kept),
         ("simulate", "matrix") => matrix(figures),
         ("simulate", "others") => others(figures),
         ("simulate", "endings") => endings(figures),
@@ -176,12 +176,14 @@ fn endings(figures: &Value) -> Option<String> {
 }
 
 /// What anybody's machine must come to.
-fn digest(figures: &Value) -> Option<String> {
+fn digest(kept: &Kept) -> Option<String> {
+    let (figures, commit) = (&kept.figures, &kept.commit);
     let digest = figures.get("digest")?.as_str()?;
     let [seeds, payments, faults] =
         ["seeds", "payments", "faults"].map(|name| grouped(count(figures, name)));
     Some(format!(
-        "  **`{digest}`** for {seeds} seeds, {payments} payments and {faults} faults."
+        "  **`{digest}`** for {seeds} seeds, {payments} payments and {faults} faults, at commit \
+         {commit}."
     ))
 }
 

@@ -1,0 +1,211 @@
+//! What the pages and the log say can be done as it stands there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use clap::{Command, CommandFactory, Parser};
+use holdfast::cli::Cli;
+
+use super::tidy::{code, root, sources};
+
+const PAGES: [&str; 9] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/redis-intake.md",
+    "docs/events.md",
+    "docs/operations.md",
+    "docs/decisions.md",
+    "docs/reliability/page.md",
+    "deploy/redis/README.md",
+];
+
+fn read(page: &str) -> String {
+    fs::read_to_string(root().join(page)).unwrap()
+}
+
+/// The words of a line of a shell, as far as it is about one command: up to a pipe, a redirection, a
+/// semicolon or a comment.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    let mut begun = false;
+    for letter in line.chars() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (None, '"' | '\'') => (quote, begun) = (Some(letter), true),
+            (None, '|' | '<' | '>' | ';' | '&') => break,
+            (None, '#') if !begun => break,
+            (None, ' ') => {
+                if begun {
+                    words.push(std::mem::take(&mut word));
+                }
+                begun = false;
+            }
+            _ => {
+                word.push(letter);
+                begun = true;
+            }
+        }
+    }
+    // What stands before a redirection is the number of a stream.
+    let a_stream = line.contains(&format!(" {word}>"));
+    if begun && !a_stream {
+        words.push(word);
+    }
+    words
+}
+
+/// Whether it can be typed, or does nothing but name verbs.
+fn is_right(typed: &str) -> Result<(), String> {
+    let words = words(typed);
+    let mut verb = Cli::command();
+    let names_verbs = words[1..].iter().all(|word| {
+        let deeper = verb.find_subcommand(word).cloned();
+        deeper.map(|found| verb = found).is_some()
+    });
+    if names_verbs {
+        return Ok(());
+    }
+    let parsed = Cli::try_parse_from(&words).map(|_| ());
+    parsed.map_err(|error| format!("`{typed}`: {error}"))
+}
+
+#[track_caller]
+fn all_are_right(typed: &[String], least: usize) {
+    assert!(typed.len() >= least, "too few were found: {typed:?}");
+    let wrong: Vec<String> = typed.iter().filter_map(|it| is_right(it).err()).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What stands in backticks and begins with the program's name.
+fn mentioned(text: &str) -> Vec<String> {
+    let parts = text.split('`').skip(1).step_by(2);
+    let begins = parts.filter(|part| part.starts_with("holdfast "));
+    begins
+        .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+#[test]
+fn every_command_that_a_message_names_can_be_typed() {
+    let mut typed = Vec::new();
+    for (_, text) in sources(&["src"]) {
+        let text = code(&text).collect::<Vec<_>>().join("\n");
+        // A string goes on behind the backslash at the end of a line.
+        let mut parts = text.split("\\\n");
+        let mut joined = parts.next().unwrap().to_owned();
+        parts.for_each(|part| joined.push_str(part.trim_start()));
+        let joined = joined.replace("\\\"", "\"");
+        let joined = joined.replace("{name}", "shop").replace("{id}", "pay_1");
+        typed.extend(mentioned(&joined));
+    }
+    all_are_right(&typed, 15);
+}
+
+#[test]
+fn every_example_of_the_help_can_be_typed() {
+    fn examples(of: &Command, found: &mut Vec<String>) {
+        let told = of.get_after_help().map(ToString::to_string);
+        let told = told.unwrap_or_default().replace("\\\n", " ");
+        for line in told.lines() {
+            let line = line.trim_start();
+            let line = line.strip_prefix("Example: ").unwrap_or(line);
+            found.extend(line.starts_with("holdfast ").then(|| line.to_owned()));
+        }
+        for verb in of.get_subcommands() {
+            examples(verb, found);
+        }
+    }
+    let mut typed = Vec::new();
+    examples(&Cli::command(), &mut typed);
+    all_are_right(&typed, 8);
+}
+
+#[test]
+fn every_command_that_a_page_shows_can_be_typed() {
+    let mut typed = Vec::new();
+    for page in PAGES {
+        let text = read(page);
+        let mut prose = String::new();
+        for (at, part) in text.split("```").enumerate() {
+            if at % 2 == 0 {
+                prose.push_str(part);
+                continue;
+            }
+            let Some(shell) = part.strip_prefix("sh\n") else {
+                continue;
+            };
+            for line in shell.replace("\\\n", " ").lines() {
+                // Behind another command, or variables for this one.
+                let commands = line.split("; ").filter_map(|command| {
+                    let (before, typed) = command.split_once("holdfast ")?;
+                    let alone = before.split_whitespace().all(|word| word.contains('='));
+                    alone.then(|| format!("holdfast {typed}"))
+                });
+                typed.extend(commands);
+            }
+        }
+        typed.extend(mentioned(&prose));
+    }
+    all_are_right(&typed, 40);
+}
+
+/// The first column of a table, where it is one word of code.
+fn listed(page: &str) -> BTreeSet<String> {
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let names = rows.filter_map(|row| row.split_once("` |"));
+    names.map(|(name, _)| name.to_owned()).collect()
+}
+
+fn section<'a>(page: &'a str, title: &str) -> &'a str {
+    let (_, rest) = page.split_once(&format!("\n{title}\n")).unwrap();
+    rest.split("\n## ").next().unwrap()
+}
+
+#[test]
+fn every_event_of_the_log_stands_in_the_table_of_alerts_and_no_other() {
+    let mut logged = BTreeSet::new();
+    for (_, text) in sources(&["src"]) {
+        let text = code(&text).collect::<Vec<_>>().join("\n");
+        let fields = text.split("event = \"").skip(1);
+        logged.extend(fields.map(|rest| rest.split('"').next().unwrap().to_owned()));
+    }
+    let page = read("docs/operations.md");
+    assert_eq!(logged, listed(section(&page, "## Alerts")));
+}
+
+#[test]
+fn every_reason_to_park_stands_in_the_runbook_and_no_other() {
+    let source = fs::read_to_string(Path::new(&root()).join("src/payment/state.rs")).unwrap();
+    let (_, body) = source.split_once("pub enum ParkReason {").unwrap();
+    let (body, _) = body.split_once("\n}").unwrap();
+    let variants = body.lines().filter_map(|line| {
+        let name = line.strip_prefix("    ")?.trim_end_matches([',', '{', ' ']);
+        name.starts_with(char::is_uppercase).then_some(name)
+    });
+    let snake = |name: &str| -> String {
+        let lower = |(at, letter): (usize, char)| match letter {
+            'A'..='Z' if at > 0 => format!("_{}", letter.to_ascii_lowercase()),
+            letter => letter.to_ascii_lowercase().to_string(),
+        };
+        name.chars().enumerate().map(lower).collect()
+    };
+    let reasons: BTreeSet<String> = variants.map(snake).collect();
+    assert!(reasons.len() >= 10, "{reasons:?}");
+    let page = read("docs/operations.md");
+    assert_eq!(reasons, listed(section(&page, "## Parked payments")));
+}
+
+#[test]
+fn the_shell_is_read_as_shells_read_it() {
+    let typed = "holdfast rerun pay_1 --reason \"a; b\" 2> worker.log &";
+    assert_eq!(
+        words(typed),
+        ["holdfast", "rerun", "pay_1", "--reason", "a; b"]
+    );
+    assert_eq!(words("holdfast stats   # all"), ["holdfast", "stats"]);
+    is_right("holdfast endpoints enable").unwrap();
+    is_right("holdfast endpoints enable shop").unwrap_err();
+    is_right("holdfast endpoints enable shop --reason \"…\"").unwrap();
+}
