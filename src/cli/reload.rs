@@ -121,6 +121,7 @@ impl Reload {
             }
             Found::Wrong(Wrong { problems, callers }) => {
                 tracing::error!(
+                    event = "settings_refused",
                     %problems,
                     "the new settings are wrong; only keys of the API and of producers are exchanged, \
                      as far as each can be read"
@@ -139,13 +140,18 @@ impl Reload {
             Ok(()) => Found::Same,
             Err(Refused::ForGood(why)) => {
                 tracing::error!(
+                    event = "accounts_kept",
                     why,
                     "the accounts cannot be exchanged; they stay as they are"
                 );
                 found
             }
             Err(Refused::ForNow(why)) => {
-                tracing::error!(why, "the accounts are not exchanged yet; it is tried again");
+                tracing::error!(
+                    event = "accounts_kept",
+                    why,
+                    "the accounts are not exchanged yet; it is tried again"
+                );
                 Found::Same
             }
         }
@@ -161,6 +167,7 @@ impl Reload {
         tracing::info!(keys, "the API keys were exchanged");
         if self.config.api.listen.is_some() && keys == 0 && !self.keys.is_open() {
             tracing::error!(
+                event = "api_keys_gone",
                 "no API key is left: the API lets nobody in, and no worker starts with these settings"
             );
         }
@@ -190,6 +197,7 @@ impl Reload {
         // How long payments are kept is read at the start alone.
         if self.config.redis.retention_days <= DAYS_SIGNED && !rules.producers.is_empty() {
             tracing::error!(
+                event = "producers_gone",
                 "what producers sign is taken for longer than this worker keeps payments \
                  (redis.retention_days); it takes none of it until it is started again"
             );
@@ -199,6 +207,7 @@ impl Reload {
         tracing::info!(producers, unsigned, "the keys of producers were exchanged");
         if self.config.intake.enabled && producers == 0 && !unsigned {
             tracing::error!(
+                event = "producers_gone",
                 "no producer is left: whatever is pushed is refused and goes into quarantine, and no \
                  worker that takes pushes starts with these settings"
             );

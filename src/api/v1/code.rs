@@ -9,7 +9,7 @@ use serde::Serialize;
 pub enum ProblemCode {
     /// No key, or one that is not known.
     Unauthenticated,
-    /// The key's time is over.
+    /// The key has expired.
     KeyExpired,
     /// The key is for something else.
     ScopeMissing,
@@ -207,7 +207,7 @@ impl ProblemCode {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Unauthenticated => "Show a valid API key",
-            Self::KeyExpired => "The API key's time is over",
+            Self::KeyExpired => "The API key has expired",
             Self::ScopeMissing => "The API key is not for this",
             Self::AccountForbidden => "The API key is not for this account",
             Self::AmountForbidden => "The amount is above the API key's limit",

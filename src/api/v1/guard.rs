@@ -75,7 +75,7 @@ fn refused(closed: Closed) -> Problem {
         ),
         Closed::Expired => Problem::new(
             ProblemCode::KeyExpired,
-            "the key's time is over; ask whoever runs Holdfast for a new one",
+            "the key has expired; ask whoever runs Holdfast for a new one",
         ),
     }
 }

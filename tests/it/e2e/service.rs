@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chip_sandbox::Operation;
 use futures_util::future::join_all;
 use holdfast::payment::PaymentId;
 use holdfast::store::Store;
 use holdfast_rig::{Pace, RESENDS, WorkerProcess, Works};
 use serde_json::{Value, json};
 
-use super::stage::{assert_paid_once, until, until_paid, works};
+use super::stage::{arrived, assert_paid_once, until, until_paid, works};
 
 struct Door {
     url: String,
@@ -40,6 +41,14 @@ impl Door {
         let status = answer.status().as_u16();
         let told: Value = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
         Some((status, told["id"].as_str().map(ToOwned::to_owned)))
+    }
+
+    /// What is answered at another address.
+    async fn at(&self, method: &str, path: &str) -> Value {
+        let url = self.url.replace("payments", path);
+        let request = self.client.request(method.parse().unwrap(), url);
+        let answer = request.bearer_auth(&self.key).send().await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
     async fn until_it_answers(&self, worker: &WorkerProcess) {
@@ -153,4 +162,28 @@ async fn an_account_is_added_to_a_running_worker_and_its_payments_are_made() {
     until_paid(&works, 1).await;
     let (_, id) = door.ask("one", &body).await.unwrap();
     assert_paid_once(&works, &[PaymentId::new(id.unwrap()).unwrap()]).await;
+}
+
+#[tokio::test]
+async fn a_running_worker_knows_the_card_it_charged_deletes_it_and_charges_it_no_more() {
+    let (works, token) = works(Pace::QUICK).await;
+    let (door, listen) = Door::open(&works);
+    let worker = works.worker_with("worker", &listen).unwrap();
+    door.until_it_answers(&worker).await;
+    let body = charge(&token, 1_500);
+    let (_, id) = door.ask("one", &body).await.unwrap();
+    until_paid(&works, 1).await;
+    let payment = door.at("GET", &format!("payments/{}", id.unwrap())).await;
+    let card = format!("cards/{}", payment["card"]["id"].as_str().unwrap());
+    let is = async |method: &str, state: &str| door.at(method, &card).await["state"] == state;
+    until(&works, "the card is known", async || {
+        is("GET", "live").await
+    })
+    .await;
+    assert!(is("DELETE", "deleting").await);
+    until(&works, "it is deleted", async || is("DELETE", "dead").await).await;
+    assert_eq!(arrived(&works, Operation::DeleteToken), 1);
+    assert_eq!(door.ask("two", &body).await.unwrap().0, 409);
+    assert_eq!(door.ask("one", &body).await.unwrap().0, 200);
+    assert_eq!(arrived(&works, Operation::Charge), 1);
 }
