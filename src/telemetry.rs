@@ -45,8 +45,8 @@ pub fn subscriber<W>(log: &Log, writer: W) -> Result<impl Subscriber + use<W>, T
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&log.filter)
-        .map_err(|_| TelemetryError::Filter(unusable(&log.filter)))?;
+    let filter =
+        EnvFilter::try_new(&log.filter).map_err(|_| TelemetryError::Filter(UNUSABLE.to_owned()))?;
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(false);
@@ -65,13 +65,12 @@ where
 pub fn check_filter(filter: &str) -> Result<(), String> {
     match EnvFilter::try_new(filter) {
         Ok(_) if !filter.trim().is_empty() => Ok(()),
-        _ => Err(unusable(filter)),
+        _ => Err(UNUSABLE.to_owned()),
     }
 }
 
-fn unusable(filter: &str) -> String {
-    format!("{filter:?} is no filter; write a level such as info, or holdfast=debug,info")
-}
+/// Without what stands there: somebody may have put a secret into the wrong place.
+const UNUSABLE: &str = "is no filter; write a level such as info, or holdfast=debug,info";
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,9 @@ use crate::payment::hex;
 use crate::store::StoreError;
 use crate::store::redis::{Deed, Did, QuarantineId, Quarantined, RedisStore, Standing};
 
+/// How long the name of a field is at most.
+const LONGEST_FIELD: usize = 32;
+
 /// What to do about pushes.
 #[derive(Debug, Subcommand)]
 pub enum IntakeVerb {
@@ -266,7 +269,7 @@ fn last(found: &Quarantined) -> Option<Did> {
 
 fn line(found: &Quarantined) -> String {
     let (id, note) = (&found.id, &found.note);
-    let field = note.field.as_deref().map(plain);
+    let field = note.field.as_deref().map(field_of);
     let field = field.map(|field| format!(" ({field})"));
     let kid = note.kid.as_deref().unwrap_or("unsigned");
     let account = note
@@ -292,6 +295,22 @@ fn line(found: &Quarantined) -> String {
     )
 }
 
+/// The path of a field. Its last part may be a name that was pushed, and that anything can stand in.
+fn field_of(path: &str) -> &str {
+    let named = |part: &str| {
+        let name = part.split('[').next().unwrap_or_default();
+        name.len() <= LONGEST_FIELD
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-')
+    };
+    if path.split('.').all(named) {
+        path
+    } else {
+        MASK
+    }
+}
+
 /// Text that was pushed may move a terminal's cursor.
 fn plain(text: &str) -> String {
     text.replace(char::is_control, "?")
@@ -303,7 +322,7 @@ fn json_of(found: &Quarantined) -> Value {
         id, note, deeds, ..
     } = found;
     json!({
-        "id": id.to_string(), "at": note.at, "code": note.code, "field": note.field,
+        "id": id.to_string(), "at": note.at, "code": note.code, "field": note.field.as_deref().map(field_of),
         "kid": note.kid, "account": note.account, "idempotency_key": note.idempotency_key,
         "bytes": note.bytes, "waits": found.standing == Standing::Waits, "deeds": deeds,
     })

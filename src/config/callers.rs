@@ -45,6 +45,14 @@ struct ListedKey {
     whole: Option<ApiKey>,
 }
 
+impl ListedKey {
+    /// Whether the two are one key, or have one name in the log.
+    fn is_confused_with(&self, other: &Self) -> bool {
+        let name = |key: &Self| key.whole.as_ref().map(|whole| whole.name.clone());
+        self.hash == other.hash || (self.whole.is_some() && name(self) == name(other))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 struct ListedProducer {
     kid: KeyName,
@@ -96,7 +104,7 @@ impl Callers {
             if taken.iter().any(|key| key.hash == one.hash) {
                 continue;
             }
-            let mut same = listed.iter().filter(|other| other.hash == one.hash);
+            let mut same = listed.iter().filter(|other| one.is_confused_with(other));
             let key = match (same.next(), same.next()) {
                 (Some(only), None) if only.whole.is_some() => only.whole.clone(),
                 _ => in_use.iter().find(|key| key.hash == one.hash).cloned(),

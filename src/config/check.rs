@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use url::{Host, Url};
 
 use super::problem::Problems;
-use super::secret::quoted;
+use super::secret::{MASK, quoted, quoted_with};
 use super::sections::{Gateway, Mode, PolicySettings, Redis, Worker, Written};
 use crate::api::Limits;
 use crate::payment::Ladder;
@@ -28,7 +28,11 @@ pub(super) fn check(written: &Written, problems: &mut Problems) {
     limits("http", &written.http.limits, problems);
     profile(written, problems);
     if let Err(problem) = crate::telemetry::check_filter(&written.log.filter) {
-        problems.add("log.filter", format!("{:?}", written.log.filter), problem);
+        problems.add(
+            "log.filter",
+            quoted_with(&written.log.filter, "=,:"),
+            problem,
+        );
     }
 }
 
@@ -73,10 +77,14 @@ fn worker(worker: &Worker, problems: &mut Problems) {
 }
 
 fn redis(redis: &Redis, problems: &mut Problems) {
-    let shown = if has_credentials(redis.url.reveal()) {
-        "***"
+    // What is no address may be a password that stands where the address belongs.
+    let url = redis.url.reveal();
+    let is_address = url::Url::parse(url)
+        .is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss" | "unix" | "redis+unix"));
+    let shown = if is_address && !has_credentials(url) {
+        url
     } else {
-        redis.url.reveal()
+        MASK
     };
     if let Err(fix) = redis_url(redis.url.reveal()) {
         problems.add("redis.url", shown, fix);
@@ -85,7 +93,7 @@ fn redis(redis: &Redis, problems: &mut Problems) {
     problems.unless(
         word(&redis.prefix),
         "redis.prefix",
-        format!("{:?}", redis.prefix),
+        quoted(&redis.prefix),
         || "must be letters and digits, at least one; the default is hf".to_owned(),
     );
     let response = redis.response_timeout_ms;
@@ -173,7 +181,8 @@ fn gateway(gateway: &Gateway, problems: &mut Problems) {
     );
     let list = &gateway.card_whitelist;
     let cards = list.iter().all(|card| CARDS.contains(&card.as_str()));
-    problems.unless(cards, "gateway.card_whitelist", format!("{list:?}"), || {
+    let shown: Vec<String> = list.iter().map(|card| quoted(card)).collect();
+    problems.unless(cards, "gateway.card_whitelist", shown.join(", "), || {
         format!(
             "must be some of {}; only cards can hold money",
             CARDS.join(", ")
@@ -315,7 +324,7 @@ pub(super) fn address(setting: &str, listen: &str, problems: &mut Problems) -> O
         return None;
     }
     let parsed = listen.parse().ok();
-    problems.unless(parsed.is_some(), setting, format!("{listen:?}"), || {
+    problems.unless(parsed.is_some(), setting, quoted_with(listen, ":[]"), || {
         "must be an address and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080; \"\" listens to \
          nothing"
             .to_owned()

@@ -135,7 +135,13 @@ impl Config {
         text: &str,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Wrong> {
-        let layers = Layers::read((name, text), env)?;
+        let layers = Layers::read((name, text), env).map_err(|problems| {
+            // A variable that can be put nowhere keeps no key valid that the file lists no more.
+            let file = Layers::read((name, text), []);
+            let callers =
+                file.map_or_else(|_| Callers::default(), |file| Callers::of(&file.merged));
+            Wrong { problems, callers }
+        })?;
         Self::of(&layers).map_err(|problems| Wrong {
             problems,
             callers: Callers::of(&layers.merged),

@@ -211,6 +211,13 @@ pub(super) fn typed(
         let missing = problem
             .strip_prefix("missing field `")
             .and_then(|r| r.split('`').next());
+        if LISTS.iter().any(|(list, _)| *list == place) {
+            list(&tree, place, &path, &problem, problems);
+            *place
+                .split('.')
+                .fold(&mut tree, |value, key| &mut value[key]) = Value::Array(Vec::new());
+            continue;
+        }
         let setting = missing.map_or(place.to_owned(), |field| format!("{place}.{field}"));
         let Some(example) = at(known, &schema_path(&setting)).filter(|e| !e.is_object()) else {
             problems.add(&quoted_path(&setting), "", problem);
@@ -218,9 +225,7 @@ pub(super) fn typed(
         };
         let value = at(&tree, &setting).map(|value| display(&setting, value));
         // Refused before and taken out: that is what there is to say about it.
-        if LISTS.iter().any(|(list, _)| *list == place) {
-            list(&tree, place, &path, &problem, problems);
-        } else if !problems.0.iter().any(|known| known.setting == setting) {
+        if !problems.0.iter().any(|known| known.setting == setting) {
             let masked = at(&tree, &setting).is_some_and(|value| is_masked(&setting, value));
             let problem = match missing {
                 Some(_) => "is missing".to_owned(),

@@ -59,7 +59,13 @@ pub(super) fn is_word(text: &str) -> bool {
 
 /// Text that is wrong where it stands, for a report.
 pub(super) fn quoted(text: &str) -> String {
-    if is_word(text) {
+    quoted_with(text, "")
+}
+
+/// The same where these letters belong as well.
+pub(super) fn quoted_with(text: &str, letters: &str) -> String {
+    let bare = text.replace(|c| letters.contains(c), "");
+    if text.len() <= LONGEST_WORD && is_word(&bare) {
         format!("{text:?}")
     } else {
         MASK.to_owned()
@@ -79,11 +85,11 @@ pub(super) fn quoted_path(path: &str) -> String {
 }
 
 /// What stands in a file of its own, such as a mounted secret. Whoever gave the secret itself
-/// instead of its file does not find it in the report: only a whole path is quoted.
+/// instead of its file does not find it in the report: only the path of what is there is quoted.
 pub(super) fn in_file(file: &Path, setting: &str, problems: &mut Problems) -> Option<String> {
     std::fs::read_to_string(file)
         .map_err(|error| {
-            let shown = if file.is_absolute() {
+            let shown = if file.is_absolute() && file.exists() {
                 file.display().to_string()
             } else {
                 MASK.to_owned()

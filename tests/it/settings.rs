@@ -863,6 +863,14 @@ const CANARIES: [&str; 5] = [
 
 /// A file with a secret in the wrong place, and the setting of which the report tells.
 const MISPLACED: &[(&str, &str)] = &[
+    ("[redis]\nprefix = \"@!\"", "redis.prefix"),
+    ("[log]\nfilter = \"=@=\"", "log.filter"),
+    ("[http]\nlisten = \"@\"", "http.listen"),
+    ("[api]\nlisten = \"@\"", "api.listen"),
+    (
+        "[gateway]\ncard_whitelist = [\"@\"]",
+        "gateway.card_whitelist",
+    ),
     (
         "[[api.keys]]\nname = \"shop\"\nkey = \"@\"",
         "api.keys[0].key",

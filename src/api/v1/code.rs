@@ -231,7 +231,7 @@ impl ProblemCode {
             Self::Ended => "The payment has ended",
             Self::NotApplicable => "Not in this state",
             Self::Busy => "The payment is changing; nothing was done",
-            Self::StoreUnavailable => "The store cannot be reached; repeat the request",
+            Self::StoreUnavailable => "Not possible now; repeat the request",
             Self::AlreadyAdopted => "The hold is adopted already",
             Self::Parked => "The payment is parked; an operator must look",
             Self::RecordUnreadable => "The record cannot be read; an operator must look",

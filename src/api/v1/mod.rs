@@ -116,7 +116,7 @@ impl<S: Store> Service<S> {
     /// was told "recorded" asks for nothing else.
     fn keeps_what_is_new(&self) -> Result<(), Problem> {
         self.store.durability().map_err(|problem| {
-            tracing::warn!(%problem, "nothing new is taken");
+            tracing::debug!(%problem, "nothing new is taken");
             let told = "Redis falls short of what Holdfast needs to keep it; nothing was recorded. \
                         Repeat the request later";
             Problem::new(ProblemCode::StoreUnavailable, told).after(NOT_DURABLE_WAIT)

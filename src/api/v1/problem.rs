@@ -158,8 +158,8 @@ impl From<StoreError> for Problem {
         // What Redis says is for the log: it names keys and addresses.
         tracing::warn!(%error, "the store failed a request");
         if error.is_about_one() {
-            let told = "what stands in Redis for this payment cannot be read, and was left as it is; \
-                        tell an operator the payment's id";
+            let told = "what stands in Redis for this cannot be read, and was left as it is; tell an \
+                        operator what you asked for";
             return Self::new(ProblemCode::RecordUnreadable, told);
         }
         let told = "if it was to change something, whether that was recorded is unknown; repeat the \

@@ -70,10 +70,11 @@ impl RedisStore {
                         .events
                         .partition_point(|event| event.place <= cursor.at);
                     let events = &page.events[..passed];
+                    // First, so that nobody takes them with the tries of before.
+                    self.count_tries_anew(endpoint, events).await?;
                     let call = self.spreading(partition, endpoint, (cursor, cursor), events);
                     match word(&self.0.link.call(call).await?) {
                         "spread" => {
-                            self.count_tries_anew(endpoint, events).await?;
                             sum += passed as u64;
                             break;
                         }

@@ -37,11 +37,17 @@ impl RedisStore {
                 .arg(self.0.keys.wake())
                 .arg(self.0.link.run())
         };
-        let reply = self
-            .0
-            .link
-            .insist(self.0.settings.save_patience(), make)
-            .await?;
+        let patience = self.0.settings.save_patience();
+        let reply = match self.0.link.insist(patience, make).await {
+            Err(error) if error.is_about_one() => {
+                // Either what stands at its key is no payment, which the load says; or it is
+                // recorded by now, and what cannot be written stands beside it.
+                self.load(payment.id()).await?;
+                let told = format!("beside the payment: {error}");
+                return Err(StoreError::Unavailable(told));
+            }
+            reply => reply?,
+        };
         match (
             value::word(&reply),
             value::items(&reply).get(1).and_then(value::text),

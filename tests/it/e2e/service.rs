@@ -21,7 +21,7 @@ struct Door {
 
 impl Door {
     /// A worker that serves the API at an address that it keeps when it is started again.
-    fn open(works: &Works) -> (Self, [(String, String); 1]) {
+    fn open(works: &Works) -> (Self, Vec<(String, String)>) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = port.local_addr().unwrap().to_string();
@@ -30,7 +30,14 @@ impl Door {
             key: works.api_key("shop").unwrap(),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         };
-        (door, [("HOLDFAST__API__LISTEN".to_owned(), address)])
+        // A thousand callers at once share two cores with whoever answers them.
+        let settings = [
+            ("HOLDFAST__API__LISTEN", address.as_str()),
+            ("HOLDFAST__API__LIMITS__STORE_TIMEOUT_MS", "30000"),
+            ("HOLDFAST__API__LIMITS__REQUEST_TIMEOUT_MS", "100000"),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        (door, settings.into())
     }
 
     /// The status and the payment's id, if there was an answer.

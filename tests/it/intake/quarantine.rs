@@ -52,6 +52,7 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
     dock.push("\u{1b}[2J").await;
     dock.take_in().await;
     let list = dock.told(&["list"]).await;
+    assert!(!list.contains("canary"), "{list}");
     assert_eq!(list.lines().count(), 2, "{list}");
     assert!(
         list.contains("invalid_request (account)  unsigned  motel  one"),
@@ -99,8 +100,13 @@ async fn an_operator_sees_why_and_the_bytes_only_on_demand() {
 #[tokio::test]
 async fn a_token_in_the_wrong_place_is_not_shown_by_why_it_was_refused() {
     let dock = Dock::open().await;
-    let token = "canary-token";
+    let token = "canary-0123456789";
     let misplaced = [
+        POISON.replace("\"money\"", &format!("\"{token}\": 1, \"money\"")),
+        POISON.replace(
+            "\"amount\"",
+            &format!("\"{token}@x.example\": 1, \"amount\""),
+        ),
         POISON.replace("\"motel\"", &format!("\"{token} \"")),
         POISON.replace("\"charge\"", &format!("\"{token}\"")),
         POISON.replace("\"MYR\"", &format!("\"{token}\"")),

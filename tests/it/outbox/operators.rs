@@ -88,6 +88,24 @@ async fn a_range_is_sent_again_under_the_same_names() {
 }
 
 #[tokio::test]
+async fn what_is_sent_again_is_not_given_up_for_its_earlier_tries() {
+    let mail = Mail::start().await;
+    mail.paid("one").await;
+    let (store, name) = (&mail.stage.store, &mail.endpoint.name);
+    mail.outbox.spread(&mail.endpoint).await.unwrap();
+    let taken = store.take_events(name, 1, 1_000).await.unwrap();
+    let due = mail.stage.clock.now() + TimeDelta::hours(1);
+    store.postpone(&taken[0], due, 8).await.unwrap();
+    mail.stage.clock.advance(TimeDelta::hours(1));
+    let again = store.take_events(name, 1, 1_000).await.unwrap();
+    assert_eq!(again[0].tries, 8);
+    store.postpone(&again[0], due, 9).await.unwrap();
+    assert_eq!(mail.replay(&all()).await, 2);
+    let again = store.take_events(name, 1, 1_000).await.unwrap();
+    assert_eq!((again[0].tries, again[0].first_tried_at), (0, None));
+}
+
+#[tokio::test]
 async fn a_replay_keeps_the_order_of_what_is_pending() {
     let mail = Mail::start().await;
     let id = mail.stage.charge("one", 1500).await;
