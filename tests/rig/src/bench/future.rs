@@ -24,6 +24,12 @@ const CHUNK: usize = 10_000;
 const WATCHED: Duration = Duration::from_secs(30);
 /// How long it has to come up first.
 const COME_UP: Duration = Duration::from_secs(3);
+/// How long it may read what happened before it was there.
+const CATCH_UP: Duration = Duration::from_secs(300);
+/// Whether the last event of a partition was read for what is known of cards.
+const HAS_READ: &str = "local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1] \
+    local read = redis.call('HGET', KEYS[1], ':cards') or '' \
+    return (not last or string.find(read, last[1], 1, true) == 1) and 1 or 0";
 /// How often one payment is looked at, and how often a page of them.
 const GETS: usize = 2_000;
 const LISTS: usize = 500;
@@ -69,6 +75,7 @@ pub(super) async fn future(binary: &Path, count: usize) -> anyhow::Result<Future
     );
     let worker = stage.worker_with(binary, (32, stage.gateway), &settings)?;
     sleep(COME_UP).await;
+    caught_up(&stage).await?;
     let redis = stage.redis.pid().unwrap_or_default();
     let cpu = || anyhow::Ok([cpu_seconds(worker.id())?, cpu_seconds(redis)?]);
     let (before, began) = (cpu()?, Instant::now());
@@ -86,6 +93,24 @@ pub(super) async fn future(binary: &Path, count: usize) -> anyhow::Result<Future
         get: gets(&asker, &ids).await?,
         list: lists(&asker).await?,
     })
+}
+
+/// A worker that is there from the beginning reads each event as it comes; this one came after all.
+async fn caught_up(stage: &Stage) -> anyhow::Result<()> {
+    let mut probe = stage.probe()?;
+    let began = Instant::now();
+    for partition in 0..8 {
+        let at = format!("{{hf:{partition}}}");
+        let ask = format!("EVAL \"{HAS_READ}\" 2 {at}:cursors {at}:events");
+        while probe.ask(&ask)? != ":1" {
+            ensure!(
+                began.elapsed() < CATCH_UP,
+                "the worker still reads old events"
+            );
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
 }
 
 async fn record(stage: &Stage, count: usize) -> anyhow::Result<Vec<PaymentId>> {
