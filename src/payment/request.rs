@@ -28,10 +28,23 @@ impl InvalidRequest {
 
     pub(crate) fn new(field: &str, problem: impl Into<String>) -> Self {
         Self {
-            field: field.to_owned(),
-            problem: problem.into(),
+            field: shortened(field.to_owned()),
+            problem: shortened(problem.into()),
         }
     }
+}
+
+/// What was sent may be repeated in a problem, and may be as long as a body. How it begins says what
+/// is meant, and how it ends what to do.
+fn shortened(text: String) -> String {
+    const BEGINNING: usize = 100;
+    const END: usize = 400;
+    if text.len() <= BEGINNING + END {
+        return text;
+    }
+    let begin = &text[..text.floor_char_boundary(BEGINNING)];
+    let end = &text[text.ceil_char_boundary(text.len() - END)..];
+    format!("{begin} … {end}")
 }
 
 /// One promise about money that a producer asks for.

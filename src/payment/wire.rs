@@ -204,6 +204,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_at_length_is_told_in_short_with_what_to_do() {
+        let long = "é".repeat(20_000);
+        for json in [
+            json!({"command": long}),
+            json!({"command": "capture", long.as_str(): 1}),
+        ] {
+            let wrong = command(&json).unwrap_err();
+            let told = wrong.to_string();
+            assert!(told.len() < 1_500, "{} bytes", told.len());
+            assert!(
+                told.contains("release") || told.contains("expected"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
     fn a_command_that_is_wrong_is_told_by_its_field_and_what_was_got() {
         for (json, field, told) in [
             (
