@@ -42,9 +42,11 @@ fn shortened(text: String) -> String {
     if text.len() <= BEGINNING + END {
         return text;
     }
-    let begin = &text[..text.floor_char_boundary(BEGINNING)];
-    let end = &text[text.ceil_char_boundary(text.len() - END)..];
-    format!("{begin} … {end}")
+    let whole = |at: &usize| text.is_char_boundary(*at);
+    let begin = (0..=BEGINNING).rev().find(whole).unwrap_or_default();
+    let end = (text.len() - END..=text.len()).find(whole);
+    let end = end.unwrap_or(text.len());
+    format!("{} … {}", &text[..begin], &text[end..])
 }
 
 /// One promise about money that a producer asks for.
