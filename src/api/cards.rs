@@ -1,13 +1,25 @@
 //! What may be known of a saved card, and wanted of it, from wherever that is asked.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::{Value, json};
 
 use super::intake::IntakeError;
 use crate::clock::Clock;
-use crate::payment::{CardFace, CardId, CardState, KnownCard, Request, Timestamp, Wish};
+use crate::payment::{
+    CardFace, CardId, CardOrder, CardState, Death, KnownCard, Request, Timestamp,
+};
 use crate::store::{Cards, StoreError, change_card};
+
+/// Why a card is not charged that is not deleted yet.
+const BEING_DELETED: &str = "being_deleted";
+/// Why one is not whose time is said to be over.
+const EXPIRED: &str = Death::RecurringTokenExpired.as_str();
+/// How often is told that what is known of cards cannot be read, in milliseconds.
+const TELL_EVERY_MS: i64 = 60_000;
+/// When that was told last.
+static TOLD_AT_MS: AtomicI64 = AtomicI64::new(i64::MIN);
 
 /// That the card of a request cannot be charged any more, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,18 +43,32 @@ impl fmt::Display for DeadCard {
         write!(
             f,
             "{}: the card {id} cannot be charged: {why}, since {since}; nothing was recorded. Have the \
-             customer save the card again; if it should be good still, have it looked at (POST \
-             /v1/cards/{id}/look, or holdfast card look {id}) and repeat the request",
+             customer save the card again",
             self.field
-        )
+        )?;
+        match self.why {
+            "deleted" => Ok(()),
+            // The gateway keeps such a card: a look says nothing against it.
+            BEING_DELETED | EXPIRED => write!(
+                f,
+                "; if it should be good still, an operator can say so (holdfast card keep {id})"
+            ),
+            _ => write!(
+                f,
+                "; if it should be good still, have it looked at (POST /v1/cards/{id}/look, or holdfast \
+                 card look {id}) and repeat the request"
+            ),
+        }
     }
 }
 
 /// Why the card of a request cannot be charged, if that is known. What is known of cards is a help,
-/// and no part of any promise: if it cannot be read, the gateway will say it.
+/// and no part of any promise: if it cannot be read, the gateway will say it. But a store that cannot
+/// be reached could not record the request either.
 pub(super) async fn dead<S: Cards>(
     store: &S,
     request: &Request,
+    now: Timestamp,
 ) -> Result<Option<DeadCard>, StoreError> {
     let Some(token) = request.ask.token() else {
         return Ok(None);
@@ -61,16 +87,32 @@ pub(super) async fn dead<S: Cards>(
         })),
         Err(error @ StoreError::Unavailable(_)) => Err(error),
         Err(error) => {
-            tracing::warn!(card.id = %id, %error, "what is known of a card cannot be read");
+            if may_tell(now) {
+                tracing::warn!(
+                    event = "card_unreadable", card.id = %id, %error,
+                    "what is known of a card cannot be read: its request is taken; told once a minute \
+                     at most"
+                );
+            }
             Ok(None)
         }
     }
 }
 
+/// Whether it is time to tell of that again.
+fn may_tell(now: Timestamp) -> bool {
+    let now = now.timestamp_millis();
+    let told = TOLD_AT_MS.load(Ordering::Relaxed);
+    let due = now.saturating_sub(told) >= TELL_EVERY_MS;
+    due && TOLD_AT_MS
+        .compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed)
+        .is_ok()
+}
+
 /// Why a card is not to be charged, and since when; `None` if it may be.
 fn barred(card: &KnownCard) -> Option<(&'static str, Timestamp)> {
     match (card.state(), card.wanted(), card.death()) {
-        (CardState::Deleting, Some(wanted), _) => Some(("being_deleted", wanted.since)),
+        (CardState::Deleting, Some(wanted), _) => Some((BEING_DELETED, wanted.since)),
         (CardState::Dead, _, Some(death)) => Some((death.why.as_str(), death.at)),
         _ => None,
     }
@@ -83,21 +125,21 @@ pub async fn known<S: Cards>(store: &S, id: &CardId) -> Result<KnownCard, Intake
     Ok(found.card)
 }
 
-/// Has a card looked at, or deleted, by a worker. Asking again changes nothing. Answers the card as it
-/// is known from now on.
-pub async fn wish<S: Cards>(
+/// Has a card looked at or deleted by a worker, or a deletion withdrawn. Answers the card as it is known
+/// from now on.
+pub async fn order<S: Cards>(
     store: &S,
     clock: &Clock,
     id: &CardId,
-    what: Wish,
+    order: &CardOrder,
 ) -> Result<KnownCard, IntakeError> {
     let now = clock.now();
     let mut before = None;
     let written = change_card(store, id, |card| {
         before = card.cloned();
-        let mut wished = card?.clone();
-        wished.wish(what, now);
-        (card != Some(&wished)).then_some(wished)
+        let mut heeded = card?.clone();
+        heeded.heed(order, now);
+        (card != Some(&heeded)).then_some(heeded)
     });
     let written = written.await?;
     written
@@ -125,4 +167,17 @@ pub(crate) fn shown(card: &KnownCard) -> Value {
         "looked_at": card.looked_at(),
         "saved_by": card.saved_by(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    #[test]
+    fn what_cannot_be_read_is_told_once_a_minute_however_many_ask() {
+        let at = |ms: i64| from_millis(1_800_000_000_000 + ms).unwrap();
+        let told = [0, 0, 59_999, 60_000, 60_001, 120_000].map(|ms| may_tell(at(ms)));
+        assert_eq!(told, [true, false, false, true, false, true]);
+    }
 }

@@ -116,8 +116,8 @@ pub enum IntakeError {
     CardDead(Box<DeadCard>),
     /// Nothing is known of such a card.
     #[error(
-        "nothing is known of {0}; a card is known once a payment has saved it or paid with it, a \
-         moment later"
+        "nothing is known of {0}; a card is known a moment after a payment has saved it or paid with \
+         it, and one whose last payment is older than the events that are kept, after its next one"
     )]
     NoCard(CardId),
     /// There is no such payment.
@@ -141,7 +141,7 @@ pub async fn submit<S: Store + Cards>(
     let now = clock.now();
     let payment = Payment::new(request, now)?;
     let policy = match allowed(payment.request(), policies, now) {
-        Ok(policy) => match cards::dead(store, payment.request()).await? {
+        Ok(policy) => match cards::dead(store, payment.request(), now).await? {
             None => Ok(policy),
             Some(dead) => Err(IntakeError::CardDead(Box::new(dead))),
         },

@@ -16,7 +16,7 @@ use chrono::TimeDelta;
 use super::intake::IntakeError;
 use super::{Api, cards};
 use crate::gateway::{Notice, SIGNATURE_HEADER, SignatureCheck};
-use crate::payment::{AccountName, CardId, Timestamp, Wish};
+use crate::payment::{AccountName, CardId, CardOrder, Timestamp};
 use crate::store::{Cards, Store, StoreError};
 
 /// The gateway's bodies have some 6 KiB.
@@ -184,7 +184,8 @@ async fn look_again<S: Cards>(
     let Some(card) = notice.deleted_card(account) else {
         return Ok(None);
     };
-    match cards::wish(&*api.store, api.gateway.clock(), &card, Wish::Look).await {
+    let looking = cards::order(&*api.store, api.gateway.clock(), &card, &CardOrder::Look);
+    match looking.await {
         Ok(_) => Ok(Some(card)),
         Err(IntakeError::Store(error @ StoreError::Unavailable(_))) => Err(error),
         // It is unknown here, or what is known of it cannot be read: asked again, it would be the same.

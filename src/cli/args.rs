@@ -123,7 +123,7 @@ pub enum Verb {
         /// What it is called: in the log, and in the settings.
         name: String,
     },
-    /// See what is known of a saved card, have it looked at, have it deleted.
+    /// See what is known of a saved card, have it looked at, have it deleted or kept after all.
     #[command(subcommand)]
     Card(CardVerb),
     /// Set up where CHIP posts what happens to purchases, by its own API.

@@ -4,12 +4,14 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::desk::Desk;
+use super::desk::{Desk, user};
 use super::failure::Failure;
+use super::request::Around;
+use super::view::time;
 use crate::api::cards;
-use crate::payment::{CardId, Wish};
+use crate::payment::{CardAsked, CardId, CardOrder, KnownCard, Voice};
 use crate::store::{Cards, Store};
 
 /// What to do about a saved card.
@@ -21,26 +23,65 @@ pub enum CardVerb {
         id: String,
     },
     /// Have the gateway asked whether it keeps the card: a card that was taken for dead is charged
-    /// again if it does.
+    /// again if it does, unless its time is said to be over.
     Look {
         /// The card's id.
         id: String,
     },
-    /// Have the card deleted at the gateway. From now on nothing is charged to it.
+    /// Have the card deleted at the gateway. From now on nothing new is charged to it.
     Delete {
         /// The card's id.
         id: String,
+        /// Why; kept with the card.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Who asks; the user of this terminal without it.
+        #[arg(long)]
+        actor: Option<String>,
+    },
+    /// Withdraw a deletion or a look that is not done yet, or cannot be: nothing more is sent for it. A
+    /// card whose time is said to be over is charged again. What was sent may have deleted the card:
+    /// have it looked at.
+    #[command(after_help = "Example: holdfast card keep card_3f0c… --reason \"asked by mistake\"")]
+    Keep {
+        /// The card's id.
+        id: String,
+        /// Why; kept with the card.
+        #[arg(long)]
+        reason: String,
+        /// Who asks; the user of this terminal without it.
+        #[arg(long)]
+        actor: Option<String>,
     },
 }
 
 impl<S: Store + Cards> Desk<'_, S> {
-    pub(super) async fn card(&self, verb: &CardVerb, out: &mut dyn Write) -> Result<(), Failure> {
+    pub(super) async fn card(
+        &self,
+        verb: &CardVerb,
+        around: &Around<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let who = |actor: &Option<String>| actor.clone().map_or_else(|| user(around.env), Ok);
         let card = match verb {
             CardVerb::Show { id } => cards::known(self.store, &card_id(id)?).await?,
-            CardVerb::Look { id } => self.wish(id, Wish::Look).await?,
-            CardVerb::Delete { id } => self.wish(id, Wish::Delete).await?,
+            CardVerb::Look { id } => self.order(id, &CardOrder::Look).await?,
+            CardVerb::Delete { id, reason, actor } => {
+                // Nobody need be named for it: a deletion may be asked for by a job.
+                let by = who(actor).unwrap_or_else(|_| "the command line".to_owned());
+                let voice = Voice::new(&by, reason.as_deref());
+                self.order(id, &CardOrder::Delete(voice)).await?
+            }
+            CardVerb::Keep { id, reason, actor } => {
+                let voice = Voice::new(&who(actor)?, Some(reason));
+                self.order(id, &CardOrder::Keep(voice)).await?
+            }
         };
-        let shown = cards::shown(&card);
+        let mut shown = cards::shown(&card);
+        // Who may hold a key of the API is not told what persons say here.
+        if !card.asked().is_empty() && self.as_json {
+            shown["asked"] = json!(card.asked());
+        }
         if self.as_json {
             return Ok(writeln!(out, "{shown}")?);
         }
@@ -51,11 +92,23 @@ impl<S: Store + Cards> Desk<'_, S> {
                 other => writeln!(out, "{name:<13} {other}")?,
             }
         }
+        for CardAsked { at, order } in card.asked() {
+            let (CardOrder::Delete(voice) | CardOrder::Keep(voice)) = order else {
+                continue;
+            };
+            let what = if order.wish().is_some() {
+                "delete"
+            } else {
+                "keep"
+            };
+            let (by, why) = (&voice.by, voice.reason.as_deref().unwrap_or_default());
+            writeln!(out, "{what:<13} {} by {by} {why}", time(*at))?;
+        }
         Ok(())
     }
 
-    async fn wish(&self, id: &str, what: Wish) -> Result<crate::payment::KnownCard, Failure> {
-        Ok(cards::wish(self.store, self.clock, &card_id(id)?, what).await?)
+    async fn order(&self, id: &str, order: &CardOrder) -> Result<KnownCard, Failure> {
+        Ok(cards::order(self.store, self.clock, &card_id(id)?, order).await?)
     }
 }
 

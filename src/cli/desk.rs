@@ -84,7 +84,7 @@ impl<S: Store + Cards> Desk<'_, S> {
                 after,
             } => self.list(state, limit, after, out).await,
             Verb::Stats => self.stats(out).await,
-            Verb::Card(verb) => self.card(&verb, out).await,
+            Verb::Card(verb) => self.card(&verb, around, out).await,
             Verb::Worker
             | Verb::ApiKey { .. }
             | Verb::Webhooks(_)

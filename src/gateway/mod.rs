@@ -36,7 +36,7 @@ use std::future::Future;
 
 pub use account::{Account, AccountConfig, Accounts, InvalidAccount};
 pub use call::{Call, look_up_path};
-pub use cards::{CardGateway, CardLook};
+pub use cards::{CardDeletion, CardGateway, CardLook};
 pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;

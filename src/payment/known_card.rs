@@ -1,111 +1,25 @@
 //! What is known of a saved card: whether it can still be charged, and why not. Put together from
-//! what payments came to and what look-ups showed; of two signs the later one counts, in whatever
-//! order they are told, and however often.
+//! what payments came to and what look-ups showed. Of each kind of sign the newest is kept, and what
+//! follows from them does not depend on the order in which they are told, or how often.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use super::attempt::{Step, Verdict};
 use super::card::CardFace;
+use super::card_evidence::{CardDeath, CardEvidence, CardSign, Death};
+use super::card_order::{CardAsked, CardOrder, Wanted, Wish};
 use super::id::{AccountName, CardId, CardToken, PaymentId};
-use super::record::Payment;
-use super::state::{FailReason, ParkReason, State};
 
 /// The version of the stored form.
 const CARD_VERSION: u32 = 1;
 /// How long to wait after a call about a card came to nothing, in seconds; the last one again and
 /// again.
 const WAITS_S: [i64; 6] = [10, 30, 120, 600, 1_800, 3_600];
-
-/// Why a card cannot be charged any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Death {
-    /// The gateway refused a charge: it does not know the token, or not any more.
-    InvalidRecurringToken,
-    /// A charge was declined: the token's time is over.
-    RecurringTokenExpired,
-    /// It was deleted from here, and the gateway has shown that.
-    Deleted,
-    /// The gateway showed that it is kept no more, though nobody deleted it from here.
-    NotAToken,
-}
-
-impl Death {
-    /// What the gateway says of the token itself, if `code` says that.
-    #[must_use]
-    pub fn of_code(code: &str) -> Option<Self> {
-        match code {
-            "invalid_recurring_token" => Some(Self::InvalidRecurringToken),
-            "recurring_token_expired" => Some(Self::RecurringTokenExpired),
-            _ => None,
-        }
-    }
-
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRecurringToken => "invalid_recurring_token",
-            Self::RecurringTokenExpired => "recurring_token_expired",
-            Self::Deleted => "deleted",
-            Self::NotAToken => "not_a_token",
-        }
-    }
-}
-
-/// That a card died.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CardDeath {
-    /// Why.
-    pub why: Death,
-    /// When the call or the look began that showed it.
-    pub at: Timestamp,
-    /// The payment that met it, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment: Option<PaymentId>,
-}
-
-/// What a payment says of its card.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CardEvidence {
-    /// The payment.
-    pub payment: PaymentId,
-    /// Its account.
-    pub account: AccountName,
-    /// The card.
-    pub token: CardToken,
-    /// What people call it by, if that was shown.
-    pub face: Option<CardFace>,
-    /// Whether the payment saved it.
-    pub saved: bool,
-    /// Why it died, if it did; else it was alive.
-    pub death: Option<Death>,
-    /// When the call began that showed it: the card was so at that time, whenever it became known.
-    pub at: Timestamp,
-}
-
-/// What somebody wants of a card, and a worker carries out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wish {
-    /// That the gateway be asked whether it keeps it.
-    Look,
-    /// That the gateway keep it no more.
-    Delete,
-}
-
-/// That somebody wants something of a card.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
-    /// What.
-    pub what: Wish,
-    /// Since when.
-    pub since: Timestamp,
-    /// How often it was tried in vain.
-    pub tries: u32,
-}
+/// How long after a look, or after somebody asked for one, comes another at the earliest.
+const LOOKS_APART: TimeDelta = TimeDelta::seconds(5);
+/// How many words about its deletion are kept, the newest.
+const MOST_ASKED: usize = 8;
 
 /// Whether a card can be charged, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -130,12 +44,15 @@ pub struct KnownCard {
     first_seen_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     saved_by: Option<PaymentId>,
-    /// The newest sign of life.
+    /// The newest sign of life: it was charged, or saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     alive_at: Option<Timestamp>,
-    /// The newest sign of death.
+    /// When a look last showed that the gateway keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    death: Option<CardDeath>,
+    kept_at: Option<Timestamp>,
+    /// The newest sign of each kind of death.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deaths: Vec<CardDeath>,
     /// When the gateway was last asked about it, and said whether it keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     looked_at: Option<Timestamp>,
@@ -144,6 +61,9 @@ pub struct KnownCard {
     /// When a worker is to carry out what is wanted, or its lease ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<Timestamp>,
+    /// What was asked about its deletion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    asked: Vec<CardAsked>,
 }
 
 impl KnownCard {
@@ -158,10 +78,12 @@ impl KnownCard {
             first_seen_at: evidence.at,
             saved_by: None,
             alive_at: None,
-            death: None,
+            kept_at: None,
+            deaths: Vec::new(),
             looked_at: None,
             wanted: None,
             due_at: None,
+            asked: Vec::new(),
         };
         card.learn(evidence);
         card
@@ -218,12 +140,35 @@ impl KnownCard {
         self.due_at
     }
 
-    /// How it died, unless it showed a sign of life since.
+    /// What was asked about its deletion, the newest last.
+    #[must_use]
+    pub fn asked(&self) -> &[CardAsked] {
+        &self.asked
+    }
+
+    /// How it died, unless it showed a sign of life since. That it was deleted is the last word: what
+    /// a charge of it was refused with later follows from that.
     #[must_use]
     pub fn death(&self) -> Option<&CardDeath> {
-        let alive_at = self.alive_at;
-        let death = self.death.as_ref();
-        death.filter(|death| alive_at.is_none_or(|alive| alive <= death.at))
+        let dead = self.deaths.iter().filter(|death| self.counts(death));
+        dead.max_by_key(|death| {
+            let weight = match death.why {
+                Death::Deleted => 2,
+                Death::InvalidRecurringToken | Death::RecurringTokenExpired => 1,
+                Death::NotAToken => 0,
+            };
+            (weight, death.at, death.why)
+        })
+    }
+
+    /// Whether nothing was seen since that a card which died so does not show. The gateway keeps a
+    /// card whose time is over, so that it keeps it says nothing against that.
+    fn counts(&self, death: &CardDeath) -> bool {
+        let life = match death.why {
+            Death::RecurringTokenExpired => self.alive_at,
+            _ => self.alive_at.max(self.kept_at),
+        };
+        life.is_none_or(|alive| alive <= death.at)
     }
 
     /// Whether it can be charged, as far as is known.
@@ -254,71 +199,133 @@ impl KnownCard {
         if let Some(face) = &evidence.face {
             self.face = Some(face.clone());
         }
-        if evidence.saved {
-            self.saved_by = Some(evidence.payment.clone());
-        }
-        match evidence.death {
-            Some(why) => self.note_death(CardDeath {
+        match evidence.sign {
+            CardSign::Alive => self.note_life(evidence.at),
+            CardSign::Saved => {
+                self.saved_by = Some(evidence.payment.clone());
+                self.note_life(evidence.at);
+            }
+            CardSign::Dead(why) => self.note_death(CardDeath {
                 why,
                 at: evidence.at,
                 payment: Some(evidence.payment.clone()),
             }),
-            None => self.note_life(evidence.at),
+            CardSign::Shown => {}
         }
     }
 
     /// Takes in that the gateway, asked at this time, showed that it keeps it, or that it does not.
-    pub fn looked(&mut self, kept: bool, at: Timestamp) {
-        self.looked_at = self.looked_at.max(Some(at));
-        let deleting = self.state() == CardState::Deleting;
+    /// What was wanted only since is not answered by that, nor is a deletion that was not sent.
+    pub fn looked(&mut self, kept: bool, asked: Timestamp) {
+        self.looked_at = self.looked_at.max(Some(asked));
         if kept {
-            self.note_life(at);
-            if deleting {
-                return;
-            }
-        } else if deleting || self.death().is_none() {
-            let why = if deleting {
+            self.kept_at = self.kept_at.max(Some(asked));
+        }
+        let in_time = self.wanted.as_ref();
+        let in_time = in_time.filter(|wanted| wanted.since <= asked);
+        let answered = in_time.is_some_and(|wanted| match wanted.what {
+            Wish::Look => true,
+            Wish::Delete => !kept && wanted.sent,
+        });
+        let deleted = answered && self.state() == CardState::Deleting;
+        if !kept {
+            let why = if deleted {
                 Death::Deleted
             } else {
                 Death::NotAToken
             };
-            let payment = None;
+            let (at, payment) = (asked, None);
             self.note_death(CardDeath { why, at, payment });
         }
-        self.rest();
-    }
-
-    /// Takes in that the gateway knows nothing of that name: it says nothing of the card, since it is
-    /// what a wrong key would show too. A look ends with that; a deletion does not.
-    pub fn not_found(&mut self, now: Timestamp) {
-        if self.state() == CardState::Deleting {
-            self.missed(now);
-        } else {
+        if answered {
             self.rest();
         }
     }
 
-    /// Takes in that what is wanted came to nothing, or is not seen to be done: again later.
-    pub fn missed(&mut self, now: Timestamp) {
-        if let Some(wanted) = &mut self.wanted {
+    /// Takes in that the gateway, asked at this time, knows nothing of that name: it says nothing of
+    /// the card, since it is what a wrong key would show too. A look ends with that; a deletion does
+    /// not.
+    pub fn not_found(&mut self, asked: Timestamp) {
+        let ends = |wanted: &Wanted| wanted.what == Wish::Look && wanted.since <= asked;
+        if self.wanted.as_ref().is_some_and(ends) {
+            self.rest();
+        }
+    }
+
+    /// Takes in that a call to delete it was sent for what is wanted, at this time.
+    pub fn was_sent(&mut self, at: Timestamp) {
+        let wanted = self.wanted.as_mut();
+        if let Some(wanted) = wanted.filter(|wanted| wanted.since <= at) {
+            wanted.sent |= wanted.what == Wish::Delete;
+        }
+    }
+
+    /// Takes in that what was wanted by `asked` came to nothing, or is not seen to be done: again
+    /// later, and not before `rest` is over.
+    pub fn missed(&mut self, (asked, now): (Timestamp, Timestamp), rest: TimeDelta) {
+        let wanted = self.wanted.as_mut();
+        if let Some(wanted) = wanted.filter(|wanted| wanted.since <= asked) {
             let rung = usize::try_from(wanted.tries).unwrap_or(usize::MAX);
             let wait = WAITS_S[rung.min(WAITS_S.len() - 1)];
             wanted.tries = wanted.tries.saturating_add(1);
-            self.due_at = Some(now + TimeDelta::seconds(wait));
+            self.due_at = Some(now + TimeDelta::seconds(wait).max(rest));
+        }
+    }
+
+    /// Takes in what somebody asks of it. What changes whether it is deleted is kept, with who said so.
+    pub fn heed(&mut self, order: &CardOrder, now: Timestamp) {
+        let before = (self.wanted.clone(), self.alive_at);
+        match order.wish() {
+            Some(what) => self.wish(what, now),
+            None => self.keep(now),
+        }
+        let changed = before != (self.wanted.clone(), self.alive_at);
+        if changed && *order != CardOrder::Look {
+            let order = order.clone();
+            self.asked.push(CardAsked { at: now, order });
+            let old = self.asked.len().saturating_sub(MOST_ASKED);
+            self.asked.drain(..old);
         }
     }
 
     /// Takes in that somebody wants something of it. What was deleted is not deleted again, and a look
-    /// is part of a deletion.
+    /// is part of a deletion. Whoever asks for a look again wants to know how it is now: that is
+    /// another look, soon.
     pub fn wish(&mut self, what: Wish, now: Timestamp) {
-        let wanted = self.wanted.as_ref().map(|wanted| wanted.what);
+        let known = self.wanted.as_ref().map(|wanted| wanted.what);
         let done = what == Wish::Delete && self.is_deleted();
-        if done || wanted == Some(what) || wanted == Some(Wish::Delete) {
+        if done || known == Some(Wish::Delete) {
             return;
         }
-        let (since, tries) = (now, 0);
-        self.wanted = Some(Wanted { what, since, tries });
-        self.due_at = Some(now);
+        let due = match (what, known) {
+            (Wish::Delete, _) => now,
+            (Wish::Look, None) => {
+                let looked = self.looked_at.map(|looked| looked + LOOKS_APART);
+                looked.map_or(now, |after| after.max(now))
+            }
+            (Wish::Look, Some(_)) => {
+                let soon = now + LOOKS_APART;
+                self.due_at.map_or(soon, |due| due.min(soon))
+            }
+        };
+        let tries = self.wanted.as_ref().filter(|_| known == Some(what));
+        self.wanted = Some(Wanted {
+            what,
+            since: now,
+            tries: tries.map_or(0, |wanted| wanted.tries),
+            sent: false,
+        });
+        self.due_at = Some(due);
+    }
+
+    /// Takes in that nothing more is to be done about it. A card whose time is said to be over is
+    /// charged again: only a person can know better.
+    fn keep(&mut self, now: Timestamp) {
+        self.rest();
+        let expired = |death: &CardDeath| death.why == Death::RecurringTokenExpired;
+        if self.death().is_some_and(expired) {
+            self.note_life(now);
+        }
     }
 
     /// Takes it to carry out what is wanted, until a lease ends.
@@ -336,72 +343,20 @@ impl KnownCard {
     }
 
     fn note_death(&mut self, death: CardDeath) {
-        if self.death.as_ref().is_none_or(|known| known.at < death.at) {
-            self.death = Some(death);
+        let known = self.deaths.iter_mut().find(|known| known.why == death.why);
+        match known {
+            None => self.deaths.push(death),
+            Some(known) if known.at < death.at => *known = death,
+            Some(_) => {}
         }
-    }
-}
-
-impl Payment {
-    /// What it says of its card: that it was alive when it paid or was saved, or that the gateway
-    /// said of the card itself that it cannot be charged. Nothing else says anything of the card.
-    #[must_use]
-    pub fn card_evidence(&self) -> Option<CardEvidence> {
-        let token = self.card_token()?.clone();
-        let since = self.history.last().map(|change| change.at);
-        let (saved, death, at) = match &self.state {
-            State::Saved(_) => (true, None, since?),
-            State::Held(_) | State::Paid(_) => {
-                (false, None, self.charge_began(|refused| refused.is_none())?)
-            }
-            State::Failed(FailReason::Declined { code })
-            | State::Parked {
-                reason: ParkReason::DeclinedForOperator { code } | ParkReason::Refused { code },
-                ..
-            } => {
-                let why = Death::of_code(code)?;
-                let at = self.charge_began(|refused| refused == Some(code))?;
-                (false, Some(why), at)
-            }
-            _ => return None,
-        };
-        Some(CardEvidence {
-            payment: self.id.clone(),
-            account: self.request.account.clone(),
-            token,
-            face: self.face.clone(),
-            saved,
-            death,
-            at,
-        })
-    }
-
-    /// When the last charge began that ended so: with this code of a refusal, or without one.
-    fn charge_began(&self, ended: impl Fn(Option<&String>) -> bool) -> Option<Timestamp> {
-        let charges = self.attempts.iter().rev();
-        let mut charges = charges.filter(|attempt| attempt.step == Step::Charge);
-        let charge =
-            charges.find(
-                |attempt| match attempt.closed.as_ref().map(|closed| &closed.verdict) {
-                    Some(Verdict::NotSent) => false,
-                    Some(Verdict::Declined { code } | Verdict::Refused { code }) => {
-                        ended(Some(code))
-                    }
-                    _ => ended(None),
-                },
-            );
-        charge.map(|attempt| attempt.opened_at)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payment::evidence::{Standing, TryKind};
-    use crate::payment::scenes::{
-        MINUTE, Scene, charge, charged, failed_try, held, sighting, start,
-    };
-    use crate::payment::{Answer, IdempotencyKey, LookUp, StateName, UnknownPolicy};
+    use crate::payment::scenes::{MINUTE, start};
+    use crate::payment::{IdempotencyKey, Voice};
 
     fn at(minute: i32) -> Timestamp {
         start() + MINUTE * minute
@@ -415,8 +370,7 @@ mod tests {
             account,
             token: CardToken::new("11111111-2222").unwrap(),
             face: None,
-            saved: false,
-            death,
+            sign: death.map_or(CardSign::Alive, CardSign::Dead),
             at: at(minute),
         }
     }
@@ -476,6 +430,14 @@ mod tests {
     fn a_deletion_is_wanted_until_the_gateway_does_not_keep_the_card() {
         let mut card = known(&[(1, None)]);
         card.wish(Wish::Look, at(2));
+        card.looked(false, at(1));
+        assert_eq!(
+            card.state(),
+            CardState::Dead,
+            "but the look is still to come"
+        );
+        assert_eq!(card.wanted().unwrap().what, Wish::Look);
+        card.learn(&evidence(2, None));
         card.wish(Wish::Delete, at(3));
         assert_eq!(
             (card.state(), card.due_at()),
@@ -489,7 +451,18 @@ mod tests {
         assert_eq!(card.due_at(), Some(at(7)));
         card.looked(true, at(5));
         card.not_found(at(5));
-        assert_eq!(card.state(), CardState::Deleting);
+        card.looked(false, at(5));
+        assert_eq!(card.state(), CardState::Deleting, "nothing was sent");
+        card.was_sent(at(2));
+        card.looked(false, at(6));
+        assert_eq!(
+            card.state(),
+            CardState::Deleting,
+            "that was not sent for this"
+        );
+        card.was_sent(at(6));
+        card.looked(false, at(2));
+        assert_eq!(card.state(), CardState::Deleting, "an older look");
         card.looked(false, at(6));
         assert_eq!((card.wanted(), card.due_at()), (None, None));
         assert_eq!(card.death().unwrap().why, Death::Deleted);
@@ -508,8 +481,135 @@ mod tests {
     fn a_dead_card_can_be_deleted_and_then_that_is_why() {
         let mut card = known(&[(1, REFUSED)]);
         card.wish(Wish::Delete, at(2));
+        card.was_sent(at(2));
         card.looked(false, at(2));
         assert_eq!(card.death().unwrap().why, Death::Deleted);
+    }
+
+    #[test]
+    fn what_a_charge_of_a_deleted_card_is_refused_with_does_not_undo_the_deletion() {
+        let deleted = |card: &mut KnownCard| {
+            card.wish(Wish::Delete, at(2));
+            card.was_sent(at(2));
+            card.looked(false, at(3));
+        };
+        let mut before = known(&[(1, None)]);
+        deleted(&mut before);
+        before.learn(&evidence(5, REFUSED));
+        let mut after = known(&[(1, None), (5, REFUSED)]);
+        deleted(&mut after);
+        for card in [&mut before, &mut after] {
+            assert!(card.is_deleted(), "{card:?}");
+            assert_eq!(card.death().unwrap().at, at(3));
+            card.wish(Wish::Delete, at(6));
+            assert_eq!(card.wanted(), None, "it is done");
+            card.learn(&evidence(4, None));
+            let death = card.death().unwrap();
+            assert_eq!((death.why, death.at), (Death::InvalidRecurringToken, at(5)));
+        }
+        // That it is kept no more is the least that can be said of a token that was refused.
+        before.looked(false, at(7));
+        assert_eq!(before.death().unwrap().why, Death::InvalidRecurringToken);
+    }
+
+    #[test]
+    fn a_card_whose_time_is_over_is_kept_by_the_gateway_and_only_a_charge_or_a_person_revives_it() {
+        let expired = Some(Death::RecurringTokenExpired);
+        let mut card = known(&[(1, None), (2, expired)]);
+        card.looked(true, at(3));
+        assert_eq!(card.death().unwrap().why, Death::RecurringTokenExpired);
+        let mut paid = card.clone();
+        paid.learn(&evidence(4, None));
+        assert_eq!(paid.state(), CardState::Live);
+        let keep = CardOrder::Keep(Voice::new("ann", Some("the issuer says so")));
+        card.heed(&keep, at(5));
+        assert_eq!((card.state(), card.asked().len()), (CardState::Live, 1));
+        card.learn(&evidence(6, expired));
+        assert_eq!(card.state(), CardState::Dead);
+        let mut refused = known(&[(1, REFUSED)]);
+        refused.heed(&keep, at(2));
+        assert_eq!(refused.state(), CardState::Dead, "a look can tell");
+        assert_eq!(refused.asked(), []);
+    }
+
+    #[test]
+    fn a_deletion_can_be_withdrawn_and_it_is_kept_who_said_what_and_why() {
+        let mut card = known(&[(1, None)]);
+        let delete = CardOrder::Delete(Voice::new("shop", None));
+        let keep = CardOrder::Keep(Voice::new("ann", Some(&"by mistake ".repeat(100))));
+        card.heed(&CardOrder::Look, at(2));
+        for minute in [2, 3] {
+            card.heed(&delete, at(minute));
+        }
+        assert_eq!(card.state(), CardState::Deleting);
+        card.was_sent(at(3));
+        card.heed(&keep, at(4));
+        assert_eq!((card.state(), card.due_at()), (CardState::Live, None));
+        let asked: Vec<_> = card
+            .asked()
+            .iter()
+            .map(|asked| (asked.at, &asked.order))
+            .collect();
+        assert_eq!(asked, [(at(2), &delete), (at(4), &keep)]);
+        let CardOrder::Keep(voice) = &card.asked()[1].order else {
+            panic!("{:?}", card.asked());
+        };
+        assert_eq!(voice.reason.as_ref().unwrap().len(), 500);
+        // What was sent for the one that was withdrawn counts for no other.
+        card.wish(Wish::Delete, at(5));
+        card.was_sent(at(4));
+        card.looked(false, at(5));
+        assert!(!card.is_deleted());
+        for minute in 6..30 {
+            card.heed(&keep, at(minute));
+            card.heed(&delete, at(minute));
+        }
+        assert_eq!(card.asked().len(), 8);
+        assert_eq!(card.asked()[7].at, at(29));
+        let stored = serde_json::to_string(&card).unwrap();
+        assert_eq!(serde_json::from_str::<KnownCard>(&stored).unwrap(), card);
+    }
+
+    #[test]
+    fn a_look_that_is_asked_for_while_one_is_under_way_is_another_one() {
+        let mut card = known(&[(1, None)]);
+        card.wish(Wish::Look, at(2));
+        card.take(at(9));
+        card.wish(Wish::Look, at(4));
+        let soon = at(4) + TimeDelta::seconds(5);
+        assert_eq!(card.due_at(), Some(soon), "and soon");
+        for old in [at(2), at(3)] {
+            card.looked(true, old);
+            card.not_found(old);
+            card.missed((old, at(4)), TimeDelta::zero());
+        }
+        assert_eq!(card.wanted().unwrap().since, at(4));
+        assert_eq!(
+            (card.due_at(), card.wanted().unwrap().tries),
+            (Some(soon), 0)
+        );
+        // However often it is asked for, it comes.
+        card.wish(Wish::Look, at(4) + TimeDelta::seconds(3));
+        assert_eq!(card.due_at(), Some(soon));
+        card.looked(true, soon);
+        assert_eq!((card.wanted(), card.due_at()), (None, None));
+        card.wish(Wish::Look, soon + TimeDelta::seconds(1));
+        assert_eq!(card.due_at(), Some(soon + TimeDelta::seconds(5)));
+    }
+
+    #[test]
+    fn a_card_of_before_that_a_payer_picked_is_shown_and_nothing_is_said_of_its_life() {
+        let mut card = known(&[(1, REFUSED)]);
+        let mut shown = evidence(3, None);
+        shown.sign = CardSign::Shown;
+        shown.face = CardFace::of("visa", "444433******1111");
+        card.learn(&shown);
+        assert_eq!((card.state(), card.saved_by()), (CardState::Dead, None));
+        assert_eq!(card.face(), shown.face.as_ref());
+        shown.sign = CardSign::Saved;
+        card.learn(&shown);
+        assert_eq!(card.state(), CardState::Live);
+        assert_eq!(card.saved_by(), Some(&shown.payment));
     }
 
     #[test]
@@ -536,14 +636,18 @@ mod tests {
     #[test]
     fn what_came_to_nothing_is_tried_again_later_and_later_up_to_an_hour() {
         let mut card = known(&[(1, None)]);
-        card.missed(at(2));
+        let none = TimeDelta::zero();
+        card.missed((at(2), at(2)), none);
         assert_eq!(card.due_at(), None, "nothing is wanted");
         card.wish(Wish::Delete, at(2));
         for seconds in [10, 30, 120, 600, 1_800, 3_600, 3_600] {
-            card.missed(at(3));
+            card.missed((at(2), at(3)), none);
             assert_eq!(card.due_at(), Some(at(3) + TimeDelta::seconds(seconds)));
         }
         assert_eq!(card.wanted().unwrap().tries, 7);
+        let told = TimeDelta::hours(2);
+        card.missed((at(2), at(3)), told);
+        assert_eq!(card.due_at(), Some(at(3) + told), "as the gateway asks");
     }
 
     #[test]
@@ -555,71 +659,5 @@ mod tests {
         assert!(card.is_readable());
         let printed = format!("{card:?} {:?}", evidence(1, None));
         assert!(!printed.contains("1111"), "{printed}");
-    }
-
-    /// A charge that was refused with this code, and is sealed.
-    fn refused_with(code: &str) -> Scene {
-        let mut scene = charged(UnknownPolicy::Park);
-        scene.pass(MINUTE);
-        scene.answer(&Answer::NoEffect {
-            code: code.into(),
-            denied: false,
-        });
-        for standing in [Standing::Payable, Standing::Cancelled, Standing::Cancelled] {
-            scene.pass(MINUTE);
-            let mut seen = sighting(&scene.payment, standing);
-            seen.tries = vec![failed_try(TryKind::Pay, code)];
-            let (now, policy) = (scene.now, scene.policy.clone());
-            scene
-                .payment
-                .looked_up(&LookUp::Shown(Box::new(seen)), now, &policy);
-        }
-        assert_eq!(scene.state(), StateName::Failed);
-        scene
-    }
-
-    #[test]
-    fn a_refusal_of_the_token_kills_a_card_as_of_the_call_and_no_other_refusal_does() {
-        for (code, why) in [
-            ("invalid_recurring_token", Death::InvalidRecurringToken),
-            ("recurring_token_expired", Death::RecurringTokenExpired),
-        ] {
-            let scene = refused_with(code);
-            let evidence = scene.payment.card_evidence().unwrap();
-            assert_eq!((evidence.death, evidence.at), (Some(why), at(1)), "{code}");
-            assert_eq!(why.as_str(), code);
-        }
-        assert_eq!(refused_with("do_not_honour").payment.card_evidence(), None);
-        assert_eq!(refused_with("expired_card").payment.card_evidence(), None);
-    }
-
-    #[test]
-    fn a_card_was_alive_when_the_call_began_that_took_or_reserved_money() {
-        let mut scene = charged(UnknownPolicy::Park);
-        assert_eq!(scene.payment.card_evidence(), None, "nothing is known yet");
-        scene.pass(MINUTE);
-        scene.answer(&Answer::Unknown { why: "x".into() });
-        scene.pass(MINUTE * 3);
-        let seen = sighting(&scene.payment, Standing::Paid);
-        let (now, policy) = (scene.now, scene.policy.clone());
-        scene
-            .payment
-            .looked_up(&LookUp::Shown(Box::new(seen)), now, &policy);
-        let evidence = scene.payment.card_evidence().unwrap();
-        assert_eq!((evidence.death, evidence.at), (None, at(1)));
-        assert!(!evidence.saved);
-        let hold = held("{}").payment.card_evidence().unwrap();
-        assert_eq!((hold.death, hold.at), (None, at(0)));
-        let checkout = Scene::new(
-            crate::payment::scenes::by_checkout("{}"),
-            UnknownPolicy::Park,
-        );
-        assert_eq!(checkout.payment.card_evidence(), None);
-        assert_eq!(
-            Scene::new(charge(), UnknownPolicy::Park)
-                .payment
-                .card_evidence(),
-            None
-        );
     }
 }

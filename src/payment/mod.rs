@@ -11,13 +11,15 @@
 //! | `next` | what is to be done now |
 //! | `change` | the few moves out of which every change of the record is made |
 //! | `learn`, `saw` and its parts, `reading` | what an answer, a look-up, a sighting of the purchase changes |
-//! | `card`, `known_card` | what a card is known by, and whether it can still be charged |
+//! | `card`, `card_evidence`, `card_order`, `known_card` | what a card is known by, what is asked of it, and whether it can still be charged |
 //! | `obey` | what a command changes |
 //! | `order` | what exactly is sent |
 //! | `ladder`, `decline`, `policy` | how long to wait, and what the configuration decides |
 
 mod attempt;
 mod card;
+mod card_evidence;
+mod card_order;
 mod change;
 mod command;
 mod decline;
@@ -66,6 +68,8 @@ mod table;
 
 pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Looks, Note, Step, Verdict};
 pub use card::{CardFace, ShownCard};
+pub use card_evidence::{CardDeath, CardEvidence, CardSign, Death};
+pub use card_order::{CardAsked, CardOrder, Voice, Wanted, Wish};
 pub use command::{Command, CommandAnswer, CommandEntry};
 pub use decline::{Advice, DeclineTable};
 pub use evidence::{HeldProof, Links, PaidProof, Seal, Sighting, Standing, Taken, Try, TryKind};
@@ -74,7 +78,7 @@ pub use id::{
     PurchaseId, Reference,
 };
 pub(crate) use id::{digest_of, hex};
-pub use known_card::{CardDeath, CardEvidence, CardState, Death, KnownCard, Wanted, Wish};
+pub use known_card::{CardState, KnownCard};
 pub use ladder::{Ladder, millis};
 pub use money::{Amount, Currency, InvalidMoney, LARGEST_MINOR, Money};
 pub use next::Next;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{StateEvent, StoreError};
-use crate::payment::{CardId, Death, KnownCard, PaymentId, Private};
+use crate::payment::{CardId, Death, KnownCard, PaymentId, Private, Timestamp};
 
 /// How often a card is changed anew when somebody else changes it at the same time.
 const MOST_TRIES: usize = 20;
@@ -49,6 +49,14 @@ pub trait Cards: Send + Sync + 'static {
         &self,
         slots: usize,
     ) -> impl Future<Output = Result<Vec<CardId>, StoreError>> + Send;
+
+    /// Has a card that cannot be read come up again only at `until`, so that it stands in no other's
+    /// way. Nothing is done about one of which nothing is known.
+    fn postpone_card(
+        &self,
+        id: &CardId,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// Tells what happened to payments, once to whoever asks for what is known of cards: up to where
@@ -117,8 +125,8 @@ impl Happened {
 
     fn may_say_something(&self) -> bool {
         match self.state.as_str() {
-            "saved" | "held" | "paid" => true,
-            "failed" | "parked" => {
+            "saved" | "held" | "paid" | "released" | "parked" => true,
+            "failed" => {
                 let code = self.reason.get("code").and_then(Value::as_str);
                 code.is_some_and(|code| Death::of_code(code).is_some())
             }

@@ -181,8 +181,7 @@ async fn a_webhook_that_says_a_card_is_deleted_has_it_looked_at_and_is_not_belie
         account: stage::account(),
         token: CardToken::new(PURCHASE).unwrap(),
         face: None,
-        saved: true,
-        death: None,
+        sign: CardSign::Saved,
         at: start_time(),
     };
     let card = KnownCard::first(&evidence);

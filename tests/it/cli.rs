@@ -218,8 +218,7 @@ async fn known_card(shop: &Shop, death: Option<Death>) -> String {
         account,
         token: CardToken::new(TOKEN).unwrap(),
         face: CardFace::of("visa", "444433******1111"),
-        saved: false,
-        death,
+        sign: death.map_or(CardSign::Alive, CardSign::Dead),
         at: start(),
     });
     shop.store.keep_card(None, &card).await.unwrap();
@@ -237,7 +236,7 @@ async fn a_charge_on_a_dead_card_is_refused_with_the_reason() {
             &id,
             "recurring_token_expired",
             "2027-01-31T06:00:00Z",
-            "card look",
+            "card keep",
         ],
     );
     assert!(shop.store.all().is_empty());
@@ -266,7 +265,28 @@ async fn a_card_is_shown_looked_at_and_deleted_by_its_name_and_never_by_its_toke
         (&deleted["state"], &deleted["id"]),
         (&"deleting".into(), &id.as_str().into())
     );
-    shop.charges(&MONEY).await.failed(3, &["being_deleted"]);
+    let refused = shop.charges(&MONEY).await;
+    refused.failed(3, &["being_deleted", "card keep"]);
+    let unsaid = shop.types(&["card", "keep", &id]).await;
+    unsaid.failed(2, &["--reason"]);
+    let keep = [
+        "card",
+        "keep",
+        &id,
+        "--actor",
+        "ann",
+        "--reason",
+        "by mistake",
+    ];
+    let kept = shop.types(&keep).await.fine();
+    for word in ["live", "keep", "by ann by mistake", "delete"] {
+        assert!(kept.contains(word), "{kept}");
+    }
+    let shown = shop.types(&["card", "show", &id, "--json"]).await.json();
+    assert!(shown["wanted"].is_null(), "{shown}");
+    assert_eq!(shown["asked"][1]["what"], "keep", "{shown}");
+    assert_eq!(shown["asked"][1]["reason"], "by mistake", "{shown}");
+    shop.charges(&MONEY).await.fine();
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::keys::Scope;
 use super::problem::{Problem, ProblemCode};
 use crate::api::cards;
 use crate::api::intake::IntakeError;
-use crate::payment::{CardId, KnownCard, Wish};
+use crate::payment::{CardId, CardOrder, CardState, KnownCard, Voice};
 use crate::store::{Cards, Store};
 
 type Id = Result<Path<String>, PathRejection>;
@@ -35,7 +35,8 @@ pub(super) async fn delete<S: Store + Cards>(
     Extension(caller): Extension<Caller>,
     id: Id,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let card = service.wished(&caller, id, Wish::Delete).await?;
+    let order = CardOrder::Delete(Voice::new(caller.name(), None));
+    let card = service.ordered(&caller, id, &order).await?;
     let status = if card.is_deleted() {
         StatusCode::OK
     } else {
@@ -49,7 +50,7 @@ pub(super) async fn look<S: Store + Cards>(
     Extension(caller): Extension<Caller>,
     id: Id,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let card = service.wished(&caller, id, Wish::Look).await?;
+    let card = service.ordered(&caller, id, &CardOrder::Look).await?;
     Ok((StatusCode::ACCEPTED, Json(cards::shown(&card))))
 }
 
@@ -69,14 +70,28 @@ impl<S: Store + Cards> Service<S> {
         Err(IntakeError::NoCard(id).into())
     }
 
-    async fn wished(&self, caller: &Caller, id: Id, what: Wish) -> Result<KnownCard, Problem> {
+    /// Records what is asked of a card. A store that may forget it takes nothing new: whoever was told
+    /// "recorded" asks for nothing else.
+    async fn ordered(
+        &self,
+        caller: &Caller,
+        id: Id,
+        order: &CardOrder,
+    ) -> Result<KnownCard, Problem> {
         caller.may(Scope::Command)?;
-        let id = self.card(caller, id).await?.id();
-        let wishing = cards::wish(&*self.store, &self.clock, &id, what);
-        let card = self.in_time(wishing).await?;
+        let card = self.card(caller, id).await?;
+        let asked_before = matches!(order, CardOrder::Delete(_))
+            && (card.is_deleted() || card.state() == CardState::Deleting);
+        if !asked_before {
+            self.keeps_what_is_new()?;
+        }
+        let id = card.id();
+        let card = self
+            .in_time(cards::order(&*self.store, &self.clock, &id, order))
+            .await?;
         tracing::info!(
-            card.id = %id, account = %card.account(), key = caller.name(), ?what,
-            state = ?card.state(), "something is wanted of a card"
+            card.id = %id, account = %card.account(), key = caller.name(), wish = ?order.wish(),
+            state = ?card.state(), "something is asked of a card"
         );
         Ok(card)
     }

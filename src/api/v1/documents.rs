@@ -217,8 +217,9 @@ fn card() -> Value {
         },
         "why": maybe(&json!({
             "enum": ["invalid_recurring_token", "recurring_token_expired", "deleted", "not_a_token"],
-            "description": "Why it is dead: a charge was refused for the token itself, it was deleted \
-                            from here, or the gateway showed that it is kept no more.",
+            "description": "Why it is dead: a charge was refused for the token itself, its deletion \
+                            was asked for here and the gateway has shown it, or the gateway showed that \
+                            it is kept no more though nobody asked for that here.",
         })),
         "since": maybe(&json!({
             "type": "string",
@@ -234,7 +235,7 @@ fn card() -> Value {
         "looked_at": maybe(&json!({
             "type": "string",
             "format": "date-time",
-            "description": "When the gateway was last asked about it, and said.",
+            "description": "When the gateway was last asked about it, and said whether it keeps it.",
         })),
         "saved_by": { "type": ["string", "null"], "description": "The payment that saved it." },
     });
@@ -244,7 +245,9 @@ fn card() -> Value {
         "required": names,
         "properties": fields,
         "additionalProperties": false,
-        "description": "What is known of a saved card. It follows payments by a moment.",
+        "description": "What is known of a saved card. It follows payments by a moment. A card whose \
+                        last payment is older than the events that are kept (30 days, unless set \
+                        otherwise) becomes known with its next one.",
     })
 }
 

@@ -187,7 +187,8 @@ const OPERATIONS: [Operation; 11] = [
     of_a_card(
         ("/v1/cards/{card}", "delete", "deleteCard"),
         "Have a saved card deleted at the gateway. From now on requests on it are refused. To ask \
-         again is to ask for the same.",
+         again is to ask for the same. A person can withdraw it while it is not done: `holdfast card \
+         keep`.",
         Scope::Command,
         &[
             (
@@ -205,7 +206,9 @@ const OPERATIONS: [Operation; 11] = [
     of_a_card(
         ("/v1/cards/{card}/look", "post", "lookAtCard"),
         "Have the gateway asked whether it keeps a card: whether one that was taken for dead can be \
-         charged after all, or one was deleted elsewhere. `looked_at` tells when it was asked.",
+         charged after all, or one was deleted elsewhere. `wanted` is null again when it has answered; \
+         `looked_at` moves if it said whether it keeps the card. A card whose time is said to be over \
+         stays dead: the gateway keeps such cards.",
         Scope::Command,
         &[(202, "Card", "Recorded; a worker asks now.")],
     ),

@@ -1,7 +1,7 @@
 //! What is known of saved cards, in memory.
 
 use super::MemoryStore;
-use crate::payment::{CardId, KnownCard, Private};
+use crate::payment::{CardId, KnownCard, Private, Timestamp};
 use crate::store::{CardKept, Cards, FoundCard, Happened, Heard, News, StoreError};
 
 impl Cards for MemoryStore {
@@ -43,6 +43,17 @@ impl Cards for MemoryStore {
             due.sort_unstable();
             due.truncate(slots);
             Ok(due.into_iter().map(|(_, id)| id).collect())
+        })
+    }
+
+    async fn postpone_card(&self, id: &CardId, until: Timestamp) -> Result<(), StoreError> {
+        self.ask("postpone_card", |books, _| {
+            if let Some((card, _)) = books.cards.get_mut(id)
+                && card.due_at().is_some_and(|due| due < until)
+            {
+                card.take(until);
+            }
+            Ok(())
         })
     }
 }

@@ -41,6 +41,8 @@ stored! {
     DROP = "drop.lua";
     PURGE = "purge.lua";
     CARD = "card.lua";
+    POSTPONE_CARD = "postpone_card.lua";
+    PASS = "pass.lua";
 }
 
 /// The commands that make all scripts known to Redis.

@@ -10,12 +10,12 @@ use super::keys::PARTITIONS;
 use super::record::millis_of;
 use super::value::{items, text, word};
 use super::{RedisStore, value};
-use crate::payment::{CardId, KnownCard, Private};
+use crate::payment::{CardId, KnownCard, Private, Timestamp};
 use crate::store::write::due_ms;
 use crate::store::{CardKept, Cards, FoundCard, Happened, Heard, News, Nonce, StoreError};
 
 /// Who reads the streams: no endpoint has such a name.
-const READER: &str = ":cards";
+pub(super) const READER: &str = ":cards";
 /// How long a card is known that nobody has seen, in milliseconds: two years. What is forgotten is
 /// known again once it is charged.
 const KEPT_FOR_MS: i64 = 2 * 365 * 86_400_000;
@@ -101,6 +101,13 @@ impl Cards for RedisStore {
         due.truncate(slots);
         Ok(due.into_iter().map(|(_, card)| card).collect())
     }
+
+    async fn postpone_card(&self, id: &CardId, until: Timestamp) -> Result<(), StoreError> {
+        let call = Call::new(&call::POSTPONE_CARD, self.0.keys.card_two(id))
+            .arg(id.as_str())
+            .arg(due_ms(until).to_string());
+        self.0.link.call(call).await.map(drop)
+    }
 }
 
 impl News for RedisStore {
@@ -145,20 +152,19 @@ impl News for RedisStore {
         let calls: Vec<Call> = moves
             .filter(|(_, (from, to))| from != to)
             .map(|(partition, (from, to))| {
-                Call::new(&call::SPREAD, vec![self.0.keys.cursors(partition)])
+                Call::new(&call::PASS, vec![self.0.keys.cursors(partition)])
                     .arg(READER)
                     .arg(from.written())
                     .arg(to.written())
-                    .number(self.0.clock.now().timestamp_millis())
             })
             .collect();
         let mut first = true;
         for reply in self.0.link.call_all(&calls).await? {
             match word(&reply?) {
-                "spread" => {}
+                "passed" => {}
                 // Whoever was quicker has read it, and goes on.
                 "outdated" => first = false,
-                _ => return Err(value::unexpected("a spread")),
+                _ => return Err(value::unexpected("a place")),
             }
         }
         Ok(first)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use redis::{Pipeline, Value};
 
+use super::cards::READER;
 use super::cursor::{Cursor, place_of};
 use super::finder::time_of;
 use super::keys::{Keys, PARTITIONS};
@@ -135,7 +136,8 @@ impl RedisStore {
     }
 
     /// Trims the streams of what was written longer ago than `keep`, but never of what was not yet
-    /// copied for every endpoint. To be called now and then, such as hourly.
+    /// copied for every endpoint. To be called now and then, such as hourly. Whoever keeps what is
+    /// known of cards has no say in it: what it missed it learns with the card's next payment.
     pub async fn trim_events(&self, keep: TimeDelta) -> Result<Trimmed, StoreError> {
         let mut trimmed = Trimmed {
             events: 0,
@@ -213,12 +215,14 @@ impl RedisStore {
         pipeline.cmd("HGETALL").arg(self.0.keys.cursors(partition));
         let replies = self.0.link.read(&pipeline).await?;
         let pairs = replies.first().map(items).unwrap_or_default();
+        let pairs = pairs.as_chunks::<2>().0.iter();
+        let pairs = pairs.filter(|[name, _]| text(name) != Some(READER));
         let cursor = |[name, cursor]: &[Value; 2]| {
             let at = text(cursor).and_then(Cursor::parse);
             let at = at.map(|cursor| cursor.at).unwrap_or_default();
             (text(name).unwrap_or_default().to_owned(), at)
         };
-        Ok(pairs.as_chunks::<2>().0.iter().map(cursor).collect())
+        Ok(pairs.map(cursor).collect())
     }
 }
 

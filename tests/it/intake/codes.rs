@@ -150,8 +150,7 @@ async fn of_the_content(codes: &mut Codes) {
         account: account(),
         token: CardToken::new(gone.as_str()).unwrap(),
         face: None,
-        saved: false,
-        death: Some(Death::InvalidRecurringToken),
+        sign: CardSign::Dead(Death::InvalidRecurringToken),
         at: stage.clock.now(),
     };
     let card = KnownCard::first(&evidence);

@@ -281,4 +281,9 @@ impl<S: Cards> Cards for Watched<S> {
         self.there()?;
         self.inner.due_cards(slots).await
     }
+
+    async fn postpone_card(&self, id: &CardId, until: Timestamp) -> Result<(), StoreError> {
+        self.there()?;
+        self.inner.postpone_card(id, until).await
+    }
 }

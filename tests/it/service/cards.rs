@@ -3,6 +3,7 @@
 
 use chip_sandbox::{Effect, Operation, Rule};
 use holdfast::gateway::ChipGateway;
+use holdfast::payment::{CardOrder, Voice, Wish};
 use holdfast::worker::cards::CardKeeper;
 
 use super::*;
@@ -63,6 +64,31 @@ impl Counter {
     async fn delete(&self, token: &str) -> (u16, Value) {
         let heard = self.shop.served.delete(&Self::at(token)).await;
         (heard.status, heard.body["state"].clone())
+    }
+
+    async fn keep(&self, token: &str) {
+        let card = CardId::derive(&account(), &CardToken::new(token).unwrap());
+        let keep = CardOrder::Keep(Voice::new("ann", Some("asked by mistake")));
+        let (store, clock) = (&*self.shop.stage.store, &self.shop.stage.clock);
+        let kept = holdfast::api::cards::order(store, clock, &card, &keep);
+        let kept = kept.await.unwrap();
+        assert_eq!(kept.asked().last().unwrap().order, keep);
+    }
+
+    /// A card that a payer saves a minute after being asked, five minutes ago.
+    async fn saves_a_card(&self) -> String {
+        let body = json!({"type": "save_card", "account": "hotel",
+            "customer": {"email": "payer@test.example"}});
+        let served = &self.shop.served;
+        let asked = served.post("/v1/payments", Some("s"), &body).await;
+        let id = PaymentId::new(asked.id()).unwrap();
+        self.shop.stage.work().await;
+        self.shop.stage.pass(TimeDelta::minutes(1));
+        self.shop.stage.payer_pays(&id).await;
+        self.shop.stage.work_for(TimeDelta::minutes(5)).await;
+        self.follow().await;
+        let saved = served.get(&format!("/v1/payments/{id}")).await;
+        saved.body["token"].as_str().unwrap().to_owned()
     }
 
     async fn look(&self, token: &str) {
@@ -281,7 +307,7 @@ async fn a_decline_that_says_nothing_of_the_token_says_nothing_of_the_card() {
 }
 
 #[tokio::test]
-async fn a_look_revives_a_card_that_was_taken_for_dead() {
+async fn a_look_does_not_revive_a_card_whose_time_is_said_to_be_over_but_a_person_does() {
     let counter = Counter::open().await;
     let token = counter.token();
     let decline = Rule::on(
@@ -290,7 +316,199 @@ async fn a_look_revives_a_card_that_was_taken_for_dead() {
     );
     counter.shop.stage.fault(decline.times(1));
     counter.charges("k", &token).await;
-    assert_eq!(counter.card(&token).await["why"], "recurring_token_expired");
+    counter.shop.stage.pass(TimeDelta::minutes(1));
+    counter.look(&token).await;
+    counter.carry_out_for(TimeDelta::zero()).await;
+    let card = counter.card(&token).await;
+    assert_eq!(card["why"], "recurring_token_expired", "{card}");
+    assert!(card["wanted"].is_null(), "{card}");
+    counter.asks("again", &token).await.is(409, "card_dead");
+    counter.keep(&token).await;
+    let id = counter.charges("again", &token).await;
+    assert_eq!(counter.shop.stage.taken(&id), (1_500, 1));
+}
+
+#[tokio::test]
+async fn an_old_copy_of_a_purchase_kills_no_card_and_ends_no_deletion() {
+    for wish in [Wish::Look, Wish::Delete] {
+        let counter = Counter::open().await;
+        let token = counter.saves_a_card().await;
+        let old = Rule::on(Operation::Retrieve, Effect::StaleBy(330_000));
+        counter.shop.stage.fault(old.times(1));
+        match wish {
+            Wish::Look => counter.look(&token).await,
+            Wish::Delete => {
+                let told = counter.delete(&token).await;
+                assert_eq!(told, (202, json!("deleting")));
+            }
+        }
+        counter.carry_out_for(TimeDelta::zero()).await;
+        let card = counter.card(&token).await;
+        assert_ne!(card["state"], "dead", "{card}");
+        assert!(counter.is_kept(&token));
+        assert!(!card["wanted"].is_null(), "it is asked again: {card}");
+        counter.carry_out_for(TimeDelta::seconds(10)).await;
+        let card = counter.card(&token).await;
+        assert!(card["wanted"].is_null(), "{card}");
+        let (state, kept, sent) = match wish {
+            Wish::Look => ("live", true, 0),
+            Wish::Delete => ("dead", false, 1),
+        };
+        assert_eq!(card["state"], state, "{card}");
+        assert_eq!((counter.is_kept(&token), counter.deletions()), (kept, sent));
+    }
+}
+
+#[tokio::test]
+async fn no_card_is_told_deleted_for_which_no_deletion_was_sent() {
+    let counter = Counter::open().await;
+    let token = counter.token();
+    counter.charges("k", &token).await;
+    let sandbox = &counter.shop.stage.sandbox;
+    sandbox.kill_token(token.parse().unwrap());
+    counter.look(&token).await;
+    counter.carry_out_for(TimeDelta::zero()).await;
+    assert_eq!(counter.card(&token).await["why"], "not_a_token");
+    assert_eq!(counter.delete(&token).await, (202, json!("deleting")));
+    let cut = Rule::on(Operation::Retrieve, Effect::status_before_commit(502));
+    counter.shop.stage.fault(cut.times(1));
+    counter.carry_out_for(TimeDelta::zero()).await;
+    assert_eq!(counter.deletions(), 0);
+    assert_eq!(counter.card(&token).await["state"], "deleting");
+    counter.carry_out_for(TimeDelta::seconds(10)).await;
+    assert_eq!(counter.deletions(), 1);
+    assert_eq!(counter.card(&token).await["why"], "deleted");
+    assert_eq!(counter.delete(&token).await, (200, json!("dead")));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_a_card_that_the_store_may_forget_and_repeats_are_answered() {
+    let counter = Counter::open().await;
+    let (token, other) = (counter.token(), counter.token());
+    counter.charges("k", &token).await;
+    counter.charges("o", &other).await;
+    counter.delete(&token).await;
+    let store = &counter.shop.stage.store;
+    store.fall_short(Some("appendfsync is everysec"));
+    let served = &counter.shop.served;
+    let refused = served.delete(&Counter::at(&other)).await;
+    refused.is(503, "store_unavailable");
+    assert!(refused.header("retry-after").is_some());
+    let look = format!("{}/look", Counter::at(&other));
+    let refused = served.post(&look, None, &json!({})).await;
+    refused.is(503, "store_unavailable");
+    let card = counter.card(&other).await;
+    assert!(card["wanted"].is_null(), "nothing was recorded: {card}");
+    assert_eq!(counter.delete(&token).await, (202, json!("deleting")));
+    counter.carry_out_for(TimeDelta::zero()).await;
+    assert_eq!(counter.delete(&token).await, (200, json!("dead")));
+    store.fall_short(None);
+    assert_eq!(counter.delete(&other).await.0, 202);
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_withdrawn_is_not_carried_out() {
+    let counter = Counter::open().await;
+    let token = counter.token();
+    counter.charges("k", &token).await;
+    let away = Rule::on(Operation::Retrieve, Effect::status_before_commit(502));
+    counter.shop.stage.fault(away.times(2));
+    counter.delete(&token).await;
+    counter.carry_out_for(TimeDelta::seconds(10)).await;
+    counter.keep(&token).await;
+    counter.carry_out_for(TimeDelta::hours(2)).await;
+    assert_eq!((counter.deletions(), counter.is_kept(&token)), (0, true));
+    assert_eq!(counter.card(&token).await["state"], "live");
+    let id = counter.charges("again", &token).await;
+    assert_eq!(counter.shop.stage.taken(&id), (1_500, 1));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_payments_holds_up_no_deletion() {
+    let counter = Counter::open().await;
+    let token = counter.token();
+    counter.charges("k", &token).await;
+    counter.delete(&token).await;
+    let unreached = holdfast::store::memory::Trouble::Unreached;
+    let store = &counter.shop.stage.store;
+    store.disturb(move |call| (call == "news").then_some(unreached));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let Counter { shop, keeper } = counter;
+    let running = tokio::spawn(keeper.run(stop.clone()));
+    let card = Counter::at(&token);
+    let seen = async {
+        while shop.served.get(&card).await.body["why"] != "deleted" {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let seen = tokio::time::timeout(std::time::Duration::from_secs(20), seen).await;
+    seen.expect("it is deleted");
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_whose_key_is_refused_or_that_is_too_fast_has_its_cards_left_alone() {
+    for (effect, rest) in [
+        (Effect::status_before_commit(401), 60),
+        (Effect::rate_limited(45), 45),
+    ] {
+        let counter = Counter::open().await;
+        let mut tokens = Vec::new();
+        for nth in 0..3 {
+            let token = counter.token();
+            counter.charges(&format!("k{nth}"), &token).await;
+            counter.delete(&token).await;
+            tokens.push(token);
+        }
+        let looks = || {
+            let ledger = counter.shop.stage.ledger();
+            ledger.counts(Operation::Retrieve).arrived
+        };
+        let name = format!("{effect:?}");
+        let refused = Rule::on(Operation::Retrieve, effect);
+        counter.shop.stage.fault(refused.times(2));
+        let before = looks();
+        counter.keeper.carry_out().await.unwrap();
+        assert_eq!(looks() - before, 2, "{name}: two at once");
+        for _ in 0..3 {
+            counter.keeper.carry_out().await.unwrap();
+        }
+        counter.shop.stage.pass(TimeDelta::seconds(rest - 1));
+        counter.keeper.carry_out().await.unwrap();
+        assert_eq!(looks() - before, 2, "{name}: the others wait as well");
+        counter.carry_out_for(TimeDelta::seconds(10)).await;
+        for token in &tokens {
+            assert!(!counter.is_kept(token), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_came_too_fast_is_sent_again_when_the_gateway_says() {
+    let counter = Counter::open().await;
+    let token = counter.token();
+    counter.charges("k", &token).await;
+    counter.delete(&token).await;
+    let fast = Rule::on(Operation::DeleteToken, Effect::rate_limited(90));
+    counter.shop.stage.fault(fast.times(1));
+    counter.carry_out_for(TimeDelta::seconds(80)).await;
+    assert_eq!(counter.deletions(), 1);
+    counter.carry_out_for(TimeDelta::seconds(20)).await;
+    assert_eq!((counter.deletions(), counter.is_kept(&token)), (2, false));
+}
+
+#[tokio::test]
+async fn a_look_revives_a_card_that_was_taken_for_dead() {
+    let counter = Counter::open().await;
+    let token = counter.token();
+    let decline = Rule::on(
+        Operation::Charge,
+        Effect::decline("invalid_recurring_token"),
+    );
+    counter.shop.stage.fault(decline.times(1));
+    counter.charges("k", &token).await;
+    assert_eq!(counter.card(&token).await["why"], "invalid_recurring_token");
     counter.asks("again", &token).await.is(409, "card_dead");
     counter.look(&token).await;
     counter.carry_out_for(TimeDelta::zero()).await;
@@ -497,7 +715,7 @@ async fn a_card_is_nobody_elses_to_see_or_to_delete() {
 }
 
 #[tokio::test]
-async fn what_is_known_of_cards_holds_up_nothing_when_it_cannot_be_asked() {
+async fn a_store_that_cannot_be_asked_about_a_card_refuses_its_request_until_it_can() {
     let counter = Counter::open().await;
     let token = counter.token();
     counter.charges("k", &token).await;

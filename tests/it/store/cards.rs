@@ -2,10 +2,13 @@
 
 use chrono::TimeDelta;
 use holdfast::payment::{
-    AccountName, CardEvidence, CardId, CardToken, IdempotencyKey, KnownCard, PaymentId, Wish,
+    AccountName, CardEvidence, CardId, CardSign, CardToken, IdempotencyKey, KnownCard, PaymentId,
+    Wish,
 };
 use holdfast::store::redis::RedisStore;
 use holdfast::store::{CardKept, Cards, News, Store, StoreError, Then, change_card};
+
+use holdfast_rig::RedisOptions;
 
 use super::on_redis::raw;
 use super::world::{Watched, World};
@@ -19,8 +22,7 @@ fn live<S: Store>(world: &World<S>) -> KnownCard {
         account,
         token: CardToken::new(TOKEN).unwrap(),
         face: None,
-        saved: true,
-        death: None,
+        sign: CardSign::Saved,
         at: world.now(),
     })
 }
@@ -100,7 +102,11 @@ async fn what_is_wanted_of_a_card_is_due_until_it_is_done<S: Watched + Cards>(wo
     assert_eq!(store.due_cards(9).await.unwrap(), [], "it is somebody's");
     world.pass(5_000);
     assert_eq!(store.due_cards(9).await.unwrap(), only, "nobody ended it");
-    change(&|card| card.looked(false, now)).await;
+    change(&|card| {
+        card.was_sent(now);
+        card.looked(false, now);
+    })
+    .await;
     assert_eq!(store.due_cards(9).await.unwrap(), []);
 }
 
@@ -114,7 +120,7 @@ async fn of_many_that_change_a_card_at_once_none_is_lost<S: Watched + Cards>(wor
             let wish = change_card(&store, &id, |card| {
                 let mut card = card?.clone();
                 card.wish(Wish::Delete, now);
-                card.missed(now);
+                card.missed((now, now), TimeDelta::zero());
                 Some(card)
             });
             wish.await.unwrap().unwrap();
@@ -208,8 +214,42 @@ async fn nobody_is_told_of_an_endpoint_that_reads_what_is_known_of_cards() {
     world.created("one").await;
     world.store.followed().await.unwrap();
     assert!(world.store.known_endpoints().await.unwrap().is_empty());
-    // Nor are events trimmed that were not read for it.
-    world.store.trim_events(TimeDelta::zero()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_known_of_cards_holds_back_no_event_that_is_older_than_is_kept() {
+    let lines = vec!["stream-node-max-entries 1".to_owned()];
+    let options = RedisOptions {
+        lines,
+        ..RedisOptions::default()
+    };
+    let world = World::on(options).await;
+    world.created("one").await;
     let from = world.store.followed().await.unwrap();
-    assert_eq!(world.store.news(&from).await.unwrap().read, 1);
+    let trimmed = world.store.trim_events(TimeDelta::days(1)).await.unwrap();
+    assert_eq!(trimmed.events, 0);
+    let trimmed = world.store.trim_events(TimeDelta::days(-1)).await.unwrap();
+    assert_eq!((trimmed.events, trimmed.pinned.len()), (1, 0));
+    world.created("two").await;
+    assert_eq!(world.store.news(&from).await.unwrap().read, 1, "it goes on");
+}
+
+#[tokio::test]
+async fn a_full_memory_keeps_no_worker_from_going_on_with_what_it_read_of_cards() {
+    let world = World::on_redis().await;
+    world.created("one").await;
+    let from = world.store.followed().await.unwrap();
+    let heard = world.store.news(&from).await.unwrap();
+    ask::<()>(&world, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert!(world.store.passed(&from, &heard.to).await.unwrap());
+    let card = live(&world);
+    assert_eq!(
+        world.store.keep_card(None, &card).await.unwrap(),
+        CardKept::Now
+    );
+    world
+        .store
+        .postpone_card(&card.id(), world.now())
+        .await
+        .unwrap();
 }

@@ -7,8 +7,8 @@ use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 
 use holdfast::payment::{
-    AccountName, CardEvidence, CardToken, Command, IdempotencyKey, KnownCard, Payment, PaymentId,
-    StateName, Wish,
+    AccountName, CardEvidence, CardSign, CardToken, Command, IdempotencyKey, KnownCard, Payment,
+    PaymentId, StateName, Wish,
 };
 use holdfast::store::redis::{
     AnswerEntry, Deed, Did, Elements, Lease, Portion, QuarantineId, QuarantineNote, RedisStore,
@@ -633,8 +633,7 @@ fn live_card(world: &World<RedisStore>) -> KnownCard {
         account,
         token: CardToken::new("5a9e3c1c-0000-4000-8000-00000000cafe").unwrap(),
         face: None,
-        saved: true,
-        death: None,
+        sign: CardSign::Saved,
         at: world.now(),
     })
 }

@@ -63,7 +63,11 @@ pub(super) fn settings(url: String) -> Settings {
 
 impl World<RedisStore> {
     pub(super) async fn on_redis() -> Self {
-        let redis = Redis::start(RedisOptions::default()).await.unwrap();
+        Self::on(RedisOptions::default()).await
+    }
+
+    pub(super) async fn on(options: RedisOptions) -> Self {
+        let redis = Redis::start(options).await.unwrap();
         let clock = Clock::manual(start());
         let store = RedisStore::connect(settings(redis.url()), clock.clone())
             .await

@@ -356,4 +356,8 @@ impl Cards for SimulatedStore {
     async fn due_cards(&self, _: usize) -> Result<Vec<CardId>, StoreError> {
         Ok(Vec::new())
     }
+
+    async fn postpone_card(&self, _: &CardId, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
