@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod gateway;
+pub mod operate;
 pub mod payment;
 pub mod queue;
 pub mod store;

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `args` | what can be typed |
+//! | `args`, `enqueue` | what can be typed |
 //! | `request` | from flags to the JSON that every producer sends |
 //! | `desk` | what producers and operators do, over any store |
 //! | `card` | what is known of a saved card, and wanted of it |
@@ -20,6 +20,7 @@
 mod args;
 mod card;
 mod desk;
+mod enqueue;
 mod failure;
 mod health;
 mod key;
@@ -38,12 +39,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-pub use args::{
-    AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, Cli, CommonArgs, ConfigVerb,
-    CustomerArgs, EnqueueArgs, FromJson, MoneyArgs, On, PlanArgs, SaveCardArgs, TokenArgs, Verb,
-};
+pub use args::{Cli, ConfigVerb, On, Verb};
 pub use card::CardVerb;
 pub use desk::Desk;
+pub use enqueue::{
+    AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, CommonArgs, CustomerArgs,
+    EnqueueArgs, FromJson, MoneyArgs, PlanArgs, SaveCardArgs, TokenArgs,
+};
 pub use failure::Failure;
 pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
 pub use quarantine::{IntakeVerb, QuarantineVerb};

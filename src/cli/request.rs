@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Number, Value, json};
 
-use super::args::{
+use super::enqueue::{
     AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, CommonArgs, CustomerArgs,
     EnqueueArgs, FromJson, MoneyArgs, PlanArgs, SaveCardArgs, TokenArgs,
 };

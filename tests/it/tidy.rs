@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Code lines a file may have, tests not counted.
 const LONGEST_FILE: usize = 400;
 /// How many entries `src` may have: it is the table of contents.
-const MOST_ENTRIES: usize = 12;
+const MOST_ENTRIES: usize = 13;
 
 pub(super) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
