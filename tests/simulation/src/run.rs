@@ -81,11 +81,11 @@ async fn live(plan: Plan, keep: Keep) -> anyhow::Result<Outcome> {
     for key in ["look", "look-again"] {
         operator::look_at_the_parked(&world, key).await;
         rest(2 * LOOK_EVERY_MS).await;
-        until_settled(&world).await;
+        until_settled(&world, &cast.fleet).await;
     }
     drain(&world).await;
     // What came in late may have brought a payment back to life.
-    until_settled(&world).await;
+    until_settled(&world, &cast.fleet).await;
     leave(&world, &mut cast).await;
     let kills = cast.fleet.kills.load(Ordering::Relaxed);
     oracle::check_all(&world, &cast.known.all(), kills).await;
@@ -126,12 +126,13 @@ async fn settle(world: &Arc<World>, cast: &mut Cast) {
     if acknowledged.await.is_err() {
         world.problem("a producer is not answered");
     }
-    until_settled(world).await;
+    until_settled(world, &cast.fleet).await;
 }
 
-async fn until_settled(world: &Arc<World>) {
+/// Nothing is under way, and no worker sleeps that could still say that a call was never made.
+async fn until_settled(world: &Arc<World>, fleet: &Fleet) {
     let mut waited_ms = 0;
-    while is_under_way(world).await {
+    while fleet.asleep.load(Ordering::Relaxed) > 0 || is_under_way(world).await {
         rest(LOOK_EVERY_MS).await;
         waited_ms += LOOK_EVERY_MS;
         if waited_ms > SETTLED_AFTER_MS {

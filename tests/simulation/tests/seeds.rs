@@ -34,7 +34,7 @@ fn every_promise_is_kept_whatever_goes_wrong_third_slice() {
 }
 
 /// Seeds that once broke a promise, and which.
-const FOUND: [(u64, &str); 4] = [
+const FOUND: [(u64, &str); 5] = [
     (
         12_009,
         "an authorization came to the acquirer after everything was settled, and the hold was left behind \
@@ -53,6 +53,10 @@ const FOUND: [(u64, &str); 4] = [
     (
         32_645,
         "the same, with a charge that was pending when the last worker was killed",
+    ),
+    (
+        601_530,
+        "a worker slept while everything else came to rest, and said when it woke that a call was never      made: the simulation had not waited for it, and told the others to end",
     ),
 ];
 

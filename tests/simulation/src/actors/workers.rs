@@ -48,6 +48,8 @@ pub(crate) struct Fleet {
     pub(crate) kills: AtomicU64,
     pub(crate) pauses: AtomicU64,
     pub(crate) stops: AtomicU64,
+    /// How many are paused now: what they know may yet change what all the others took for the end.
+    pub(crate) asleep: AtomicU64,
 }
 
 struct Running {
@@ -69,8 +71,10 @@ pub(crate) async fn keep(world: Arc<World>, fleet: Arc<Fleet>, slot: u64, end: C
             0..5 => kill(&world, &fleet, &running, id),
             5..8 => {
                 fleet.pauses.fetch_add(1, Ordering::Relaxed);
+                fleet.asleep.fetch_add(1, Ordering::Relaxed);
                 sleep_through_the_lease(&world, &running, &mut fate, id).await;
                 kill(&world, &fleet, &running, id);
+                fleet.asleep.fetch_sub(1, Ordering::Relaxed);
             }
             _ => {
                 world.struck(id, ("worker", "stopped"));
