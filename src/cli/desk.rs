@@ -9,11 +9,12 @@ use super::args::{On, Verb};
 use super::failure::Failure;
 use super::request::{self, Around};
 use super::view::{View, time};
-use crate::api::intake::{self, Submitted};
+use crate::api::intake::{self, Given, Submitted};
 use crate::clock::Clock;
 use crate::payment::{
     Active, Command, CommandAnswer, IdempotencyKey, Payment, PaymentId, Request, State, StateName,
 };
+use crate::store::audit::Mandate;
 use crate::store::{Cards, Cursor, Loaded, Store};
 use crate::worker::Policies;
 
@@ -45,16 +46,22 @@ impl<S: Store + Cards> Desk<'_, S> {
                 let request = request::request(&args, around)?;
                 self.enqueue(request, request::waiting(&args), out).await
             }
-            Verb::Capture { on, amount } => {
+            Verb::Capture { on, reason, amount } => {
                 let amount = amount
                     .map(|text| request::amount("--amount", &text))
                     .transpose()?;
-                self.command(&on, &json!({"command": "capture", "amount": amount}), out)
+                let command = json!({"command": "capture", "amount": amount});
+                let by = typed_by(&on, around.env, reason.as_deref());
+                self.command(&on, &command, &by, out).await
+            }
+            Verb::Release { on, reason } => {
+                let by = typed_by(&on, around.env, reason.as_deref());
+                self.command(&on, &json!({"command": "release"}), &by, out)
                     .await
             }
-            Verb::Release { on } => self.command(&on, &json!({"command": "release"}), out).await,
             Verb::Reschedule {
                 on,
+                reason,
                 capture_at,
                 capture_amount,
                 release_at,
@@ -66,13 +73,19 @@ impl<S: Store + Cards> Desk<'_, S> {
                     "command": "reschedule", "capture_at": capture_at, "capture_amount": amount,
                     "release_at": release_at,
                 });
-                self.command(&on, &command, out).await
+                let by = typed_by(&on, around.env, reason.as_deref());
+                self.command(&on, &command, &by, out).await
             }
-            Verb::Cancel { on } => self.command(&on, &json!({"command": "cancel"}), out).await,
-            Verb::Rerun { on, reason, actor } => {
-                let actor = actor.map_or_else(|| user(around.env), Ok)?;
+            Verb::Cancel { on, reason } => {
+                let by = typed_by(&on, around.env, reason.as_deref());
+                self.command(&on, &json!({"command": "cancel"}), &by, out)
+                    .await
+            }
+            Verb::Rerun { on, reason } => {
+                let actor = on.actor.clone().map_or_else(|| user(around.env), Ok)?;
                 let command = json!({"command": "rerun", "reason": reason, "actor": actor});
-                self.command(&on, &command, out).await
+                let by = Mandate::typed_by(&actor).because(Some(&reason));
+                self.command(&on, &command, &by, out).await
             }
             Verb::Show { id, reveal } => {
                 let loaded = intake::load(self.store, &payment_id(&id)?).await?;
@@ -91,6 +104,7 @@ impl<S: Store + Cards> Desk<'_, S> {
             | Verb::Endpoints(_)
             | Verb::Events(_)
             | Verb::Intake(_)
+            | Verb::Audit(_)
             | Verb::Config(_)
             | Verb::Schema { .. }
             | Verb::Health { .. } => Err(Failure::Other("this is not done at the desk".to_owned())),
@@ -170,7 +184,13 @@ impl<S: Store + Cards> Desk<'_, S> {
         }
     }
 
-    async fn command(&self, on: &On, command: &Value, out: &mut dyn Write) -> Result<(), Failure> {
+    async fn command(
+        &self,
+        on: &On,
+        command: &Value,
+        by: &Mandate,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let id = payment_id(&on.id)?;
         let key = match &on.key {
             Some(key) => key.clone(),
@@ -178,7 +198,12 @@ impl<S: Store + Cards> Desk<'_, S> {
         };
         let key = IdempotencyKey::new(key).map_err(|error| Failure::Wrong(error.to_string()))?;
         let command = Command::from_json(command.to_string().as_bytes())?;
-        let given = (&id, &key, &command);
+        let given = Given {
+            to: &id,
+            key: &key,
+            command: &command,
+            by,
+        };
         let done = intake::command(self.store, self.clock, self.policies, given).await?;
         let state = done.payment.state().name();
         let fine = matches!(done.answer, CommandAnswer::Accepted | CommandAnswer::Done);
@@ -326,6 +351,16 @@ pub(super) fn user(env: &[(String, String)]) -> Result<String, Failure> {
     user.filter(|user| !user.is_empty())
         .cloned()
         .ok_or_else(wrong)
+}
+
+/// Whoever types, as far as that can be told: a command may be given by a job, where nobody is named.
+pub(super) fn typist(actor: Option<&str>, env: &[(String, String)]) -> String {
+    let named = actor.map(ToOwned::to_owned).or_else(|| user(env).ok());
+    named.unwrap_or_else(|| "the command line".to_owned())
+}
+
+fn typed_by(on: &On, env: &[(String, String)], reason: Option<&str>) -> Mandate {
+    Mandate::typed_by(&typist(on.actor.as_deref(), env)).because(reason)
 }
 
 /// What to do instead of a command that does not fit the state.
