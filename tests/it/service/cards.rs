@@ -70,7 +70,7 @@ impl Counter {
         let card = CardId::derive(&account(), &CardToken::new(token).unwrap());
         let keep = CardOrder::Keep(Voice::new("ann", Some("asked by mistake")));
         let (store, clock) = (&*self.shop.stage.store, &self.shop.stage.clock);
-        let kept = holdfast::api::cards::order(store, clock, &card, &keep);
+        let kept = holdfast::api::cards::order(store, clock, &card, &keep, None);
         let kept = kept.await.unwrap();
         assert_eq!(kept.asked().last().unwrap().order, keep);
     }
