@@ -6,7 +6,8 @@ use std::io::Write;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, typist, user};
+use super::commands::typist;
+use super::desk::{Desk, user};
 use super::failure::Failure;
 use super::request::Around;
 use super::view::time;

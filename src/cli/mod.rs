@@ -5,6 +5,7 @@
 //! | `args`, `enqueue` | what can be typed |
 //! | `request` | from flags to the JSON that every producer sends |
 //! | `desk` | what producers and operators do, over any store |
+//! | `commands` | commands on payments, and what the answers mean |
 //! | `card` | what is known of a saved card, and wanted of it |
 //! | `view`, `timeline` | a payment, for people and for programs; what happened to it, and what is in doubt |
 //! | `quarantine` | what was pushed and refused |
@@ -21,6 +22,7 @@
 mod args;
 mod audit;
 mod card;
+mod commands;
 mod desk;
 mod enqueue;
 mod failure;

@@ -9,7 +9,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::desk::{typist, user};
+use super::commands::typist;
+use super::desk::user;
 use super::failure::Failure;
 use super::view::time;
 use crate::api::pushed::{DAYS_SIGNED, is_over};

@@ -8,6 +8,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+use trouble::status;
 pub(super) use trouble::trouble;
 pub(super) use typed::new_secret;
 pub use typed::{EndpointsVerb, EventsVerb, RangeArgs, Signed};
@@ -22,7 +23,7 @@ use crate::payment::Timestamp;
 use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::redis::RedisStore;
 use crate::store::{Deed, EndpointName, Kept, Mark, Range, Sends, Waiting};
-use crate::worker::outbox::{Endpoint, is_off};
+use crate::worker::outbox::Endpoint;
 
 /// Where operators are served who ask about endpoints and events.
 pub struct Operated<'a> {
@@ -384,18 +385,5 @@ impl<'a> Operated<'a> {
             return Ok(writeln!(out, "{told}")?);
         }
         Ok(writeln!(out, "{events} events are sent to {name} again")?)
-    }
-}
-
-/// Whether events are sent, in a word.
-fn status(endpoint: Option<&Endpoint>, mark: Option<&Mark>) -> &'static str {
-    let Some(endpoint) = endpoint else {
-        return "not configured";
-    };
-    match mark.filter(|mark| is_off(endpoint, mark)) {
-        _ if !endpoint.enabled => "off in the settings",
-        Some(mark) if mark.sends == Sends::Forgotten => "forgotten",
-        Some(_) => "disabled",
-        None => "enabled",
     }
 }
