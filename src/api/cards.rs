@@ -10,7 +10,8 @@ use crate::clock::Clock;
 use crate::payment::{
     CardFace, CardId, CardOrder, CardState, Death, KnownCard, Request, Timestamp,
 };
-use crate::store::{Cards, StoreError, change_card};
+use crate::store::audit::{AuditEntry, Mandate};
+use crate::store::{Cards, StoreError, change_card, change_ordered_card};
 
 /// Why a card is not charged that is not deleted yet.
 const BEING_DELETED: &str = "being_deleted";
@@ -126,22 +127,33 @@ pub async fn known<S: Cards>(store: &S, id: &CardId) -> Result<KnownCard, Intake
 }
 
 /// Has a card looked at or deleted by a worker, or a deletion withdrawn. Answers the card as it is known
-/// from now on.
+/// from now on. What changes it is added to the audit log, if somebody asked for it.
 pub async fn order<S: Cards>(
     store: &S,
     clock: &Clock,
     id: &CardId,
     order: &CardOrder,
+    by: Option<&Mandate>,
 ) -> Result<KnownCard, IntakeError> {
     let now = clock.now();
     let mut before = None;
-    let written = change_card(store, id, |card| {
-        before = card.cloned();
-        let mut heeded = card?.clone();
+    let mut heed = |card: &KnownCard| {
+        before = Some(card.clone());
+        let mut heeded = card.clone();
         heeded.heed(order, now);
-        (card != Some(&heeded)).then_some(heeded)
-    });
-    let written = written.await?;
+        (*card != heeded).then_some(heeded)
+    };
+    let written = match by {
+        None => change_card(store, id, |card| heed(card?)).await?,
+        Some(by) => {
+            let heed = |card: &KnownCard| {
+                let heeded = heed(card)?;
+                let audit = AuditEntry::of_card(by, order, [card, &heeded], now);
+                Some((heeded, audit))
+            };
+            change_ordered_card(store, id, heed).await?
+        }
+    };
     written
         .or(before)
         .ok_or_else(|| IntakeError::NoCard(id.clone()))

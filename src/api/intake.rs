@@ -40,6 +40,7 @@ use crate::payment::{
     Ask, CardId, Command, CommandAnswer, IdempotencyKey, InvalidRequest, Payment, PaymentId,
     Policy, Request, Timestamp,
 };
+use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::{Cards, Created, Loaded, Nudged, SaveError, Store, StoreError};
 use crate::worker::Policies;
 
@@ -203,15 +204,28 @@ pub async fn recorded<S: Store>(
     Ok(same.map(|loaded| loaded.payment))
 }
 
+/// A command that is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// To which payment.
+    pub to: &'a PaymentId,
+    /// Under which key.
+    pub key: &'a IdempotencyKey,
+    /// Which command.
+    pub command: &'a Command,
+    /// On whose word, for the audit log.
+    pub by: &'a Mandate,
+}
+
 /// Gives a payment a command, once for its key.
 pub async fn command<S: Store>(
     store: &S,
     clock: &Clock,
     policies: &Policies,
-    what: (&PaymentId, &IdempotencyKey, &Command),
+    given: Given<'_>,
 ) -> Result<Commanded, IntakeError> {
     let anybody = |_: &Payment| Ok::<(), Infallible>(());
-    let Ok(done) = command_if(store, clock, policies, what, &anybody).await?;
+    let Ok(done) = command_if(store, clock, policies, given, &anybody).await?;
     Ok(done)
 }
 
@@ -221,9 +235,15 @@ pub async fn command_if<S: Store, R: Send>(
     store: &S,
     clock: &Clock,
     policies: &Policies,
-    (id, key, command): (&PaymentId, &IdempotencyKey, &Command),
+    given: Given<'_>,
     judge: &(impl Fn(&Payment) -> Result<(), R> + Sync),
 ) -> Result<Result<Commanded, R>, IntakeError> {
+    let Given {
+        to: id,
+        key,
+        command,
+        by,
+    } = given;
     for _ in 0..MOST_TRIES {
         let mut loaded = load(store, id).await?;
         loaded.payment.nudged(loaded.nudges);
@@ -252,7 +272,9 @@ pub async fn command_if<S: Store, R: Send>(
         let policy = policies.get(&loaded.payment.request().account);
         // Without the account's policy here the worker finds out at once what is to be done.
         let due = policy.map_or(Some(now), |policy| loaded.payment.due(now, policy));
-        match store.command(&loaded, due).await {
+        let before = (&untouched, loaded.version);
+        let audit = AuditEntry::of_command(by, before, &loaded.payment);
+        match store.command(&loaded, due, audit.as_ref()).await {
             Ok(()) => {
                 return Ok(Ok(Commanded {
                     answer,

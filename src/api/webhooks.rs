@@ -184,7 +184,13 @@ async fn look_again<S: Cards>(
     let Some(card) = notice.deleted_card(account) else {
         return Ok(None);
     };
-    let looking = cards::order(&*api.store, api.gateway.clock(), &card, &CardOrder::Look);
+    let looking = cards::order(
+        &*api.store,
+        api.gateway.clock(),
+        &card,
+        &CardOrder::Look,
+        None,
+    );
     match looking.await {
         Ok(_) => Ok(Some(card)),
         Err(IntakeError::Store(error @ StoreError::Unavailable(_))) => Err(error),

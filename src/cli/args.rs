@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+use super::audit::AuditVerb;
 use super::card::CardVerb;
 use super::enqueue::{ENQUEUE_EXAMPLES, EnqueueArgs};
 use super::outgoing::{EndpointsVerb, EventsVerb};
@@ -15,7 +16,8 @@ use crate::payment::StateName;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not ready ·
 4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved ·
-6 enqueue --wait: it is parked, a person must look · 1 anything else. enqueue --wait ends with 0 also
+6 enqueue --wait: it is parked, a person must look · 7 the books are not as they must be (audit verify) ·
+1 anything else. enqueue --wait ends with 0 also
 while the outcome is open. Results go to standard output, errors, warnings and logs to standard error;
 with --json both are JSON.";
 
@@ -47,6 +49,9 @@ pub enum Verb {
         /// Which payment, and the command's key.
         #[command(flatten)]
         on: On,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: Option<String>,
         /// How much, in minor units (sen).
         #[arg(long, allow_hyphen_values = true)]
         amount: Option<String>,
@@ -56,6 +61,9 @@ pub enum Verb {
         /// Which payment, and the command's key.
         #[command(flatten)]
         on: On,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Change when a hold is captured or released; what is not given stays.
     #[command(group = ArgGroup::new("change").required(true).multiple(true)
@@ -64,6 +72,9 @@ pub enum Verb {
         /// Which payment, and the command's key.
         #[command(flatten)]
         on: On,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: Option<String>,
         /// The new capture time, with offset: 2027-01-31T14:00:00+08:00.
         #[arg(long, value_name = "TIME")]
         capture_at: Option<String>,
@@ -79,6 +90,9 @@ pub enum Verb {
         /// Which payment, and the command's key.
         #[command(flatten)]
         on: On,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Look at a stopped payment again, and go on from what is true. Never charges twice.
     #[command(after_help = "Example: holdfast rerun pay_3f0c… --reason \"key replaced\"")]
@@ -89,9 +103,6 @@ pub enum Verb {
         /// Why; kept in the record.
         #[arg(long)]
         reason: String,
-        /// Who asks; the user of this terminal without it.
-        #[arg(long)]
-        actor: Option<String>,
     },
     /// Show a payment: state, money, plan, what comes next, and all that happened.
     Show {
@@ -137,6 +148,9 @@ pub enum Verb {
     /// Look after what producers push to Redis.
     #[command(subcommand)]
     Intake(IntakeVerb),
+    /// Who asked for what and why, in a log that shows whether anybody changed it.
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -176,4 +190,7 @@ pub struct On {
     /// The command's idempotency key; a random one is made and printed without it.
     #[arg(long, visible_alias = "idempotency-key")]
     pub key: Option<String>,
+    /// Who asks, for the audit log; the user of this terminal without it.
+    #[arg(long)]
+    pub actor: Option<String>,
 }

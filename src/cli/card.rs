@@ -6,12 +6,14 @@ use std::io::Write;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::commands::typist;
 use super::desk::{Desk, user};
 use super::failure::Failure;
 use super::request::Around;
 use super::view::time;
 use crate::api::cards;
 use crate::payment::{CardAsked, CardId, CardOrder, KnownCard, Voice};
+use crate::store::audit::Mandate;
 use crate::store::{Cards, Store};
 
 /// What to do about a saved card.
@@ -27,6 +29,12 @@ pub enum CardVerb {
     Look {
         /// The card's id.
         id: String,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Who asks; the user of this terminal without it.
+        #[arg(long)]
+        actor: Option<String>,
     },
     /// Have the card deleted at the gateway. From now on nothing new is charged to it.
     Delete {
@@ -62,19 +70,24 @@ impl<S: Store + Cards> Desk<'_, S> {
         around: &Around<'_>,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
-        let who = |actor: &Option<String>| actor.clone().map_or_else(|| user(around.env), Ok);
+        let typist = |actor: &Option<String>| typist(actor.as_deref(), around.env);
         let card = match verb {
             CardVerb::Show { id } => cards::known(self.store, &card_id(id)?).await?,
-            CardVerb::Look { id } => self.order(id, &CardOrder::Look).await?,
+            CardVerb::Look { id, reason, actor } => {
+                let by = Mandate::typed_by(&typist(actor)).because(reason.as_deref());
+                self.order(id, &CardOrder::Look, &by).await?
+            }
             CardVerb::Delete { id, reason, actor } => {
                 // Nobody need be named for it: a deletion may be asked for by a job.
-                let by = who(actor).unwrap_or_else(|_| "the command line".to_owned());
+                let by = typist(actor);
                 let voice = Voice::new(&by, reason.as_deref());
-                self.order(id, &CardOrder::Delete(voice)).await?
+                let order = CardOrder::Delete(voice);
+                self.order(id, &order, &Mandate::typed_by(&by)).await?
             }
             CardVerb::Keep { id, reason, actor } => {
-                let voice = Voice::new(&who(actor)?, Some(reason));
-                self.order(id, &CardOrder::Keep(voice)).await?
+                let by = actor.clone().map_or_else(|| user(around.env), Ok)?;
+                let order = CardOrder::Keep(Voice::new(&by, Some(reason)));
+                self.order(id, &order, &Mandate::typed_by(&by)).await?
             }
         };
         let mut shown = cards::shown(&card);
@@ -107,8 +120,8 @@ impl<S: Store + Cards> Desk<'_, S> {
         Ok(())
     }
 
-    async fn order(&self, id: &str, order: &CardOrder) -> Result<KnownCard, Failure> {
-        Ok(cards::order(self.store, self.clock, &card_id(id)?, order).await?)
+    async fn order(&self, id: &str, order: &CardOrder, by: &Mandate) -> Result<KnownCard, Failure> {
+        Ok(cards::order(self.store, self.clock, &card_id(id)?, order, Some(by)).await?)
     }
 }
 

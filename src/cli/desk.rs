@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::args::{On, Verb};
+use super::args::Verb;
+use super::commands::typed_by;
 use super::failure::Failure;
 use super::request::{self, Around};
 use super::view::{View, time};
 use crate::api::intake::{self, Submitted};
 use crate::clock::Clock;
-use crate::payment::{
-    Active, Command, CommandAnswer, IdempotencyKey, Payment, PaymentId, Request, State, StateName,
-};
+use crate::payment::{PaymentId, Request, State, StateName};
+use crate::store::audit::Mandate;
 use crate::store::{Cards, Cursor, Loaded, Store};
 use crate::worker::Policies;
 
@@ -45,16 +45,22 @@ impl<S: Store + Cards> Desk<'_, S> {
                 let request = request::request(&args, around)?;
                 self.enqueue(request, request::waiting(&args), out).await
             }
-            Verb::Capture { on, amount } => {
+            Verb::Capture { on, reason, amount } => {
                 let amount = amount
                     .map(|text| request::amount("--amount", &text))
                     .transpose()?;
-                self.command(&on, &json!({"command": "capture", "amount": amount}), out)
+                let command = json!({"command": "capture", "amount": amount});
+                let by = typed_by(&on, around.env, reason.as_deref());
+                self.command(&on, &command, &by, out).await
+            }
+            Verb::Release { on, reason } => {
+                let by = typed_by(&on, around.env, reason.as_deref());
+                self.command(&on, &json!({"command": "release"}), &by, out)
                     .await
             }
-            Verb::Release { on } => self.command(&on, &json!({"command": "release"}), out).await,
             Verb::Reschedule {
                 on,
+                reason,
                 capture_at,
                 capture_amount,
                 release_at,
@@ -66,13 +72,19 @@ impl<S: Store + Cards> Desk<'_, S> {
                     "command": "reschedule", "capture_at": capture_at, "capture_amount": amount,
                     "release_at": release_at,
                 });
-                self.command(&on, &command, out).await
+                let by = typed_by(&on, around.env, reason.as_deref());
+                self.command(&on, &command, &by, out).await
             }
-            Verb::Cancel { on } => self.command(&on, &json!({"command": "cancel"}), out).await,
-            Verb::Rerun { on, reason, actor } => {
-                let actor = actor.map_or_else(|| user(around.env), Ok)?;
+            Verb::Cancel { on, reason } => {
+                let by = typed_by(&on, around.env, reason.as_deref());
+                self.command(&on, &json!({"command": "cancel"}), &by, out)
+                    .await
+            }
+            Verb::Rerun { on, reason } => {
+                let actor = on.actor.clone().map_or_else(|| user(around.env), Ok)?;
                 let command = json!({"command": "rerun", "reason": reason, "actor": actor});
-                self.command(&on, &command, out).await
+                let by = Mandate::typed_by(&actor).because(Some(&reason));
+                self.command(&on, &command, &by, out).await
             }
             Verb::Show { id, reveal } => {
                 let loaded = intake::load(self.store, &payment_id(&id)?).await?;
@@ -91,6 +103,7 @@ impl<S: Store + Cards> Desk<'_, S> {
             | Verb::Endpoints(_)
             | Verb::Events(_)
             | Verb::Intake(_)
+            | Verb::Audit(_)
             | Verb::Config(_)
             | Verb::Schema { .. }
             | Verb::Health { .. } => Err(Failure::Other("this is not done at the desk".to_owned())),
@@ -167,36 +180,6 @@ impl<S: Store + Cards> Desk<'_, S> {
         match tokio::time::timeout(wait, resting).await {
             Ok(rested) => rested,
             Err(_) => Ok(intake::load(self.store, id).await?),
-        }
-    }
-
-    async fn command(&self, on: &On, command: &Value, out: &mut dyn Write) -> Result<(), Failure> {
-        let id = payment_id(&on.id)?;
-        let key = match &on.key {
-            Some(key) => key.clone(),
-            None => format!("cli-{}", uuid::Uuid::new_v4()),
-        };
-        let key = IdempotencyKey::new(key).map_err(|error| Failure::Wrong(error.to_string()))?;
-        let command = Command::from_json(command.to_string().as_bytes())?;
-        let given = (&id, &key, &command);
-        let done = intake::command(self.store, self.clock, self.policies, given).await?;
-        let state = done.payment.state().name();
-        let fine = matches!(done.answer, CommandAnswer::Accepted | CommandAnswer::Done);
-        let meaning = match done.answer {
-            CommandAnswer::NotApplicable => not_applicable(&command, &done.payment),
-            answer => meaning(answer),
-        };
-        let text = format!("{id} is {state}: {meaning} [key {key}]");
-        if self.as_json {
-            let told = json!({"payment": id, "key": key, "answer": done.answer, "state": state});
-            writeln!(out, "{told}")?;
-        } else if fine {
-            writeln!(out, "{text}")?;
-        }
-        if fine {
-            Ok(())
-        } else {
-            Err(Failure::Refused(text))
         }
     }
 
@@ -326,39 +309,4 @@ pub(super) fn user(env: &[(String, String)]) -> Result<String, Failure> {
     user.filter(|user| !user.is_empty())
         .cloned()
         .ok_or_else(wrong)
-}
-
-/// What to do instead of a command that does not fit the state.
-fn not_applicable(command: &Command, payment: &Payment) -> &'static str {
-    let held = matches!(payment.state().active(), Some(Active::Held(_)));
-    match command {
-        Command::Cancel if held => {
-            "there is a hold, and cancel is for what is not held yet; use release to give it back"
-        }
-        Command::Cancel => "an adopted hold can only be captured or released; use release",
-        Command::Capture { .. } | Command::Release if payment.is_checkout() => {
-            "nothing is held yet; wait for the payer, or use cancel"
-        }
-        Command::Capture { .. } | Command::Release => "nothing is held; nothing was changed",
-        Command::Reschedule { .. } => "only holds have a plan; nothing was changed",
-        Command::Rerun { .. } => meaning(CommandAnswer::NotApplicable),
-    }
-}
-
-const fn meaning(answer: CommandAnswer) -> &'static str {
-    match answer {
-        CommandAnswer::Accepted => "accepted; the worker carries it out",
-        CommandAnswer::Done => "done before",
-        CommandAnswer::TooLateInDoubt => {
-            "too late: a call that decides the matter was sent, and the money has not been seen to move"
-        }
-        CommandAnswer::AlreadyDecided => {
-            "another command has decided about this hold; nothing was changed"
-        }
-        CommandAnswer::TooLateCaptured => "too late: the money was taken",
-        CommandAnswer::TooLateReleased => "too late: the hold was given back",
-        CommandAnswer::Expired => "too late: the payment's time was over",
-        CommandAnswer::Ended => "too late: the payment has ended",
-        CommandAnswer::NotApplicable => "not applicable in this state; nothing was changed",
-    }
 }

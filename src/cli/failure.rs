@@ -24,6 +24,8 @@ pub enum Failure {
     EndedFailed(String),
     /// The payment that was waited for is parked: exit code 6.
     EndedParked(String),
+    /// What was looked through is not as it must be: exit code 7.
+    BooksBroken(String),
     /// Anything else: exit code 1.
     Other(String),
     /// Whoever reads the output went away, as `head` does: nothing to say, exit code 1.
@@ -41,6 +43,7 @@ impl Failure {
             Self::Store(_) => 4,
             Self::EndedFailed(_) => 5,
             Self::EndedParked(_) => 6,
+            Self::BooksBroken(_) => 7,
         }
     }
 
@@ -51,6 +54,7 @@ impl Failure {
             Self::Store(_) => "store",
             Self::EndedFailed(_) => "failed",
             Self::EndedParked(_) => "parked",
+            Self::BooksBroken(_) => "books_broken",
             Self::Other(_) | Self::Unread => "other",
         }
     }
@@ -76,6 +80,7 @@ impl fmt::Display for Failure {
             | Self::Store(text)
             | Self::EndedFailed(text)
             | Self::EndedParked(text)
+            | Self::BooksBroken(text)
             | Self::Other(text) => f.write_str(text),
             Self::Unread => f.write_str("the output was not read to its end"),
         }

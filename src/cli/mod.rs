@@ -5,9 +5,11 @@
 //! | `args`, `enqueue` | what can be typed |
 //! | `request` | from flags to the JSON that every producer sends |
 //! | `desk` | what producers and operators do, over any store |
+//! | `commands` | commands on payments, and what the answers mean |
 //! | `card` | what is known of a saved card, and wanted of it |
 //! | `view`, `timeline` | a payment, for people and for programs; what happened to it, and what is in doubt |
 //! | `quarantine` | what was pushed and refused |
+//! | `audit` | who asked for what, and whether anybody changed that |
 //! | `worker` | everything that runs in one worker process |
 //! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |
 //! | `outgoing` | endpoints, and events that are sent to them |
@@ -18,7 +20,9 @@
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
+mod audit;
 mod card;
+mod commands;
 mod desk;
 mod enqueue;
 mod failure;
@@ -40,6 +44,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 pub use args::{Cli, ConfigVerb, On, Verb};
+pub use audit::AuditVerb;
 pub use card::CardVerb;
 pub use desk::Desk;
 pub use enqueue::{
@@ -122,6 +127,10 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
                 };
                 return ward.serve(verb, around.env, out).await;
             }
+            if let Verb::Audit(verb) = verb {
+                let (store, as_json) = (&store, cli.json);
+                return audit::Reader { store, as_json }.serve(verb, out).await;
+            }
             let policies = config.policies();
             let desk = Desk {
                 store: &store,
@@ -145,9 +154,11 @@ async fn open(
 ) -> Result<RedisStore, Failure> {
     let settings = config.store_settings();
     let only_looks = match verb {
-        Verb::Show { .. } | Verb::List { .. } | Verb::Stats | Verb::Card(CardVerb::Show { .. }) => {
-            true
-        }
+        Verb::Show { .. }
+        | Verb::List { .. }
+        | Verb::Stats
+        | Verb::Audit(_)
+        | Verb::Card(CardVerb::Show { .. }) => true,
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),
         Verb::Intake(IntakeVerb::Quarantine(verb)) => matches!(

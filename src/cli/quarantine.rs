@@ -9,6 +9,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::commands::typist;
 use super::desk::user;
 use super::failure::Failure;
 use super::view::time;
@@ -17,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::MASK;
 use crate::payment::hex;
 use crate::store::StoreError;
+use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::redis::{Deed, Did, QuarantineId, Quarantined, RedisStore, Standing};
 
 /// How long the name of a field is at most.
@@ -77,6 +79,12 @@ pub enum QuarantineVerb {
         /// How many days ago they were refused at least.
         #[arg(long, default_value_t = 30)]
         older_than_days: u16,
+        /// Why; kept in the audit log.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Who does it; the user of this terminal without it.
+        #[arg(long)]
+        actor: Option<String>,
     },
 }
 
@@ -113,6 +121,7 @@ impl Ward<'_> {
                 let sha256 = hex(&Sha256::digest(bytes));
                 let account = known.note.account.as_ref();
                 let answer = account.map(|account| (account, sha256.as_str()));
+                self.intend("quarantine_retry", &id, &deed).await?;
                 if !self.store.retry_quarantined(&id, answer, &deed).await? {
                     return Err(missing(&id));
                 }
@@ -120,12 +129,23 @@ impl Ward<'_> {
             }
             QuarantineVerb::Drop { id, reason, actor } => {
                 let (id, deed) = (read(&id)?, self.deed(Did::Dropped, reason, actor, env)?);
+                self.intend("quarantine_drop", &id, &deed).await?;
                 if !self.store.drop_quarantined(&id, &deed).await? {
                     return Err(missing(&id));
                 }
                 self.tell(&id, "dropped", "is thrown away; why stays", out)
             }
-            QuarantineVerb::Purge { older_than_days } => {
+            QuarantineVerb::Purge {
+                older_than_days,
+                reason,
+                actor,
+            } => {
+                let by = Mandate::typed_by(&typist(actor.as_deref(), env));
+                let by = by.because(reason.as_deref());
+                let subject = format!("decided {older_than_days} days ago or more");
+                let (what, at) = ("quarantine_purge", self.clock.now());
+                let intent = AuditEntry::intent(&by, what, Some(&subject), at);
+                self.store.note_intent(&intent).await?;
                 self.purge(TimeDelta::days(older_than_days.into()), out)
                     .await
             }
@@ -151,6 +171,13 @@ impl Ward<'_> {
             actor,
             reason,
         })
+    }
+
+    /// Written down first: what was done and not heard of shall be known too.
+    async fn intend(&self, what: &str, id: &QuarantineId, deed: &Deed) -> Result<(), Failure> {
+        let by = Mandate::typed_by(&deed.actor).because(Some(&deed.reason));
+        let intent = AuditEntry::intent(&by, what, Some(&id.to_string()), deed.at);
+        Ok(self.store.note_intent(&intent).await?)
     }
 
     async fn purge(&self, age: TimeDelta, out: &mut dyn Write) -> Result<(), Failure> {

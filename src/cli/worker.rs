@@ -18,6 +18,7 @@ use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
 use crate::config::{Config, Current, Wrong};
 use crate::gateway::{Account, Accounts, ChipGateway};
+use crate::operate::audit::tell_heads;
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
 use crate::worker::cards::CardKeeper;
@@ -255,6 +256,9 @@ fn keep_house(
             loop {
                 if let Err(error) = sweeping.trim_events(keep).await {
                     tracing::warn!(%error, "events were not trimmed; it is tried again");
+                }
+                if let Err(error) = tell_heads(&sweeping).await {
+                    tracing::warn!(%error, "the ends of the audit log were not noted");
                 }
                 tokio::time::sleep(SWEEP_EVERY).await;
                 if let Err(error) = sweeping.sweep().await {

@@ -50,6 +50,26 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Capture { .. } => "capture",
+            Self::Release => "release",
+            Self::Reschedule { .. } => "reschedule",
+            Self::Cancel => "cancel",
+            Self::Rerun { .. } => "rerun",
+        }
+    }
+
+    /// Whether there is more to it than its word.
+    #[must_use]
+    pub const fn says_more(&self) -> bool {
+        !matches!(self, Self::Release | Self::Cancel)
+    }
+}
+
 /// What became of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,6 +99,22 @@ impl CommandAnswer {
     #[must_use]
     pub const fn is_accepted(self) -> bool {
         matches!(self, Self::Accepted)
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Done => "done",
+            Self::TooLateInDoubt => "too_late_in_doubt",
+            Self::AlreadyDecided => "already_decided",
+            Self::TooLateCaptured => "too_late_captured",
+            Self::TooLateReleased => "too_late_released",
+            Self::Expired => "expired",
+            Self::Ended => "ended",
+            Self::NotApplicable => "not_applicable",
+        }
     }
 }
 

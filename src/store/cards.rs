@@ -5,6 +5,7 @@ use std::future::Future;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::audit::AuditEntry;
 use super::{StateEvent, StoreError};
 use crate::payment::{CardId, Death, KnownCard, PaymentId, Private, Timestamp};
 
@@ -42,6 +43,14 @@ pub trait Cards: Send + Sync + 'static {
         &self,
         found: Option<&FoundCard>,
         card: &KnownCard,
+    ) -> impl Future<Output = Result<CardKept, StoreError>> + Send;
+
+    /// The same, for what somebody asked of it: `audit` is added to the log in the same step.
+    fn keep_ordered_card(
+        &self,
+        found: &FoundCard,
+        card: &KnownCard,
+        audit: &AuditEntry,
     ) -> impl Future<Output = Result<CardKept, StoreError>> + Send;
 
     /// Up to `slots` cards of which something is wanted that is to be carried out now.
@@ -148,6 +157,28 @@ pub async fn change_card<S: Cards>(
             return Ok(None);
         };
         if store.keep_card(found.as_ref(), &card).await? == CardKept::Now {
+            return Ok(Some(card));
+        }
+    }
+    Err(StoreError::Unavailable(format!("{id} changes too quickly")))
+}
+
+/// Changes a card as somebody asked, again if somebody else changes it at the same time. `change`
+/// makes of what is known what is to be known from now on, and what the audit log says of it; `None`
+/// leaves it as it is. Answers what was written.
+pub async fn change_ordered_card<S: Cards>(
+    store: &S,
+    id: &CardId,
+    mut change: impl FnMut(&KnownCard) -> Option<(KnownCard, AuditEntry)> + Send,
+) -> Result<Option<KnownCard>, StoreError> {
+    for _ in 0..MOST_TRIES {
+        let Some(found) = store.card(id).await? else {
+            return Ok(None);
+        };
+        let Some((card, audit)) = change(&found.card) else {
+            return Ok(None);
+        };
+        if store.keep_ordered_card(&found, &card, &audit).await? == CardKept::Now {
             return Ok(Some(card));
         }
     }

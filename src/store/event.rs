@@ -68,11 +68,7 @@ impl StateEvent {
             .last()
             .map_or(payment.created_at(), |change| change.at);
         let (request, state) = (payment.request(), payment.state());
-        let reason = match state {
-            State::Failed(reason) => serde_json::to_value(reason).ok(),
-            State::Parked { reason, .. } => serde_json::to_value(reason).ok(),
-            _ => None,
-        };
+        let reason = reason_of(state);
         let hold = match state.active() {
             Some(Active::Held(hold)) => Some(hold),
             _ => None,
@@ -96,5 +92,14 @@ impl StateEvent {
             reason,
             card: payment.shown_card(),
         }
+    }
+}
+
+/// Why it failed or was parked, if it did or was.
+pub(super) fn reason_of(state: &State) -> Option<Value> {
+    match state {
+        State::Failed(reason) => serde_json::to_value(reason).ok(),
+        State::Parked { reason, .. } => serde_json::to_value(reason).ok(),
+        _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! never what is safe: what is safe follows from the version and the nonce that every write is
 //! checked against, and from the [`Permit`] that only a durable write hands out.
 
+pub mod audit;
 mod by;
 mod cards;
 mod claim;
@@ -16,8 +17,11 @@ mod write;
 
 use std::future::Future;
 
+use self::audit::AuditEntry;
 pub use by::{By, Cursor, InvalidCursor, Page};
-pub use cards::{CardKept, Cards, FoundCard, Happened, Heard, News, change_card};
+pub use cards::{
+    CardKept, Cards, FoundCard, Happened, Heard, News, change_card, change_ordered_card,
+};
 pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
 pub use event::StateEvent;
 pub use outgoing::{
@@ -67,11 +71,14 @@ pub trait Store: Send + Sync + 'static {
     fn license(&self, claim: &mut Claim) -> impl Future<Output = Result<Permit, SaveError>> + Send;
 
     /// Writes what a command changed, if the version still matches. A claim that is held stays
-    /// held; its holder finds the new version at its next save.
+    /// held; its holder finds the new version at its next save. `audit` is added to the log in the
+    /// same step, once however often the identical write is repeated; without it, it is nobody's
+    /// command.
     fn command(
         &self,
         loaded: &Loaded,
         due: Option<Timestamp>,
+        audit: Option<&AuditEntry>,
     ) -> impl Future<Output = Result<(), SaveError>> + Send;
 
     /// Gives a claim back without a change; the payment is due at `due`, or now if it was

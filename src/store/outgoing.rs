@@ -253,6 +253,19 @@ pub struct Range {
     pub payment: Option<PaymentId>,
 }
 
+impl Range {
+    /// In words, for logs.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_rfc3339());
+        let from = time(self.from).map(|from| format!("from {from}"));
+        let to = time(self.to).map(|to| format!("to {to}"));
+        let payment = self.payment.as_ref().map(|id| format!("of {id}"));
+        let words: Vec<String> = [from, to, payment].into_iter().flatten().collect();
+        words.join(" ")
+    }
+}
+
 /// What trimming the streams did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trimmed {

@@ -190,7 +190,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
                 return;
             }
             let due = loaded.payment.due(self.clock.now(), turn.policy);
-            match self.store.command(&loaded, due).await {
+            match self.store.command(&loaded, due, None).await {
                 Ok(()) => return,
                 Err(SaveError::Outdated) => {}
                 Err(SaveError::Store(problem)) => wait_for_store(&problem, pause).await,

@@ -12,6 +12,7 @@ use holdfast::clock::Clock;
 use holdfast::config::Config;
 use holdfast::gateway::{Account, ChipGateway};
 use holdfast::payment::*;
+use holdfast::store::audit::Mandate;
 use holdfast::store::memory::{MemoryStore, Trouble};
 use holdfast::store::{Cards, Store, Then};
 use holdfast::worker::Policies;
@@ -600,7 +601,13 @@ async fn commands_that_meet_on_one_record_are_all_kept() {
             let (store, clock, policies) = (&shop.store, &shop.clock, &shop.policies);
             let json = br#"{"command":"reschedule","capture_at":"2027-02-01T00:00:00Z"}"#;
             let command = Command::from_json(json).unwrap();
-            intake::command(store, clock, policies, (&id, &key, &command))
+            let given = intake::Given {
+                to: &id,
+                key: &key,
+                command: &command,
+                by: &Mandate::typed_by("aisyah"),
+            };
+            intake::command(store, clock, policies, given)
                 .await
                 .unwrap()
                 .answer

@@ -1,6 +1,7 @@
 //! What producers push to Redis: taken in once, answered honestly, and nothing lost on the way. Real
 //! Redis; the sandbox's ledger is the judge.
 
+mod audit;
 mod cards;
 mod client;
 mod codes;

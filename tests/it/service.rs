@@ -1,6 +1,7 @@
 //! The API for other services: one payment for a key however often and however badly it is asked
 //! for, honest answers to commands, and no door that is open by mistake.
 
+mod audit;
 mod cards;
 mod commands;
 mod documented;

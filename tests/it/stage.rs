@@ -239,7 +239,7 @@ impl<S: Store> Stage<S> {
         let key = IdempotencyKey::new(key).unwrap();
         let answer = loaded.payment.command(key, command, now).unwrap();
         let due = loaded.payment.due(now, &policy(UnknownPolicy::Park));
-        self.store.command(&loaded, due).await.unwrap();
+        self.store.command(&loaded, due, None).await.unwrap();
         answer
     }
 

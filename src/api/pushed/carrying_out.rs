@@ -10,13 +10,14 @@ use tokio::time::{Instant, timeout_at};
 use super::Intake;
 use super::answer::{Answer, brief};
 use super::element::{Asked, Element, PushedCommand};
-use crate::api::intake::{self, IntakeError, Submitted};
+use crate::api::intake::{self, Given, IntakeError, Submitted};
 use crate::api::v1::ProblemCode;
 use crate::api::v1::commands::moved;
 use crate::api::v1::problem::Problem;
 use crate::api::v1::shown::Secrets;
 use crate::payment::{Payment, PaymentId, StateName};
 use crate::store::StoreError;
+use crate::store::audit::{ActorKind, Mandate, Via};
 
 /// How many requests are under way at once.
 const AT_ONCE: usize = 64;
@@ -214,7 +215,17 @@ impl Intake {
         if !before.was_given(key, command) {
             Self::may_command(element, asked, &before)?;
         }
-        let what = (id, key, command);
+        let by = Mandate::new(
+            ActorKind::Producer,
+            element.kid().unwrap_or("unsigned"),
+            Via::Intake,
+        );
+        let what = Given {
+            to: id,
+            key,
+            command,
+            by: &by,
+        };
         let policies = self.policies.get();
         let judge = |payment: &Payment| Self::may_command(element, asked, payment);
         let commanding = intake::command_if(&*self.store, &self.clock, &policies, what, &judge);

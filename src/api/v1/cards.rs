@@ -87,7 +87,13 @@ impl<S: Store + Cards> Service<S> {
         }
         let id = card.id();
         let card = self
-            .in_time(cards::order(&*self.store, &self.clock, &id, order))
+            .in_time(cards::order(
+                &*self.store,
+                &self.clock,
+                &id,
+                order,
+                Some(&caller.mandate()),
+            ))
             .await?;
         tracing::info!(
             card.id = %id, account = %card.account(), key = caller.name(), wish = ?order.wish(),

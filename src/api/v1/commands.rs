@@ -14,7 +14,7 @@ use super::guard::Caller;
 use super::keys::Scope;
 use super::problem::{Problem, ProblemCode};
 use super::{Service, body, shown};
-use crate::api::intake::{self, Commanded, Said};
+use crate::api::intake::{self, Commanded, Given, Said};
 use crate::payment::{Amount, Command, CommandAnswer, IdempotencyKey, Payment, StateName};
 use crate::store::Store;
 
@@ -47,7 +47,12 @@ pub(super) async fn give<S: Store>(
     if !before.was_given(&key, &command) {
         judge(&before)?;
     }
-    let what = (before.id(), &key, &command);
+    let what = Given {
+        to: before.id(),
+        key: &key,
+        command: &command,
+        by: &caller.mandate(),
+    };
     let policies = service.policies.get();
     let commanding = intake::command_if(&*service.store, &service.clock, &policies, what, &judge);
     let Commanded {

@@ -12,6 +12,7 @@ use super::keys::{ApiKey, Closed, Scope};
 use super::problem::{Problem, ProblemCode};
 use super::shown::Secrets;
 use crate::payment::{self, AccountName};
+use crate::store::audit::{ActorKind, Mandate, Via};
 
 /// Whoever asked, by the key that was shown.
 #[derive(Debug, Clone)]
@@ -84,6 +85,16 @@ impl Caller {
     /// What it is called, in the log.
     pub(super) fn name(&self) -> &str {
         self.0.name.as_str()
+    }
+
+    /// On its word, for the audit log.
+    pub(super) fn mandate(&self) -> Mandate {
+        let kind = if self.0.is_anybody() {
+            ActorKind::Anybody
+        } else {
+            ActorKind::ApiKey
+        };
+        Mandate::new(kind, self.name(), Via::Api)
     }
 
     /// Whether the key is for this.

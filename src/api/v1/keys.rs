@@ -139,6 +139,11 @@ impl ApiKey {
             expires_at: None,
         }
     }
+
+    /// Whether it is nobody's key: no hash is all zeros.
+    pub(super) fn is_anybody(&self) -> bool {
+        self.hash == KeyHash([0; 32])
+    }
 }
 
 /// A new key, made at random, to be shown once.

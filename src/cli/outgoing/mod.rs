@@ -8,6 +8,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+use trouble::status;
 pub(super) use trouble::trouble;
 pub(super) use typed::new_secret;
 pub use typed::{EndpointsVerb, EventsVerb, RangeArgs, Signed};
@@ -19,9 +20,10 @@ use super::view::time;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::payment::Timestamp;
+use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::redis::RedisStore;
 use crate::store::{Deed, EndpointName, Kept, Mark, Range, Sends, Waiting};
-use crate::worker::outbox::{Endpoint, is_off};
+use crate::worker::outbox::Endpoint;
 
 /// Where operators are served who ask about endpoints and events.
 pub struct Operated<'a> {
@@ -191,6 +193,11 @@ impl<'a> Operated<'a> {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         self.configured(name)?;
+        let action = match sends {
+            Sends::Enabled => "endpoint_enable",
+            Sends::Disabled | Sends::Forgotten => "endpoint_disable",
+        };
+        self.intend(action, name.as_str(), (&by, &why)).await?;
         let mark = self.mark(sends, by, why);
         let payments = self.store.set_mark(name, &mark).await?;
         let pending = self.store.waiting(name).await?.events;
@@ -218,6 +225,8 @@ impl<'a> Operated<'a> {
                  settings of all workers first"
             )));
         }
+        self.intend("endpoint_forget", name.as_str(), (&by, &why))
+            .await?;
         let mark = self.mark(Sends::Forgotten, by, why);
         let dropped = self.store.forget(name, &mark).await?;
         if self.as_json {
@@ -228,6 +237,18 @@ impl<'a> Operated<'a> {
             out,
             "{name} is forgotten; {dropped} events were pending for it"
         )?)
+    }
+
+    /// Adds to the audit log what is about to be done.
+    async fn intend(
+        &self,
+        what: &str,
+        subject: &str,
+        (by, why): (&str, &str),
+    ) -> Result<(), Failure> {
+        let by = Mandate::typed_by(by).because(Some(why));
+        let intent = AuditEntry::intent(&by, what, Some(subject), self.clock.now());
+        Ok(self.store.note_intent(&intent).await?)
     }
 
     fn mark(&self, sends: Sends, by: String, why: String) -> Mark {
@@ -249,6 +270,8 @@ impl<'a> Operated<'a> {
     ) -> Result<(), Failure> {
         self.configured(name)?;
         let (payment, place) = typed::event_id(id)?;
+        self.intend("event_skip", &format!("{name} {id}"), (&by, &why))
+            .await?;
         // Written down first: what was done and not heard of shall be known too.
         let mut deed = self.deed(name, "skipped", by, why);
         deed.event = Some(id.to_owned());
@@ -350,6 +373,8 @@ impl<'a> Operated<'a> {
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let name = &endpoint.name;
+        let subject = format!("{name} {}", range.words());
+        self.intend("events_replay", &subject, (&by, &why)).await?;
         // Written down first: what was begun and not finished shall be known too.
         let deed = self.deed(name, "replayed", by, why);
         self.store.note(&deed).await?;
@@ -360,18 +385,5 @@ impl<'a> Operated<'a> {
             return Ok(writeln!(out, "{told}")?);
         }
         Ok(writeln!(out, "{events} events are sent to {name} again")?)
-    }
-}
-
-/// Whether events are sent, in a word.
-fn status(endpoint: Option<&Endpoint>, mark: Option<&Mark>) -> &'static str {
-    let Some(endpoint) = endpoint else {
-        return "not configured";
-    };
-    match mark.filter(|mark| is_off(endpoint, mark)) {
-        _ if !endpoint.enabled => "off in the settings",
-        Some(mark) if mark.sends == Sends::Forgotten => "forgotten",
-        Some(_) => "disabled",
-        None => "enabled",
     }
 }

@@ -3,8 +3,8 @@
 use crate::cli::view::time;
 use crate::config::Config;
 use crate::store::redis::RedisStore;
-use crate::store::{Sends, StoreError};
-use crate::worker::outbox::is_off;
+use crate::store::{Mark, Sends, StoreError};
+use crate::worker::outbox::{Endpoint, is_off};
 
 /// What is wrong with endpoints, for whoever looks at something else: what kind of trouble, and in words.
 pub(in crate::cli) async fn trouble(
@@ -49,4 +49,17 @@ pub(in crate::cli) async fn trouble(
         told.push(("events_pinned", text));
     }
     Ok(told)
+}
+
+/// Whether events are sent, in a word.
+pub(super) fn status(endpoint: Option<&Endpoint>, mark: Option<&Mark>) -> &'static str {
+    let Some(endpoint) = endpoint else {
+        return "not configured";
+    };
+    match mark.filter(|mark| is_off(endpoint, mark)) {
+        _ if !endpoint.enabled => "off in the settings",
+        Some(mark) if mark.sends == Sends::Forgotten => "forgotten",
+        Some(_) => "disabled",
+        None => "enabled",
+    }
 }

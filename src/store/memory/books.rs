@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::audit::AuditEntry;
 use super::super::by::place_of;
 use super::super::write::{After, whole_ms};
 use super::super::{
@@ -21,6 +22,7 @@ pub(super) struct Books {
     pub(super) records: BTreeMap<PaymentId, Record>,
     due: BTreeSet<(Timestamp, PaymentId)>,
     pub(super) events: Vec<StateEvent>,
+    pub(super) audit: Vec<AuditEntry>,
     /// What is known of cards, and which write of it that is.
     pub(super) cards: BTreeMap<CardId, (KnownCard, u64)>,
     pub(super) card_writes: u64,
@@ -268,12 +270,13 @@ impl Books {
         &mut self,
         loaded: &Loaded,
         due: Option<Timestamp>,
+        audit: Option<&AuditEntry>,
         now: Timestamp,
     ) -> Result<(), SaveError> {
         let write = (loaded.version, None, None);
         let obey = |record: &mut Record| {
             if record.is_repeat(&write, &loaded.payment) {
-                return Ok(());
+                return Ok(None);
             }
             if record.version != loaded.version {
                 return Err(SaveError::Outdated);
@@ -287,10 +290,11 @@ impl Books {
                 record.nonce = None;
                 record.due = Some(whole_ms(due));
             }
-            Ok(())
+            Ok(audit.cloned())
         };
-        self.change(loaded.payment.id(), obey)
-            .ok_or(SaveError::Missing)?
+        let obeyed = self.change(loaded.payment.id(), obey);
+        self.audit.extend(obeyed.ok_or(SaveError::Missing)??);
+        Ok(())
     }
 
     pub(super) fn nudge(&mut self, id: &PaymentId, now: Timestamp) -> Nudged {

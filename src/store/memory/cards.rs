@@ -2,6 +2,7 @@
 
 use super::MemoryStore;
 use crate::payment::{CardId, KnownCard, Private, Timestamp};
+use crate::store::audit::AuditEntry;
 use crate::store::{CardKept, Cards, FoundCard, Happened, Heard, News, StoreError};
 
 impl Cards for MemoryStore {
@@ -20,17 +21,16 @@ impl Cards for MemoryStore {
         found: Option<&FoundCard>,
         card: &KnownCard,
     ) -> Result<CardKept, StoreError> {
-        self.ask("keep_card", |books, _| {
-            let there = books.cards.get(&card.id());
-            let there = there.map(|(_, write)| write.to_string());
-            if there.as_deref() != found.map(|found| found.mark.reveal().as_str()) {
-                return Ok(CardKept::Outdated);
-            }
-            books.card_writes += 1;
-            let write = books.card_writes;
-            books.cards.insert(card.id(), (card.clone(), write));
-            Ok(CardKept::Now)
-        })
+        self.keep(found, card, None)
+    }
+
+    async fn keep_ordered_card(
+        &self,
+        found: &FoundCard,
+        card: &KnownCard,
+        audit: &AuditEntry,
+    ) -> Result<CardKept, StoreError> {
+        self.keep(Some(found), card, Some(audit))
     }
 
     async fn due_cards(&self, slots: usize) -> Result<Vec<CardId>, StoreError> {
@@ -54,6 +54,28 @@ impl Cards for MemoryStore {
                 card.take(until);
             }
             Ok(())
+        })
+    }
+}
+
+impl MemoryStore {
+    fn keep(
+        &self,
+        found: Option<&FoundCard>,
+        card: &KnownCard,
+        audit: Option<&AuditEntry>,
+    ) -> Result<CardKept, StoreError> {
+        self.ask("keep_card", |books, _| {
+            let there = books.cards.get(&card.id());
+            let there = there.map(|(_, write)| write.to_string());
+            if there.as_deref() != found.map(|found| found.mark.reveal().as_str()) {
+                return Ok(CardKept::Outdated);
+            }
+            books.audit.extend(audit.cloned());
+            books.card_writes += 1;
+            let write = books.card_writes;
+            books.cards.insert(card.id(), (card.clone(), write));
+            Ok(CardKept::Now)
         })
     }
 }

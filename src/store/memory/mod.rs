@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use self::books::Books;
 use self::replica::Replica;
+use super::audit::AuditEntry;
 use super::{
     By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit,
     SaveError, Saved, StateEvent, Stats, Store, StoreError, Then, Tried,
@@ -82,6 +83,12 @@ impl MemoryStore {
     pub fn stored(&self, id: &PaymentId) -> Option<Payment> {
         let books = self.books();
         books.records.get(id).map(|record| record.payment.clone())
+    }
+
+    /// What the audit log says, the oldest first.
+    #[must_use]
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        self.books().audit.clone()
     }
 
     /// Makes the store fall short of its durability profile, or suffice again with `None`.
@@ -196,8 +203,15 @@ impl Store for MemoryStore {
         Permit::for_open_attempt(&claim.payment).ok_or(SaveError::NothingToLicense)
     }
 
-    async fn command(&self, loaded: &Loaded, due: Option<Timestamp>) -> Result<(), SaveError> {
-        let obeyed = self.ask("command", |books, now| books.command(loaded, due, now));
+    async fn command(
+        &self,
+        loaded: &Loaded,
+        due: Option<Timestamp>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<(), SaveError> {
+        let obeyed = self.ask("command", |books, now| {
+            books.command(loaded, due, audit, now)
+        });
         self.wake();
         obeyed
     }

@@ -40,6 +40,7 @@ stored! {
     RETRY = "retry.lua";
     DROP = "drop.lua";
     PURGE = "purge.lua";
+    AUDIT = "audit.lua";
     CARD = "card.lua";
     POSTPONE_CARD = "postpone_card.lua";
     PASS = "pass.lua";

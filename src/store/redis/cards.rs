@@ -11,6 +11,7 @@ use super::record::millis_of;
 use super::value::{items, text, word};
 use super::{RedisStore, value};
 use crate::payment::{CardId, KnownCard, Private, Timestamp};
+use crate::store::audit::AuditEntry;
 use crate::store::write::due_ms;
 use crate::store::{CardKept, Cards, FoundCard, Happened, Heard, News, Nonce, StoreError};
 
@@ -59,27 +60,16 @@ impl Cards for RedisStore {
         found: Option<&FoundCard>,
         card: &KnownCard,
     ) -> Result<CardKept, StoreError> {
-        let id = card.id();
-        let nonce = Nonce::fresh().as_str().to_owned();
-        let written = serde_json::to_string(&Written { nonce, card });
-        let written = written
-            .map_err(|error| StoreError::Refused(format!("a card that is no JSON: {error}")))?;
-        let due = card.due_at().map(|due| due_ms(due).to_string());
-        let lives = due.is_none().then(|| KEPT_FOR_MS.to_string());
-        let make = || {
-            Call::new(&call::CARD, self.0.keys.card_two(&id))
-                .arg(id.as_str())
-                .arg(found.map_or("", |found| found.mark.reveal().as_str()))
-                .arg(written.as_str())
-                .arg(due.as_deref().unwrap_or_default())
-                .arg(lives.as_deref().unwrap_or_default())
-        };
-        let patience = self.0.settings.save_patience();
-        match word(&self.0.link.insist(patience, make).await?) {
-            "kept" => Ok(CardKept::Now),
-            "outdated" => Ok(CardKept::Outdated),
-            _ => Err(value::unexpected("a card")),
-        }
+        self.write_card(found, card, None).await
+    }
+
+    async fn keep_ordered_card(
+        &self,
+        found: &FoundCard,
+        card: &KnownCard,
+        audit: &AuditEntry,
+    ) -> Result<CardKept, StoreError> {
+        self.write_card(Some(found), card, Some(audit)).await
     }
 
     async fn due_cards(&self, slots: usize) -> Result<Vec<CardId>, StoreError> {
@@ -107,6 +97,40 @@ impl Cards for RedisStore {
             .arg(id.as_str())
             .arg(due_ms(until).to_string());
         self.0.link.call(call).await.map(drop)
+    }
+}
+
+impl RedisStore {
+    async fn write_card(
+        &self,
+        found: Option<&FoundCard>,
+        card: &KnownCard,
+        audit: Option<&AuditEntry>,
+    ) -> Result<CardKept, StoreError> {
+        let id = card.id();
+        let nonce = Nonce::fresh().as_str().to_owned();
+        let written = serde_json::to_string(&Written { nonce, card });
+        let written = written
+            .map_err(|error| StoreError::Refused(format!("a card that is no JSON: {error}")))?;
+        let due = card.due_at().map(|due| due_ms(due).to_string());
+        let lives = due.is_none().then(|| KEPT_FOR_MS.to_string());
+        let (entry, hash) = audit.map_or(Ok(Default::default()), AuditEntry::sealed)?;
+        let make = || {
+            Call::new(&call::CARD, self.0.keys.card_three(&id))
+                .arg(id.as_str())
+                .arg(found.map_or("", |found| found.mark.reveal().as_str()))
+                .arg(written.as_str())
+                .arg(due.as_deref().unwrap_or_default())
+                .arg(lives.as_deref().unwrap_or_default())
+                .arg(entry.as_slice())
+                .arg(hash.as_str())
+        };
+        let patience = self.0.settings.save_patience();
+        match word(&self.0.link.insist(patience, make).await?) {
+            "kept" => Ok(CardKept::Now),
+            "outdated" => Ok(CardKept::Outdated),
+            _ => Err(value::unexpected("a card")),
+        }
     }
 }
 

@@ -21,6 +21,8 @@
 //! | `{hf:3}:quarantine:bytes` | hash | by id: what was pushed, until somebody decides |
 //! | `{hf:3}:quarantine:deeds` | hash | by id: what was done about it, by whom and why, a line each |
 //! | `{hf:3}:answer:<account>:<SHA-256 of what was pushed>` | string | the answer, for some days |
+//! | `{hf:3}:audit` | stream | what was asked of payments and cards: `n`, `link`, `entry`; never trimmed |
+//! | `{hf:desk}:audit` | stream | the same of what belongs to no payment |
 //! | `hf:wake` | channel | there may be something to do |
 //!
 //! The braces keep a partition's keys on one node of a cluster. One index for all states and
@@ -28,6 +30,7 @@
 
 use crate::payment::{AccountName, CardId, Payment, PaymentId, Reference, StateName};
 use crate::store::EndpointName;
+use crate::store::audit::AuditStream;
 use crate::store::by::{place_of, reference_hash};
 
 /// How many partitions there are. Payments are found by it, so it never changes.
@@ -89,11 +92,22 @@ impl Keys {
         format!("{}:deeds", self.prefix)
     }
 
+    pub(super) fn audit(&self, stream: AuditStream) -> String {
+        format!("{{{}:{stream}}}:audit", self.prefix)
+    }
+
     /// A card and the index of those of which something is wanted.
     pub(super) fn card_two(&self, id: &CardId) -> Vec<String> {
         let partition = id.spread() % PARTITIONS;
         let card = format!("{{{}:{partition}}}:card:{id}", self.prefix);
         vec![card, self.cards_due(partition)]
+    }
+
+    /// The same, and the audit log.
+    pub(super) fn card_three(&self, id: &CardId) -> Vec<String> {
+        let mut keys = self.card_two(id);
+        keys.push(self.audit(AuditStream::Partition(id.spread() % PARTITIONS)));
+        keys
     }
 
     pub(super) fn cards_due(&self, partition: u64) -> String {
@@ -131,6 +145,13 @@ impl Keys {
     /// Payment and due index.
     pub(super) fn two(&self, id: &PaymentId) -> Vec<String> {
         vec![self.payment(id), self.due(Self::partition(id))]
+    }
+
+    /// Payment, due index and audit log.
+    pub(super) fn three(&self, id: &PaymentId) -> Vec<String> {
+        let mut keys = self.two(id);
+        keys.push(self.audit(AuditStream::Partition(Self::partition(id))));
+        keys
     }
 
     /// Payment and all that is written with it.

@@ -15,8 +15,10 @@
 //! | `endpoints`, `kept` | how endpoints stand, and what is decided about them; replays, trimming |
 //! | `cards` | what is known of saved cards |
 //! | `pushed`, `quarantine` | what producers push: intakes and answers; what was refused |
+//! | `audit` | the audit log: adding to it, reading it |
 //! | `wake` | hints that there is something to do |
 
+mod audit;
 mod call;
 mod cards;
 mod claiming;
@@ -47,6 +49,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::audit::AuditOrder;
 use self::call::Call;
 pub use self::cards::Followed;
 use self::connection::Link;
@@ -57,6 +60,7 @@ pub use self::quarantine::{Deed, Did, QuarantineId, QuarantineNote, Quarantined,
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
 pub use self::settings::{Profile, Settings};
 use self::trouble::LinkFault;
+use super::audit::AuditEntry;
 use super::write::due_ms;
 use super::{
     By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit,
@@ -262,8 +266,13 @@ impl Store for RedisStore {
         Permit::for_open_attempt(&claim.payment).ok_or(SaveError::NothingToLicense)
     }
 
-    async fn command(&self, loaded: &Loaded, due: Option<Timestamp>) -> Result<(), SaveError> {
-        self.write_command(loaded, due).await
+    async fn command(
+        &self,
+        loaded: &Loaded,
+        due: Option<Timestamp>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<(), SaveError> {
+        self.write_command(loaded, due, audit).await
     }
 
     async fn give_back(

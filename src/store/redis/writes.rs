@@ -4,6 +4,7 @@ use super::call::{self, Call};
 use super::record::{body_of, write_id};
 use super::{RedisStore, keys, value};
 use crate::payment::{Payment, Timestamp};
+use crate::store::audit::AuditEntry;
 use crate::store::by::place_of;
 use crate::store::write::{After, due_ms};
 use crate::store::{Claim, Created, Loaded, SaveError, StateEvent, Store, StoreError, Then};
@@ -142,13 +143,15 @@ impl RedisStore {
         &self,
         loaded: &Loaded,
         due: Option<Timestamp>,
+        audit: Option<&AuditEntry>,
     ) -> Result<(), SaveError> {
         let payment = &loaded.payment;
         let body = body_of(payment)?;
+        let (entry, hash) = audit.map_or(Ok(Default::default()), AuditEntry::sealed)?;
         let found = loaded.version.to_string();
         let write = write_id(&[found.as_bytes(), b"command", body.as_slice()]);
         let make = || {
-            Call::new(&call::COMMAND, self.0.keys.two(payment.id()))
+            Call::new(&call::COMMAND, self.0.keys.three(payment.id()))
                 .arg(payment.id().as_str())
                 .arg(found.as_str())
                 .arg(write.as_str())
@@ -156,6 +159,8 @@ impl RedisStore {
                 .arg(due.map_or(String::new(), |due| due_ms(due).to_string()))
                 .number(self.0.clock.now().timestamp_millis())
                 .arg(self.0.keys.wake())
+                .arg(entry.as_slice())
+                .arg(hash.as_str())
         };
         let reply = self
             .0

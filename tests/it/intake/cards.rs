@@ -54,7 +54,8 @@ async fn a_push_on_a_dead_card_is_refused_and_is_taken_once_a_look_has_revived_i
     assert_eq!(kept[0].1.code, "card_dead");
 
     let card = CardId::derive(&account(), &CardToken::new(token).unwrap());
-    let wish = holdfast::api::cards::order(&*dock.store, &stage.clock, &card, &CardOrder::Look);
+    let wish =
+        holdfast::api::cards::order(&*dock.store, &stage.clock, &card, &CardOrder::Look, None);
     wish.await.unwrap();
     let (done, other) = tokio::join!(one.carry_out(), two.carry_out());
     assert_eq!(done.unwrap() + other.unwrap(), 1, "one of them has it");
@@ -111,7 +112,7 @@ async fn cards_that_cannot_be_read_stand_in_the_way_of_no_other_card() {
     }
     let card = CardId::derive(&account(), &CardToken::new(token.as_str()).unwrap());
     let looking = CardOrder::Look;
-    let look = holdfast::api::cards::order(&*store, &stage.clock, &card, &looking);
+    let look = holdfast::api::cards::order(&*store, &stage.clock, &card, &looking, None);
     look.await.unwrap();
     for _ in 0..7 {
         keeper.carry_out().await.unwrap();

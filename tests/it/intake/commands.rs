@@ -265,7 +265,8 @@ async fn a_new_time_is_about_all_that_would_be_captured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whether_a_command_may_be_given_is_asked_of_the_record_that_it_changes() {
-    use holdfast::api::intake::{self, Said};
+    use holdfast::api::intake::{self, Given, Said};
+    use holdfast::store::audit::Mandate;
     use std::sync::atomic::{AtomicU32, Ordering};
     let dock = Dock::open().await;
     let id = is_recorded(
@@ -281,7 +282,22 @@ async fn whether_a_command_may_be_given_is_asked_of_the_record_that_it_changes()
         release_at: None,
     };
     let (store, clock, policies) = (&*dock.store, &dock.stage.clock, policies());
-    let first = (&id, &key("p1"), &plan(1_000));
+    let by = Mandate::typed_by("aisyah");
+    fn given<'a>(
+        to: &'a PaymentId,
+        key: &'a IdempotencyKey,
+        command: &'a Command,
+        by: &'a Mandate,
+    ) -> Given<'a> {
+        Given {
+            to,
+            key,
+            command,
+            by,
+        }
+    }
+    let (name, lower) = (key("p1"), plan(1_000));
+    let first = given(&id, &name, &lower, &by);
     intake::command(store, clock, &policies, first)
         .await
         .unwrap();
@@ -290,7 +306,7 @@ async fn whether_a_command_may_be_given_is_asked_of_the_record_that_it_changes()
         if asked.fetch_add(1, Ordering::Relaxed) == 0 {
             // Behind its back the plan is raised.
             let (higher, name) = (plan(9_000), key("p2"));
-            let raising = intake::command(store, clock, &policies, (&id, &name, &higher));
+            let raising = intake::command(store, clock, &policies, given(&id, &name, &higher, &by));
             let on = tokio::runtime::Handle::current();
             tokio::task::block_in_place(|| on.block_on(raising)).unwrap();
         }
@@ -298,11 +314,17 @@ async fn whether_a_command_may_be_given_is_asked_of_the_record_that_it_changes()
         if amount > 1_000 { Err(amount) } else { Ok(()) }
     };
     let name = key("c");
-    let given = intake::command_if(store, clock, &policies, (&id, &name, &capture), &judge);
-    assert_eq!(given.await.unwrap(), Err(9_000));
+    let taking = intake::command_if(
+        store,
+        clock,
+        &policies,
+        given(&id, &name, &capture, &by),
+        &judge,
+    );
+    assert_eq!(taking.await.unwrap(), Err(9_000));
     assert_eq!(asked.load(Ordering::Relaxed), 2);
     let (name, plan) = (key("p2"), plan(9_000));
-    let known = intake::command(store, clock, &policies, (&id, &name, &plan));
+    let known = intake::command(store, clock, &policies, given(&id, &name, &plan, &by));
     assert_eq!(known.await.unwrap().said, Said::Before);
     dock.stage.work().await;
     assert_eq!(dock.stage.taken(&id), (0, 0));

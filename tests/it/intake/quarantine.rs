@@ -16,7 +16,7 @@ impl Dock {
     }
 
     /// The same of any verb, and what it warned of.
-    async fn line(&self, words: &[&str]) -> (Result<(), Failure>, String, String) {
+    pub(super) async fn line(&self, words: &[&str]) -> (Result<(), Failure>, String, String) {
         use clap::Parser as _;
         let cli = Cli::try_parse_from([&["holdfast"], words].concat());
         let env = [

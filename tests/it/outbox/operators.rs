@@ -382,3 +382,61 @@ async fn a_new_secret_is_one_that_the_settings_take() {
     let secret = made["secret"].as_str().unwrap();
     assert!(SigningSecret::parse(secret).is_some());
 }
+
+#[tokio::test]
+async fn whoever_decides_about_endpoints_and_events_is_logged_before_it_is_done() {
+    let mail = Mail::start().await;
+    mail.paid("one").await;
+    mail.outbox.spread(&mail.endpoint).await.unwrap();
+    let listed = mail.types(&["events", "list", "--from", "2020-01-01T00:00:00Z"]);
+    let listed = listed.await.unwrap();
+    let event = listed["events"][0]["id"].as_str().unwrap();
+    for line in [
+        &["endpoints", "disable", "shop", "--reason", "moving"][..],
+        &["endpoints", "enable", "shop", "--reason", "mended"],
+        &[
+            "events",
+            "skip",
+            "--endpoint",
+            "shop",
+            "--id",
+            event,
+            "--reason",
+            "too old",
+        ],
+        &[
+            "events",
+            "replay",
+            "--endpoint",
+            "shop",
+            "--from",
+            "2020-01-01T00:00:00Z",
+            "--reason",
+            "restored",
+        ],
+    ] {
+        mail.types(line).await.unwrap();
+    }
+    let log = mail.types(&["audit", "list"]).await.unwrap();
+    let said: Vec<_> = log["audit"].as_array().unwrap().iter().rev().collect();
+    let said: Vec<_> = said
+        .iter()
+        .map(|one| &one["entry"])
+        .map(|entry| {
+            [
+                &entry["action"],
+                &entry["actor"]["name"],
+                &entry["reason"],
+                &entry["answer"],
+            ]
+        })
+        .map(|four| four.map(|value| value.as_str().unwrap().to_owned()))
+        .collect();
+    let expected = [
+        ["endpoint_disable", "aina", "moving", "asked"],
+        ["endpoint_enable", "aina", "mended", "asked"],
+        ["event_skip", "aina", "too old", "asked"],
+        ["events_replay", "aina", "restored", "asked"],
+    ];
+    assert_eq!(said, expected);
+}

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use holdfast::payment::{CardId, KnownCard, Payment, PaymentId, Timestamp};
+use holdfast::store::audit::AuditEntry;
 use holdfast::store::{
     By, CardKept, Cards, Claim, ClaimKey, Claims, Created, Cursor, FoundCard, Loaded, NotDurable,
     Nudged, Page, Permit, SaveError, Saved, Stats, Store, StoreError, Then, Tried,
@@ -205,12 +206,17 @@ impl<S: Store> Store for Watched<S> {
         permit
     }
 
-    async fn command(&self, loaded: &Loaded, due: Option<Timestamp>) -> Result<(), SaveError> {
+    async fn command(
+        &self,
+        loaded: &Loaded,
+        due: Option<Timestamp>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<(), SaveError> {
         self.there()?;
         if self.records_change.load(Ordering::Acquire) {
             return Err(SaveError::Outdated);
         }
-        self.inner.command(loaded, due).await
+        self.inner.command(loaded, due, audit).await
     }
 
     async fn give_back(
@@ -275,6 +281,16 @@ impl<S: Cards> Cards for Watched<S> {
     ) -> Result<CardKept, StoreError> {
         self.there()?;
         self.inner.keep_card(found, card).await
+    }
+
+    async fn keep_ordered_card(
+        &self,
+        found: &FoundCard,
+        card: &KnownCard,
+        audit: &AuditEntry,
+    ) -> Result<CardKept, StoreError> {
+        self.there()?;
+        self.inner.keep_ordered_card(found, card, audit).await
     }
 
     async fn due_cards(&self, slots: usize) -> Result<Vec<CardId>, StoreError> {

@@ -70,7 +70,7 @@ impl Counter {
         let card = CardId::derive(&account(), &CardToken::new(token).unwrap());
         let keep = CardOrder::Keep(Voice::new("ann", Some("asked by mistake")));
         let (store, clock) = (&*self.shop.stage.store, &self.shop.stage.clock);
-        let kept = holdfast::api::cards::order(store, clock, &card, &keep);
+        let kept = holdfast::api::cards::order(store, clock, &card, &keep, None);
         let kept = kept.await.unwrap();
         assert_eq!(kept.asked().last().unwrap().order, keep);
     }
@@ -808,4 +808,23 @@ async fn no_token_is_logged_whatever_is_done_about_its_card() {
     }
     let secret = ours.iter().find(|line| line.contains(&token));
     assert_eq!(secret, None);
+}
+
+#[tokio::test]
+async fn who_wants_something_of_a_card_is_logged_once() {
+    let counter = Counter::open().await;
+    let token = counter.token();
+    counter.charges("k", &token).await;
+    counter.delete(&token).await;
+    // Asked for the same, nothing changes, and nothing is said.
+    counter.delete(&token).await;
+    let log = counter.shop.stage.store.audit();
+    assert_eq!(log.len(), 1, "{log:?}");
+    let said = (log[0].action.as_str(), log[0].actor.name.as_str());
+    assert_eq!(said, ("card_delete", "shop"));
+    let card = CardId::derive(&account(), &CardToken::new(&token).unwrap());
+    assert_eq!(log[0].card, Some(card));
+    assert_eq!(log[0].after.as_ref().unwrap()["wanted"], "delete");
+    let told = serde_json::to_string(&log).unwrap();
+    assert!(!told.contains(&token), "{told}");
 }

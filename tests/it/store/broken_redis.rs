@@ -350,7 +350,7 @@ async fn a_full_memory_refuses_what_is_new_and_brings_what_exists_to_its_end() {
     world.park(&mut asked.payment);
     world
         .store
-        .command(&asked, Some(world.now()))
+        .command(&asked, Some(world.now()), None)
         .await
         .unwrap();
     assert_eq!(world.store.stats().await.unwrap().unfinished, 1);

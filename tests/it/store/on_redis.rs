@@ -321,7 +321,7 @@ async fn only_what_is_finished_ever_expires() {
         .payment
         .command(stop, Command::Cancel, world.now())
         .unwrap();
-    world.store.command(&asked, None).await.unwrap();
+    world.store.command(&asked, None, None).await.unwrap();
     lives("command").await;
     world
         .store

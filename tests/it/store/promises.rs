@@ -208,7 +208,7 @@ async fn a_save_needs_the_version_it_read<S: Watched>(world: World<S>) {
         payment: missing,
         ..loaded(&world, &claim.key.id).await
     };
-    let command = world.store.command(&stranger, None).await;
+    let command = world.store.command(&stranger, None, None).await;
     assert!(matches!(command, Err(SaveError::Missing)));
 }
 
@@ -218,17 +218,17 @@ async fn an_identical_repeat_is_answered_as_the_first<S: Watched>(world: World<S
     command(&mut before, "stop", world.now());
     world
         .store
-        .command(&before, Some(world.now()))
+        .command(&before, Some(world.now()), None)
         .await
         .unwrap();
     world
         .store
-        .command(&before, Some(world.now()))
+        .command(&before, Some(world.now()), None)
         .await
         .unwrap();
     assert_eq!(loaded(&world, payment.id()).await.version, 2);
     command(&mut before, "stop again", world.now());
-    let other = world.store.command(&before, Some(world.now())).await;
+    let other = world.store.command(&before, Some(world.now()), None).await;
     assert!(matches!(other, Err(SaveError::Outdated)));
 }
 
@@ -287,7 +287,7 @@ async fn a_command_lets_the_holder_decide_again<S: Watched>(world: World<S>) {
     command(&mut asked, "stop", world.now());
     world
         .store
-        .command(&asked, Some(world.now()))
+        .command(&asked, Some(world.now()), None)
         .await
         .unwrap();
     world.claim_none().await;
@@ -320,7 +320,7 @@ async fn a_command_makes_an_unclaimed_payment_due<S: Watched>(world: World<S>) {
     command(&mut asked, "stop", world.now());
     world
         .store
-        .command(&asked, Some(world.now()))
+        .command(&asked, Some(world.now()), None)
         .await
         .unwrap();
     assert_eq!(world.claim_one().await.payment.commands().len(), 1);
@@ -330,7 +330,7 @@ async fn a_command_makes_an_unclaimed_payment_due<S: Watched>(world: World<S>) {
     command(&mut asked, "stop again", world.now());
     world
         .store
-        .command(&asked, Some(world.in_ms(500)))
+        .command(&asked, Some(world.in_ms(500)), None)
         .await
         .unwrap();
     let stored = loaded(&world, payment.id()).await;
@@ -345,7 +345,7 @@ async fn a_command_on_an_old_version_is_refused<S: Watched>(world: World<S>) {
     let mut asked = loaded(&world, &claim.key.id).await;
     world.store.save(&mut claim, Then::Keep).await.unwrap();
     command(&mut asked, "stop", world.now());
-    let refused = world.store.command(&asked, None).await;
+    let refused = world.store.command(&asked, None, None).await;
     assert!(matches!(refused, Err(SaveError::Outdated)));
     assert!(
         loaded(&world, &claim.key.id)
@@ -512,7 +512,7 @@ async fn what_is_finished_leaves_the_due_index<S: Watched>(world: World<S>) {
             .unwrap();
         world
             .store
-            .command(&again, Some(world.now()))
+            .command(&again, Some(world.now()), None)
             .await
             .unwrap();
         world.claim_none().await;
@@ -557,7 +557,7 @@ async fn what_is_not_finished_stays_in_the_due_index<S: Watched>(world: World<S>
         .unwrap();
     world
         .store
-        .command(&loaded(&world, &id).await, None)
+        .command(&loaded(&world, &id).await, None, None)
         .await
         .unwrap();
     assert_eq!(unfinished().await, 1);
@@ -647,7 +647,7 @@ async fn what_is_commanded_before_it_is_given_back_is_due_now<S: Watched>(world:
     command(&mut asked, "stop", world.now());
     world
         .store
-        .command(&asked, Some(world.now()))
+        .command(&asked, Some(world.now()), None)
         .await
         .unwrap();
     world

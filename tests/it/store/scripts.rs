@@ -103,12 +103,13 @@ fn no_script_knows_a_state_a_delay_or_the_time() {
 
 #[test]
 fn no_script_writes_before_it_has_checked() {
-    const READS: [&str; 6] = [
+    const READS: [&str; 7] = [
         "'GET'",
         "'HEXISTS'",
         "'HGET'",
         "'HMGET'",
         "'LINDEX'",
+        "'XREVRANGE'",
         "'ZSCORE'",
     ];
     for (name, text) in scripts() {

@@ -6,10 +6,12 @@
 use std::fs::{self, OpenOptions};
 use std::path::PathBuf;
 
+use holdfast::operate::audit::{Questions, verify};
 use holdfast::payment::{
     AccountName, CardEvidence, CardSign, CardToken, Command, IdempotencyKey, KnownCard, Payment,
     PaymentId, StateName, Wish,
 };
+use holdfast::store::audit::{AuditEntry, Mandate};
 use holdfast::store::redis::{
     AnswerEntry, Deed, Did, Elements, Lease, Portion, QuarantineId, QuarantineNote, RedisStore,
     Settled, Settlement, Standing, Taken,
@@ -148,13 +150,23 @@ async fn a_command_that_a_crash_tore_apart_makes_nothing_late() {
                 .command(key, Command::Cancel, world.now())
                 .unwrap();
             let wanted = world.in_ms(to_ms);
-            world.store.command(&loaded, Some(wanted)).await.unwrap();
+            let by = Mandate::typed_by("aisyah");
+            let audit = AuditEntry::of_command(&by, (&torn, 1), &loaded.payment).unwrap();
+            let written = world.store.command(&loaded, Some(wanted), Some(&audit));
+            written.await.unwrap();
             let Some(other) = tear(&mut world, before, nth).await else {
                 assert!(nth >= 2, "only {nth} places");
                 break;
             };
             let found = world.store.load(torn.id()).await.unwrap().unwrap();
             let is_known = !found.payment.commands().is_empty();
+            // Whatever of it comes to light, the log is no worse than ahead of the record.
+            let questions = Questions {
+                records_since: Some(world_start()),
+                ..Questions::default()
+            };
+            let log = verify(&world.store, &questions, &|_, _| {}).await.unwrap();
+            assert!(!log.is_broken(), "torn at {nth}: {:?}", log.findings);
             let latest = if is_known { wanted } else { due };
             assert!(
                 found.due.unwrap() <= latest,

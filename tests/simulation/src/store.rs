@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use holdfast::clock::Clock;
 use holdfast::payment::{CardId, KnownCard, Payment, PaymentId, Timestamp};
+use holdfast::store::audit::AuditEntry;
 use holdfast::store::memory::MemoryStore;
 use holdfast::store::{
     By, CardKept, Cards, Claim, ClaimKey, Claims, Created, Cursor, FoundCard, Loaded, NotDurable,
@@ -277,10 +278,15 @@ impl Store for SimulatedStore {
         Ok(permit)
     }
 
-    async fn command(&self, loaded: &Loaded, due: Option<Timestamp>) -> Result<(), SaveError> {
+    async fn command(
+        &self,
+        loaded: &Loaded,
+        due: Option<Timestamp>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<(), SaveError> {
         let subject = self.subject(loaded.payment.id());
         let visit = self.arrive("store.command", subject).await?;
-        let obeyed = self.inner().command(loaded, due).await;
+        let obeyed = self.inner().command(loaded, due, audit).await;
         self.wrote("command", &loaded.payment, &told(&obeyed));
         let mark = self.mark();
         self.return_from(visit).await;
@@ -349,6 +355,15 @@ impl Cards for SimulatedStore {
         &self,
         _: Option<&FoundCard>,
         _: &KnownCard,
+    ) -> Result<CardKept, StoreError> {
+        Ok(CardKept::Now)
+    }
+
+    async fn keep_ordered_card(
+        &self,
+        _: &FoundCard,
+        _: &KnownCard,
+        _: &AuditEntry,
     ) -> Result<CardKept, StoreError> {
         Ok(CardKept::Now)
     }

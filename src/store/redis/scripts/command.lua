@@ -1,9 +1,10 @@
 #!lua flags=allow-oom
--- Writes what a command changed. A claim that is held stays as it is, with its lease. If a crash tears
--- this apart, the payment is due too early, never too late.
--- KEYS: 1 payment  2 due
+-- Writes what a command changed. A claim that is held stays as it is, with its lease. The audit log has
+-- it before the record: if a crash tears this apart, an entry tells of a command that the record does not
+-- show, and the payment is due too early, never too late.
+-- KEYS: 1 payment  2 due  3 audit
 -- ARGV: 1 id  2 version found  3 write  4 body  5 due (ms; '' leaves it)  6 now (ms)
---       7 wake-up channel
+--       7 wake-up channel  8 audit entry ('' for none)  9 its SHA-256
 -- Returns: 'written' | 'missing' | 'outdated'
 local found = redis.call('HMGET', KEYS[1], 'version', 'nonce', 'write')
 local version, nonce, write = unpack(found)
@@ -13,7 +14,13 @@ if version ~= ARGV[2] then return 'outdated' end
 local score = redis.call('ZSCORE', KEYS[2], ARGV[1])
 local held = nonce ~= '' and score and tonumber(score) > tonumber(ARGV[6])
 local frees = not held and score and ARGV[5] ~= ''
+local head = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)[1]
+local last = head and head[2] or {}
 
+if ARGV[8] ~= '' then
+  local n, link = (tonumber(last[2]) or 0) + 1, last[4] or string.rep('0', 40)
+  redis.call('XADD', KEYS[3], '*', 'n', n, 'link', redis.sha1hex(link .. ARGV[9]), 'entry', ARGV[8])
+end
 if frees then redis.call('ZADD', KEYS[2], 'XX', 'LT', ARGV[5], ARGV[1]) end
 redis.call('HSET', KEYS[1], 'write', ARGV[3], 'body', ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'version', 1)

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::api::intake::{self, Commanded, IntakeError};
+use holdfast::api::intake::{self, Commanded, Given, IntakeError};
 use holdfast::payment::{Command, CommandAnswer, IdempotencyKey, PaymentId, StateName};
+use holdfast::store::audit::Mandate;
 use holdfast::store::{Store, StoreError};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -108,7 +109,12 @@ pub(super) async fn give(
     command: &Command,
 ) -> anyhow::Result<Option<CommandAnswer>> {
     let key = IdempotencyKey::new(key)?;
-    let given = (id, &key, command);
+    let given = Given {
+        to: id,
+        key: &key,
+        command,
+        by: &Mandate::typed_by("chaos"),
+    };
     match intake::command(&ground.store, &ground.clock, &ground.policies, given).await {
         Ok(Commanded {
             answer, payment, ..

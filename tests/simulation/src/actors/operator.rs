@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use holdfast::api::intake::{IntakeError, command};
+use holdfast::api::intake::{Given, IntakeError, command};
 use holdfast::payment::{Command, IdempotencyKey, PaymentId, StateName};
 use holdfast::store::Store;
+use holdfast::store::audit::Mandate;
 
 use crate::actors::producers::Acknowledged;
 use crate::asks::Asks;
@@ -95,7 +96,12 @@ async fn give(world: &Arc<World>, id: &PaymentId, key: &str, asked: &Command) {
     let process = Arc::new(Process::new("person".to_owned(), 800));
     let desk = SimulatedStore::of(world, &process);
     for _ in 0..60 {
-        let given = (id, &key, asked);
+        let given = Given {
+            to: id,
+            key: &key,
+            command: asked,
+            by: &Mandate::typed_by("person"),
+        };
         match command(&desk, &world.clock, &world.policies, given).await {
             Ok(done) => {
                 let number = world.number(id);

@@ -5,9 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use chip_sandbox::TestCard;
-use holdfast::api::intake::{IntakeError, command, submit};
+use holdfast::api::intake::{Given, IntakeError, command, submit};
 use holdfast::payment::{Command, IdempotencyKey, Payment, PaymentId, Request, StateName};
 use holdfast::store::Store;
+use holdfast::store::audit::Mandate;
 
 use crate::process::Process;
 use crate::store::SimulatedStore;
@@ -110,7 +111,13 @@ pub(super) async fn give(
     };
     insist(&world, "person", |desk| look_around(desk, state)).await;
     world.engine(|engine, _| engine.clear_faults());
-    let (clock, policies, given) = (&world.clock, &world.policies, (&id, &key, &asked));
+    let (clock, policies) = (&world.clock, &world.policies);
+    let given = Given {
+        to: &id,
+        key: &key,
+        command: &asked,
+        by: &Mandate::typed_by("person"),
+    };
     let given = insist(&world, "person", |desk| async move {
         command(&*desk, clock, policies, given).await
     });
