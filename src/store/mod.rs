@@ -8,6 +8,7 @@ mod by;
 mod cards;
 mod claim;
 mod event;
+mod face;
 pub mod memory;
 mod outgoing;
 mod permit;
@@ -20,6 +21,7 @@ pub use by::{By, Cursor, InvalidCursor, Page};
 pub use cards::{CardKept, Cards, FoundCard, Happened, Heard, News, change_card};
 pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
 pub use event::StateEvent;
+pub use face::{At, Dated, Face, StepName};
 pub use outgoing::{
     Decided, Deed, EndpointName, EventHead, EventPlace, Kept, Mark, Outgoing, Owned, Range, Reader,
     Sends, Spread, Trimmed, Waiting,

@@ -4,6 +4,7 @@
 
 mod broken_redis;
 mod cards;
+mod faces;
 mod in_memory;
 pub(crate) mod on_redis;
 mod promises;

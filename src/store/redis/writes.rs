@@ -6,7 +6,7 @@ use super::{RedisStore, keys, value};
 use crate::payment::{Payment, Timestamp};
 use crate::store::by::place_of;
 use crate::store::write::{After, due_ms};
-use crate::store::{Claim, Created, Loaded, SaveError, StateEvent, Store, StoreError, Then};
+use crate::store::{At, Claim, Created, Loaded, SaveError, StateEvent, Store, StoreError, Then};
 
 fn event_of(payment: &Payment, version: u64) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(&StateEvent::of(payment, version))
@@ -21,6 +21,7 @@ impl RedisStore {
     ) -> Result<Created, StoreError> {
         let body = body_of(payment)?;
         let event = event_of(payment, 1)?;
+        let face = keys::by_face(payment, At::Rest);
         // By chance, two producers may ask for the same at the same time: one of them made it.
         let write = write_id(&[&rand::random::<u128>().to_be_bytes(), &body]);
         let make = || {
@@ -36,6 +37,7 @@ impl RedisStore {
                 .arg(keys::by_reference(payment).unwrap_or_default())
                 .arg(self.0.keys.wake())
                 .arg(self.0.link.run())
+                .arg(face.as_str())
         };
         let patience = self.0.settings.save_patience();
         let reply = match self.0.link.insist(patience, make).await {
@@ -81,10 +83,11 @@ impl RedisStore {
         // The script knows whether this state was told before.
         let event = event_of(payment, claim.version + 1)?;
         let nonce = claim.key.nonce.as_str();
-        let asked = match then {
-            Then::Keep => "keep".to_owned(),
-            Then::Rest(due) => format!("rest {:?}", due.map(due_ms)),
+        let (asked, at) = match then {
+            Then::Keep => ("keep".to_owned(), At::Work),
+            Then::Rest(due) => (format!("rest {:?}", due.map(due_ms)), At::Rest),
         };
+        let face = keys::by_face(payment, at);
         let found = claim.version.to_string();
         let write = write_id(&[
             found.as_bytes(),
@@ -120,6 +123,7 @@ impl RedisStore {
                 .number(if_nudged)
                 .number(claim.nudges)
                 .arg(self.0.link.run())
+                .arg(face.as_str())
         };
         let reply = self
             .0
@@ -147,8 +151,10 @@ impl RedisStore {
         let body = body_of(payment)?;
         let found = loaded.version.to_string();
         let write = write_id(&[found.as_bytes(), b"command", body.as_slice()]);
+        let at = if loaded.claimed { At::Work } else { At::Rest };
+        let face = keys::by_face(payment, at);
         let make = || {
-            Call::new(&call::COMMAND, self.0.keys.two(payment.id()))
+            Call::new(&call::COMMAND, self.0.keys.three(payment.id()))
                 .arg(payment.id().as_str())
                 .arg(found.as_str())
                 .arg(write.as_str())
@@ -156,6 +162,7 @@ impl RedisStore {
                 .arg(due.map_or(String::new(), |due| due_ms(due).to_string()))
                 .number(self.0.clock.now().timestamp_millis())
                 .arg(self.0.keys.wake())
+                .arg(face.as_str())
         };
         let reply = self
             .0
