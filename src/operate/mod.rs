@@ -2,5 +2,15 @@
 //!
 //! Nothing here reads arguments or writes pages, and nothing here may move money: what is to be done
 //! about a payment is written into its record, and a worker's turn carries it out.
+//!
+//! | file | what |
+//! |---|---|
+//! | `audit/` | the audit log, read and verified |
+//! | `tally` | sums over all unfinished payments: held, lapsing, due, in doubt, parked |
+//! | `overview` | the newest tally, counted when somebody asks and not too often |
+//! | `find` | payments by what is known of them, a page at a time |
 
 pub mod audit;
+pub mod find;
+pub mod overview;
+pub mod tally;

@@ -55,6 +55,12 @@ impl Cursor {
         Self(format!("{at}:{}", id.unwrap_or_default()))
     }
 
+    /// Right behind a payment, in the index of its state or of its reference.
+    #[must_use]
+    pub fn behind(payment: &Payment) -> Self {
+        Self::at(&place_of(payment))
+    }
+
     /// The same in the due index.
     pub(super) fn due(due: Timestamp, id: &PaymentId) -> Self {
         Self(format!("{:013}:{id}", due_ms(due)))
@@ -68,7 +74,7 @@ impl Cursor {
                 && PaymentId::looks_like_one(id)
         });
         made.map(|_| Self(text.to_owned()))
-            .ok_or_else(|| InvalidCursor(text.to_owned()))
+            .ok_or_else(|| InvalidCursor::of(text))
     }
 
     /// The cursor as text.
@@ -84,6 +90,13 @@ impl Cursor {
     "{0:?} is no cursor; give the one that the page before ended with, or none for the first page"
 )]
 pub struct InvalidCursor(String);
+
+impl InvalidCursor {
+    /// That this text is none.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 /// A page of a listing.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,6 +9,7 @@ mod by;
 mod cards;
 mod claim;
 mod event;
+mod face;
 pub mod memory;
 mod outgoing;
 mod permit;
@@ -24,6 +25,7 @@ pub use cards::{
 };
 pub use claim::{Claim, ClaimKey, Claims, Loaded, Nonce};
 pub use event::StateEvent;
+pub use face::{At, Dated, Face, StepName};
 pub use outgoing::{
     Decided, Deed, EndpointName, EventHead, EventPlace, Kept, Mark, Outgoing, Owned, Range, Reader,
     Sends, Spread, Trimmed, Waiting,

@@ -5,6 +5,7 @@
 mod audit;
 mod broken_redis;
 mod cards;
+mod faces;
 mod in_memory;
 pub(crate) mod on_redis;
 mod promises;

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `{hf:3}:payment:<id>` | hash | a payment: what the scripts compare, and the body |
 //! | `{hf:3}:due` | sorted set | id by the time it is due, or its lease ends, in ms |
-//! | `{hf:3}:states` | sorted set, all scores 0 | `<state>:<place>` and `ref:<hash>:<place>`, read by name; a place is `<created, ms>:<id>`, and `:<hash>` of account and reference, if it has one |
+//! | `{hf:3}:states` | sorted set, all scores 0 | `<state>:<place>` and `ref:<hash>:<place>`, read by name; a place is `<created, ms>:<id>`, and `:<hash>` of account and reference, if it has one; `open:<face>` of what is unfinished, with `<state>:<since, ms>:<id>:<account>` first |
 //! | `{hf:3}:events` | stream | what the outside is told, and in which run of Redis it was written |
 //! | `{hf:3}:cursors` | hash | up to where the stream was copied for each endpoint, and read for what is known of cards (`:cards`) |
 //! | `{hf:3}:out:<endpoint>:events` | sorted set, all scores 0 | `<payment>:<place in the stream>:<event>`: what is pending for it |
@@ -29,9 +29,9 @@
 //! references, rather than one for each, keeps every write to four keys.
 
 use crate::payment::{AccountName, CardId, Payment, PaymentId, Reference, StateName};
-use crate::store::EndpointName;
 use crate::store::audit::AuditStream;
 use crate::store::by::{place_of, reference_hash};
+use crate::store::{At, EndpointName, Face};
 
 /// How many partitions there are. Payments are found by it, so it never changes.
 pub(super) const PARTITIONS: u64 = 8;
@@ -147,10 +147,14 @@ impl Keys {
         vec![self.payment(id), self.due(Self::partition(id))]
     }
 
-    /// Payment, due index and audit log.
-    pub(super) fn three(&self, id: &PaymentId) -> Vec<String> {
+    /// All that a command writes: payment, due index, audit log and states.
+    pub(super) fn commanded(&self, id: &PaymentId) -> Vec<String> {
+        let partition = Self::partition(id);
         let mut keys = self.two(id);
-        keys.push(self.audit(AuditStream::Partition(Self::partition(id))));
+        keys.extend([
+            self.audit(AuditStream::Partition(partition)),
+            self.states(partition),
+        ]);
         keys
     }
 
@@ -179,6 +183,19 @@ pub(super) fn by_reference(payment: &Payment) -> Option<String> {
     let reference = request.reference.as_ref()?;
     let begins = of_reference(&request.account, reference);
     Some(format!("{begins}{}", place_of(payment)))
+}
+
+/// What the entries of faces begin with: of all that is unfinished, or of one state.
+pub(super) fn of_faces(state: Option<StateName>) -> String {
+    state.map_or_else(|| "open:".to_owned(), |state| format!("open:{state}:"))
+}
+
+/// The entry of a payment by its face; '' once it is finished.
+pub(super) fn by_face(payment: &Payment, at: At) -> String {
+    if payment.is_finished() {
+        return String::new();
+    }
+    format!("open:{}", Face::of(payment, at))
 }
 
 /// The entry by its reference of a place, if it has one.

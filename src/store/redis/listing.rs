@@ -142,7 +142,7 @@ impl RedisStore {
 
     /// Loads what an index names. What has expired since is left out, and so is, with a word in
     /// the log, what cannot be read: one bad record must not hide the others.
-    async fn load_places(
+    pub(super) async fn load_places(
         &self,
         places: &[(u64, &str)],
     ) -> Result<Vec<crate::store::Loaded>, StoreError> {
@@ -245,7 +245,8 @@ impl RedisStore {
     }
 
     /// Takes those finished payments out of the state index whose time to live is over, and
-    /// answers how many there were. To be called now and then, such as hourly.
+    /// answers how many there were; and faces that a crash left behind. To be called now and then,
+    /// such as hourly.
     pub async fn sweep(&self) -> Result<u64, StoreError> {
         let mut swept = 0;
         for state in StateName::ALL
@@ -255,6 +256,9 @@ impl RedisStore {
             for partition in 0..PARTITIONS {
                 swept += self.sweep_partition(state, partition).await?;
             }
+        }
+        for partition in 0..PARTITIONS {
+            self.sweep_faces(partition).await?;
         }
         Ok(swept)
     }

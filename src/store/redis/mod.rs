@@ -11,6 +11,7 @@
 //! | `writes` | create, save, command |
 //! | `trouble` | what goes wrong, and what may pass |
 //! | `listing` | lists, counts, events, the sweep |
+//! | `faces` | what overviews and searches read of unfinished payments |
 //! | `cursor`, `outgoing` | events on their way to endpoints |
 //! | `endpoints`, `kept` | how endpoints stand, and what is decided about them; replays, trimming |
 //! | `cards` | what is known of saved cards |
@@ -26,6 +27,7 @@ mod connection;
 mod cursor;
 mod durability;
 mod endpoints;
+mod faces;
 mod finder;
 mod kept;
 mod keys;
@@ -53,6 +55,7 @@ pub use self::audit::AuditOrder;
 use self::call::Call;
 pub use self::cards::Followed;
 use self::connection::Link;
+pub use self::faces::{FaceCursor, Faces};
 use self::finder::Finder;
 use self::keys::Keys;
 pub use self::pushed::{AnswerEntry, Elements, Lease, Portion, Settled, Settlement, Taken};

@@ -7,7 +7,7 @@ use crate::payment::{Payment, Timestamp};
 use crate::store::audit::AuditEntry;
 use crate::store::by::place_of;
 use crate::store::write::{After, due_ms};
-use crate::store::{Claim, Created, Loaded, SaveError, StateEvent, Store, StoreError, Then};
+use crate::store::{At, Claim, Created, Loaded, SaveError, StateEvent, Store, StoreError, Then};
 
 fn event_of(payment: &Payment, version: u64) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(&StateEvent::of(payment, version))
@@ -22,6 +22,7 @@ impl RedisStore {
     ) -> Result<Created, StoreError> {
         let body = body_of(payment)?;
         let event = event_of(payment, 1)?;
+        let face = keys::by_face(payment, At::Rest);
         // By chance, two producers may ask for the same at the same time: one of them made it.
         let write = write_id(&[&rand::random::<u128>().to_be_bytes(), &body]);
         let make = || {
@@ -37,6 +38,7 @@ impl RedisStore {
                 .arg(keys::by_reference(payment).unwrap_or_default())
                 .arg(self.0.keys.wake())
                 .arg(self.0.link.run())
+                .arg(face.as_str())
         };
         let patience = self.0.settings.save_patience();
         let reply = match self.0.link.insist(patience, make).await {
@@ -82,10 +84,11 @@ impl RedisStore {
         // The script knows whether this state was told before.
         let event = event_of(payment, claim.version + 1)?;
         let nonce = claim.key.nonce.as_str();
-        let asked = match then {
-            Then::Keep => "keep".to_owned(),
-            Then::Rest(due) => format!("rest {:?}", due.map(due_ms)),
+        let (asked, at) = match then {
+            Then::Keep => ("keep".to_owned(), At::Work),
+            Then::Rest(due) => (format!("rest {:?}", due.map(due_ms)), At::Rest),
         };
+        let face = keys::by_face(payment, at);
         let found = claim.version.to_string();
         let write = write_id(&[
             found.as_bytes(),
@@ -121,6 +124,7 @@ impl RedisStore {
                 .number(if_nudged)
                 .number(claim.nudges)
                 .arg(self.0.link.run())
+                .arg(face.as_str())
         };
         let reply = self
             .0
@@ -150,8 +154,10 @@ impl RedisStore {
         let (entry, hash) = audit.map_or(Ok(Default::default()), AuditEntry::sealed)?;
         let found = loaded.version.to_string();
         let write = write_id(&[found.as_bytes(), b"command", body.as_slice()]);
+        let at = if loaded.claimed { At::Work } else { At::Rest };
+        let face = keys::by_face(payment, at);
         let make = || {
-            Call::new(&call::COMMAND, self.0.keys.three(payment.id()))
+            Call::new(&call::COMMAND, self.0.keys.commanded(payment.id()))
                 .arg(payment.id().as_str())
                 .arg(found.as_str())
                 .arg(write.as_str())
@@ -161,6 +167,7 @@ impl RedisStore {
                 .arg(self.0.keys.wake())
                 .arg(entry.as_slice())
                 .arg(hash.as_str())
+                .arg(face.as_str())
         };
         let reply = self
             .0

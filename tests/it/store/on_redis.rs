@@ -378,9 +378,13 @@ async fn the_sweep_takes_out_what_expired_and_nothing_else() {
         .exec_async(&mut on(&world).await)
         .await
         .unwrap();
-    assert_eq!(entries(&world).await, 5);
+    assert_eq!(entries(&world).await, 6);
     assert_eq!(world.store.sweep().await.unwrap(), 1);
-    assert_eq!(entries(&world).await, 3, "kept twice, waiting once");
+    assert_eq!(
+        entries(&world).await,
+        4,
+        "kept twice, and waiting with its face"
+    );
     let counts = world.store.stats().await.unwrap().by_state;
     assert_eq!(
         counts.iter().map(|(_, count)| *count).collect::<Vec<_>>(),

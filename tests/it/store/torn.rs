@@ -69,7 +69,11 @@ async fn cut(world: &mut World<RedisStore>, before: usize, nth: usize) -> Option
 
 /// Lets a script be torn at the `nth` place, and Redis be started twice; `None` when there is no such
 /// place. Between the starts another payment is recorded.
-async fn tear(world: &mut World<RedisStore>, before: usize, nth: usize) -> Option<Payment> {
+pub(super) async fn tear(
+    world: &mut World<RedisStore>,
+    before: usize,
+    nth: usize,
+) -> Option<Payment> {
     cut(world, before, nth).await?;
     let other = world.created("another").await;
     let redis = world.redis.as_mut().unwrap();
@@ -79,7 +83,7 @@ async fn tear(world: &mut World<RedisStore>, before: usize, nth: usize) -> Optio
 }
 
 impl World<RedisStore> {
-    async fn connect(&mut self) {
+    pub(super) async fn connect(&mut self) {
         let url = self.redis.as_ref().unwrap().url();
         self.store = RedisStore::connect(settings(url), self.clock.clone())
             .await
@@ -96,7 +100,7 @@ impl World<RedisStore> {
         self.store.spread(&reader).await.unwrap()
     }
 
-    fn end(&self) -> usize {
+    pub(super) fn end(&self) -> usize {
         end_of_file(self.redis.as_ref().unwrap()).1
     }
 

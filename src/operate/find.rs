@@ -1,0 +1,209 @@
+//! Payments by what is known of them, a page at a time.
+//!
+//! What is unfinished is found by its face, and only what is shown is loaded. What is finished is read
+//! from the index of its state, or of its reference, and the records are looked at. Either way one page
+//! reads so far and no further; whoever wants more goes on from there.
+
+use chrono::TimeDelta;
+
+use crate::payment::{AccountName, Reference, StateName, Timestamp};
+use crate::store::redis::{FaceCursor, RedisStore};
+use crate::store::{At, By, Cursor, Face, InvalidCursor, Loaded, Store, StoreError};
+
+/// How many faces are looked at for one page.
+const MOST_FACES: usize = 50_000;
+/// How many records are.
+const MOST_RECORDS: usize = 2_000;
+/// How many records are read in one go.
+const STEP: usize = 200;
+
+/// What is looked for. What is not given does not matter; without a state, a reference or a wish for
+/// what is finished, what is unfinished is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// In this state.
+    pub state: Option<StateName>,
+    /// Under this account.
+    pub account: Option<AccountName>,
+    /// Called so by the producer, which is looked for within an account.
+    pub reference: Option<Reference>,
+    /// In its state for at least so long.
+    pub for_at_least: Option<TimeDelta>,
+    /// In its state for at most so long.
+    pub for_at_most: Option<TimeDelta>,
+    /// Of at least so much, in minor units.
+    pub at_least: Option<u64>,
+    /// Of at most so much, in minor units.
+    pub at_most: Option<u64>,
+    /// Failed or parked for this reason.
+    pub reason: Option<String>,
+    /// Whether there must be a call whose outcome is not known.
+    pub doubt: Doubt,
+    /// With a hold that lapses before this time.
+    pub lapses_before: Option<Timestamp>,
+    /// With something planned before this time.
+    pub planned_before: Option<Timestamp>,
+    /// With an id in which this stands.
+    pub id_part: Option<String>,
+}
+
+/// Whether only payments with a call whose outcome is not known are looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Doubt {
+    /// It does not matter.
+    #[default]
+    Any,
+    /// Only those.
+    Only,
+}
+
+/// A page of what was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The payments, the longest in their state first.
+    pub payments: Vec<Loaded>,
+    /// How many were looked at for it.
+    pub looked_at: usize,
+    /// Where to go on; `None` when all was looked at.
+    pub next: Option<String>,
+}
+
+/// Why nothing was looked for.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// The cursor is none.
+    #[error(transparent)]
+    Cursor(#[from] InvalidCursor),
+    /// A reference is looked for within an account.
+    #[error("name the account as well: a reference is looked for within an account")]
+    NoAccount,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Filter {
+    /// Whether a payment with this face is looked for.
+    #[must_use]
+    pub fn admits(&self, face: &Face, now: Timestamp) -> bool {
+        let age = now - face.since;
+        let minor = face.money.map_or(0, |money| money.amount.minor());
+        let before = |at: Option<Timestamp>, end| at.is_some_and(|at| at < end);
+        let planned_at = face.planned.map(|planned| planned.at);
+        self.state.is_none_or(|state| state == face.state)
+            && self.account.as_ref().is_none_or(|it| *it == face.account)
+            && self.for_at_least.is_none_or(|least| age >= least)
+            && self.for_at_most.is_none_or(|most| age <= most)
+            && self.at_least.is_none_or(|least| minor >= least)
+            && self.at_most.is_none_or(|most| minor <= most)
+            && (self.reason.is_none() || self.reason == face.reason)
+            && (self.doubt == Doubt::Any || face.in_doubt.is_some())
+            && self.lapses_before.is_none_or(|t| before(face.lapses_at, t))
+            && self.planned_before.is_none_or(|t| before(planned_at, t))
+            && self.id_part.as_ref().is_none_or(|part| {
+                let part = part.to_ascii_lowercase();
+                face.id.as_str().contains(&part)
+            })
+    }
+}
+
+/// A page of at most `limit` payments that fit the filter and that the asker `may` see.
+pub async fn find(
+    store: &RedisStore,
+    (filter, may): (&Filter, &(dyn Fn(&AccountName) -> bool + Sync)),
+    (after, limit): (Option<&str>, usize),
+    now: Timestamp,
+) -> Result<Found, FindError> {
+    let limit = limit.max(1);
+    let admits = |face: &Face| filter.admits(face, now) && may(&face.account);
+    let by = match (&filter.reference, &filter.account, filter.state) {
+        (Some(reference), Some(account), _) => By::Reference(account.clone(), reference.clone()),
+        (Some(_), None, _) => return Err(FindError::NoAccount),
+        (None, _, Some(state)) if state.is_finished() => By::State(state),
+        (None, ..) => {
+            let cursor = after.map(|text| {
+                let none = || InvalidCursor::of(text);
+                FaceCursor::from_text(text).ok_or_else(none)
+            });
+            return by_face(store, (filter.state, &admits), (cursor.transpose()?, limit)).await;
+        }
+    };
+    let cursor = after.map(Cursor::from_text).transpose()?;
+    by_record(store, (&by, &admits), (cursor, limit)).await
+}
+
+type Admits<'a> = &'a (dyn Fn(&Face) -> bool + Sync);
+
+async fn by_face(
+    store: &RedisStore,
+    (of, admits): (Option<StateName>, Admits<'_>),
+    (mut after, limit): (Option<FaceCursor>, usize),
+) -> Result<Found, FindError> {
+    let (mut ids, mut looked_at) = (Vec::new(), 0);
+    let next = loop {
+        let page = store.faces(of, after.as_ref()).await?;
+        after = page.next;
+        let mut faces = page.faces.iter().peekable();
+        while ids.len() < limit
+            && let Some(face) = faces.next()
+        {
+            looked_at += 1;
+            if admits(face) {
+                ids.push(face.id.clone());
+                if ids.len() == limit && faces.peek().is_some() {
+                    after = Some(FaceCursor::behind(face));
+                }
+            }
+        }
+        if after.is_none() || ids.len() == limit || looked_at >= MOST_FACES {
+            break after;
+        }
+    };
+    // It may have changed since: what is shown is what fits still.
+    let mut payments = store.load_all(&ids).await?;
+    payments.retain(|loaded| admits(&seen(loaded)));
+    Ok(Found {
+        payments,
+        looked_at,
+        next: next.map(|cursor| cursor.as_str().to_owned()),
+    })
+}
+
+async fn by_record(
+    store: &RedisStore,
+    (by, admits): (&By, Admits<'_>),
+    (mut after, limit): (Option<Cursor>, usize),
+) -> Result<Found, FindError> {
+    let (mut payments, mut looked_at) = (Vec::new(), 0);
+    loop {
+        let page = store.list(by, after.as_ref(), STEP).await?;
+        after = page.next;
+        let mut records = page.payments.into_iter().peekable();
+        while payments.len() < limit
+            && let Some(loaded) = records.next()
+        {
+            looked_at += 1;
+            if admits(&seen(&loaded)) {
+                payments.push(loaded);
+                if payments.len() == limit && records.peek().is_some() {
+                    after = payments.last().map(|last| Cursor::behind(&last.payment));
+                }
+            }
+        }
+        if after.is_none() || payments.len() == limit || looked_at >= MOST_RECORDS {
+            break;
+        }
+    }
+    Ok(Found {
+        payments,
+        looked_at,
+        next: after.map(|cursor| cursor.as_str().to_owned()),
+    })
+}
+
+/// The face of a payment as it is now.
+#[must_use]
+pub fn seen(loaded: &Loaded) -> Face {
+    let at = if loaded.claimed { At::Work } else { At::Rest };
+    Face::of(&loaded.payment, at)
+}

@@ -1,0 +1,113 @@
+//! The newest tally, for whoever shows it: pages and metrics read the same one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::tally::Tally;
+use crate::clock::Clock;
+use crate::store::StoreError;
+use crate::store::redis::RedisStore;
+
+/// Counting is done at most so often.
+const AT_MOST_EVERY: Duration = Duration::from_secs(5);
+/// And at most this part of the time goes into it: one fiftieth.
+const REST_FOR_WORK: u32 = 50;
+/// How long whoever asks waits for a newer count than the last one.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A count that is older than this many pauses is counted anew before it is shown.
+const STALE_PAUSES: i32 = 2;
+
+/// Nothing has been counted yet, and counting takes long or fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the payments are not counted yet; ask again in some seconds")]
+pub struct NotCounted;
+
+/// The newest tally. Counted only while somebody asks.
+pub struct Overview {
+    store: Arc<RedisStore>,
+    clock: Clock,
+    newest: watch::Sender<Option<Arc<Tally>>>,
+    asked: Notify,
+}
+
+impl Overview {
+    /// Over a store. Nothing is counted unless [`Overview::count_on_demand`] runs.
+    #[must_use]
+    pub fn new(store: Arc<RedisStore>, clock: Clock) -> Self {
+        Self {
+            store,
+            clock,
+            newest: watch::Sender::new(None),
+            asked: Notify::new(),
+        }
+    }
+
+    /// The newest tally: of a moment ago, if somebody asked lately, and else counted now, if that does
+    /// not take long. It says as of when it is.
+    pub async fn newest(&self) -> Result<Arc<Tally>, NotCounted> {
+        self.asked.notify_one();
+        let mut heard = self.newest.subscribe();
+        let is_fresh = |known: &Option<Arc<Tally>>| {
+            let known = known.as_ref();
+            known.is_some_and(|known| !self.is_stale(known))
+        };
+        let fresh = heard.wait_for(is_fresh);
+        if let Ok(Ok(known)) = tokio::time::timeout(PATIENCE, fresh).await {
+            return known.as_ref().map(Arc::clone).ok_or(NotCounted);
+        }
+        self.newest.borrow().clone().ok_or(NotCounted)
+    }
+
+    fn is_stale(&self, known: &Tally) -> bool {
+        let pause = TimeDelta::from_std(pause_after(known)).unwrap_or(TimeDelta::MAX);
+        self.clock.now() - known.as_of > pause * STALE_PAUSES
+    }
+
+    /// Counts whenever somebody asked, and rests in between, until `stop`.
+    pub async fn count_on_demand(&self, stop: CancellationToken) {
+        let counting = async {
+            loop {
+                self.asked.notified().await;
+                let pause = match count(&self.store, &self.clock).await {
+                    Ok(tally) => {
+                        let pause = pause_after(&tally);
+                        self.newest.send_replace(Some(Arc::new(tally)));
+                        pause
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the payments were not counted; it is tried again");
+                        AT_MOST_EVERY
+                    }
+                };
+                tokio::time::sleep(pause).await;
+            }
+        };
+        stop.run_until_cancelled(counting).await;
+    }
+}
+
+fn pause_after(tally: &Tally) -> Duration {
+    let took = Duration::from_millis(tally.took_ms);
+    AT_MOST_EVERY.max(took.saturating_mul(REST_FOR_WORK))
+}
+
+/// Counts all unfinished payments now.
+pub async fn count(store: &RedisStore, clock: &Clock) -> Result<Tally, StoreError> {
+    let mut tally = Tally::new(clock.now());
+    let mut after = None;
+    loop {
+        let page = store.faces(None, after.as_ref()).await?;
+        page.faces.iter().for_each(|face| tally.add(face));
+        if page.next.is_none() {
+            break;
+        }
+        after = page.next;
+    }
+    let took = clock.now() - tally.as_of;
+    tally.took_ms = u64::try_from(took.num_milliseconds()).unwrap_or_default();
+    Ok(tally)
+}
