@@ -230,7 +230,7 @@ impl Lives {
             return;
         }
         let due = loaded.payment.due(now, &policy());
-        self.world.store.command(&loaded, due).await.unwrap();
+        self.world.store.command(&loaded, due, None).await.unwrap();
         let at = if loaded.claimed { At::Work } else { At::Rest };
         self.written.insert(id, at);
     }
@@ -437,7 +437,7 @@ async fn the_face_of_a_command_that_a_crash_tore_apart_is_right_after_the_next_t
         let answer = loaded.payment.command(key, later, world.now()).unwrap();
         assert_eq!(answer, CommandAnswer::Accepted);
         let due = Some(world.in_ms(HOUR_MS));
-        world.store.command(&loaded, due).await.unwrap();
+        world.store.command(&loaded, due, None).await.unwrap();
         let Some(other) = tear(&mut world, before, nth).await else {
             assert!(nth >= 5, "only {nth} places");
             break;
@@ -465,7 +465,7 @@ async fn a_command_that_changes_the_plan_changes_the_face_at_once() {
     };
     let key = IdempotencyKey::new("later").unwrap();
     loaded.payment.command(key, later, world.now()).unwrap();
-    world.store.command(&loaded, Some(at)).await.unwrap();
+    world.store.command(&loaded, Some(at), None).await.unwrap();
     let page = world.store.faces(None, None).await.unwrap();
     let planned: Vec<_> = page.faces.into_iter().map(|face| face.planned).collect();
     let step = StepName::Capture;
