@@ -106,7 +106,11 @@ impl<S: Store + Cards> Desk<'_, S> {
             | Verb::Audit(_)
             | Verb::Config(_)
             | Verb::Schema { .. }
-            | Verb::Health { .. } => Err(Failure::Other("this is not done at the desk".to_owned())),
+            | Verb::Health { .. }
+            | Verb::Doctor(_)
+            | Verb::Completions { .. } => {
+                Err(Failure::Other("this is not done at the desk".to_owned()))
+            }
         }
     }
 
