@@ -7,11 +7,13 @@ use clap::Args;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value, json};
 
+use super::commands::typist;
 use super::failure::Failure;
 use super::worker::gateway;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::operate::doctor::{Check, Doctor, Found, Repair, Report};
+use crate::store::audit::Mandate;
 use crate::store::redis::RedisStore;
 
 pub(super) const EXAMPLES: &str = "\
@@ -19,11 +21,12 @@ Examples:
   holdfast doctor
   holdfast doctor --json
   holdfast doctor --repair --dry-run
+  holdfast doctor --repair --reason \"restored from a backup\"
 
 Looks at Redis, at the gateway under each account's key, at all records and indexes, and at the settings,
 and says of each thing that is wrong how to put it right. It makes nothing at the gateway, and can be run
 while workers run. --repair makes payments due that nobody would look at, and indexes say what the records
-say; no body is touched, and no record is taken away.
+say; no body is touched, and no record is taken away. The audit log has each repair.
 
 Exit codes: 0 nothing is wrong, warnings aside · 4 Redis cannot be reached or used, the rest was looked at ·
 7 something is wrong, or was not put right.";
@@ -31,8 +34,8 @@ Exit codes: 0 nothing is wrong, warnings aside · 4 Redis cannot be reached or u
 /// How long what looks wrong has to stay so before it is told.
 const BETWEEN: Duration = Duration::from_secs(2);
 
-/// What to look at, and what to do about it.
-#[derive(Debug, Clone, Copy, Args)]
+/// What to do about what is wrong.
+#[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     /// Put right what is safe to put right.
     #[arg(long)]
@@ -40,13 +43,24 @@ pub struct DoctorArgs {
     /// Only say what --repair would do.
     #[arg(long, requires = "repair")]
     pub dry_run: bool,
+    /// Why; kept in the audit log with each repair.
+    #[arg(long, requires = "repair")]
+    pub reason: Option<String>,
+    /// Who asks; the user of this terminal without it.
+    #[arg(long, requires = "repair")]
+    pub actor: Option<String>,
 }
 
 impl DoctorArgs {
-    const fn repair(self) -> Repair {
+    fn by(&self, env: &[(String, String)]) -> Mandate {
+        let name = typist(self.actor.as_deref(), env);
+        Mandate::typed_by(&name).because(self.reason.as_deref())
+    }
+
+    const fn repair<'a>(&self, by: &'a Mandate) -> Repair<'a> {
         match (self.repair, self.dry_run) {
             (true, true) => Repair::Plan,
-            (true, false) => Repair::Mend,
+            (true, false) => Repair::Mend(by),
             (false, _) => Repair::Tell,
         }
     }
@@ -54,9 +68,9 @@ impl DoctorArgs {
 
 /// Looks at everything, and tells it.
 pub(super) async fn run(
-    args: DoctorArgs,
+    args: &DoctorArgs,
     config: &Config,
-    as_json: bool,
+    (env, as_json): (&[(String, String)], bool),
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let (clock, machine) = (Clock::system(), Clock::system());
@@ -74,9 +88,11 @@ pub(super) async fn run(
         machine: &machine,
         between: BETWEEN,
     };
+    let (by, progress) = (args.by(env), Progress::new(as_json));
     let report = doctor
-        .examine(args.repair(), &mut Progress::new(as_json).told())
+        .examine(args.repair(&by), &mut |count| progress.tell(count))
         .await;
+    progress.end();
     if as_json {
         writeln!(out, "{}", as_value(&report))?;
     } else {
@@ -102,12 +118,16 @@ impl Progress {
         }
     }
 
-    fn told(self) -> impl FnMut(u64) + Send {
-        move |looked_at| {
-            if self.shown {
-                // The line is written over by the next one, and left to the end's first line.
-                let _ = write!(io::stderr(), "\r{looked_at} looked at\r");
-            }
+    fn tell(&self, looked_at: u64) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r{looked_at} looked at");
+        }
+    }
+
+    /// Leaves the line to what comes next.
+    fn end(&self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
 }

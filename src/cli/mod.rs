@@ -99,7 +99,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             };
             health::ask(question, config.listen, cli.json, out).await
         }
-        Verb::Doctor(args) => doctor::run(args, &config, cli.json, out).await,
+        Verb::Doctor(args) => doctor::run(&args, &config, (around.env, cli.json), out).await,
         Verb::Webhooks(verb) => webhooks::run(&verb, &config, cli.json, out).await,
         Verb::Worker => {
             config.require_accounts()?;

@@ -13,7 +13,8 @@ use holdfast::config::Config;
 use holdfast::gateway::{Account, Accounts, ChipGateway};
 use holdfast::operate::doctor::{Check, Doctor, Found, Group, Repair, Report};
 use holdfast::payment::*;
-use holdfast::store::redis::{RedisStore, Settings};
+use holdfast::store::audit::{AuditStream, Mandate};
+use holdfast::store::redis::{AuditOrder, RedisStore, Settings};
 use holdfast_rig::{Redis, RedisOptions};
 use redis::FromRedisValue;
 
@@ -31,6 +32,11 @@ fn settings(url: String) -> Settings {
         url,
         ..Settings::default()
     }
+}
+
+/// On whose word things are put right.
+fn aina() -> Mandate {
+    Mandate::typed_by("aina").because(Some("restored"))
 }
 
 fn well() -> RedisOptions {
@@ -71,12 +77,12 @@ impl Ward {
         configured(&self.stage.sandbox, &self.lines, self.env())
     }
 
-    async fn examine(&self, repair: Repair) -> Report {
+    async fn examine(&self, repair: Repair<'_>) -> Report {
         self.examine_with(repair, &Clock::system(), &Clock::system())
             .await
     }
 
-    async fn examine_with(&self, repair: Repair, clock: &Clock, machine: &Clock) -> Report {
+    async fn examine_with(&self, repair: Repair<'_>, clock: &Clock, machine: &Clock) -> Report {
         let config = self.config();
         let gateway = gateway(&config, clock);
         let doctor = Doctor {
@@ -177,7 +183,7 @@ async fn an_installation_with_which_nothing_is_wrong_is_told_so() {
     );
     is(&report, (Group::Redis, "rights"), Found::Fine, &[]);
     let ledger = ward.stage.ledger();
-    let report = ward.examine(Repair::Mend).await;
+    let report = ward.examine(Repair::Mend(&aina())).await;
     assert_eq!(report.count(Found::Mended), 0);
     assert_eq!(
         ward.stage.ledger().movements().len(),
@@ -269,7 +275,7 @@ async fn a_user_that_may_not_do_what_a_worker_does_is_found() {
             machine: &clock,
             between: Duration::ZERO,
         };
-        doctor.examine(Repair::Mend, &mut |_| {}).await
+        doctor.examine(Repair::Mend(&aina()), &mut |_| {}).await
     };
     let looks = "%R~{hf:[0-7]}:* %R~hf:* &hf:wake -@all +@read +@connection +info +config|get +time \
                  +script|load +subscribe +unsubscribe";

@@ -3,12 +3,12 @@
 //! the middle of is no fault.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use super::Repair;
 use super::check::{Check, Found};
-use crate::payment::{AccountName, PaymentId};
+use super::{Doctor, Repair};
+use crate::payment::{AccountName, PaymentId, Timestamp};
 use crate::store::StoreError;
+use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::redis::{Fault, Mended, RedisStore, Suspect};
 
 /// How many payments are named for each thing that is wrong.
@@ -147,23 +147,31 @@ struct Tally {
 
 /// Why nobody could look, otherwise.
 pub(super) async fn examine(
+    doctor: &Doctor<'_>,
     store: &RedisStore,
-    between: Duration,
-    repair: Repair,
+    repair: Repair<'_>,
     seen: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Examined, String> {
     let told = |error: StoreError| error.to_string();
     let walked = store.walk(seen).await.map_err(told)?;
     let mut suspects = walked.suspects;
     if !suspects.is_empty() {
-        tokio::time::sleep(between).await;
+        tokio::time::sleep(doctor.between).await;
         suspects = store.look_again(suspects).await.map_err(told)?;
     }
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
     for suspect in &suspects {
         for fault in &suspect.faults {
             let tally = tallies.entry(rule_of(fault)).or_default();
-            put_right(store, suspect, fault, repair, tally).await;
+            match repair {
+                Repair::Mend(by) => {
+                    let at = doctor.clock.now();
+                    put_right(store, (suspect, fault), (by, at), tally).await;
+                }
+                Repair::Tell | Repair::Plan => {
+                    tally.left.insert(suspect.id.clone());
+                }
+            }
         }
     }
     let mut checks = vec![Check::fine(
@@ -192,20 +200,23 @@ pub(super) async fn examine(
 
 async fn put_right(
     store: &RedisStore,
-    suspect: &Suspect,
-    fault: &Fault,
-    repair: Repair,
+    (suspect, fault): (&Suspect, &Fault),
+    (by, at): (&Mandate, Timestamp),
     tally: &mut Tally,
 ) {
     let name = suspect.id.clone();
     let id = PaymentId::new(name.as_str());
-    let (Repair::Mend, Some(mend), Ok(id), Some(version)) =
-        (repair, fault.mend(), id, suspect.version)
-    else {
+    let (Some(mend), Ok(id), Some(version)) = (fault.mend(), id, suspect.version) else {
         tally.left.insert(name);
         return;
     };
-    match store.mend(&id, version, &mend).await {
+    let what = format!("repair_{}", rule_of(fault));
+    let intent = AuditEntry::intent(by, &what, Some(&name), at);
+    let mending = async {
+        store.note_intent(&intent).await?;
+        store.mend(&id, version, &mend).await
+    };
+    match mending.await {
         Ok(Mended::Done) => {
             tally.mended.insert(name);
         }
@@ -220,7 +231,7 @@ async fn put_right(
 }
 
 /// What is told of one rule: one line, or one for what was mended and one for what was not.
-fn told_of(rule: &Rule, tally: Option<Tally>, repair: Repair) -> Vec<Check> {
+fn told_of(rule: &Rule, tally: Option<Tally>, repair: Repair<'_>) -> Vec<Check> {
     let Some(tally) = tally else {
         return vec![Check::fine(rule.name, rule.holds)];
     };

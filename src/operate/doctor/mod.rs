@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::ChipGateway;
 use crate::payment::{AccountName, Timestamp};
+use crate::store::audit::Mandate;
 use crate::store::redis::RedisStore;
 
 /// From here on a clock is worth a look.
@@ -34,13 +35,13 @@ const CLOCKS_ARE_WRONG: TimeDelta = TimeDelta::minutes(1);
 
 /// What is done about what is wrong with indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repair {
+pub enum Repair<'a> {
     /// It is told.
     Tell,
     /// It is told what would be done.
     Plan,
-    /// What is safe is done.
-    Mend,
+    /// What is safe is done, on somebody's word: the audit log has each repair before it is done.
+    Mend(&'a Mandate),
 }
 
 /// Whoever examines an installation.
@@ -63,7 +64,7 @@ pub struct Doctor<'a> {
 impl Doctor<'_> {
     /// Looks at everything that can be looked at. `seen` is told how many records and entries of
     /// indexes were looked at so far.
-    pub async fn examine(&self, repair: Repair, seen: &mut (dyn FnMut(u64) + Send)) -> Report {
+    pub async fn examine(&self, repair: Repair<'_>, seen: &mut (dyn FnMut(u64) + Send)) -> Report {
         let mut report = Report::default();
         let heard = match self.store {
             Err(why) => {
@@ -88,7 +89,7 @@ impl Doctor<'_> {
             );
         }
         let found = match self.store {
-            Ok(store) => index::examine(store, self.between, repair, seen).await,
+            Ok(store) => index::examine(self, store, repair, seen).await,
             Err(_) => Err("Redis cannot be asked".to_owned()),
         };
         let accounts = match found {

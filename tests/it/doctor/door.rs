@@ -43,6 +43,7 @@ impl Ward {
         ] {
             env.push((format!("HOLDFAST__ACCOUNTS__HOTEL__{name}"), value));
         }
+        env.push(("USER".to_owned(), "aina".to_owned()));
         env
     }
 

@@ -77,7 +77,12 @@ async fn found_and_mended(ward: &Ward, name: &str, id: &PaymentId) {
         &["without --dry-run"],
     );
     assert_eq!(ward.ask::<Vec<u8>>(&["DUMP", &record(id)]).await, before);
-    only(&ward.examine(Repair::Mend).await, name, Found::Mended, id);
+    only(
+        &ward.examine(Repair::Mend(&aina())).await,
+        name,
+        Found::Mended,
+        id,
+    );
     let after: Vec<u8> = ward.ask(&["DUMP", &record(id)]).await;
     assert_eq!(after, before, "no record is touched");
     assert_eq!(
@@ -110,12 +115,31 @@ async fn a_payment_that_nobody_would_look_at_again_is_made_due_and_goes_on() {
     }
 }
 
+/// What the audit log has of repairs: what, of which payment, by whom and why.
+async fn repairs(ward: &Ward) -> Vec<String> {
+    let page = ward
+        .stage
+        .store
+        .audit_page(AuditStream::Desk, AuditOrder::Oldest, None, 100);
+    let entries = page.await.unwrap().into_iter().map(|chained| {
+        let entry = chained.entry().unwrap();
+        let (subject, reason) = (entry.subject.unwrap(), entry.reason.unwrap());
+        format!("{} {subject} {} {reason}", entry.action, entry.actor.name)
+    });
+    entries.collect()
+}
+
 #[tokio::test]
 async fn what_is_not_finished_is_kept_again_when_it_was_to_expire() {
     let ward = Ward::open().await;
     let id = ward.waiting("k").await;
     ward.ask::<()>(&["PEXPIRE", &record(&id), "86400000"]).await;
+    assert_eq!(repairs(&ward).await, Vec::<String>::new());
     found_and_mended(&ward, "expiry", &id).await;
+    assert_eq!(
+        repairs(&ward).await,
+        [format!("repair_expiry {id} aina restored")]
+    );
     assert_eq!(ward.ask::<i64>(&["PTTL", &record(&id)]).await, -1);
 }
 
@@ -147,7 +171,7 @@ async fn entries_that_are_missing_come_back_and_those_that_are_too_much_go() {
     }
     ward.ask::<()>(&["ZADD", &states, "0", &format!("another-kind:{place}")])
         .await;
-    let report = ward.examine(Repair::Mend).await;
+    let report = ward.examine(Repair::Mend(&aina())).await;
     assert_eq!(
         troubles(&report),
         Vec::<&Check>::new(),
@@ -177,7 +201,12 @@ async fn an_end_that_nobody_was_told_of_is_told_after_all() {
 
 async fn found_told(ward: &Ward, id: &PaymentId) {
     only(&ward.examine(Repair::Tell).await, "told", Found::Wrong, id);
-    only(&ward.examine(Repair::Mend).await, "told", Found::Mended, id);
+    only(
+        &ward.examine(Repair::Mend(&aina())).await,
+        "told",
+        Found::Mended,
+        id,
+    );
     // Until its turn it is due, which the end of a payment is not for long.
     only(
         &ward.examine(Repair::Tell).await,
@@ -222,7 +251,7 @@ async fn what_a_person_must_look_at_is_named_and_left_as_it_is() {
             }
             _ => ward.ask::<()>(&["PERSIST", &key]).await,
         }
-        let mended = ward.examine(Repair::Mend).await;
+        let mended = ward.examine(Repair::Mend(&aina())).await;
         only(&mended, name, found, &id);
         assert!(!format!("{mended:?}").contains("canary"));
         only(&ward.examine(Repair::Tell).await, name, found, &id);
@@ -236,7 +265,7 @@ async fn records_that_are_not_where_they_belong_or_say_two_things_are_found() {
     let elsewhere = format!("{{hf:{}}}:payment:{id}", (id.spread() + 1) % 8);
     ward.ask::<()>(&["COPY", &record(&id), &elsewhere]).await;
     only(
-        &ward.examine(Repair::Mend).await,
+        &ward.examine(Repair::Mend(&aina())).await,
         "bodies",
         Found::Wrong,
         &id,
@@ -245,7 +274,7 @@ async fn records_that_are_not_where_they_belong_or_say_two_things_are_found() {
     ward.ask::<()>(&["HSET", &record(&id), "state", "held"])
         .await;
     is(
-        &ward.examine(Repair::Mend).await,
+        &ward.examine(Repair::Mend(&aina())).await,
         (Group::Index, "bodies"),
         Found::Wrong,
         &[],
@@ -255,7 +284,7 @@ async fn records_that_are_not_where_they_belong_or_say_two_things_are_found() {
     ward.ask::<()>(&["SET", "{hf:0}:payment:rubbish", "1"])
         .await;
     is(
-        &ward.examine(Repair::Mend).await,
+        &ward.examine(Repair::Mend(&aina())).await,
         (Group::Index, "bodies"),
         Found::Wrong,
         &[],
@@ -362,7 +391,8 @@ async fn a_busy_installation_is_left_in_peace() {
     tokio::pin!(busy);
     let mut examined = 0;
     let ids = loop {
-        let report = ward.examine(Repair::Mend);
+        let by = aina();
+        let report = ward.examine(Repair::Mend(&by));
         tokio::pin!(report);
         tokio::select! {
             biased;
