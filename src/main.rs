@@ -27,7 +27,9 @@ fn main() -> ExitCode {
                 input: &mut io::stdin(),
                 warnings: &mut io::stderr(),
             };
-            let done = runtime.block_on(run(cli, around, &mut io::stdout()));
+            // Colours reach a terminal that wants them (NO_COLOR, TERM), and nobody else.
+            let mut out = anstream::stdout();
+            let done = runtime.block_on(run(cli, around, &mut out));
             // A look-up of a name, or a turn that blocks its thread, must not keep a stop waiting.
             runtime.shutdown_timeout(Duration::from_millis(200));
             done

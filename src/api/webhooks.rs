@@ -3,6 +3,7 @@
 //! back all later events of that purchase for up to 36 hours; only when the nudge could not be
 //! recorded is it asked for again.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +34,8 @@ pub struct WebhookCounts {
     deferred: AtomicU64,
     /// When the log last told that one was refused.
     told_at: Mutex<Option<Timestamp>>,
+    /// When the last signed one came, by account.
+    heard: Mutex<BTreeMap<AccountName, Timestamp>>,
 }
 
 /// The counts at one moment.
@@ -59,6 +62,18 @@ impl WebhookCounts {
             unsigned: read(&self.unsigned),
             deferred: read(&self.deferred),
         }
+    }
+
+    /// When the last signed one came, by account.
+    #[must_use]
+    pub fn heard(&self) -> BTreeMap<AccountName, Timestamp> {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.clone()
+    }
+
+    fn hear(&self, account: &AccountName, now: Timestamp) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.insert(account.clone(), now);
     }
 
     /// Whether it is time to tell of a refusal again.
@@ -140,6 +155,7 @@ fn refuse<S>(api: &Api<S>, why: &'static str) -> StatusCode {
 }
 
 async fn accept<S: Store + Cards>(api: &Api<S>, account: &AccountName, body: &[u8]) -> StatusCode {
+    api.webhooks.hear(account, api.gateway.clock().now());
     let notice = Notice::read(body);
     let gateway_event = notice.event();
     let nudge = async {

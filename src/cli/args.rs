@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::audit::AuditVerb;
 use super::card::CardVerb;
+use super::doctor::DoctorArgs;
 use super::enqueue::{ENQUEUE_EXAMPLES, EnqueueArgs};
 use super::outgoing::{EndpointsVerb, EventsVerb};
 use super::quarantine::IntakeVerb;
@@ -16,10 +18,9 @@ use crate::payment::StateName;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not ready ·
 4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved ·
-6 enqueue --wait: it is parked, a person must look · 7 the books are not as they must be (audit verify) ·
-1 anything else. enqueue --wait ends with 0 also
-while the outcome is open. Results go to standard output, errors, warnings and logs to standard error;
-with --json both are JSON.";
+6 enqueue --wait: it is parked, a person must look · 7 what was looked through is not as it must be (audit
+verify, doctor) · 1 anything else. enqueue --wait ends with 0 also while the outcome is open. Results go
+to standard output, errors, warnings and logs to standard error; with --json both are JSON.";
 
 /// Deferred capture and saved-card charges on CHIP Collect, each with exactly one effect on money.
 #[derive(Debug, Parser)]
@@ -40,11 +41,16 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Work on payments until SIGTERM.
+    #[command(after_help = "Example: holdfast worker --config /etc/holdfast/holdfast.toml")]
     Worker,
     /// Ask for a payment.
     #[command(after_help = ENQUEUE_EXAMPLES)]
     Enqueue(Box<EnqueueArgs>),
     /// Take held money now: all of it, or --amount; the rest is given back.
+    #[command(after_help = "\
+Examples:
+  holdfast capture pay_3f0c…
+  holdfast capture pay_3f0c… --amount 30000 --key checkout-8123")]
     Capture {
         /// Which payment, and the command's key.
         #[command(flatten)]
@@ -57,6 +63,7 @@ pub enum Verb {
         amount: Option<String>,
     },
     /// Give held money back now.
+    #[command(after_help = "Example: holdfast release pay_3f0c… --key no-show-8123")]
     Release {
         /// Which payment, and the command's key.
         #[command(flatten)]
@@ -67,7 +74,8 @@ pub enum Verb {
     },
     /// Change when a hold is captured or released; what is not given stays.
     #[command(group = ArgGroup::new("change").required(true).multiple(true)
-        .args(["capture_at", "capture_amount", "release_at"]))]
+        .args(["capture_at", "capture_amount", "release_at"]),
+        after_help = "Example: holdfast reschedule pay_3f0c… --capture-at 2027-01-31T14:00:00+08:00")]
     Reschedule {
         /// Which payment, and the command's key.
         #[command(flatten)]
@@ -86,6 +94,7 @@ pub enum Verb {
         release_at: Option<String>,
     },
     /// Never take this money: seal a payment before it is held or paid.
+    #[command(after_help = "Example: holdfast cancel pay_3f0c…")]
     Cancel {
         /// Which payment, and the command's key.
         #[command(flatten)]
@@ -105,6 +114,10 @@ pub enum Verb {
         reason: String,
     },
     /// Show a payment: state, money, plan, what comes next, and all that happened.
+    #[command(after_help = "\
+Examples:
+  holdfast show pay_3f0c…
+  holdfast show pay_3f0c… --json")]
     Show {
         /// The payment's id.
         id: String,
@@ -126,6 +139,7 @@ pub enum Verb {
         after: Option<String>,
     },
     /// Count payments by state, and what is due.
+    #[command(after_help = "Example: holdfast stats --json")]
     Stats,
     /// Make an API key: prints the key, which is kept nowhere, and what belongs in the settings.
     #[command(after_help = "Example: holdfast api-key shop")]
@@ -163,11 +177,29 @@ pub enum Verb {
     },
     /// Ask the worker of this machine whether it is ready to work, for routing. While money stands still
     /// it is ready, and says why (with --json as `reason`): it takes webhooks. The exit code is 0.
+    #[command(after_help = "\
+Examples:
+  holdfast health
+  holdfast health --live")]
     Health {
         /// Only whether it lives, for a container's health check: a worker that waits for Redis
         /// needs no restart.
         #[arg(long)]
         live: bool,
+    },
+    /// Find out what is wrong with this installation, and how to put it right.
+    #[command(after_help = super::doctor::EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Print what a shell needs to complete what is typed.
+    #[command(after_help = "\
+Examples:
+  holdfast completions bash > /etc/bash_completion.d/holdfast
+  holdfast completions zsh > ~/.zfunc/_holdfast
+  holdfast completions fish > ~/.config/fish/completions/holdfast.fish")]
+    Completions {
+        /// Of which shell.
+        #[arg(value_enum)]
+        shell: Shell,
     },
 }
 
@@ -175,10 +207,13 @@ pub enum Verb {
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ConfigVerb {
     /// Report all problems at once.
+    #[command(after_help = "Example: holdfast config check --config holdfast.toml")]
     Check,
     /// Print every setting in effect and where it came from; secrets are masked.
+    #[command(after_help = "Example: holdfast config show --config holdfast.toml")]
     Show,
     /// Print every setting there is, with its default, its unit and its reason.
+    #[command(after_help = "Example: holdfast config defaults > holdfast.toml")]
     Defaults,
 }
 

@@ -20,12 +20,14 @@ use crate::store::{Cards, Store};
 #[derive(Debug, Subcommand)]
 pub enum CardVerb {
     /// Show brand, last four digits, and whether it can be charged.
+    #[command(after_help = "Example: holdfast card show card_3f0c…")]
     Show {
         /// The card's id, as payments and events show it: `card_…`.
         id: String,
     },
     /// Have the gateway asked whether it keeps the card: a card that was taken for dead is charged
     /// again if it does, unless its time is said to be over.
+    #[command(after_help = "Example: holdfast card look card_3f0c…")]
     Look {
         /// The card's id.
         id: String,
@@ -37,6 +39,9 @@ pub enum CardVerb {
         actor: Option<String>,
     },
     /// Have the card deleted at the gateway. From now on nothing new is charged to it.
+    #[command(
+        after_help = "Example: holdfast card delete card_3f0c… --reason \"asked by the guest\""
+    )]
     Delete {
         /// The card's id.
         id: String,

@@ -46,12 +46,28 @@ pub struct FromJson {
 #[derive(Debug, Subcommand)]
 pub enum AskArgs {
     /// Reserve funds; capture or release them by plan or command.
+    #[command(after_help = "\
+Examples:
+  holdfast enqueue authorize --account hotel --idempotency-key booking-8123 \\
+      --amount 45000 --currency MYR --email guest@example.com --checkout
+  holdfast enqueue authorize --account hotel --idempotency-key booking-8124 \\
+      --amount 45000 --currency MYR --email guest@example.com --token-env CARD --release-at \\
+      2027-01-31T14:00:00+08:00")]
     Authorize(AuthorizeArgs),
     /// Verify a card without taking money, and keep its token.
+    #[command(after_help = "\
+Example: holdfast enqueue save-card --account hotel --idempotency-key card-8123 \\
+    --email guest@example.com")]
     SaveCard(SaveCardArgs),
     /// Take money from a saved card.
+    #[command(after_help = "\
+Example: holdfast enqueue charge --account hotel --idempotency-key minibar-8123 \\
+    --amount 1500 --currency MYR --email guest@example.com --token-file card.token")]
     Charge(ChargeArgs),
     /// Take over a hold that another service made.
+    #[command(after_help = "\
+Example: holdfast enqueue adopt --account hotel --idempotency-key taken-over-8123 \\
+    --amount 45000 --currency MYR --purchase-file purchase.id")]
     Adopt(AdoptArgs),
 }
 

@@ -17,13 +17,17 @@
 //! | `schema` | the wire format |
 //! | `health` | whether the worker of this machine is ready, or lives |
 //! | `webhooks` | the gateway's webhooks, set up by its API |
+//! | `doctor` | what is wrong with an installation |
+//! | `completions` | for shells |
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
 mod audit;
 mod card;
 mod commands;
+mod completions;
 mod desk;
+mod doctor;
 mod enqueue;
 mod failure;
 mod health;
@@ -47,6 +51,7 @@ pub use args::{Cli, ConfigVerb, On, Verb};
 pub use audit::AuditVerb;
 pub use card::CardVerb;
 pub use desk::Desk;
+pub use doctor::DoctorArgs;
 pub use enqueue::{
     AdoptArgs, AskArgs, AuthorizeArgs, ChargeArgs, CheckoutArgs, CommonArgs, CustomerArgs,
     EnqueueArgs, FromJson, MoneyArgs, PlanArgs, SaveCardArgs, TokenArgs,
@@ -69,13 +74,7 @@ use crate::telemetry;
 
 /// Does what was typed. Results go to `out`.
 pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Result<(), Failure> {
-    let path = cli.config.clone().or_else(|| {
-        let named = around
-            .env
-            .iter()
-            .find(|(name, _)| name == "HOLDFAST_CONFIG");
-        named.map(|(_, path)| PathBuf::from(path))
-    });
+    let path = config_path(&cli, around.env);
     let loaded = load(path.as_deref(), around.env);
     match cli.verb {
         Verb::Config(ConfigVerb::Check) => return check(loaded, cli.json, out),
@@ -83,6 +82,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             return Ok(writeln!(out, "{}", json!({ "toml": DEFAULTS }))?);
         }
         Verb::Schema { of } => return Ok(schema::print(of, out)?),
+        Verb::Completions { shell } => return Ok(completions::print(shell, out)?),
         Verb::Config(ConfigVerb::Defaults) => return Ok(out.write_all(DEFAULTS.as_bytes())?),
         Verb::ApiKey { name } => return key::make(&name, cli.json, out),
         Verb::Endpoints(EndpointsVerb::NewSecret) => return outgoing::new_secret(cli.json, out),
@@ -99,6 +99,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             };
             health::ask(question, config.listen, cli.json, out).await
         }
+        Verb::Doctor(args) => doctor::run(&args, &config, (around.env, cli.json), out).await,
         Verb::Webhooks(verb) => webhooks::run(&verb, &config, cli.json, out).await,
         Verb::Worker => {
             config.require_accounts()?;
@@ -191,6 +192,13 @@ async fn open(
         }
     }
     Ok(store)
+}
+
+fn config_path(cli: &Cli, env: &[(String, String)]) -> Option<PathBuf> {
+    cli.config.clone().or_else(|| {
+        let named = env.iter().find(|(name, _)| name == "HOLDFAST_CONFIG");
+        named.map(|(_, path)| PathBuf::from(path))
+    })
 }
 
 fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Config, Problems> {

@@ -36,12 +36,14 @@ pub enum IntakeVerb {
 #[derive(Debug, Subcommand)]
 pub enum QuarantineVerb {
     /// List what was refused, the newest first, and why.
+    #[command(after_help = "Example: holdfast intake quarantine list --limit 10")]
     List {
         /// How many at most.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
     /// Show one: why it was refused, and what was pushed.
+    #[command(after_help = "Example: holdfast intake quarantine show 0-3f0c…")]
     Show {
         /// Its id, as the list has it.
         id: String,
@@ -53,6 +55,9 @@ pub enum QuarantineVerb {
     /// Push it again as it was, after what was wrong here is mended. Whoever pushed it was told that it
     /// was refused, and may have asked for the same otherwise: ask them first. What was signed more
     /// than a week ago they have to sign and push anew.
+    #[command(
+        after_help = "Example: holdfast intake quarantine retry 0-3f0c… --reason \"account added\""
+    )]
     Retry {
         /// Its id, as the list has it.
         id: String,
@@ -64,6 +69,7 @@ pub enum QuarantineVerb {
         actor: Option<String>,
     },
     /// Throw the bytes away; who did it and why stays.
+    #[command(after_help = "Example: holdfast intake quarantine drop 0-3f0c… --reason \"a test\"")]
     Drop {
         /// Its id, as the list has it.
         id: String,
@@ -75,6 +81,7 @@ pub enum QuarantineVerb {
         actor: Option<String>,
     },
     /// Forget those that somebody decided about, and that were refused so many days ago or more.
+    #[command(after_help = "Example: holdfast intake quarantine purge --older-than-days 90")]
     Purge {
         /// How many days ago they were refused at least.
         #[arg(long, default_value_t = 30)]

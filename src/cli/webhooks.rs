@@ -31,6 +31,9 @@ way: rotate with a new --key-file, and then without one, which also takes the ol
 #[derive(Debug, Subcommand)]
 pub enum WebhooksVerb {
     /// Register one at this address; run again when its key is in the settings, make it post.
+    #[command(after_help = "\
+Example: holdfast webhooks register --account hotel \\
+    --url https://pay.example.com/webhooks/chip/hotel --key-file hotel-1.pem")]
     Register {
         /// Which account of the settings.
         #[arg(long)]
@@ -43,12 +46,18 @@ pub enum WebhooksVerb {
         key_file: PathBuf,
     },
     /// List all that are registered, and whether their keys are configured here.
+    #[command(after_help = "Example: holdfast webhooks list --account hotel")]
     List {
         /// Which account of the settings.
         #[arg(long)]
         account: String,
     },
     /// Replace the key: with --key-file begin, without it end.
+    #[command(after_help = "\
+Examples:
+  holdfast webhooks rotate --account hotel \\
+      --url https://pay.example.com/webhooks/chip/hotel --key-file hotel-2.pem
+  holdfast webhooks rotate --account hotel --url https://pay.example.com/webhooks/chip/hotel")]
     Rotate {
         /// Which account of the settings.
         #[arg(long)]
@@ -268,12 +277,7 @@ impl Desk<'_> {
     }
 
     fn knows(&self, webhook: &Registered) -> bool {
-        let key = webhook.key();
-        let configured = self.account.webhook_keys.iter();
-        key.is_some()
-            && configured
-                .map(|pem| PublicKey::from_pem(pem).ok())
-                .any(|known| known == key)
+        self.gateway.knows(self.name, webhook)
     }
 
     fn shown(&self, webhook: &Registered) -> Value {

@@ -1,5 +1,6 @@
 //! `holdfast worker`: everything that runs in one worker process, wired together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::reload::Reload;
 use crate::api::pushed::{Intake, Producers};
 use crate::api::v1::Service;
-use crate::api::{self, Api, KeyRing};
+use crate::api::{self, Api, KeyRing, WebhookCounts};
 use crate::clock::Clock;
 use crate::config::{Config, Current, Wrong};
 use crate::gateway::{Account, Accounts, ChipGateway};
@@ -27,6 +28,9 @@ use crate::worker::{Policies, Worker};
 
 /// How often entries of finished payments that have expired are taken out of the state index.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// How often it is noted when webhooks came.
+const NOTE_HEARD_EVERY: Duration = Duration::from_secs(60);
 
 /// How long the intake insists on one write at the most.
 const LONGEST_INTAKE_SAVE_MS: u64 = 1_000;
@@ -141,10 +145,33 @@ async fn listen(
         )
     })?;
     let limits = config.http.limits;
-    let router = api::router(Api::new(Arc::clone(store), gateway, limits));
-    background.spawn(api::serve(listener, router, limits, stop.clone()));
+    let api = Api::new(Arc::clone(store), gateway, limits);
+    let heard = note_heard(Arc::clone(store), api.webhook_counts(), stop.clone());
+    background.spawn(heard);
+    background.spawn(api::serve(listener, api::router(api), limits, stop.clone()));
     tracing::info!(%address, "listening for webhooks, callbacks and health");
     Ok(())
+}
+
+/// Notes once a minute, and at the stop, when the gateway last posted something: outside of whatever
+/// answers it. `holdfast doctor` tells it.
+async fn note_heard(store: Arc<RedisStore>, counts: Arc<WebhookCounts>, stop: CancellationToken) {
+    let mut noted = BTreeMap::new();
+    loop {
+        let goes_on = stop
+            .run_until_cancelled(tokio::time::sleep(NOTE_HEARD_EVERY))
+            .await;
+        let heard = counts.heard();
+        if heard != noted {
+            match store.note_heard(&heard).await {
+                Ok(()) => noted = heard,
+                Err(error) => tracing::debug!(%error, "when webhooks came was not noted"),
+            }
+        }
+        if goes_on.is_none() {
+            return;
+        }
+    }
 }
 
 /// Serves other services, if an address is configured. Over a connection of its own: no list that

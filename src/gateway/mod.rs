@@ -13,6 +13,7 @@
 //! | `refusal` | the codes in an error body |
 //! | `signature`, `company` | who signed a webhook |
 //! | `registration` | webhooks, as the gateway keeps them |
+//! | `entrance` | whether it lets an account in |
 //! | `notice` | which payment a webhook is about |
 //! | `post` | a POST to somebody else: HTTP goes out here alone |
 
@@ -23,6 +24,7 @@ mod cards;
 mod classify;
 mod client;
 mod company;
+mod entrance;
 mod notice;
 mod post;
 mod refusal;
@@ -40,6 +42,7 @@ pub use cards::{CardDeletion, CardGateway, CardLook};
 pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;
+pub use entrance::{Brand, Entrance, Knock};
 pub use notice::Notice;
 pub use post::{Posted, Poster};
 pub use registration::{EVENTS, NotRegistered, Registered};

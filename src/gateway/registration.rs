@@ -151,6 +151,17 @@ impl ChipGateway {
         Err(unreadable("the list has no end"))
     }
 
+    /// Whether what this webhook posts is taken: its key is one of the account's.
+    #[must_use]
+    pub fn knows(&self, account: &AccountName, webhook: &Registered) -> bool {
+        let accounts = self.accounts.get();
+        let known = accounts
+            .get(account)
+            .map(|account| &account.webhook_keys[..]);
+        let key = webhook.key();
+        key.is_some_and(|key| known.unwrap_or_default().contains(&key))
+    }
+
     /// Registers one more webhook for `callback`, which posts nothing that matters yet.
     pub async fn register(
         &self,
@@ -272,7 +283,7 @@ fn unreadable(why: &str) -> NotRegistered {
 }
 
 /// The gateway's own words, if it said any.
-fn codes(body: &[u8]) -> Option<String> {
+pub(super) fn codes(body: &[u8]) -> Option<String> {
     let Refusal::Codes { codes, .. } = Refusal::read(body) else {
         return None;
     };

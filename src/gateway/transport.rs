@@ -17,11 +17,13 @@
 //! A fresh connection also makes "not sent" certain: until it stands, no byte of the request left.
 
 use std::error::Error as StdError;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use chrono::{DateTime, Utc};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Request, Response, redirect, retry};
 use rustls::ClientConfig;
 use rustls::crypto::ring;
@@ -30,6 +32,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use super::classify::Reply;
 use super::settings::Settings;
 use crate::clock::Clock;
+use crate::payment::Timestamp;
 
 /// The client could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -85,17 +88,28 @@ impl Transport {
         self.trip(&self.reads, request, deadline).await
     }
 
-    async fn trip(&self, client: &Client, request: Request, deadline: Duration) -> Trip {
-        match tokio::time::timeout(deadline, self.exchange(client, request)).await {
-            Ok(trip) => trip,
-            Err(_) => Trip::Unknown(format!(
-                "no whole answer within {} ms",
-                deadline.as_millis()
-            )),
-        }
+    /// Asks, and hears what time it is there.
+    pub(super) async fn read_dated(
+        &self,
+        request: Request,
+        deadline: Duration,
+    ) -> (Trip, Option<Timestamp>) {
+        let mut date = None;
+        let exchange = self.exchange(&self.reads, request, &mut date);
+        let trip = within(deadline, exchange).await;
+        (trip, date)
     }
 
-    async fn exchange(&self, client: &Client, request: Request) -> Trip {
+    async fn trip(&self, client: &Client, request: Request, deadline: Duration) -> Trip {
+        within(deadline, self.exchange(client, request, &mut None)).await
+    }
+
+    async fn exchange(
+        &self,
+        client: &Client,
+        request: Request,
+        date: &mut Option<Timestamp>,
+    ) -> Trip {
         let response = match client.execute(request).await {
             Ok(response) => response,
             Err(error) if error.is_connect() => return Trip::NotSent(why_not_connected(&error)),
@@ -103,6 +117,7 @@ impl Transport {
         };
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
+        *date = date_of(response.headers());
         match self.whole_body(response).await {
             Ok(body) => Trip::Answered(Reply {
                 status,
@@ -128,6 +143,21 @@ impl Transport {
             }
         }
     }
+}
+
+async fn within(deadline: Duration, exchange: impl Future<Output = Trip>) -> Trip {
+    match tokio::time::timeout(deadline, exchange).await {
+        Ok(trip) => trip,
+        Err(_) => Trip::Unknown(format!(
+            "no whole answer within {} ms",
+            deadline.as_millis()
+        )),
+    }
+}
+
+fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(date.with_timezone(&Utc))
 }
 
 /// A client that does nothing by itself: no redirects, no proxies, no second tries.

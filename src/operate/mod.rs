@@ -6,11 +6,13 @@
 //! | file | what |
 //! |---|---|
 //! | `audit/` | the audit log, read and verified |
+//! | `doctor/` | what is wrong with an installation, and how to put it right |
 //! | `tally` | sums over all unfinished payments: held, lapsing, due, in doubt, parked |
 //! | `overview` | the newest tally, counted when somebody asks and not too often |
 //! | `find` | payments by what is known of them, a page at a time |
 
 pub mod audit;
+pub mod doctor;
 pub mod find;
 pub mod overview;
 pub mod tally;

@@ -174,6 +174,28 @@ async fn a_signed_webhook_makes_its_payment_due_and_changes_nothing_else() {
 }
 
 #[tokio::test]
+async fn only_what_the_gateway_signed_counts_as_heard_from_it() {
+    let listener = Listener::start().await;
+    let id = listener.ours().await;
+    let body = event(id.as_str());
+    assert_ne!(
+        listener
+            .post("/webhooks/chip/hotel", Some("AAAA"), &body)
+            .await,
+        200
+    );
+    assert_ne!(
+        listener.post("/webhooks/chip/hotel", None, &body).await,
+        200
+    );
+    assert_eq!(listener.counts.heard().len(), 0);
+    listener.clock.advance(TimeDelta::minutes(3));
+    assert_eq!(listener.hook(&body).await, 200);
+    let heard = [(stage::account(), listener.clock.now())];
+    assert_eq!(listener.counts.heard(), heard.into());
+}
+
+#[tokio::test]
 async fn a_webhook_that_says_a_card_is_deleted_has_it_looked_at_and_is_not_believed() {
     let listener = Listener::start().await;
     let evidence = CardEvidence {

@@ -8,6 +8,7 @@
 
 mod api;
 mod cli;
+mod doctor;
 mod e2e;
 mod gateway;
 mod intake;

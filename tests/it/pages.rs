@@ -103,23 +103,71 @@ fn every_command_that_a_message_names_can_be_typed() {
     all_are_right(&typed, 15);
 }
 
+/// What the help of a verb shows as examples.
+fn examples(of: &Command) -> Vec<String> {
+    let told = of.get_after_help().map(ToString::to_string);
+    let told = told.unwrap_or_default().replace("\\\n", " ");
+    let lines = told.lines().map(|line| {
+        let line = line.trim_start();
+        line.strip_prefix("Example: ").unwrap_or(line)
+    });
+    let shown = lines.filter(|line| line.starts_with("holdfast "));
+    shown.map(ToOwned::to_owned).collect()
+}
+
+/// All verbs, each with the words that lead to it.
+fn verbs(of: &Command, before: &str, found: &mut Vec<(String, Command)>) {
+    let path = format!("{before}{}", of.get_name());
+    for verb in of.get_subcommands() {
+        verbs(verb, &format!("{path} "), found);
+    }
+    found.push((path, of.clone()));
+}
+
+fn all_verbs() -> Vec<(String, Command)> {
+    let mut found = Vec::new();
+    verbs(&Cli::command(), "", &mut found);
+    found
+}
+
 #[test]
 fn every_example_of_the_help_can_be_typed() {
-    fn examples(of: &Command, found: &mut Vec<String>) {
-        let told = of.get_after_help().map(ToString::to_string);
-        let told = told.unwrap_or_default().replace("\\\n", " ");
-        for line in told.lines() {
-            let line = line.trim_start();
-            let line = line.strip_prefix("Example: ").unwrap_or(line);
-            found.extend(line.starts_with("holdfast ").then(|| line.to_owned()));
-        }
-        for verb in of.get_subcommands() {
-            examples(verb, found);
+    let typed: Vec<String> = all_verbs()
+        .iter()
+        .flat_map(|(_, verb)| examples(verb))
+        .collect();
+    all_are_right(&typed, 30);
+}
+
+#[test]
+fn every_verb_shows_an_example_of_itself() {
+    let leaves = all_verbs()
+        .into_iter()
+        .filter(|(_, verb)| !verb.has_subcommands());
+    let mut count = 0;
+    for (path, verb) in leaves {
+        count += 1;
+        let shown = examples(&verb);
+        let of_itself = shown.iter().any(|line| line.starts_with(&path));
+        assert!(
+            of_itself,
+            "the help of `{path}` shows no example of it: {shown:?}"
+        );
+        let about = verb.get_about().map(ToString::to_string);
+        assert!(
+            about.is_some_and(|about| about.len() > 8),
+            "`{path}` says not what it does"
+        );
+        for arg in verb.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                !help.is_empty(),
+                "`{path}` says nothing of {}",
+                arg.get_id()
+            );
         }
     }
-    let mut typed = Vec::new();
-    examples(&Cli::command(), &mut typed);
-    all_are_right(&typed, 8);
+    assert!(count >= 30, "only {count} verbs were found");
 }
 
 #[test]

@@ -15,21 +15,26 @@ use crate::worker::outbox::SigningSecret;
 #[derive(Debug, Subcommand)]
 pub enum EndpointsVerb {
     /// How each one stands: what is pending, since when, and whether it is sent.
+    #[command(after_help = "Example: holdfast endpoints list")]
     List,
     /// Send to an endpoint again, beginning with all that is pending, at once.
     #[command(after_help = "Example: holdfast endpoints enable shop --reason \"mended\"")]
     Enable(Signed),
     /// Send nothing to an endpoint for now. Its events are kept.
+    #[command(after_help = "Example: holdfast endpoints disable shop --reason \"moving house\"")]
     Disable(Signed),
     /// Drop what is pending for an endpoint that was taken out of the settings.
+    #[command(after_help = "Example: holdfast endpoints forget shop --reason \"closed\"")]
     Forget(Signed),
     /// What was done about endpoints, by whom and why, the newest first.
+    #[command(after_help = "Example: holdfast endpoints log --limit 10")]
     Log {
         /// How many at most.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
     /// Make a secret to sign deliveries with: it is printed, and kept nowhere.
+    #[command(after_help = "Example: holdfast endpoints new-secret > shop.secret")]
     NewSecret,
 }
 
@@ -37,6 +42,7 @@ pub enum EndpointsVerb {
 #[derive(Debug, Subcommand)]
 pub enum EventsVerb {
     /// The events that are kept, by when they were written.
+    #[command(after_help = "Example: holdfast events list --payment pay_3f0c…")]
     List(RangeArgs),
     /// Send events of a range to an endpoint again, under the names they have.
     #[command(
@@ -61,6 +67,9 @@ pub enum EventsVerb {
         dry_run: bool,
     },
     /// Do not send one event to an endpoint, so that the payment's next ones are sent.
+    #[command(
+        after_help = "Example: holdfast events skip --endpoint shop --id evt_pay_3f0c…_2_1-0 --reason \"answered by hand\""
+    )]
     Skip {
         /// To which endpoint.
         #[arg(long)]

@@ -44,6 +44,9 @@ stored! {
     CARD = "card.lua";
     POSTPONE_CARD = "postpone_card.lua";
     PASS = "pass.lua";
+    MEND_DUE = "mend_due.lua";
+    MEND_ENTRY = "mend_entry.lua";
+    MEND_LIFE = "mend_life.lua";
 }
 
 /// The commands that make all scripts known to Redis.

@@ -115,9 +115,9 @@ impl Link {
         self.0.known().durability.clone()
     }
 
-    /// What keeps workers from being woken, if anything does.
-    pub(super) fn deafness(&self) -> Option<String> {
-        self.0.known().seen.as_ref()?.deafness()
+    /// What was seen at the last inspection.
+    pub(super) fn seen(&self) -> Option<Inspection> {
+        self.0.known().seen.clone()
     }
 
     /// Asks Redis again whether it is good enough, and who it is.

@@ -22,10 +22,25 @@ impl Lineage {
     }
 }
 
+/// One thing that a profile asks of Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// What it is called.
+    pub name: &'static str,
+    /// What is missing; and, behind a semicolon, how to put it right.
+    pub lack: Option<String>,
+}
+
+impl Asked {
+    const fn new(name: &'static str, lack: Option<String>) -> Self {
+        Self { name, lack }
+    }
+}
+
 /// What Redis says about itself.
 #[derive(Debug, Clone)]
 pub(super) struct Inspection {
-    version: String,
+    pub(super) version: String,
     pub(super) lineage: Lineage,
     mode: String,
     /// Whether it is still reading what it kept; until then it says of itself what is not so.
@@ -34,7 +49,7 @@ pub(super) struct Inspection {
     replicas: String,
     append_only: String,
     append_status: String,
-    rewriting: bool,
+    pub(super) rewriting: bool,
     append_base_size: String,
     /// Whether the append-only file is only being made, so that there is nothing yet to read back.
     append_unmade: bool,
@@ -182,67 +197,89 @@ impl Inspection {
     }
 
     fn shortfall(&self, profile: Profile) -> Option<String> {
-        if self.policy != "noeviction" {
-            return Some(format!(
+        let mut asked = self.asked(profile).into_iter();
+        asked.find_map(|asked| asked.lack)
+    }
+
+    /// All that `profile` asks of Redis, the gravest first.
+    pub(super) fn asked(&self, profile: Profile) -> Vec<Asked> {
+        let evicts = (self.policy != "noeviction").then(|| {
+            format!(
                 "maxmemory-policy is {:?}, so Redis may throw payments away; run CONFIG SET \
                  maxmemory-policy noeviction and put it into redis.conf",
                 self.policy
-            ));
-        }
+            )
+        });
+        let mut all = vec![Asked::new("eviction", evicts)];
         match profile {
-            Profile::Dev => None,
+            Profile::Dev => {}
             Profile::Replicated => {
-                Some("it is not built yet; use solo on a Redis whose disk you trust".to_owned())
+                let lack = "it is not built yet; use solo on a Redis whose disk you trust";
+                all.push(Asked::new("replicated", Some(lack.to_owned())));
             }
-            Profile::Solo => self.shortfall_solo(),
+            Profile::Solo => all.extend([
+                Asked::new("append_only", self.keeps_nothing()),
+                Asked::new("append_file", self.is_unmade()),
+                Asked::new("replicas", self.is_replicated()),
+                Asked::new("fsync_on_rewrite", self.pauses_fsync()),
+                Asked::new("fsync", self.syncs_late()),
+                Asked::new("disk", self.cannot_write()),
+            ]),
         }
+        all
     }
 
-    fn shortfall_solo(&self) -> Option<String> {
-        if self.append_only != "1" {
-            return Some(
-                "appendonly is \"no\", so a restart loses payments; run CONFIG SET appendonly yes, \
-                 put it into redis.conf, and wait until the first file is written"
-                    .to_owned(),
-            );
-        }
-        if self.append_unmade {
-            return Some(
-                "the first append-only file is still being written (aof_rewrite_in_progress), and \
-                 until then a restart loses what was answered; it ends by itself"
-                    .to_owned(),
-            );
-        }
-        if !matches!(self.replicas.as_str(), "0" | "") {
-            return Some(format!(
+    fn keeps_nothing(&self) -> Option<String> {
+        (self.append_only != "1").then(|| {
+            "appendonly is \"no\", so a restart loses payments; run CONFIG SET appendonly yes, \
+             put it into redis.conf, and wait until the first file is written"
+                .to_owned()
+        })
+    }
+
+    fn is_unmade(&self) -> Option<String> {
+        self.append_unmade.then(|| {
+            "the first append-only file is still being written (aof_rewrite_in_progress), and \
+             until then a restart loses what was answered; it ends by itself"
+                .to_owned()
+        })
+    }
+
+    fn is_replicated(&self) -> Option<String> {
+        (!matches!(self.replicas.as_str(), "0" | "")).then(|| {
+            format!(
                 "connected_slaves is {}: a replica that takes over may not have the last writes, \
                  and this profile does not wait for it; detach the replicas",
                 self.replicas
-            ));
-        }
-        if let Some(pauses) = self.append_fsync_pauses.as_deref().filter(|p| *p != "no") {
-            return Some(format!(
-                "no-appendfsync-on-rewrite is {pauses:?}, so nothing is on disk while Redis \
-                 rewrites its file; run CONFIG SET no-appendfsync-on-rewrite no and put it into \
-                 redis.conf"
-            ));
-        }
+            )
+        })
+    }
+
+    fn pauses_fsync(&self) -> Option<String> {
+        let pauses = self.append_fsync_pauses.as_deref().filter(|p| *p != "no")?;
+        Some(format!(
+            "no-appendfsync-on-rewrite is {pauses:?}, so nothing is on disk while Redis \
+             rewrites its file; run CONFIG SET no-appendfsync-on-rewrite no and put it into \
+             redis.conf"
+        ))
+    }
+
+    fn syncs_late(&self) -> Option<String> {
         match self.append_fsync.as_deref() {
-            Some("always") => {}
-            Some(other) => {
-                return Some(format!(
-                    "appendfsync is {other:?}, so a crash loses what was answered already; run \
-                     CONFIG SET appendfsync always and put it into redis.conf"
-                ));
-            }
-            None => {
-                return Some(
-                    "appendfsync cannot be read because CONFIG is refused; allow CONFIG GET \
-                     (+config|get) to this user, or do not rename the command"
-                        .to_owned(),
-                );
-            }
+            Some("always") => None,
+            Some(other) => Some(format!(
+                "appendfsync is {other:?}, so a crash loses what was answered already; run \
+                 CONFIG SET appendfsync always and put it into redis.conf"
+            )),
+            None => Some(
+                "appendfsync cannot be read because CONFIG is refused; allow CONFIG GET \
+                 (+config|get) to this user, or do not rename the command"
+                    .to_owned(),
+            ),
         }
+    }
+
+    fn cannot_write(&self) -> Option<String> {
         (self.append_status != "ok").then(|| {
             format!(
                 "aof_last_write_status is {:?}: Redis cannot write to its disk; free space on it \

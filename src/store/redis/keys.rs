@@ -13,6 +13,7 @@
 //! | `{hf:3}:out:<endpoint>:notes` | hash | `nonce:<payment>`, `tries:<payment>` in vain, `first:<payment>` of them; `accepted`, when it last accepted one |
 //! | `hf:endpoints` | hash | whether events are sent to an endpoint, since when, why |
 //! | `hf:deeds` | stream | what was done about endpoints |
+//! | `hf:heard` | hash | account by when the gateway last posted something for it, in ms |
 //! | `{hf:3}:card:<id>` | string | what is known of a saved card, as JSON, until nobody has seen it for long |
 //! | `{hf:3}:cards:due` | sorted set | card by when what is wanted of it is carried out, or a lease ends, in ms |
 //! | `{hf:3}:intake` | list | what producers pushed, the oldest first |
@@ -94,6 +95,22 @@ impl Keys {
 
     pub(super) fn audit(&self, stream: AuditStream) -> String {
         format!("{{{}:{stream}}}:audit", self.prefix)
+    }
+
+    pub(super) fn heard(&self) -> String {
+        format!("{}:heard", self.prefix)
+    }
+
+    /// What the records of all partitions are called, as a pattern.
+    pub(super) fn all_payments(&self) -> String {
+        format!("{{{}:[0-{}]}}:payment:*", self.prefix, PARTITIONS - 1)
+    }
+
+    /// The partition and the id in the name of a record.
+    pub(super) fn payment_in<'a>(&self, key: &'a str) -> Option<(u64, &'a str)> {
+        let rest = key.strip_prefix('{')?.strip_prefix(&*self.prefix)?;
+        let (partition, id) = rest.strip_prefix(':')?.split_once("}:payment:")?;
+        Some((partition.parse().ok()?, id))
     }
 
     /// A card and the index of those of which something is wanted.
@@ -202,6 +219,17 @@ pub(super) fn by_face(payment: &Payment, at: At) -> String {
 pub(super) fn reference_at(place: &str) -> Option<String> {
     let hash = place.split(':').nth(2)?;
     Some(format!("ref:{hash}:{place}"))
+}
+
+/// What an entry of the index of states, references and faces is about: the id of a payment; and the
+/// state, if it is by state. `None` for entries of another kind.
+pub(super) fn entry_of(member: &str) -> Option<(&str, Option<StateName>)> {
+    let (kind, place) = member.split_once(':')?;
+    let mut parts = place.split(':');
+    match kind {
+        "ref" | "open" => Some((parts.nth(2)?, None)),
+        state => Some((parts.nth(1)?, Some(state.parse().ok()?))),
+    }
 }
 
 /// The bounds of the entries that begin so, after a cursor.

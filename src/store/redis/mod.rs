@@ -18,6 +18,8 @@
 //! | `pushed`, `quarantine` | what producers push: intakes and answers; what was refused |
 //! | `audit` | the audit log: adding to it, reading it |
 //! | `wake` | hints that there is something to do |
+//! | `walk`, `fault`, `mend` | whether records and indexes agree, and making them agree |
+//! | `vitals`, `heard` | how Redis fares; when the gateway last posted something |
 
 mod audit;
 mod call;
@@ -28,10 +30,13 @@ mod cursor;
 mod durability;
 mod endpoints;
 mod faces;
+mod fault;
 mod finder;
+mod heard;
 mod kept;
 mod keys;
 mod listing;
+mod mend;
 mod outgoing;
 mod pushed;
 mod quarantine;
@@ -39,7 +44,9 @@ mod record;
 mod settings;
 mod trouble;
 mod value;
+mod vitals;
 mod wake;
+mod walk;
 mod writes;
 
 use std::future::Future;
@@ -55,14 +62,19 @@ pub use self::audit::AuditOrder;
 use self::call::Call;
 pub use self::cards::Followed;
 use self::connection::Link;
+pub use self::durability::Asked;
 pub use self::faces::{FaceCursor, Faces};
+pub use self::fault::Fault;
 use self::finder::Finder;
 use self::keys::Keys;
+pub use self::mend::{Mend, Mended};
 pub use self::pushed::{AnswerEntry, Elements, Lease, Portion, Settled, Settlement, Taken};
 pub use self::quarantine::{Deed, Did, QuarantineId, QuarantineNote, Quarantined, Standing};
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
 pub use self::settings::{Profile, Settings};
 use self::trouble::LinkFault;
+pub use self::vitals::{Memory, Rights, Vitals};
+pub use self::walk::{Suspect, Walked};
 use super::audit::AuditEntry;
 use super::write::due_ms;
 use super::{
@@ -115,11 +127,8 @@ impl RedisStore {
     /// the durability profile; later the link mends itself, and a shortfall stops money only.
     pub async fn connect(settings: Settings, clock: Clock) -> Result<Self, OpenError> {
         let store = Self::connect_for_reading(settings, clock).await?;
-        store
-            .0
-            .link
-            .deafness()
-            .map_or(Ok(()), |deaf| Err(OpenError::Unusable(deaf)))?;
+        let deaf = store.0.link.seen().and_then(|seen| seen.deafness());
+        deaf.map_or(Ok(()), |deaf| Err(OpenError::Unusable(deaf)))?;
         store.durability().map_err(OpenError::NotDurable)?;
         Ok(store)
     }
