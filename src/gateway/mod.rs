@@ -14,6 +14,7 @@
 //! | `signature`, `company` | who signed a webhook |
 //! | `registration` | webhooks, as the gateway keeps them |
 //! | `notice` | which payment a webhook is about |
+//! | `measured` | the same calls, counted and timed |
 //! | `post` | a POST to somebody else: HTTP goes out here alone |
 
 mod account;
@@ -23,6 +24,7 @@ mod cards;
 mod classify;
 mod client;
 mod company;
+mod measured;
 mod notice;
 mod post;
 mod refusal;
@@ -40,6 +42,7 @@ pub use cards::{CardDeletion, CardGateway, CardLook};
 pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;
+pub use measured::Measured;
 pub use notice::Notice;
 pub use post::{Posted, Poster};
 pub use registration::{EVENTS, NotRegistered, Registered};

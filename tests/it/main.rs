@@ -11,6 +11,7 @@ mod cli;
 mod e2e;
 mod gateway;
 mod intake;
+mod metrics;
 mod never_sent;
 mod outbox;
 mod pages;
