@@ -117,25 +117,6 @@ pub enum ParkReason {
     Poison,
 }
 
-impl ParkReason {
-    /// The word for it, as it is stored.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::HoldLost => "hold_lost",
-            Self::ReleaseRefused => "release_refused",
-            Self::OutcomeUnknown => "outcome_unknown",
-            Self::LookUpsExhausted => "look_ups_exhausted",
-            Self::Contradiction { .. } => "contradiction",
-            Self::Refused { .. } => "refused",
-            Self::DeclinedForOperator { .. } => "declined_for_operator",
-            Self::GatewayUnreachable => "gateway_unreachable",
-            Self::BeforeExpiry => "before_expiry",
-            Self::Poison => "poison",
-        }
-    }
-}
-
 /// What the gateway shows that was not asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

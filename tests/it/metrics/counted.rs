@@ -149,13 +149,14 @@ async fn what_a_turn_could_not_write_is_counted_by_nobody_but_who_writes_it() {
 async fn a_refused_key_is_told_until_the_gateway_takes_it() {
     let desk = Desk::open().await;
     let stage = &desk.stage;
-    stage.fault(Rule::on(Operation::Create, Effect::status_before_commit(401)).times(1));
-    let id = stage.charge("k", 1500).await;
+    stage.fault(Rule::on(Operation::Charge, Effect::status_before_commit(401)).times(1));
+    stage.charge("refused", 1500).await;
     desk.work().await;
     let minute = start_time() + TimeDelta::seconds(60);
     let until = f64::from(u32::try_from(minute.timestamp()).unwrap());
     let told = desk.scrape();
     told.is("holdfast_breaker_until_timestamp_seconds", &[HOTEL], until);
+    let id = stage.charge("taken", 1500).await;
     while stage.state(&id).await != StateName::Paid {
         stage.pass(TimeDelta::seconds(30));
         desk.work().await;
