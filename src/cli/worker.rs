@@ -20,6 +20,7 @@ use crate::config::{Config, Current, Wrong};
 use crate::gateway::{Account, Accounts, ChipGateway, Measured};
 use crate::operate::Observer;
 use crate::operate::audit::tell_heads;
+use crate::operate::overview::Overview;
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
 use crate::telemetry::Metrics;
@@ -222,7 +223,12 @@ async fn observe(
         return Ok(());
     }
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let observer = Observer::new(store, Arc::clone(outbox), clock.clone(), metrics.clone());
+    let overview = Overview::new(Arc::new(store.clone()), clock.clone());
+    let (overview, until) = (Arc::new(overview), stop.clone());
+    let counting = Arc::clone(&overview);
+    background.spawn(async move { counting.count_on_demand(until).await });
+    let (outbox, metrics) = (Arc::clone(outbox), metrics.clone());
+    let observer = Observer::new(store, overview, outbox, clock.clone(), metrics);
     background.spawn(observer.run(stop.clone()));
     Ok(())
 }

@@ -1,16 +1,19 @@
 //! What Redis holds, looked at now and then for the metrics: over a connection of its own, so that
-//! nothing that is drawn holds up a payment.
+//! nothing that is drawn holds up a payment. Sums over unfinished payments are those of the overview.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::overview::Overview;
+use super::tally::{LAPSING_HOURS, Sums, Tally};
 use crate::clock::Clock;
 use crate::store::redis::RedisStore;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{EndpointSeen, Observed, Sending};
+use crate::telemetry::metrics::{EndpointSeen, Observed, Sending, Sum, Tallied};
 use crate::worker::outbox::{Outbox, is_off};
 
 /// How often it looks: as often as Prometheus usually asks.
@@ -19,22 +22,26 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Looks, and has the metrics tell what it saw.
 pub struct Observer {
     store: RedisStore,
+    overview: Arc<Overview>,
     outbox: Arc<Outbox>,
     clock: Clock,
     metrics: Metrics,
 }
 
 impl Observer {
-    /// Over `store`, which nobody else should use; `outbox` knows the endpoints of now.
+    /// Over `store`, which no payment should wait for; `overview` counts, `outbox` knows the endpoints
+    /// of now.
     #[must_use]
     pub const fn new(
         store: RedisStore,
+        overview: Arc<Overview>,
         outbox: Arc<Outbox>,
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
         Self {
             store,
+            overview,
             outbox,
             clock,
             metrics,
@@ -49,6 +56,7 @@ impl Observer {
                 if let Err(error) = self.look().await {
                     tracing::debug!(%error, "the metrics show what was before");
                 }
+                self.tally().await;
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
@@ -73,6 +81,13 @@ impl Observer {
         Ok(())
     }
 
+    /// Has the newest tally told, if there is one.
+    pub async fn tally(&self) {
+        if let Ok(tally) = self.overview.newest().await {
+            self.metrics.tallied(tallied(&tally));
+        }
+    }
+
     async fn endpoints(&self) -> Result<Vec<EndpointSeen>, StoreError> {
         let marks = self.store.marks().await?;
         let mut seen = Vec::new();
@@ -90,4 +105,52 @@ impl Observer {
         }
         Ok(seen)
     }
+}
+
+/// The part of a tally that is drawn.
+fn tallied(tally: &Tally) -> Tallied {
+    let lapsing = LAPSING_HOURS.into_iter().zip(&tally.lapsing);
+    let lapsing = lapsing.flat_map(|(hours, sums)| {
+        let of_it = by_currency(sums);
+        of_it.map(move |(account, currency, sum)| (account, currency, hours, sum))
+    });
+    let (mut unknown, mut parked) = (Vec::new(), Vec::new());
+    for (step, sums) in &tally.in_doubt {
+        let of_it = by_account(sums).into_iter();
+        unknown.extend(of_it.map(|(account, count)| (account, step.as_str(), count)));
+    }
+    for (reason, sums) in &tally.parked {
+        let of_it = by_account(sums).into_iter();
+        parked.extend(of_it.map(|(account, count)| (account, reason.clone(), count)));
+    }
+    let about_money = (tally.in_doubt.iter()).filter(|(step, _)| step.is_about_money());
+    Tallied {
+        at: tally.as_of,
+        held: by_currency(&tally.held).collect(),
+        lapsing: lapsing.collect(),
+        lapsed: by_currency(&tally.lapsed).collect(),
+        unknown,
+        oldest_unknown: about_money
+            .filter_map(|(_, sums)| sums.whole().oldest)
+            .min(),
+        parked,
+    }
+}
+
+fn by_currency(sums: &Sums) -> impl Iterator<Item = (String, String, Sum)> {
+    sums.each().filter_map(|(account, currency, of_it)| {
+        let sum = Sum {
+            minor: of_it.minor,
+            holds: of_it.count,
+        };
+        Some((account.to_string(), currency?.as_str().to_owned(), sum))
+    })
+}
+
+fn by_account(sums: &Sums) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for (account, _, of_it) in sums.each() {
+        *counts.entry(account.to_string()).or_default() += of_it.count;
+    }
+    counts
 }

@@ -153,13 +153,15 @@ catalogue! {
     HOLDS[2] = Gauge, "holdfast_holds", ["account", "currency"],
         "How many holds that is";
     LAPSING[3] = Gauge, "holdfast_lapsing_minor", ["account", "currency", "within"],
-        "Money whose hold lapses within 24h, within 48h";
+        "Money whose hold lapses within 24h, 48h, 72h; each of these holds the ones before";
     LAPSING_HOLDS[3] = Gauge, "holdfast_lapsing_holds", ["account", "currency", "within"],
         "How many holds that is";
-    UNKNOWN[1] = Gauge, "holdfast_unknown_payments", ["account"],
+    LAPSED_HOLDS[2] = Gauge, "holdfast_lapsed_holds", ["account", "currency"],
+        "Holds that should have lapsed by now, and that nobody knows to be captured or released";
+    UNKNOWN[2] = Gauge, "holdfast_unknown_payments", ["account", "step"],
         "Payments with a call of which it is not known what it did";
     UNKNOWN_OLDEST[0] = Gauge, "holdfast_oldest_unknown_timestamp_seconds", [],
-        "Since when that is so of the oldest";
-    PARKED[1] = Gauge, "holdfast_parked_payments", ["reason"],
+        "When the oldest such call was noted that is about money: a charge, a capture, a release";
+    PARKED[2] = Gauge, "holdfast_parked_payments", ["account", "reason"],
         "Payments that wait for a person, by reason";
 }

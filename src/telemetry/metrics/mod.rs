@@ -318,10 +318,11 @@ mod tests {
         metrics.tallied(Tallied {
             at: now(),
             held: vec![(hotel.clone(), myr.clone(), sum)],
-            lapsing: vec![(hotel.clone(), myr, 24, sum)],
-            unknown: vec![(hotel, 1)],
+            lapsing: vec![(hotel.clone(), myr.clone(), 24, sum)],
+            lapsed: vec![(hotel.clone(), myr, sum)],
+            unknown: vec![(hotel.clone(), "charge", 1)],
             oldest_unknown: Some(now()),
-            parked: vec![("poison".to_owned(), 1)],
+            parked: vec![(hotel, "poison".to_owned(), 1)],
         });
         metrics
     }
@@ -346,9 +347,9 @@ mod tests {
         for line in [
             r#"holdfast_held_minor{account="hotel",currency="MYR"} 45000.0"#,
             r#"holdfast_lapsing_holds{account="hotel",currency="MYR",within="24h"} 2.0"#,
-            r#"holdfast_unknown_payments{account="hotel"} 1.0"#,
+            r#"holdfast_unknown_payments{account="hotel",step="charge"} 1.0"#,
             &format!("holdfast_oldest_unknown_timestamp_seconds {at}"),
-            r#"holdfast_parked_payments{reason="poison"} 1.0"#,
+            r#"holdfast_parked_payments{account="hotel",reason="poison"} 1.0"#,
             r#"holdfast_endpoint_disabled{endpoint="shop"} 1.0"#,
             r#"holdfast_redis_durable{link="worker"} 0.0"#,
             r#"holdfast_redis_replaced_total{link="worker"} 1.0"#,

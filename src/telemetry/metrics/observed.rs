@@ -64,13 +64,15 @@ pub struct Tallied {
     /// Money held: account and currency.
     pub held: Vec<(String, String, Sum)>,
     /// Of that, what lapses soon: account, currency and within how many hours.
-    pub lapsing: Vec<(String, String, u32, Sum)>,
-    /// How many payments of each account have a call of which it is not known what it did.
-    pub unknown: Vec<(String, u64)>,
-    /// Since when that is so of the oldest.
+    pub lapsing: Vec<(String, String, i64, Sum)>,
+    /// Holds that should have lapsed by now: account and currency.
+    pub lapsed: Vec<(String, String, Sum)>,
+    /// How many payments have a call of which it is not known what it did: account and step.
+    pub unknown: Vec<(String, &'static str, u64)>,
+    /// When the oldest such call about money was noted.
     pub oldest_unknown: Option<Timestamp>,
-    /// How many wait for a person, by reason.
-    pub parked: Vec<(String, u64)>,
+    /// How many wait for a person: account and reason.
+    pub parked: Vec<(String, String, u64)>,
 }
 
 /// Some holds together.
@@ -239,12 +241,18 @@ impl Tallied {
         };
         tell(to, &all::LAPSING, lapsing(|sum| sum.minor))?;
         tell(to, &all::LAPSING_HOLDS, lapsing(|sum| sum.holds))?;
+        let lapsed = self.lapsed.iter();
+        let lapsed = lapsed.map(|(account, currency, sum)| {
+            ([account.as_str(), currency.as_str()], number(sum.holds))
+        });
+        tell(to, &all::LAPSED_HOLDS, lapsed)?;
         let unknown = self.unknown.iter();
-        let unknown = unknown.map(|(account, count)| ([account.as_str()], number(*count)));
+        let unknown = unknown.map(|(account, step, n)| ([account.as_str(), *step], number(*n)));
         tell(to, &all::UNKNOWN, unknown)?;
         alone(to, &all::UNKNOWN_OLDEST, self.oldest_unknown.map(seconds))?;
         let parked = self.parked.iter();
-        let parked = parked.map(|(reason, count)| ([reason.as_str()], number(*count)));
+        let parked =
+            parked.map(|(account, reason, n)| ([account.as_str(), reason.as_str()], number(*n)));
         tell(to, &all::PARKED, parked)
     }
 }

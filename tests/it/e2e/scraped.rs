@@ -71,7 +71,7 @@ async fn a_worker_tells_what_it_did_without_a_secret_and_at_once_while_redis_is_
     let (key, now) = (IdempotencyKey::new("take").unwrap(), works.clock.now());
     let capture = Command::Capture { amount: None };
     loaded.payment.command(key, capture, now).unwrap();
-    works.store.command(&loaded, Some(now)).await.unwrap();
+    works.store.command(&loaded, Some(now), None).await.unwrap();
     until_paid(&works, 2).await;
     assert_eq!(arrived(&works, Operation::Capture), 1);
 

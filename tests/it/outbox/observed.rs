@@ -1,6 +1,7 @@
 //! What the metrics tell of endpoints.
 
 use holdfast::operate::Observer;
+use holdfast::operate::overview::Overview;
 use holdfast::store::{Mark, Sends};
 use holdfast::telemetry::Metrics;
 
@@ -15,8 +16,11 @@ async fn deliveries_are_counted_and_what_waits_is_told_with_its_age() {
     let store = connect(&mail.redis, &mail.stage.clock).await;
     let counted = Outbox::new(store, mail.stage.clock.clone(), settings(), endpoints).unwrap();
     let counted = Arc::new(counted.counted(metrics.clone()));
+    let store = connect(&mail.redis, &mail.stage.clock).await;
+    let overview = Overview::new(Arc::new(store.clone()), mail.stage.clock.clone());
     let observer = Observer::new(
-        connect(&mail.redis, &mail.stage.clock).await,
+        store,
+        Arc::new(overview),
         Arc::clone(&counted),
         mail.stage.clock.clone(),
         metrics.clone(),
