@@ -55,12 +55,12 @@ impl Worker {
 async fn a_worker_tells_what_it_did_without_a_secret_and_at_once_while_redis_is_away() {
     let (mut works, token) = works(Pace::QUICK).await;
     let door = Worker::at_a_free_address();
-    let hold = format!(
+    let request = format!(
         r#"{{"v":1,"account":"{PARKS}","idempotency_key":"canary-key","reference":"canary room",
         "type":"authorize","money":{{"amount":45000,"currency":"MYR"}},"source":{{"token":"{token}"}},
         "plan":{{}},"customer":{{"email":"canary@secret.example","full_name":"Canary Bird"}}}}"#
     );
-    let held = works.enqueue(&hold).await.unwrap();
+    let held = works.enqueue(&request).await.unwrap();
     let paid = works.enqueue(&charge(PARKS, "k", &token)).await.unwrap();
     let _worker = works.worker_with("one", &[door.listens()]).unwrap();
     until(&works, "the hold", async || {
