@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `webhooks` | what the gateway posts: a nudge, never a fact |
 //! | `health` | `/livez`, `/readyz` |
+//! | `metrics` | `/metrics`, for Prometheus |
 //! | `v1` | the API: other services ask for payments, see and command them |
 //! | `intake` | requests and commands, from wherever they come |
 //! | `cards` | what may be known of saved cards, and wanted of them |
@@ -19,6 +20,7 @@ pub mod cards;
 pub mod client;
 mod health;
 pub mod intake;
+mod metrics;
 pub mod pushed;
 mod serve;
 pub mod v1;
@@ -40,6 +42,7 @@ pub use webhooks::{WebhookCounts, WebhookTally};
 
 use crate::gateway::ChipGateway;
 use crate::store::{Cards, Store};
+use crate::telemetry::Metrics;
 
 /// What one client may take up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +66,7 @@ pub struct Api<S> {
     gateway: Arc<ChipGateway>,
     limits: Limits,
     webhooks: Arc<WebhookCounts>,
+    metrics: Option<Metrics>,
 }
 
 impl<S> Api<S> {
@@ -74,6 +78,18 @@ impl<S> Api<S> {
             gateway,
             limits,
             webhooks: Arc::default(),
+            metrics: None,
+        }
+    }
+
+    /// The same, with the figures of the process served to whoever asks.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        let counts = self.webhook_counts();
+        metrics.watch_webhooks(move || counts.tally().by_outcome());
+        Self {
+            metrics: Some(metrics),
+            ..self
         }
     }
 
@@ -102,11 +118,13 @@ impl<S> Api<S> {
 /// Everything that is listened to.
 pub fn router<S: Store + Cards>(api: Api<S>) -> Router {
     let request_timeout = Duration::from_millis(api.limits.request_timeout_ms);
+    let figures = api.metrics.clone().map(metrics::routes);
     let api = Arc::new(api);
     Router::new()
         .merge(webhooks::routes())
         .merge(health::routes())
         .with_state(api)
+        .merge(figures.unwrap_or_default())
         .layer(middleware::from_fn_with_state(request_timeout, within))
 }
 

@@ -51,6 +51,18 @@ pub struct WebhookTally {
     pub deferred: u64,
 }
 
+impl WebhookTally {
+    /// Each with its word.
+    pub(super) const fn by_outcome(self) -> [(&'static str, u64); 4] {
+        [
+            ("nudged", self.nudged),
+            ("unmatched", self.unmatched),
+            ("unsigned", self.unsigned),
+            ("deferred", self.deferred),
+        ]
+    }
+}
+
 impl WebhookCounts {
     /// The counts now.
     #[must_use]

@@ -18,10 +18,13 @@ use crate::api::v1::Service;
 use crate::api::{self, Api, KeyRing, WebhookCounts};
 use crate::clock::Clock;
 use crate::config::{Config, Current, Wrong};
-use crate::gateway::{Account, Accounts, ChipGateway};
+use crate::gateway::{Account, Accounts, ChipGateway, Measured};
+use crate::operate::Observer;
 use crate::operate::audit::tell_heads;
+use crate::operate::overview::Overview;
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
+use crate::telemetry::Metrics;
 use crate::worker::cards::CardKeeper;
 use crate::worker::outbox::Outbox;
 use crate::worker::{Policies, Worker};
@@ -45,33 +48,39 @@ pub(super) async fn run(
     let stop = stop_on_signals()?;
     let asked_anew = asked_on_hangup()?;
     let clock = Clock::system();
+    let metrics = Metrics::default();
+    metrics.limit(config.worker.concurrency);
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let store = Arc::new(store);
+    let store = Arc::new(store.measured("worker", &metrics));
     let gateway = Arc::new(gateway(config, &clock)?);
+    let measured = Measured::new(ChipGateway::clone(&gateway), metrics.clone());
+    let measured = Arc::new(measured);
     let policies = Current::new(config.policies());
     let worker = Worker::new(
         Arc::clone(&store),
-        Arc::clone(&gateway),
+        Arc::clone(&measured),
         clock.clone(),
         policies.clone(),
-    )
-    .until(stop.clone());
+    );
+    let worker = worker.until(stop.clone()).counted(metrics.clone());
     let background = TaskTracker::new();
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
     let shared = (policies.clone(), Arc::clone(&keys));
-    serve(config, &clock, shared, (&background, &stop)).await?;
-    let outbox = tell_events(config, &clock, &background, &stop).await?;
+    let (stays, all) = ((&background, &stop), &metrics);
+    serve(config, &clock, shared, all, stays).await?;
+    let outbox = tell_events(config, &clock, all, stays).await?;
+    observe(config, &clock, (&outbox, all), stays).await?;
     let producers = Arc::new(Producers::new(config.intake.rules.clone()));
     let pushed = (policies.clone(), Arc::clone(&producers));
-    take_in(config, &clock, pushed, (&background, &stop)).await?;
+    take_in(config, &clock, pushed, all, stays).await?;
     let reload = Reload::new(config.clone(), ChipGateway::clone(&gateway), policies, keys);
     let (until, reloading) = (
         stop.clone(),
         reload.with(outbox, producers).run(asked_anew, again),
     );
     background.spawn(async move { until.run_until_cancelled(reloading).await });
-    know_cards(config, &clock, &gateway, (&background, &stop)).await?;
-    listen(config, &store, gateway, &background, &stop).await?;
+    know_cards(config, &clock, measured, stays).await?;
+    listen(config, &store, gateway, all, stays).await?;
     keep_house(&store, config.events.keep, &background, &stop);
 
     tracing::info!(
@@ -130,8 +139,8 @@ async fn listen(
     config: &Config,
     store: &Arc<RedisStore>,
     gateway: Arc<ChipGateway>,
-    background: &TaskTracker,
-    stop: &CancellationToken,
+    metrics: &Metrics,
+    (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     let Some(address) = config.listen else {
         tracing::info!("http.listen is empty: no webhooks, look-ups find everything");
@@ -145,7 +154,10 @@ async fn listen(
         )
     })?;
     let limits = config.http.limits;
-    let api = Api::new(Arc::clone(store), gateway, limits);
+    let mut api = Api::new(Arc::clone(store), gateway, limits);
+    if config.http.metrics {
+        api = api.with_metrics(metrics.clone());
+    }
     let heard = note_heard(Arc::clone(store), api.webhook_counts(), stop.clone());
     background.spawn(heard);
     background.spawn(api::serve(listener, api::router(api), limits, stop.clone()));
@@ -180,6 +192,7 @@ async fn serve(
     config: &Config,
     clock: &Clock,
     (policies, keys): (Current<Policies>, Arc<KeyRing>),
+    metrics: &Metrics,
     (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     let Some(address) = config.api.listen else {
@@ -195,7 +208,7 @@ async fn serve(
         )
     })?;
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let store = Arc::new(store);
+    let store = Arc::new(store.measured("api", metrics));
     let (watching, until) = (Arc::clone(&store), stop.clone());
     background.spawn(async move { watching.watch(until).await });
     let (limits, wait_ms) = (config.api.limits, config.api.longest_wait_ms);
@@ -211,28 +224,50 @@ async fn serve(
 async fn tell_events(
     config: &Config,
     clock: &Clock,
-    background: &TaskTracker,
-    stop: &CancellationToken,
+    metrics: &Metrics,
+    (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<Arc<Outbox>> {
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let endpoints = config.events.endpoints.clone();
     let names: Vec<&str> = endpoints.iter().map(|e| e.name.as_str()).collect();
     tracing::info!(endpoints = names.join(","), "sending events");
     let settings = config.events.outbox.clone();
-    let outbox = Arc::new(Outbox::new(store, clock.clone(), settings, endpoints)?);
+    let outbox = Outbox::new(store, clock.clone(), settings, endpoints)?;
+    let outbox = Arc::new(outbox.counted(metrics.clone()));
     background.spawn(Arc::clone(&outbox).run(stop.clone()));
     Ok(outbox)
+}
+
+/// Looks now and then at what Redis holds, if anybody can ask for it. Over a connection of its own.
+async fn observe(
+    config: &Config,
+    clock: &Clock,
+    (outbox, metrics): (&Arc<Outbox>, &Metrics),
+    (background, stop): (&TaskTracker, &CancellationToken),
+) -> anyhow::Result<()> {
+    if config.listen.is_none() || !config.http.metrics {
+        return Ok(());
+    }
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let overview = Overview::new(Arc::new(store.clone()), clock.clone());
+    let (overview, until) = (Arc::new(overview), stop.clone());
+    let counting = Arc::clone(&overview);
+    background.spawn(async move { counting.count_on_demand(until).await });
+    let (outbox, metrics) = (Arc::clone(outbox), metrics.clone());
+    let observer = Observer::new(store, overview, outbox, clock.clone(), metrics);
+    background.spawn(observer.run(stop.clone()));
+    Ok(())
 }
 
 /// Keeps what is known of saved cards, over a connection of its own.
 async fn know_cards(
     config: &Config,
     clock: &Clock,
-    gateway: &Arc<ChipGateway>,
+    gateway: Arc<Measured<ChipGateway>>,
     (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let keeper = CardKeeper::new(Arc::new(store), Arc::clone(gateway), clock.clone());
+    let keeper = CardKeeper::new(Arc::new(store), gateway, clock.clone());
     background.spawn(keeper.run(stop.clone()));
     Ok(())
 }
@@ -243,6 +278,7 @@ async fn take_in(
     config: &Config,
     clock: &Clock,
     (policies, producers): (Current<Policies>, Arc<Producers>),
+    metrics: &Metrics,
     (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     if !config.intake.enabled {
@@ -256,7 +292,8 @@ async fn take_in(
     let mut settings = config.store_settings();
     // What is pushed is there again in the next round, and others wait for this one.
     settings.save_patience_ms = settings.save_patience_ms.min(LONGEST_INTAKE_SAVE_MS);
-    let store = Arc::new(RedisStore::connect(settings, clock.clone()).await?);
+    let store = RedisStore::connect(settings, clock.clone()).await?;
+    let store = Arc::new(store.measured("intake", metrics));
     let (watching, until) = (Arc::clone(&store), stop.clone());
     background.spawn(async move { watching.watch(until).await });
     let settings = config.intake.settings;

@@ -93,6 +93,7 @@ pub struct Gateway {
 )]
 pub struct Http {
     pub listen: String,
+    pub metrics: bool,
     pub limits: Limits,
 }
 

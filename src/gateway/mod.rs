@@ -15,6 +15,7 @@
 //! | `registration` | webhooks, as the gateway keeps them |
 //! | `entrance` | whether it lets an account in |
 //! | `notice` | which payment a webhook is about |
+//! | `measured` | the same calls, counted and timed |
 //! | `post` | a POST to somebody else: HTTP goes out here alone |
 
 mod account;
@@ -25,6 +26,7 @@ mod classify;
 mod client;
 mod company;
 mod entrance;
+mod measured;
 mod notice;
 mod post;
 mod refusal;
@@ -43,6 +45,7 @@ pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;
 pub use entrance::{Brand, Entrance, Knock};
+pub use measured::Measured;
 pub use notice::Notice;
 pub use post::{Posted, Poster};
 pub use registration::{EVENTS, NotRegistered, Registered};

@@ -10,9 +10,13 @@
 //! | `tally` | sums over all unfinished payments: held, lapsing, due, in doubt, parked |
 //! | `overview` | the newest tally, counted when somebody asks and not too often |
 //! | `find` | payments by what is known of them, a page at a time |
+//! | `observe` | what Redis holds, now and then, for the metrics |
 
 pub mod audit;
 pub mod doctor;
 pub mod find;
+mod observe;
 pub mod overview;
 pub mod tally;
+
+pub use observe::Observer;

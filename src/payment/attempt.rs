@@ -264,20 +264,35 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The class.
+    #[must_use]
+    pub const fn class(&self) -> AnswerClass {
+        use super::evidence::Standing;
+        match self {
+            Self::Shown(seen) => match seen.standing {
+                Standing::Pending => AnswerClass::Pending,
+                _ => AnswerClass::Done,
+            },
+            Self::NotSent { .. } => AnswerClass::NotSent,
+            Self::NoEffect { .. } => AnswerClass::NoEffect,
+            Self::Declined { .. } => AnswerClass::Declined,
+            Self::Conflict { .. } => AnswerClass::Conflict,
+            Self::RateLimited { .. } => AnswerClass::RateLimited,
+            Self::Unknown { .. } => AnswerClass::Unknown,
+        }
+    }
+
     /// The class, and the code or the reason.
     #[must_use]
     pub fn note(&self, at: Timestamp) -> Note {
-        use super::evidence::Standing;
-        let (class, code) = match self {
-            Self::Shown(seen) if seen.standing == Standing::Pending => (AnswerClass::Pending, None),
-            Self::Shown(_) => (AnswerClass::Done, None),
-            Self::NotSent { why } => (AnswerClass::NotSent, Some(why.clone())),
-            Self::NoEffect { code, .. } => (AnswerClass::NoEffect, Some(code.clone())),
-            Self::Declined { code } => (AnswerClass::Declined, Some(code.clone())),
-            Self::Conflict { code } => (AnswerClass::Conflict, Some(code.clone())),
-            Self::RateLimited { .. } => (AnswerClass::RateLimited, None),
-            Self::Unknown { why } => (AnswerClass::Unknown, Some(why.clone())),
+        let code = match self {
+            Self::Shown(_) | Self::RateLimited { .. } => None,
+            Self::NotSent { why: told } | Self::Unknown { why: told } => Some(told.clone()),
+            Self::NoEffect { code, .. } | Self::Declined { code } | Self::Conflict { code } => {
+                Some(code.clone())
+            }
         };
+        let class = self.class();
         Note { at, class, code }
     }
 }

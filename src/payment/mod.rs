@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `id`, `money` | names and amounts, each with one fallible constructor |
 //! | `request`, `times`, `limits`, `wire`, `command` | what producers and operators ask |
-//! | `state` | what is true of the money, and the one table of transitions |
+//! | `state`, `reason` | what is true of the money, and the one table of transitions; the words for reasons |
 //! | `record` | the durable record: a [`Payment`] |
 //! | `attempt` | one try at a step; the classes of an answer |
 //! | `evidence` | what the gateway showed, and the proofs that can be made of it |
@@ -35,6 +35,7 @@ mod obey;
 mod order;
 mod policy;
 mod reading;
+mod reason;
 mod record;
 mod request;
 mod saw;

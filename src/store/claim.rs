@@ -63,6 +63,9 @@ pub struct Claim {
     pub payment: Payment,
     /// How often it was claimed in a row without a save.
     pub barren: u32,
+    /// When it fell due, or the lease of a worker that died ended; `None` if a lost answer makes that
+    /// unknown. Nothing is decided by it.
+    pub fell_due: Option<Timestamp>,
     pub(super) version: u64,
     pub(super) stored: StateName,
     pub(super) lineage: u64,
@@ -83,11 +86,17 @@ impl Claim {
             recorded_open: open_number(&loaded.payment),
             payment: loaded.payment,
             barren,
+            fell_due: None,
             lineage,
             lost: Arc::default(),
         };
         claim.payment.nudged(loaded.nudges);
         claim
+    }
+
+    /// The same, with when it fell due.
+    pub(super) fn fallen_due(self, fell_due: Option<Timestamp>) -> Self {
+        Self { fell_due, ..self }
     }
 
     /// Takes over what was stored meanwhile; what was only in memory is gone.

@@ -45,6 +45,20 @@ impl Key {
     }
 }
 
+/// What became of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// It is left alone.
+    Open {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// It may be called.
+    Closed,
+    /// Whatever was so before.
+    AsBefore,
+}
+
 /// Which accounts are left alone, and until when. Shared by all turns of a process.
 #[derive(Debug, Default)]
 pub(super) struct Breakers(Mutex<BTreeMap<AccountName, Timestamp>>);
@@ -58,7 +72,7 @@ impl Breakers {
     }
 
     /// Takes note of what an answer says of the account's key.
-    pub(super) fn note(&self, account: &AccountName, key: Key, now: Timestamp) {
+    pub(super) fn note(&self, account: &AccountName, key: Key, now: Timestamp) -> Noted {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match key {
             Key::Refused => {
@@ -66,12 +80,15 @@ impl Breakers {
                     event = "key_refused", %account,
                     "the gateway refused the account's key; its payments wait. Check the key"
                 );
-                open.insert(account.clone(), now + OPEN_FOR);
+                let until = now + OPEN_FOR;
+                open.insert(account.clone(), until);
+                Noted::Open { until }
             }
             Key::Taken => {
                 open.remove(account);
+                Noted::Closed
             }
-            Key::Unproved => {}
+            Key::Unproved => Noted::AsBefore,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use tracing::{info, warn};
 
+use super::counted::Counted;
 use crate::payment::{Answer, Event, LookUp, Payment, Policy, State, StateName, Step, Timestamp};
 use crate::store::Claim;
 
@@ -30,11 +31,13 @@ pub(super) struct Move<'a> {
     pub(super) claim: Claim,
     pub(super) policy: &'a Policy,
     pub(super) unwritten: Vec<Learned>,
+    pub(super) counted: Counted,
 }
 
 impl<'a> Move<'a> {
-    pub(super) const fn new(claim: Claim, policy: &'a Policy) -> Self {
+    pub(super) fn new(claim: Claim, policy: &'a Policy) -> Self {
         Self {
+            counted: Counted::of(&claim.payment),
             claim,
             policy,
             unwritten: Vec::new(),
@@ -52,6 +55,7 @@ impl<'a> Move<'a> {
 
     /// Takes the record as it is stored now, and adds to it what was learned.
     pub(super) fn relearn(&mut self) {
+        self.counted = Counted::of(&self.claim.payment);
         let opener = self.claim.key.nonce.as_str();
         let asked = self.claim.payment.asked();
         for learned in &self.unwritten {

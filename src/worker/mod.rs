@@ -9,11 +9,13 @@
 //! |---|---|
 //! | `learned` | what a turn learned, kept until it is written |
 //! | `writes` | the note and the permit, the outcome, and a store that is away |
+//! | `counted` | what a turn changed, told once it is written |
 //! | `breakers` | accounts whose key the gateway refused |
 //! | `cards` | what is known of saved cards, beside all that |
 
 mod breakers;
 pub mod cards;
+mod counted;
 mod learned;
 pub mod outbox;
 mod writes;
@@ -25,7 +27,7 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use self::breakers::{Breakers, Key};
+use self::breakers::{Breakers, Key, Noted};
 use self::learned::{Learned, Move};
 use self::writes::spread;
 use crate::clock::Clock;
@@ -37,6 +39,7 @@ use crate::payment::{
 };
 use crate::queue::{Handler, Rests};
 use crate::store::{Claim, Store};
+use crate::telemetry::Metrics;
 
 /// A turn ends after so many moves at the latest, and goes on in another turn.
 const MOST_MOVES: usize = 12;
@@ -59,6 +62,7 @@ pub struct Worker<S, G> {
     policies: Current<Policies>,
     breakers: Breakers,
     stop: CancellationToken,
+    metrics: Metrics,
 }
 
 /// How a turn ended.
@@ -73,6 +77,18 @@ pub enum Turn {
     },
     /// Somebody else works on the payment now. Nothing was sent after that was known.
     Lost,
+}
+
+impl Turn {
+    /// The word for it.
+    #[must_use]
+    pub const fn ending(&self) -> &'static str {
+        match self {
+            Self::Rested { due: Some(_), .. } => "waits",
+            Self::Rested { due: None, .. } => "finished",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 /// Why a turn cannot go on.
@@ -96,6 +112,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             policies: policies.into(),
             breakers: Breakers::default(),
             stop: CancellationToken::new(),
+            metrics: Metrics::default(),
         }
     }
 
@@ -104,6 +121,12 @@ impl<S: Store, G: Gateway> Worker<S, G> {
     #[must_use]
     pub fn until(self, stop: CancellationToken) -> Self {
         Self { stop, ..self }
+    }
+
+    /// The same, counting in `metrics`.
+    #[must_use]
+    pub fn counted(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Moves the claimed payment as far as it goes now. Does not fail: while the store is away it
@@ -254,13 +277,21 @@ impl<S: Store, G: Gateway> Worker<S, G> {
 
     fn note_key(&self, turn: &Move<'_>, key: Key) {
         let account = &turn.claim.payment.request().account;
-        self.breakers.note(account, key, self.clock.now());
+        match self.breakers.note(account, key, self.clock.now()) {
+            Noted::Open { until } => self.metrics.key_refused(account, until),
+            Noted::Closed => self.metrics.key_taken(account),
+            Noted::AsBefore => {}
+        }
     }
 }
 
 impl<S: Store, G: Gateway> Handler for Worker<S, G> {
     async fn turn(&self, claim: Claim) -> Rests {
-        match Self::turn(self, claim).await {
+        let began = self.clock.now();
+        let running = (self.metrics).turn_begins(claim.fell_due.map(|due| began - due));
+        let turn = Self::turn(self, claim).await;
+        running.ended(turn.ending(), self.clock.now() - began);
+        match turn {
             Turn::Rested { due: Some(due), .. } => Rests::Until(due),
             Turn::Rested { due: None, .. } | Turn::Lost => Rests::ForGood,
         }

@@ -38,6 +38,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             match self.store.license(&mut turn.claim).await {
                 Ok(permit) => {
                     turn.unwritten.clear();
+                    turn.counted.written(&turn.claim.payment, &self.metrics);
                     return Ok(Some(permit));
                 }
                 Err(SaveError::Outdated | SaveError::NothingToLicense) => {
@@ -92,6 +93,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             let due = due.map(|due| until.map_or(due, |until| due.max(until)));
             match self.store.save(&mut turn.claim, Then::Rest(due)).await {
                 Ok(saved) => {
+                    turn.counted.written(&turn.claim.payment, &self.metrics);
                     // Nudged meanwhile, it is due at once.
                     let due = due.map(|due| if saved.nudged { now } else { due });
                     return Ok(Some(rested(turn, due, saved)));

@@ -16,6 +16,7 @@ mod pushed;
 
 mod redis_trouble;
 mod refusals;
+mod scraped;
 mod secrets;
 mod service;
 mod stage;

@@ -12,6 +12,7 @@ mod doctor;
 mod e2e;
 mod gateway;
 mod intake;
+mod metrics;
 mod never_sent;
 mod outbox;
 mod pages;

@@ -3,6 +3,7 @@
 
 mod changes;
 mod crashes;
+mod observed;
 mod operators;
 pub(crate) mod receiver;
 mod schedule;

@@ -196,11 +196,12 @@ impl Books {
                 nonce: nonce.clone(),
             };
             claims.extend(self.change(&id, |record| {
+                let fell_due = record.due;
                 record.nonce = Some(nonce);
                 record.due = Some(lease_end);
                 record.stirred = false;
                 record.barren += 1;
-                Claim::new(key, record.loaded(now), record.barren, lineage)
+                Claim::new(key, record.loaded(now), record.barren, lineage).fallen_due(fell_due)
             }));
         }
         Claims {

@@ -6,6 +6,7 @@ use redis::{Cmd, Pipeline, Script};
 
 /// A script that is sent to Redis once and then called by its hash.
 pub(super) struct Stored {
+    file: &'static str,
     text: &'static str,
     script: LazyLock<Script>,
 }
@@ -13,6 +14,7 @@ pub(super) struct Stored {
 macro_rules! stored {
     ($($name:ident = $file:literal;)*) => {
         $(pub(super) static $name: Stored = Stored {
+            file: $file,
             text: include_str!(concat!("scripts/", $file)),
             script: LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file)))),
         };)*
@@ -74,6 +76,11 @@ impl Call {
         }
     }
 
+    /// What the script is called.
+    pub(super) fn name(&self) -> &'static str {
+        self.stored.file.trim_end_matches(".lua")
+    }
+
     pub(super) fn arg(mut self, arg: impl Into<Vec<u8>>) -> Self {
         self.args.push(arg.into());
         self
@@ -96,4 +103,13 @@ impl Call {
         }
         command
     }
+}
+
+/// The commands of several calls, for one round trip.
+pub(super) fn pipeline_of<'a>(calls: impl Iterator<Item = &'a Call>) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    for call in calls {
+        pipeline.add_command(call.command());
+    }
+    pipeline
 }

@@ -8,7 +8,7 @@ use super::call::{self, Call};
 use super::cursor::Cursor;
 use super::keys::PARTITIONS;
 use super::record::millis_of;
-use super::value::{items, text, word};
+use super::value::{items, number, text, word};
 use super::{RedisStore, value};
 use crate::payment::{CardId, KnownCard, Private, Timestamp};
 use crate::store::audit::AuditEntry;
@@ -30,6 +30,18 @@ pub struct Followed(Vec<Cursor>);
 struct Written<C> {
     nonce: String,
     card: C,
+}
+
+impl RedisStore {
+    /// Of how many cards something is wanted.
+    pub async fn wanted_cards(&self) -> Result<u64, StoreError> {
+        let mut pipeline = Pipeline::new();
+        for partition in 0..PARTITIONS {
+            pipeline.cmd("ZCARD").arg(self.0.keys.cards_due(partition));
+        }
+        let replies = self.0.link.read(&pipeline).await?;
+        Ok(replies.iter().filter_map(number::<u64>).sum())
+    }
 }
 
 impl Cards for RedisStore {

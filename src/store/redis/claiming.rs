@@ -117,12 +117,14 @@ impl RedisStore {
             let key = ClaimKey { id, nonce };
             match reply.map(|reply| claimed(&reply)) {
                 Ok(Ok(None)) => {}
-                Ok(Ok(Some((loaded, barren)))) => {
+                Ok(Ok(Some((loaded, barren, due)))) => {
+                    let fell_due = due.filter(|due| *due <= now);
                     let loaded = Loaded {
                         due: crate::clock::from_millis(lease_end),
                         ..loaded
                     };
-                    claims.push(Claim::new(key, loaded, barren, lineage));
+                    let claim = Claim::new(key, loaded, barren, lineage);
+                    claims.push(claim.fallen_due(fell_due));
                 }
                 Ok(Err(problem)) => unreadable.push((key, problem)),
                 Err(error) => refused = Some((key.id, error)),
@@ -174,12 +176,13 @@ impl RedisStore {
     }
 }
 
-/// What a claim brought: the payment and the number of barren claims; `None` when it is not due.
-fn claimed(reply: &Value) -> Result<Option<(Loaded, u32)>, record::Problem> {
+/// What a claim brought: the payment, the number of barren claims, and what the due index said of it;
+/// `None` when it is not due.
+fn claimed(reply: &Value) -> Result<Option<(Loaded, u32, Option<Timestamp>)>, record::Problem> {
     match reply {
         Value::Nil => Ok(None),
         Value::Array(fields) => match fields.as_slice() {
-            [version, state, nudges, barren, body] => {
+            [version, state, nudges, barren, body, due] => {
                 let loaded = record::loaded([version, state, nudges, body])?;
                 let barren = value::number(barren).unwrap_or(0);
                 Ok(Some((
@@ -188,6 +191,7 @@ fn claimed(reply: &Value) -> Result<Option<(Loaded, u32)>, record::Problem> {
                         ..loaded
                     },
                     barren,
+                    record::millis_of(due).and_then(crate::clock::from_millis),
                 )))
             }
             _ => Err(record::Problem::broken("it is due, but it is not there")),

@@ -3,15 +3,17 @@
 //! No command is repeated behind the caller's back. What may be repeated is repeated by name:
 //! [`Link::insist`] for writes that know their own repeats, [`Link::read`] for reads.
 
+mod measured;
+
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, ProtocolVersion, Value};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::call::{self, Call};
 use super::durability::{Inspection, Lineage, question};
@@ -19,6 +21,7 @@ use super::keys::Keys;
 use super::settings::{Profile, Settings};
 use super::trouble::{LinkFault, Pause, may_pass, no_answer, refusal, refused, unreachable};
 use crate::store::{NotDurable, StoreError};
+use crate::telemetry::Metrics;
 
 /// The shared link; clones share it.
 #[derive(Clone)]
@@ -33,6 +36,7 @@ struct Shared {
     state: watch::Sender<State>,
     epochs: AtomicU64,
     known: Mutex<Known>,
+    metrics: OnceLock<Metrics>,
 }
 
 struct Known {
@@ -88,6 +92,7 @@ impl Link {
             state: watch::Sender::new(State::Down("not connected yet".to_owned())),
             epochs: AtomicU64::new(0),
             known: Mutex::new(known),
+            metrics: OnceLock::new(),
         };
         let live = shared.establish().await?;
         shared.state.send_replace(State::Up(live));
@@ -166,8 +171,10 @@ impl Link {
     /// Reads, again if the link broke meanwhile. An error in any reply is an error.
     pub(super) async fn read(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let once = async || {
-            self.send(pipeline)
-                .await?
+            let began = Instant::now();
+            let replies = self.send(pipeline).await;
+            self.measured("read", began, &replies);
+            replies?
                 .into_iter()
                 .map(refused)
                 .collect::<Result<Vec<_>, _>>()
@@ -192,7 +199,11 @@ impl Link {
         &self,
         calls: &[Call],
     ) -> Result<Vec<Result<Value, StoreError>>, StoreError> {
-        let mut replies = self.send(&pipeline_of(calls.iter())).await?;
+        let began = Instant::now();
+        let replies = self.send(&call::pipeline_of(calls.iter())).await;
+        // All of one round trip are calls of one script.
+        self.measured(calls.first().map_or("read", Call::name), began, &replies);
+        let mut replies = replies?;
         let unknown: Vec<usize> = (0..replies.len())
             .filter(|i| matches!(&replies[*i], Value::ServerError(e) if e.code() == "NOSCRIPT"))
             .collect();
@@ -200,7 +211,7 @@ impl Link {
             // Redis has forgotten the scripts, so none of these calls did anything.
             self.send(&call::load_all()).await?;
             let again = self
-                .send(&pipeline_of(unknown.iter().map(|i| &calls[*i])))
+                .send(&call::pipeline_of(unknown.iter().map(|i| &calls[*i])))
                 .await?;
             for (i, reply) in unknown.into_iter().zip(again) {
                 replies[i] = reply;
@@ -386,12 +397,4 @@ impl Shared {
         }
         known.seen = Some(seen);
     }
-}
-
-fn pipeline_of<'a>(calls: impl Iterator<Item = &'a Call>) -> Pipeline {
-    let mut pipeline = Pipeline::new();
-    for call in calls {
-        pipeline.add_command(call.command());
-    }
-    pipeline
 }

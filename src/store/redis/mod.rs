@@ -83,6 +83,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::payment::{Payment, PaymentId, Timestamp, millis};
+use crate::telemetry::Metrics;
 
 /// How often Redis is asked whether it is still good enough to move money.
 const INSPECT_EVERY: Duration = Duration::from_secs(60);
@@ -166,6 +167,13 @@ impl RedisStore {
             .await
             .map_err(|error| OpenError::Unreachable(error.to_string()))?;
         Ok(store)
+    }
+
+    /// Has round trips timed, and tells of this connection as `link` in the metrics.
+    #[must_use]
+    pub fn measured(self, link: &'static str, metrics: &Metrics) -> Self {
+        self.0.link.measure(link, metrics);
+        self
     }
 
     /// Asks Redis every minute whether it is still good enough to move money, until `stop`.

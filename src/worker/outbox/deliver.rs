@@ -24,6 +24,20 @@ pub enum Settled {
     Disabled,
 }
 
+impl Settled {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Unwanted => "unwanted",
+            Self::Waits => "waits",
+            Self::Stuck => "stuck",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 impl Outbox {
     /// Takes events that are due for an endpoint, up to `slots`, never two of one payment.
     pub async fn take(
@@ -46,7 +60,9 @@ impl Outbox {
         event: &Outgoing,
     ) -> Result<Settled, StoreError> {
         let outcome = self.send(endpoint, event).await;
-        self.settle(endpoint, event, outcome).await
+        let settled = self.settle(endpoint, event, outcome).await?;
+        (self.metrics).delivered(endpoint.name.as_str(), settled.as_str());
+        Ok(settled)
     }
 
     /// Sends an event, once. Whoever stood still since it was taken sends nothing: by now it may be

@@ -41,6 +41,7 @@ use crate::gateway::{Poster, TransportError};
 use crate::payment::Timestamp;
 use crate::store::redis::RedisStore;
 use crate::store::{EventHead, Mark, Reader, Sends, Spread, StoreError};
+use crate::telemetry::Metrics;
 
 /// How long deliveries under way may take after a stop; the others are made again.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -69,6 +70,7 @@ pub struct Outbox {
     poster: Poster,
     settings: Settings,
     configured: watch::Sender<Configured>,
+    metrics: Metrics,
 }
 
 /// What the settings say, and when they were read.
@@ -115,7 +117,20 @@ impl Outbox {
             clock,
             settings,
             configured: watch::Sender::new(configured),
+            metrics: Metrics::default(),
         })
+    }
+
+    /// The same, counting in `metrics`.
+    #[must_use]
+    pub fn counted(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Which endpoints there are.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.configured.borrow().endpoints.clone()
     }
 
     /// Puts other endpoints in the place of those that are there.

@@ -132,6 +132,7 @@ async fn a_claim_whose_reply_was_lost_is_found_again_at_once() {
     assert!(stored.claimed, "it was done all the same");
     let mut claim = world.claim_one().await;
     assert_eq!((&claim.key.id, claim.barren), (payment.id(), 1));
+    assert_eq!(claim.fell_due, None, "the lease stands where that stood");
     world.store.save(&mut claim, Then::Keep).await.unwrap();
 }
 

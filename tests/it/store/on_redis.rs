@@ -16,7 +16,7 @@ pub(crate) async fn raw(redis: &Redis) -> redis::aio::MultiplexedConnection {
     client.get_multiplexed_async_connection().await.unwrap()
 }
 
-pub(super) async fn configure(redis: &Redis, name: &str, value: &str) {
+pub(crate) async fn configure(redis: &Redis, name: &str, value: &str) {
     let mut config = redis::cmd("CONFIG");
     config
         .arg("SET")

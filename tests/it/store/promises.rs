@@ -25,6 +25,7 @@ promises! {
     the_same_key_is_the_same_payment
     only_what_is_due_is_claimed_and_only_once
     a_claim_tells_when_the_next_is_due
+    a_claim_tells_since_when_it_was_due
     what_comes_after_a_look_is_claimed_or_told_of_at_once
     a_lapsed_lease_goes_to_another_and_the_first_is_lost
     a_renewed_lease_does_not_lapse
@@ -158,6 +159,19 @@ async fn what_comes_after_a_look_is_claimed_or_told_of_at_once<S: Watched>(world
         );
     }
     assert_eq!(claimed, 2);
+}
+
+async fn a_claim_tells_since_when_it_was_due<S: Watched>(world: World<S>) {
+    let due = world.in_ms(10);
+    let later = payment("later", world.now());
+    world.store.create(&later, due).await.unwrap();
+    world.pass(70);
+    let claim = world.claim_one().await;
+    assert_eq!(claim.fell_due, Some(due));
+    // Whoever dies leaves it due when the lease ends.
+    let lapses = world.in_ms(i64::try_from(LEASE_MS).unwrap());
+    world.pass(LEASE_MS + 5);
+    assert_eq!(world.claim_one().await.fell_due, Some(lapses));
 }
 
 async fn a_lapsed_lease_goes_to_another_and_the_first_is_lost<S: Watched>(world: World<S>) {

@@ -3,7 +3,8 @@
 -- as the first time.
 -- KEYS: 1 payment  2 due
 -- ARGV: 1 id  2 now (ms)  3 end of the lease (ms)  4 nonce
--- Returns: false (not due) | {} (due, but there is no record) | {version, state, nudges, barren, body}
+-- Returns: false (not due) | {} (due, but there is no record) | {version, state, nudges, barren, body,
+-- due (ms; in a repeat the end of the lease)}
 local score = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if not score then return false end
 local found = redis.call('HMGET', KEYS[1], 'version', 'state', 'nudges', 'barren', 'body', 'nonce')
@@ -17,4 +18,4 @@ if not repeated then
   redis.call('HDEL', KEYS[1], 'stirred')
   found[4] = redis.call('HINCRBY', KEYS[1], 'barren', 1)
 end
-return {found[1], found[2], found[3], tostring(found[4]), found[5]}
+return {found[1], found[2], found[3], tostring(found[4]), found[5], score}

@@ -109,7 +109,7 @@ mod tests {
         std::panic::set_hook(others);
         assert!(panicked.is_err());
         let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert!(logged.contains("src/telemetry.rs:"), "{logged}");
+        assert!(logged.contains("src/telemetry/logs.rs:"), "{logged}");
         assert!(
             logged.contains("ERROR") && !logged.contains("4444"),
             "{logged}"

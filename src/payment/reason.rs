@@ -1,0 +1,50 @@
+//! The words for reasons.
+
+use super::state::ParkReason;
+
+impl ParkReason {
+    /// The word for it, as it is stored.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::HoldLost => "hold_lost",
+            Self::ReleaseRefused => "release_refused",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::LookUpsExhausted => "look_ups_exhausted",
+            Self::Contradiction { .. } => "contradiction",
+            Self::Refused { .. } => "refused",
+            Self::DeclinedForOperator { .. } => "declined_for_operator",
+            Self::GatewayUnreachable => "gateway_unreachable",
+            Self::BeforeExpiry => "before_expiry",
+            Self::Poison => "poison",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::Mismatch;
+
+    #[test]
+    fn a_reason_has_the_word_under_which_it_is_stored() {
+        let code = || "c".to_owned();
+        for reason in [
+            ParkReason::HoldLost,
+            ParkReason::ReleaseRefused,
+            ParkReason::OutcomeUnknown,
+            ParkReason::LookUpsExhausted,
+            ParkReason::Contradiction {
+                what: Mismatch::Amount,
+            },
+            ParkReason::Refused { code: code() },
+            ParkReason::DeclinedForOperator { code: code() },
+            ParkReason::GatewayUnreachable,
+            ParkReason::BeforeExpiry,
+            ParkReason::Poison,
+        ] {
+            let stored = serde_json::to_value(&reason).unwrap();
+            assert_eq!(stored["why"], reason.as_str());
+        }
+    }
+}
