@@ -8,6 +8,7 @@ use super::audit::AuditVerb;
 use super::card::CardVerb;
 use super::enqueue::{ENQUEUE_EXAMPLES, EnqueueArgs};
 use super::outgoing::{EndpointsVerb, EventsVerb};
+use super::probe::{PROBE_EXAMPLES, ProbeArgs};
 use super::quarantine::IntakeVerb;
 use super::schema::SchemaOf;
 use super::webhooks::WebhooksVerb;
@@ -154,6 +155,9 @@ pub enum Verb {
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Measure what CHIP does not document, on a test account, and write a dated report.
+    #[command(after_help = PROBE_EXAMPLES)]
+    ProbeGateway(ProbeArgs),
     /// Print the wire format as JSON Schema.
     #[command(after_help = "Example: holdfast schema request > request.v1.json")]
     Schema {

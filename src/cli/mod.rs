@@ -14,6 +14,7 @@
 //! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |
 //! | `outgoing` | endpoints, and events that are sent to them |
 //! | `key` | a new API key |
+//! | `probe` | what CHIP does not document, measured on a test account |
 //! | `schema` | the wire format |
 //! | `health` | whether the worker of this machine is ready, or lives |
 //! | `webhooks` | the gateway's webhooks, set up by its API |
@@ -29,6 +30,7 @@ mod failure;
 mod health;
 mod key;
 mod outgoing;
+mod probe;
 mod quarantine;
 mod reload;
 mod request;
@@ -53,6 +55,7 @@ pub use enqueue::{
 };
 pub use failure::Failure;
 pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
+pub use probe::ProbeArgs;
 pub use quarantine::{IntakeVerb, QuarantineVerb};
 pub use request::Around;
 pub use schema::SchemaOf;
@@ -78,7 +81,9 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
     });
     let loaded = load(path.as_deref(), around.env);
     match cli.verb {
-        Verb::Config(ConfigVerb::Check) => return check(loaded, cli.json, out),
+        Verb::Config(ConfigVerb::Check) => {
+            return check(loaded, cli.json, around.warnings, out);
+        }
         Verb::Config(ConfigVerb::Defaults) if cli.json => {
             return Ok(writeln!(out, "{}", json!({ "toml": DEFAULTS }))?);
         }
@@ -99,6 +104,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             };
             health::ask(question, config.listen, cli.json, out).await
         }
+        Verb::ProbeGateway(args) => probe::run(&args, &config, &mut around, cli.json, out).await,
         Verb::Webhooks(verb) => webhooks::run(&verb, &config, cli.json, out).await,
         Verb::Worker => {
             config.require_accounts()?;
@@ -200,6 +206,7 @@ fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Config, Problem
 fn check(
     loaded: Result<Config, Problems>,
     as_json: bool,
+    warnings: &mut dyn Write,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let loaded = loaded.and_then(|config| config.require_callers().map(|()| config));
@@ -207,10 +214,19 @@ fn check(
         Ok(_) => &[][..],
         Err(problems) => &problems.0,
     };
+    let now = Clock::system().now();
+    let doubts = loaded.as_ref().map(|config| config.doubts(now));
+    let doubts = doubts.unwrap_or_default();
     if as_json {
-        writeln!(out, "{}", json!({ "problems": problems }))?;
+        let told = json!({ "problems": problems, "warnings": doubts });
+        writeln!(out, "{told}")?;
     }
     let config = loaded?;
+    if !as_json {
+        for doubt in &doubts {
+            writeln!(warnings, "warning: {doubt}")?;
+        }
+    }
     if !as_json {
         let names: Vec<&str> = config.accounts.keys().map(AccountName::as_str).collect();
         let accounts = match names[..] {

@@ -14,6 +14,7 @@
 //! | `signature`, `company` | who signed a webhook |
 //! | `registration` | webhooks, as the gateway keeps them |
 //! | `notice` | which payment a webhook is about |
+//! | `probe` | what only a test account may be asked |
 //! | `post` | a POST to somebody else: HTTP goes out here alone |
 
 mod account;
@@ -25,6 +26,7 @@ mod client;
 mod company;
 mod notice;
 mod post;
+mod probe;
 mod refusal;
 mod registration;
 mod settings;
@@ -42,6 +44,9 @@ pub use client::ChipGateway;
 pub use company::SignatureCheck;
 pub use notice::Notice;
 pub use post::{Posted, Poster};
+pub use probe::{
+    Act, Created, Heard, NoTestAccount, PostedCard, ProbeOrder, TestAccount, TestPurchase,
+};
 pub use registration::{EVENTS, NotRegistered, Registered};
 pub use settings::{Deadlines, Settings};
 pub use signature::{InvalidKey, PublicKey, SIGNATURE_HEADER};

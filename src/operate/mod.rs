@@ -1,7 +1,8 @@
 //! What operators ask and do, whichever door they come through: terminal, HTTP or dashboard.
 //!
 //! Nothing here reads arguments or writes pages, and nothing here may move money: what is to be done
-//! about a payment is written into its record, and a worker's turn carries it out.
+//! about a payment is written into its record, and a worker's turn carries it out. `probe` alone makes
+//! calls of its own, on test accounts.
 //!
 //! | file | what |
 //! |---|---|
@@ -9,8 +10,10 @@
 //! | `tally` | sums over all unfinished payments: held, lapsing, due, in doubt, parked |
 //! | `overview` | the newest tally, counted when somebody asks and not too often |
 //! | `find` | payments by what is known of them, a page at a time |
+//! | `probe/` | what CHIP does not document, measured on a test account |
 
 pub mod audit;
 pub mod find;
 pub mod overview;
+pub mod probe;
 pub mod tally;

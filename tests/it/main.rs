@@ -15,6 +15,7 @@ mod never_sent;
 mod outbox;
 mod pages;
 mod payments;
+mod probe;
 mod queue;
 mod schema;
 mod service;
