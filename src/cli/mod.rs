@@ -81,9 +81,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
     });
     let loaded = load(path.as_deref(), around.env);
     match cli.verb {
-        Verb::Config(ConfigVerb::Check) => {
-            return check(loaded, cli.json, around.warnings, out);
-        }
+        Verb::Config(ConfigVerb::Check) => return check(loaded, cli.json, around.warnings, out),
         Verb::Config(ConfigVerb::Defaults) if cli.json => {
             return Ok(writeln!(out, "{}", json!({ "toml": DEFAULTS }))?);
         }

@@ -170,17 +170,13 @@ fn told(report: &ProbeReport, file: &Path) -> String {
         let word = found.verdict.word();
         lines.push(format!("{:<25} {word}", found.question.as_str()));
         if let Verdict::Open(_) = found.verdict {
-            let counts = found.rounds.iter();
-            let counts = counts.map(|(manner, count)| {
-                format!("{} {count} times", Verdict::Always(*manner).word())
-            });
-            lines.extend(
-                counts
-                    .chain(found.not_measured.iter().cloned())
-                    .map(indented),
-            );
+            for (manner, count) in &found.rounds {
+                let word = Verdict::Always(*manner).word();
+                lines.push(indented(&format!("{word}: {count}")));
+            }
+            lines.extend(found.not_measured.iter().map(|why| indented(why)));
         }
-        lines.push(indented(found.means.clone()));
+        lines.push(indented(&found.means));
     }
     let it = report.purchases;
     lines.push(format!(
@@ -191,7 +187,7 @@ fn told(report: &ProbeReport, file: &Path) -> String {
     lines.join("\n")
 }
 
-fn indented(line: String) -> String {
+fn indented(line: &str) -> String {
     format!("    {line}")
 }
 

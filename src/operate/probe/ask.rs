@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::judge::{self, End, Flight, Kind, Manner, Reply, Round};
+use super::judge::{self, End, Flight, Kind, Looked, Manner, Reply, Round};
 use super::lab::{Card, Halt, Lab, Made};
 use super::{Pace, Question};
 use crate::gateway::{Act, Heard, PostedCard, ProbeOrder, TestPurchase};
@@ -50,7 +50,9 @@ impl<P: Pace> Lab<'_, P> {
         let charge = || self.account.charge(&made.on, &card.token, None);
         let (one, other) = tokio::join!(charge(), charge());
         let two = [Reply::of(&one), Reply::of(&other)];
-        two.iter().for_each(|reply| self.remember(reply));
+        for reply in &two {
+            self.remember(reply);
+        }
         let end = self.settle(&made.on, &[&two[0], &two[1]]).await;
         self.clean(&made.on, &[&two[0], &two[1]]).await;
         for (heard, reply) in [one, other].iter().zip(&two) {
@@ -216,11 +218,8 @@ impl<P: Pace> Lab<'_, P> {
                     self.pace.wait(LOOK_EVERY).await;
                 }
                 let look = self.account.look(&made.on).await;
-                let shown = match look.answer {
-                    Answer::Shown(seen) => Some(seen.standing),
-                    _ => None,
-                };
-                looks.push((look.began_ms.saturating_sub(*ended_ms), shown));
+                let later_ms = look.began_ms.saturating_sub(*ended_ms);
+                looks.push((later_ms, Looked::of(&look)));
             }
         }
         self.clean(

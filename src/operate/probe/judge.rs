@@ -276,22 +276,48 @@ pub(super) fn progress(standing: &Standing) -> u8 {
     }
 }
 
-/// Looks after a charge was answered: what each showed, and how long after the answer it was there.
-pub(super) fn staleness(charge: &Reply, looks: &[(u64, Option<Standing>)]) -> Round {
+/// What a look showed of a purchase that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Looked {
+    Shows(Standing),
+    /// As if it were not there: from before it was made.
+    Absent,
+    Unread,
+}
+
+impl Looked {
+    pub(super) fn of(heard: &Heard) -> Self {
+        match &heard.answer {
+            Answer::Shown(seen) => Self::Shows(seen.standing.clone()),
+            Answer::NoEffect { code, .. } if code == "not_found" => Self::Absent,
+            _ => Self::Unread,
+        }
+    }
+
+    /// Whether it is from before `answered`.
+    fn is_older_than(&self, answered: &Standing) -> bool {
+        match self {
+            Self::Shows(standing) => progress(standing) < progress(answered),
+            Self::Absent => true,
+            Self::Unread => false,
+        }
+    }
+}
+
+/// Looks after a charge was answered: what each showed, and how long after the answer it began.
+pub(super) fn staleness(charge: &Reply, looks: &[(u64, Looked)]) -> Round {
     let Kind::Shown(answered) = &charge.kind else {
         return Round::nothing("the charge was not taken", &charge.words);
     };
-    let read = |look: &(u64, Option<Standing>)| Some((look.0, progress(look.1.as_ref()?)));
-    let looks: Vec<_> = looks.iter().filter_map(read).collect();
-    let is_old = |look: &&(u64, u8)| look.1 < progress(answered);
-    let oldest_ms = looks.iter().filter(is_old).map(|look| look.0).max();
-    match (looks.is_empty(), oldest_ms) {
-        (true, _) => Round::nothing("no look was answered", &charge.words),
-        (false, None) => {
-            let told = format!("{}; {} looks showed it", charge.words, looks.len());
+    let read = looks.iter().filter(|look| look.1 != Looked::Unread).count();
+    let old = looks.iter().filter(|look| look.1.is_older_than(answered));
+    match (read, old.map(|look| look.0).max()) {
+        (0, _) => Round::nothing("no look was answered", &charge.words),
+        (_, None) => {
+            let told = format!("{}; {read} looks showed it", charge.words);
             Round::Showed(Manner::Fresh, told)
         }
-        (false, Some(ms)) => {
+        (_, Some(ms)) => {
             let told = format!("{}; {ms} ms later a look did not show it", charge.words);
             Round::Showed(Manner::Stale, told)
         }
@@ -444,8 +470,8 @@ mod tests {
     fn a_look_is_old_if_it_shows_less_than_was_answered() {
         let charge = paid((0, 900));
         let looks = |shown: &[Standing]| -> Vec<_> {
-            let times = [5, 250, 500].into_iter();
-            times.zip(shown.iter().cloned().map(Some)).collect()
+            let shown = shown.iter().cloned().map(Looked::Shows);
+            [5, 250, 500].into_iter().zip(shown).collect()
         };
         use Standing::{Paid, Payable, Pending};
         let fresh = staleness(&charge, &looks(&[Paid, Paid]));
@@ -460,6 +486,12 @@ mod tests {
         let pending = reply(Kind::Shown(Pending), (0, 900));
         let pending = staleness(&pending, &looks(&[Pending, Paid]));
         assert_eq!(manner(&pending), Some(Manner::Fresh));
-        assert_eq!(manner(&staleness(&charge, &[(5, None)])), None);
+        let one = |look| manner(&staleness(&charge, &[(5, look)]));
+        assert_eq!(one(Looked::Unread), None);
+        assert_eq!(
+            one(Looked::Absent),
+            Some(Manner::Stale),
+            "it was made before"
+        );
     }
 }
