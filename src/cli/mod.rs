@@ -72,13 +72,7 @@ use crate::telemetry;
 
 /// Does what was typed. Results go to `out`.
 pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Result<(), Failure> {
-    let path = cli.config.clone().or_else(|| {
-        let named = around
-            .env
-            .iter()
-            .find(|(name, _)| name == "HOLDFAST_CONFIG");
-        named.map(|(_, path)| PathBuf::from(path))
-    });
+    let path = cli.config.clone().or_else(|| file_in(around.env));
     let loaded = load(path.as_deref(), around.env);
     match cli.verb {
         Verb::Config(ConfigVerb::Check) => return check(loaded, cli.json, around.warnings, out),
@@ -145,6 +139,12 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             desk.serve(verb, &mut around, out).await
         }
     }
+}
+
+/// The configuration file that the environment names.
+fn file_in(env: &[(String, String)]) -> Option<PathBuf> {
+    let named = env.iter().find(|(name, _)| name == "HOLDFAST_CONFIG");
+    named.map(|(_, path)| PathBuf::from(path))
 }
 
 /// Opens the store. What writes needs a Redis that keeps what it is told; whoever only looks needs

@@ -4,8 +4,8 @@
 //! to do it. A [`Permit`](crate::store::Permit) is there to make that impossible, so the probe does not
 //! get any: it has a door of its own, and three locks on it. A [`TestAccount`] is only made of an
 //! account whose settings say `mode = "test"`; a [`TestPurchase`] only of an answer in which the gateway
-//! itself calls the purchase a test object; and every call that could move money takes one, of this
-//! account. No payment of the store can become one:
+//! itself calls the purchase a test object, of the right brand and sum; and every call that could move
+//! money takes one. No payment of the store can become one:
 //!
 //! ```compile_fail
 //! use holdfast::gateway::TestPurchase;

@@ -405,6 +405,8 @@ mod tests {
 
     #[test]
     fn a_cancel_says_something_only_if_the_charge_was_under_way() {
+        use Flight::{Assumed, Seen};
+        use Standing::{Cancelled, Paid};
         let refused = reply(Kind::Conflict, (400, 500));
         let cancelled = reply(Kind::Shown(Standing::Cancelled), (400, 500));
         let lost = reply(Kind::Conflict, (0, 900));
@@ -412,8 +414,6 @@ mod tests {
             let end = end(standing, taken);
             manner(&cancel(charge, Some((with, flight)), &end, 100))
         };
-        use Flight::{Assumed, Seen};
-        use Standing::{Cancelled, Paid};
         let late = paid((0, 900));
         let cases = [
             (
@@ -468,12 +468,12 @@ mod tests {
 
     #[test]
     fn a_look_is_old_if_it_shows_less_than_was_answered() {
+        use Standing::{Paid, Payable, Pending};
         let charge = paid((0, 900));
         let looks = |shown: &[Standing]| -> Vec<_> {
             let shown = shown.iter().cloned().map(Looked::Shows);
             [5, 250, 500].into_iter().zip(shown).collect()
         };
-        use Standing::{Paid, Payable, Pending};
         let fresh = staleness(&charge, &looks(&[Paid, Paid]));
         assert_eq!(manner(&fresh), Some(Manner::Fresh));
         for old in [Payable, Pending] {

@@ -242,11 +242,11 @@ mod tests {
 
     #[test]
     fn one_round_in_which_both_were_taken_stands_against_sending_again() {
+        use Manner::{BothAccepted, BothTaken, KeyIgnored, OneTaken, TakenAgain};
         let of = |question, rounds: Vec<Manner>| {
             let rounds = rounds.into_iter().map(showed).collect();
             report(vec![Finding::of(question, rounds)]).against_sending_again()
         };
-        use Manner::{BothAccepted, BothTaken, KeyIgnored, OneTaken, TakenAgain};
         let two = Question::ConcurrentCharges;
         assert_eq!(of(two, vec![OneTaken; 5]), None);
         assert_eq!(of(two, vec![]), None, "what was not measured says nothing");
