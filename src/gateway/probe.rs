@@ -16,8 +16,9 @@
 //!
 //! ```compile_fail
 //! use holdfast::gateway::{ChipGateway, TestAccount};
-//! fn forge(gateway: ChipGateway, name: holdfast::payment::AccountName) -> TestAccount {
-//!     TestAccount { gateway, name }
+//! use holdfast::payment::AccountName;
+//! fn forge(gateway: ChipGateway, name: AccountName, opened: tokio::time::Instant) -> TestAccount {
+//!     TestAccount { gateway, name, opened }
 //! }
 //! ```
 //!
