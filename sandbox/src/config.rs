@@ -189,6 +189,12 @@ pub struct Behaviour {
     pub paid_without_payment_ms: u64,
     /// Whether a purchase can be cancelled while a charge of it is in flight, which goes on.
     pub cancel_races_charge: bool,
+    /// Whether a saved card can still be charged for a purchase that is past its strict due time.
+    pub charges_expired: bool,
+    /// Whether a repeat of a call with its `Idempotency-Key` is answered as the call was.
+    pub honours_idempotency_keys: bool,
+    /// Whether a card can be posted to a purchase by the merchant's own form.
+    pub offers_direct_post: bool,
     /// How long a hold can be captured, in milliseconds; none for ever.
     pub hold_lifetime_ms: Option<u64>,
     /// The HTTP status of `*_wrong_status` errors: 400 as observed, 409 as documented.
@@ -210,6 +216,9 @@ impl Default for Behaviour {
             lists_failed_captures: true,
             paid_without_payment_ms: 0,
             cancel_races_charge: false,
+            charges_expired: false,
+            honours_idempotency_keys: false,
+            offers_direct_post: true,
             hold_lifetime_ms: None,
             wrong_status_http: 400,
             due_default_s: 3600,

@@ -10,6 +10,7 @@ use super::card::CardVerb;
 use super::doctor::DoctorArgs;
 use super::enqueue::{ENQUEUE_EXAMPLES, EnqueueArgs};
 use super::outgoing::{EndpointsVerb, EventsVerb};
+use super::probe::{PROBE_EXAMPLES, ProbeArgs};
 use super::quarantine::IntakeVerb;
 use super::schema::SchemaOf;
 use super::webhooks::WebhooksVerb;
@@ -168,6 +169,9 @@ Examples:
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Measure what CHIP does not document, on a test account, and write a dated report.
+    #[command(after_help = PROBE_EXAMPLES)]
+    ProbeGateway(ProbeArgs),
     /// Print the wire format as JSON Schema.
     #[command(after_help = "Example: holdfast schema request > request.v1.json")]
     Schema {

@@ -14,6 +14,7 @@
 //! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |
 //! | `outgoing` | endpoints, and events that are sent to them |
 //! | `key` | a new API key |
+//! | `probe` | what CHIP does not document, measured on a test account |
 //! | `schema` | the wire format |
 //! | `health` | whether the worker of this machine is ready, or lives |
 //! | `webhooks` | the gateway's webhooks, set up by its API |
@@ -33,6 +34,7 @@ mod failure;
 mod health;
 mod key;
 mod outgoing;
+mod probe;
 mod quarantine;
 mod reload;
 mod request;
@@ -58,6 +60,7 @@ pub use enqueue::{
 };
 pub use failure::Failure;
 pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
+pub use probe::ProbeArgs;
 pub use quarantine::{IntakeVerb, QuarantineVerb};
 pub use request::Around;
 pub use schema::SchemaOf;
@@ -77,7 +80,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
     let path = config_path(&cli, around.env);
     let loaded = load(path.as_deref(), around.env);
     match cli.verb {
-        Verb::Config(ConfigVerb::Check) => return check(loaded, cli.json, out),
+        Verb::Config(ConfigVerb::Check) => return check(loaded, cli.json, around.warnings, out),
         Verb::Config(ConfigVerb::Defaults) if cli.json => {
             return Ok(writeln!(out, "{}", json!({ "toml": DEFAULTS }))?);
         }
@@ -100,6 +103,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             health::ask(question, config.listen, cli.json, out).await
         }
         Verb::Doctor(args) => doctor::run(&args, &config, (around.env, cli.json), out).await,
+        Verb::ProbeGateway(args) => probe::run(&args, &config, &mut around, cli.json, out).await,
         Verb::Webhooks(verb) => webhooks::run(&verb, &config, cli.json, out).await,
         Verb::Worker => {
             config.require_accounts()?;
@@ -144,6 +148,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
     }
 }
 
+/// The configuration file that the environment names.
 /// Opens the store. What writes needs a Redis that keeps what it is told; whoever only looks needs
 /// it most while it does not, and is warned.
 async fn open(
@@ -208,6 +213,7 @@ fn load(path: Option<&Path>, env: &[(String, String)]) -> Result<Config, Problem
 fn check(
     loaded: Result<Config, Problems>,
     as_json: bool,
+    warnings: &mut dyn Write,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let loaded = loaded.and_then(|config| config.require_callers().map(|()| config));
@@ -215,10 +221,19 @@ fn check(
         Ok(_) => &[][..],
         Err(problems) => &problems.0,
     };
+    let now = Clock::system().now();
+    let doubts = loaded.as_ref().map(|config| config.doubts(now));
+    let doubts = doubts.unwrap_or_default();
     if as_json {
-        writeln!(out, "{}", json!({ "problems": problems }))?;
+        let told = json!({ "problems": problems, "warnings": doubts });
+        writeln!(out, "{told}")?;
     }
     let config = loaded?;
+    if !as_json {
+        for doubt in &doubts {
+            writeln!(warnings, "warning: {doubt}")?;
+        }
+    }
     if !as_json {
         let names: Vec<&str> = config.accounts.keys().map(AccountName::as_str).collect();
         let accounts = match names[..] {

@@ -211,7 +211,8 @@ fn plan(args: &PlanArgs) -> Result<Value, Failure> {
     Ok(Value::Object(plan))
 }
 
-fn token(args: &TokenArgs, around: &mut Around<'_>) -> Result<Option<String>, Failure> {
+/// The token that was typed, or stands where it was said.
+pub(super) fn token(args: &TokenArgs, around: &mut Around<'_>) -> Result<Option<String>, Failure> {
     if let Some(file) = &args.token_file {
         return Ok(Some(read(file, "--token-file", around)?.trim().to_owned()));
     }

@@ -50,6 +50,7 @@ pub(super) async fn run(
     let clock = Clock::system();
     let metrics = Metrics::default();
     metrics.limit(config.worker.concurrency);
+    warn_of_reports(config, &clock);
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let store = Arc::new(store.measured("worker", &metrics));
     let gateway = Arc::new(gateway(config, &clock)?);
@@ -109,6 +110,17 @@ fn warn_of_dev(profile: Profile) {
         tracing::warn!(
             "durability dev: Redis may lose payments, and what it lost may be charged again or \
              never. This is for development only; set redis.durability = \"solo\" for anything else"
+        );
+    }
+}
+
+/// What was measured of the gateway and is not to be relied on any more.
+fn warn_of_reports(config: &Config, clock: &Clock) {
+    for doubt in config.doubts(clock.now()) {
+        tracing::warn!(
+            event = "probe_report_doubted",
+            doubt,
+            "measure the gateway anew"
         );
     }
 }

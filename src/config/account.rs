@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::check;
+use super::probed;
 use super::problem::Problems;
 use super::secret::{MASK, Secret, in_file, quoted};
 use super::sections::{AccountSettings, Mode, Written};
 use crate::gateway::PublicKey;
+use crate::operate::probe::ProbeReport;
 use crate::payment::{AccountName, UnknownPolicy};
 
 /// What there is to say about a secret in two places.
@@ -35,6 +37,8 @@ pub struct Account {
     pub webhook_keys: Vec<String>,
     /// Where the gateway reports a purchase that was paid.
     pub success_callback: Option<Secret>,
+    /// What was measured of the gateway.
+    pub probed: Option<ProbeReport>,
 }
 
 pub(super) fn accounts(
@@ -93,16 +97,19 @@ fn account(
     }
     let success_callback = callback(name, settings, problems);
     let webhook_keys = webhook_keys(name, settings, problems);
+    let unknown = settings.unknown.unwrap_or(policy.unknown);
+    let probed = probed::report(&path(""), settings, unknown, problems);
     Some(Account {
         mode: settings.mode,
         brand_id: brand_id.ok()?,
         secret_key: secret_key?,
         base_url,
-        unknown: settings.unknown.unwrap_or(policy.unknown),
+        unknown,
         hold_lifetime_ms,
         largest_amount_minor: settings.largest_amount_minor,
         webhook_keys,
         success_callback,
+        probed,
     })
 }
 

@@ -13,6 +13,7 @@
 //! | `api`, `intake` | who may ask, over HTTP and by pushing to Redis, and how they are served |
 //! | `events` | where events are sent |
 //! | `account`, `wiring` | the accounts, and what the other modules are given |
+//! | `probed` | what was measured of the gateway, held against the settings |
 //! | `secret`, `problem` | what is never shown; what is wrong |
 
 mod account;
@@ -24,6 +25,7 @@ mod events;
 mod exchange;
 mod intake;
 mod layers;
+mod probed;
 mod problem;
 mod read;
 mod secret;

@@ -162,6 +162,7 @@ pub(super) struct AccountSettings {
     pub(super) webhook_public_key_files: Vec<PathBuf>,
     pub(super) success_callback: Option<Secret>,
     pub(super) success_callback_file: Option<PathBuf>,
+    pub(super) probe_report_file: Option<PathBuf>,
 }
 
 /// Whether money is real.

@@ -66,6 +66,8 @@ pub enum InvalidAccount {
 
 /// An account, checked.
 pub struct Account {
+    /// Whether its money is not real, as the settings say.
+    pub(super) test: bool,
     pub(super) authorization: HeaderValue,
     pub(super) brand_id: String,
     pub(super) base_url: Url,
@@ -107,6 +109,7 @@ impl Account {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            test: config.test,
             authorization,
             brand_id: config.brand_id,
             base_url: base_url(&config.base_url, config.test)?,

@@ -16,6 +16,7 @@
 //! | `entrance` | whether it lets an account in |
 //! | `notice` | which payment a webhook is about |
 //! | `measured` | the same calls, counted and timed |
+//! | `probe` | what only a test account may be asked |
 //! | `post` | a POST to somebody else: HTTP goes out here alone |
 
 mod account;
@@ -29,6 +30,7 @@ mod entrance;
 mod measured;
 mod notice;
 mod post;
+mod probe;
 mod refusal;
 mod registration;
 mod settings;
@@ -48,6 +50,9 @@ pub use entrance::{Brand, Entrance, Knock};
 pub use measured::Measured;
 pub use notice::Notice;
 pub use post::{Posted, Poster};
+pub use probe::{
+    Act, Created, Heard, NoTestAccount, PostedCard, ProbeOrder, TestAccount, TestPurchase,
+};
 pub use registration::{EVENTS, NotRegistered, Registered};
 pub use settings::{Deadlines, Settings};
 pub use signature::{InvalidKey, PublicKey, SIGNATURE_HEADER};

@@ -1,7 +1,8 @@
 //! What operators ask and do, whichever door they come through: terminal, HTTP or dashboard.
 //!
 //! Nothing here reads arguments or writes pages, and nothing here may move money: what is to be done
-//! about a payment is written into its record, and a worker's turn carries it out.
+//! about a payment is written into its record, and a worker's turn carries it out. `probe` alone makes
+//! calls of its own, on test accounts.
 //!
 //! | file | what |
 //! |---|---|
@@ -11,12 +12,14 @@
 //! | `overview` | the newest tally, counted when somebody asks and not too often |
 //! | `find` | payments by what is known of them, a page at a time |
 //! | `observe` | what Redis holds, now and then, for the metrics |
+//! | `probe/` | what CHIP does not document, measured on a test account |
 
 pub mod audit;
 pub mod doctor;
 pub mod find;
 mod observe;
 pub mod overview;
+pub mod probe;
 pub mod tally;
 
 pub use observe::Observer;

@@ -40,6 +40,7 @@ impl Engine {
             form,
             query: request.query,
             client_ip: request.client_ip,
+            idempotency_key: request.idempotency_key,
             row,
             fate: chosen.fate.take(),
             stale: chosen.stale.take(),

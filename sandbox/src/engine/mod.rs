@@ -20,6 +20,7 @@ mod product;
 mod purchase;
 mod purchases;
 mod refusal;
+mod repeats;
 mod request;
 mod route;
 mod status;
@@ -49,6 +50,7 @@ use hooks::Webhook;
 use money::{Flight, Launch};
 use purchase::{Purchase, Realm};
 use refusal::Refusal;
+use repeats::{RepeatOf, Repeats};
 use route::Route;
 use timer::{Timer, Timers};
 
@@ -69,6 +71,7 @@ pub struct Engine {
     working: HashMap<u64, Working>,
     tickets: u64,
     events: Events,
+    repeats: Repeats,
     dice: StdRng,
 }
 
@@ -80,6 +83,7 @@ pub(crate) struct LateCall {
     form: Vec<u8>,
     query: String,
     client_ip: String,
+    idempotency_key: Option<String>,
     row: Row,
     fate: Option<Effect>,
     stale: Option<Effect>,
@@ -87,6 +91,7 @@ pub(crate) struct LateCall {
 
 struct Working {
     flight: Flight,
+    repeat_of: Option<RepeatOf>,
     row: Row,
     chosen: Chosen,
 }
@@ -122,6 +127,7 @@ impl Engine {
             working: HashMap::new(),
             tickets: 0,
             events: Events::default(),
+            repeats: Repeats::default(),
             dice: StdRng::seed_from_u64(seed),
         };
         for rule in &config.faults {
@@ -137,7 +143,10 @@ impl Engine {
     pub fn handle(&mut self, now_ms: i64, request: Request) -> Step {
         self.run_timers(now_ms);
         match self.admit(now_ms, request) {
-            Ok((call, chosen)) => self.dispatch(now_ms, call, chosen),
+            Ok((call, chosen)) => match self.answered_before(&call) {
+                Some(answer) => Step::Answer(self.dress(call.row, &chosen, Ok(answer), None)),
+                None => self.dispatch(now_ms, call, chosen),
+            },
             Err((refusal, row)) => {
                 self.ledger.answered(row, Some(refusal.status), None);
                 Step::Answer(Response::json(refusal.status, refusal.body.to_string()))
@@ -158,12 +167,14 @@ impl Engine {
         self.run_timers(now_ms);
         let Working {
             flight,
+            repeat_of,
             row,
             chosen,
         } = self.working.remove(&ticket.0)?;
         let purchase = Some(flight.purchase);
         let settled = self.settle(now_ms, flight);
         self.note_commit(row, settled.took_effect);
+        self.keep_answer(repeat_of, &settled.answer);
         Some(self.dress(row, &chosen, settled.answer, purchase))
     }
 
@@ -228,12 +239,14 @@ impl Engine {
                     took_effect,
                 } => {
                     self.note_commit(row, took_effect);
+                    self.keep_answer(RepeatOf::of(&call), &answer);
                     Step::Answer(self.dress(row, &chosen, answer, purchase))
                 }
                 Performed::Flying(flight, for_ms) => {
                     self.tickets += 1;
                     let working = Working {
                         flight: *flight,
+                        repeat_of: RepeatOf::of(&call),
                         row,
                         chosen,
                     };

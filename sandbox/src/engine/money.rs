@@ -146,6 +146,7 @@ impl Engine {
         let token = self.token(&call.body, realm, purchase.terms.brand_id)?;
         let is_open = match purchase.face.status {
             Status::PendingCharge => !self.behaviour.serialises_charges,
+            Status::Expired => self.behaviour.charges_expired,
             Status::Error | Status::Blocked if !self.behaviour.charges_after_error => false,
             _ => purchase.is_payable(),
         };

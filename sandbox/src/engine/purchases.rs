@@ -200,6 +200,7 @@ impl Engine {
             company: &account.name,
             company_id: account.company_id,
             event,
+            offers_direct_post: self.behaviour.offers_direct_post,
         }
     }
 }

@@ -15,8 +15,8 @@ pub struct Request {
     pub key: Option<String>,
     /// The `Content-Type`, when one was sent.
     pub content_type: Option<String>,
-    /// The `Idempotency-Key`, when one was sent: kept in the ledger, and otherwise ignored, as the
-    /// gateway does.
+    /// The `Idempotency-Key`, when one was sent: kept in the ledger, and otherwise ignored, as was
+    /// observed of the gateway, unless its [`Behaviour`](crate::Behaviour) says otherwise.
     pub idempotency_key: Option<String>,
     /// The body, JSON for the API and a form for the checkout.
     pub body: Vec<u8>,

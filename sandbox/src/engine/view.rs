@@ -39,6 +39,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) company: &'a str,
     pub(crate) company_id: Uuid,
     pub(crate) event: Option<&'a str>,
+    pub(crate) offers_direct_post: bool,
 }
 
 #[derive(Serialize)]
@@ -279,7 +280,8 @@ fn view<'a>(p: &'a Purchase, face: &Face, setting: &Setting<'a>) -> PurchaseView
         status_history: history(p, face),
         cancel_redirect: &terms.cancel_redirect,
         created_from_ip: &p.created_from_ip,
-        direct_post_url: direct_post_url(p, face.status, setting.base_url),
+        direct_post_url: direct_post_url(p, face.status, setting.base_url)
+            .filter(|_| setting.offers_direct_post),
         force_recurring: terms.force_recurring,
         recurring_token: face.paid_by_token,
         failure_redirect: &terms.failure_redirect,

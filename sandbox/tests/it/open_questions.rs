@@ -182,3 +182,64 @@ fn a_hold_does_not_lapse_under_a_capture_that_is_under_way() {
         [(MovementKind::Hold, 500), (MovementKind::Capture, 500)]
     );
 }
+
+#[test]
+fn an_expired_purchase_is_charged_or_not() {
+    for may in [false, true] {
+        let mut gate = with(|it| it.charges_expired = may);
+        let token = gate.token();
+        let mut body = sale(100);
+        body["due"] = json!(gate.now_ms / 1000 + 10);
+        body["purchase"]["due_strict"] = json!(true);
+        let id = gate.create(&body);
+        gate.pass_ms(10_000);
+        assert_eq!(gate.get(id)["status"], "expired");
+        let (status, answer) = gate.charge(id, token);
+        if may {
+            assert_eq!((status, answer["status"].as_str()), (200, Some("paid")));
+            assert_eq!(gate.moved(id), [(MovementKind::Charge, 100)]);
+        } else {
+            assert_eq!(
+                (status, code(&answer)),
+                (400, "purchase_charge_wrong_status")
+            );
+            assert_eq!(gate.moved(id), []);
+        }
+    }
+}
+
+#[test]
+fn a_repeat_with_its_key_is_answered_as_the_call_was_or_is_a_call_of_its_own() {
+    for honours in [false, true] {
+        let mut gate = with(|it| it.honours_idempotency_keys = honours);
+        let token = gate.token();
+        let mut sent = |path: &str, body: &Value| {
+            let mut request = Request::api("POST", path, DEFAULT_SECRET_KEY, body.to_string());
+            request.idempotency_key = Some("once".to_owned());
+            let answer = gate.engine.answer(gate.now_ms, request);
+            (answer.status, serde_json::from_str(&answer.body).unwrap())
+        };
+        let made: [(u16, Value); 2] = [(); 2].map(|()| sent("purchases/", &sale(100)));
+        assert_eq!(made[0].1["id"] == made[1].1["id"], honours);
+        let id = made[0].1["id"].as_str().unwrap();
+        let charge = json!({ "recurring_token": token });
+        let path = format!("purchases/{id}/charge/");
+        assert_eq!(sent(&path, &charge).0, 200);
+        assert_eq!(sent(&path, &charge).0 == 200, honours);
+        let id = uuid::Uuid::try_parse(id).unwrap();
+        assert_eq!(gate.moved(id), [(MovementKind::Charge, 100)], "{honours}");
+    }
+}
+
+#[test]
+fn a_merchant_may_have_no_form_of_its_own() {
+    for offers in [true, false] {
+        let mut gate = with(|it| it.offers_direct_post = offers);
+        let mut body = sale(100);
+        for redirect in ["success_redirect", "failure_redirect"] {
+            body[redirect] = json!("https://shop.example/back");
+        }
+        let id = gate.create(&body);
+        assert_eq!(gate.get(id)["direct_post_url"].is_string(), offers);
+    }
+}
