@@ -14,6 +14,8 @@
 //! | `signature`, `company` | who signed a webhook |
 //! | `registration` | webhooks, as the gateway keeps them |
 //! | `notice` | which payment a webhook is about |
+//! | `entry` | a purchase as the gateway's books have it: what was taken, when, and given back |
+//! | `statement` | the company's statement: scheduled, waited for, fetched |
 //! | `post` | a POST to somebody else: HTTP goes out here alone |
 
 mod account;
@@ -23,12 +25,14 @@ mod cards;
 mod classify;
 mod client;
 mod company;
+mod entry;
 mod notice;
 mod post;
 mod refusal;
 mod registration;
 mod settings;
 mod signature;
+mod statement;
 mod transport;
 mod wire;
 
@@ -40,11 +44,13 @@ pub use cards::{CardDeletion, CardGateway, CardLook};
 pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;
+pub use entry::{Entry, EntryLook, Since};
 pub use notice::Notice;
 pub use post::{Posted, Poster};
 pub use registration::{EVENTS, NotRegistered, Registered};
 pub use settings::{Deadlines, Settings};
 pub use signature::{InvalidKey, PublicKey, SIGNATURE_HEADER};
+pub use statement::{NoStatement, StatementId, StatementLink, StatementState};
 pub use transport::TransportError;
 pub use wire::{Unreadable, read_sighting};
 

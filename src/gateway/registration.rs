@@ -272,7 +272,7 @@ fn unreadable(why: &str) -> NotRegistered {
 }
 
 /// The gateway's own words, if it said any.
-fn codes(body: &[u8]) -> Option<String> {
+pub(super) fn codes(body: &[u8]) -> Option<String> {
     let Refusal::Codes { codes, .. } = Refusal::read(body) else {
         return None;
     };

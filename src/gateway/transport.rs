@@ -85,17 +85,18 @@ impl Transport {
         self.trip(&self.reads, request, deadline).await
     }
 
-    async fn trip(&self, client: &Client, request: Request, deadline: Duration) -> Trip {
-        match tokio::time::timeout(deadline, self.exchange(client, request)).await {
-            Ok(trip) => trip,
-            Err(_) => Trip::Unknown(format!(
-                "no whole answer within {} ms",
-                deadline.as_millis()
-            )),
-        }
+    /// Fetches what may be far larger than an answer.
+    pub(super) async fn fetch(&self, request: Request, deadline: Duration, largest: usize) -> Trip {
+        let exchange = self.exchange(&self.reads, request, largest);
+        within(deadline, exchange).await
     }
 
-    async fn exchange(&self, client: &Client, request: Request) -> Trip {
+    async fn trip(&self, client: &Client, request: Request, deadline: Duration) -> Trip {
+        let exchange = self.exchange(client, request, self.largest_answer_bytes);
+        within(deadline, exchange).await
+    }
+
+    async fn exchange(&self, client: &Client, request: Request, largest: usize) -> Trip {
         let response = match client.execute(request).await {
             Ok(response) => response,
             Err(error) if error.is_connect() => return Trip::NotSent(why_not_connected(&error)),
@@ -103,7 +104,7 @@ impl Transport {
         };
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
-        match self.whole_body(response).await {
+        match whole_body(response, largest).await {
             Ok(body) => Trip::Answered(Reply {
                 status,
                 retry_after,
@@ -113,19 +114,28 @@ impl Transport {
             Err(why) => Trip::Unknown(format!("the gateway answered {status}, but {why}")),
         }
     }
+}
 
-    async fn whole_body(&self, mut response: Response) -> Result<Vec<u8>, String> {
-        let limit = self.largest_answer_bytes;
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= limit => {
-                    body.extend_from_slice(&chunk);
-                }
-                Ok(Some(_)) => return Err(format!("the body is larger than {limit} bytes")),
-                Ok(None) => return Ok(body),
-                Err(error) => return Err(why_broken(&error).to_owned()),
+async fn within(deadline: Duration, trip: impl Future<Output = Trip>) -> Trip {
+    match tokio::time::timeout(deadline, trip).await {
+        Ok(trip) => trip,
+        Err(_) => Trip::Unknown(format!(
+            "no whole answer within {} ms",
+            deadline.as_millis()
+        )),
+    }
+}
+
+async fn whole_body(mut response: Response, limit: usize) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= limit => {
+                body.extend_from_slice(&chunk);
             }
+            Ok(Some(_)) => return Err(format!("the body is larger than {limit} bytes")),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(why_broken(&error).to_owned()),
         }
     }
 }

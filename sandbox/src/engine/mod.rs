@@ -22,6 +22,7 @@ mod purchases;
 mod refusal;
 mod request;
 mod route;
+mod statements;
 mod status;
 mod timer;
 mod view;
@@ -50,6 +51,7 @@ use money::{Flight, Launch};
 use purchase::{Purchase, Realm};
 use refusal::Refusal;
 use route::Route;
+use statements::Statement;
 use timer::{Timer, Timers};
 
 /// The gateway.
@@ -63,6 +65,7 @@ pub struct Engine {
     clients_by_email: HashMap<(Realm, String), Uuid>,
     webhooks: Vec<Webhook>,
     webhooks_made: u32,
+    statements: Vec<Statement>,
     rules: Rules,
     ledger: Ledger,
     timers: Timers,
@@ -116,6 +119,7 @@ impl Engine {
             clients_by_email: HashMap::new(),
             webhooks: Vec::new(),
             webhooks_made: 0,
+            statements: Vec::new(),
             rules: Rules::default(),
             ledger: Ledger::new(config.keep_requests),
             timers: Timers::default(),
@@ -287,6 +291,7 @@ impl Engine {
                 Timer::Lapse(purchase) => self.lapse(at_ms, purchase),
                 Timer::ShowPayment(purchase) => self.show_payment(at_ms, purchase),
                 Timer::Settle(flight) => drop(self.settle(at_ms, *flight)),
+                Timer::Statement(id) => self.make_statement(at_ms, id),
                 Timer::Deliver(number) => self.events.send(number),
                 Timer::Commit(call) => {
                     let row = call.row;
