@@ -9,6 +9,7 @@ use super::card::CardVerb;
 use super::enqueue::{ENQUEUE_EXAMPLES, EnqueueArgs};
 use super::outgoing::{EndpointsVerb, EventsVerb};
 use super::quarantine::IntakeVerb;
+use super::reconcile::{RECONCILE_EXAMPLES, ReconcileArgs};
 use super::schema::SchemaOf;
 use super::webhooks::WebhooksVerb;
 use crate::payment::StateName;
@@ -16,8 +17,8 @@ use crate::payment::StateName;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not ready ·
 4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved ·
-6 enqueue --wait: it is parked, a person must look · 7 the books are not as they must be (audit verify) ·
-1 anything else. enqueue --wait ends with 0 also
+6 enqueue --wait: it is parked, a person must look · 7 the books are not as they must be (audit verify,
+reconcile) · 8 reconcile: not all could be compared · 1 anything else. enqueue --wait ends with 0 also
 while the outcome is open. Results go to standard output, errors, warnings and logs to standard error;
 with --json both are JSON.";
 
@@ -154,6 +155,9 @@ pub enum Verb {
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),
+    /// Whether the books agree: our records, CHIP purchase by purchase, and its statement.
+    #[command(after_help = RECONCILE_EXAMPLES)]
+    Reconcile(Box<ReconcileArgs>),
     /// Print the wire format as JSON Schema.
     #[command(after_help = "Example: holdfast schema request > request.v1.json")]
     Schema {

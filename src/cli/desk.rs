@@ -100,6 +100,7 @@ impl<S: Store + Cards> Desk<'_, S> {
             Verb::Worker
             | Verb::ApiKey { .. }
             | Verb::Webhooks(_)
+            | Verb::Reconcile(_)
             | Verb::Endpoints(_)
             | Verb::Events(_)
             | Verb::Intake(_)

@@ -17,6 +17,7 @@
 //! | `schema` | the wire format |
 //! | `health` | whether the worker of this machine is ready, or lives |
 //! | `webhooks` | the gateway's webhooks, set up by its API |
+//! | `reconcile` | whether the books agree |
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
@@ -30,6 +31,7 @@ mod health;
 mod key;
 mod outgoing;
 mod quarantine;
+mod reconcile;
 mod reload;
 mod request;
 mod schema;
@@ -54,6 +56,7 @@ pub use enqueue::{
 pub use failure::Failure;
 pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
 pub use quarantine::{IntakeVerb, QuarantineVerb};
+pub use reconcile::ReconcileArgs;
 pub use request::Around;
 pub use schema::SchemaOf;
 pub use webhooks::WebhooksVerb;
@@ -131,6 +134,15 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
                 let (store, as_json) = (&store, cli.json);
                 return audit::Reader { store, as_json }.serve(verb, out).await;
             }
+            if let Verb::Reconcile(args) = verb {
+                let audit = reconcile::Audit {
+                    store: &store,
+                    config: &config,
+                    clock: &clock,
+                    as_json: cli.json,
+                };
+                return audit.serve(&args, around.warnings, out).await;
+            }
             let policies = config.policies();
             let desk = Desk {
                 store: &store,
@@ -158,6 +170,7 @@ async fn open(
         | Verb::List { .. }
         | Verb::Stats
         | Verb::Audit(_)
+        | Verb::Reconcile(_)
         | Verb::Card(CardVerb::Show { .. }) => true,
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),

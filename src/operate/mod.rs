@@ -9,8 +9,10 @@
 //! | `tally` | sums over all unfinished payments: held, lapsing, due, in doubt, parked |
 //! | `overview` | the newest tally, counted when somebody asks and not too often |
 //! | `find` | payments by what is known of them, a page at a time |
+//! | `reconcile/` | whether our records, the gateway and its statement agree |
 
 pub mod audit;
 pub mod find;
 pub mod overview;
+pub mod reconcile;
 pub mod tally;
