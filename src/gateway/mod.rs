@@ -41,6 +41,7 @@ use std::future::Future;
 pub use account::{Account, AccountConfig, Accounts, InvalidAccount};
 pub use call::{Call, look_up_path};
 pub use cards::{CardDeletion, CardGateway, CardLook};
+pub(crate) use classify::RATE_LIMITED;
 pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;

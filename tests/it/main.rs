@@ -16,6 +16,7 @@ mod outbox;
 mod pages;
 mod payments;
 mod queue;
+mod reconcile;
 mod schema;
 mod service;
 mod settings;

@@ -8,9 +8,11 @@ use tokio::sync::RwLock;
 
 use super::matching::Shown;
 use super::{Pace, Progress, Stopped};
-use crate::gateway::{ChipGateway, EntryLook, NoStatement, StatementState};
+use crate::gateway::{ChipGateway, EntryLook, NoStatement, RATE_LIMITED, StatementState};
 use crate::payment::{AccountName, PurchaseId, Timestamp};
 
+/// How often one purchase waits because all of them come too fast. That is no failure, and it ends.
+const MOST_RESTS: u32 = 30;
 /// However long the gateway asks to wait, not longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -45,13 +47,13 @@ impl<'a> Asking<'a> {
 
     pub(super) async fn ask(&self, purchase: &PurchaseId) -> Result<Heard, Stopped> {
         let mut wait = self.pace.wait;
-        let mut last = String::new();
-        for _ in 0..self.pace.tries.max(1) {
+        let (mut tried, mut rested) = (0, 0);
+        loop {
             let pass = self.gate.read().await;
             let rests = self.rests.load(Ordering::SeqCst);
             let look = self.gateway.entry(self.account, purchase).await;
             drop(pass);
-            match look {
+            let (why, asked) = match look {
                 EntryLook::Shown(entry) => return Ok(Heard::Shown(Shown::Entry(entry))),
                 EntryLook::NotFound => return Ok(Heard::Shown(Shown::NoSuchPurchase)),
                 EntryLook::Failed { denied: true, .. } => return Err(Stopped::Denied),
@@ -59,22 +61,23 @@ impl<'a> Asking<'a> {
                     why,
                     retry_after_ms,
                     ..
-                } => {
-                    last = why;
-                    let asked = retry_after_ms.map(Duration::from_millis);
-                    let wanted = asked.unwrap_or(wait).min(LONGEST_WAIT);
-                    if asked.is_some() || last == "rate_limited" {
-                        self.rest(rests, wanted).await;
-                    } else {
-                        tokio::time::sleep(wanted).await;
-                    }
-                    wait *= 2;
-                }
+                } => (why, retry_after_ms.map(Duration::from_millis)),
+            };
+            let too_fast = asked.is_some() || why == RATE_LIMITED;
+            rested += u32::from(too_fast);
+            tried += u32::from(!too_fast);
+            if tried >= self.pace.tries.max(1) || rested > MOST_RESTS {
+                let told = format!("the gateway does not answer: {why}");
+                return Ok(Heard::Nothing(told));
             }
+            let wanted = asked.unwrap_or(wait).min(LONGEST_WAIT);
+            if too_fast {
+                self.rest(rests, wanted).await;
+            } else {
+                tokio::time::sleep(wanted).await;
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
-        Ok(Heard::Nothing(format!(
-            "the gateway does not answer: {last}"
-        )))
     }
 
     /// Everybody rests, once for all that were told so by the same haste.
