@@ -15,7 +15,7 @@ use holdfast::gateway::ChipGateway;
 use holdfast::operate::reconcile::{
     Asked, Books, BrandUse, Kind, Layout, Pace, Period, Report, StatementFrom, Verdict,
 };
-use holdfast::payment::{AccountName, StateName};
+use holdfast::payment::{AccountName, StateName, Timestamp};
 use holdfast::store::Store;
 use tokio::time::{Instant, sleep};
 
@@ -182,7 +182,7 @@ struct Comparing<'a> {
 impl<'a> Comparing<'a> {
     fn of(
         works: &'a Works,
-        (from, to): (holdfast::payment::Timestamp, holdfast::payment::Timestamp),
+        (from, to): (Timestamp, Timestamp),
     ) -> anyhow::Result<Self> {
         let clock = Clock::starting_at(to + LATER);
         let offset = Utc.fix();
