@@ -124,6 +124,7 @@ impl ChipGateway {
         match (&*shown.status, link) {
             ("pending" | "processing" | "created", _) => Ok(StatementState::Waits),
             ("success", Some(link)) => link_of(known, &link).map(StatementState::Ready),
+            ("success", None) => Err(unreadable("the statement is made, and has no link")),
             (other, _) => Ok(StatementState::Ended(super::refusal::code_word(other))),
         }
     }

@@ -1,7 +1,9 @@
 //! Whether the books agree: a healthy world does, each planted difference is found, and nothing else.
 
+mod elsewhere;
 mod faults;
 mod planted;
+mod table;
 mod typed;
 
 use std::time::Duration;
@@ -160,24 +162,28 @@ impl<S: Store> Desk<S> {
 
     /// A record as it might have been written wrongly: in this state, on this purchase.
     async fn recorded(&self, key: &str, state: Value, purchase: Uuid) -> PaymentId {
-        let body = format!(
-            r#"{{"v":1,"account":"hotel","idempotency_key":"{key}",{}}}"#,
-            crate::stage::authorize_of(r#"{"checkout":{}}"#, 1500, "{}")
-        );
-        let request = Request::from_json(body.as_bytes()).unwrap();
         let now = self.stage.clock.now();
-        let payment = Payment::new(request, now).unwrap();
-        let mut written = serde_json::to_value(&payment).unwrap();
-        let change = json!({"at": now, "to": state["name"]});
-        written["history"].as_array_mut().unwrap().push(change);
-        written["state"] = state;
-        written["purchase"] = json!({
-            "id": purchase, "due": null, "checkout_url": null, "direct_post_url": null,
-        });
-        let payment: Payment = serde_json::from_value(written).unwrap();
+        let payment = written(key, state, purchase, now);
         self.stage.store.create(&payment, now).await.unwrap();
         payment.id().clone()
     }
+}
+
+fn written(key: &str, state: Value, purchase: Uuid, now: Timestamp) -> Payment {
+    let body = format!(
+        r#"{{"v":1,"account":"hotel","idempotency_key":"{key}",{}}}"#,
+        crate::stage::authorize_of(r#"{"checkout":{}}"#, 1500, "{}")
+    );
+    let request = Request::from_json(body.as_bytes()).unwrap();
+    let payment = Payment::new(request, now).unwrap();
+    let mut written = serde_json::to_value(&payment).unwrap();
+    let change = json!({"at": now, "to": state["name"]});
+    written["history"].as_array_mut().unwrap().push(change);
+    written["state"] = state;
+    written["purchase"] = json!({
+        "id": purchase, "due": null, "checkout_url": null, "direct_post_url": null,
+    });
+    serde_json::from_value(written).unwrap()
 }
 
 /// What the next payment of this key will be called.

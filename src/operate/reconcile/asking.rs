@@ -94,7 +94,7 @@ impl<'a> Asking<'a> {
         &self,
         from: Timestamp,
         to: Timestamp,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut impl FnMut(Progress),
     ) -> Result<Vec<u8>, Stopped> {
         let id = self.gateway.schedule_statement(self.account, from, to);
         let id = id.await?;

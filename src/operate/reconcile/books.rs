@@ -80,7 +80,7 @@ impl<S: Store> Books<'_, S> {
     pub async fn reconcile(
         &self,
         asked: &Asked,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut impl FnMut(Progress),
     ) -> Result<Report, Stopped> {
         let asking = Asking::new(self.gateway, &asked.account, self.pace);
         let now = self.clock.now();
@@ -146,7 +146,7 @@ impl<S: Store> Run<'_, S> {
         &self,
         report: &mut Report,
         claimed: &mut [bool],
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut impl FnMut(Progress),
     ) -> Result<(), Stopped> {
         let mut met: HashSet<u128> = HashSet::new();
         for state in in_order_of_life() {

@@ -12,6 +12,9 @@ use crate::payment::{Ask, Hold, Money, Payment, PaymentId, Standing, State, Time
 /// How long a payment may lag behind the gateway: a webhook that is late, a look that is not due yet.
 const SETTLES_WITHIN: TimeDelta = TimeDelta::hours(1);
 
+/// It may show the amount a moment later.
+const NO_AMOUNT: &str = "the gateway shows it paid, and not how much";
+
 /// What the gateway shows of a purchase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
@@ -130,7 +133,7 @@ impl Case<'_> {
     fn paid(&self, money: Money, entry: &Entry) -> Compared {
         match (&entry.seen.standing, &entry.seen.taken) {
             (Standing::Paid, _) if entry.seen.by_hand => self.differs(Kind::RecordWithoutPayment),
-            (Standing::Paid, None) => not("the gateway shows it paid, and not how much"),
+            (Standing::Paid, None) => not(NO_AMOUNT),
             (Standing::Paid, Some(taken)) if taken.currency != money.currency.as_str() => {
                 self.differs(Kind::CurrencyDiffers)
             }
@@ -174,6 +177,9 @@ impl Case<'_> {
         let lately = |at: Timestamp| self.rules.now - at < SETTLES_WITHIN;
         if entry.seen.by_hand {
             return self.differs(Kind::StandsOtherwise);
+        }
+        if entry.seen.taken.is_none() {
+            return not(NO_AMOUNT);
         }
         if entry.taken_at.is_some_and(lately) {
             return so_far;

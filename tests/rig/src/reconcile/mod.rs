@@ -180,10 +180,7 @@ struct Comparing<'a> {
 }
 
 impl<'a> Comparing<'a> {
-    fn of(
-        works: &'a Works,
-        (from, to): (Timestamp, Timestamp),
-    ) -> anyhow::Result<Self> {
+    fn of(works: &'a Works, (from, to): (Timestamp, Timestamp)) -> anyhow::Result<Self> {
         let clock = Clock::starting_at(to + LATER);
         let offset = Utc.fix();
         Ok(Self {
