@@ -31,6 +31,7 @@ and something could not be. It moves no money and changes no record. Days are Ma
 
 /// What is to be compared.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "flags, one each")]
 pub struct ReconcileArgs {
     /// Which account of the settings.
     #[arg(long)]
@@ -47,7 +48,7 @@ pub struct ReconcileArgs {
     /// A statement that was downloaded in CHIP's portal, as CSV. Without it one is asked for by API.
     #[arg(long, value_name = "FILE", conflicts_with = "no_statement")]
     statement: Option<PathBuf>,
-    /// What a column of the statement is called: paid_on="Date paid". Columns are id, status,
+    /// What a column of the statement is called, as `paid_on=Paid`. Columns are id, status,
     /// reference, amount, currency, `paid_on` and type.
     #[arg(long, value_name = "COLUMN=HEADER")]
     column: Vec<Named>,
@@ -74,14 +75,14 @@ pub struct ReconcileArgs {
 }
 
 /// Where books are compared.
-pub(super) struct Audit<'a> {
+pub(super) struct Comparing<'a> {
     pub(super) store: &'a RedisStore,
     pub(super) config: &'a Config,
     pub(super) clock: &'a Clock,
     pub(super) as_json: bool,
 }
 
-impl Audit<'_> {
+impl Comparing<'_> {
     pub(super) async fn serve(
         &self,
         args: &ReconcileArgs,

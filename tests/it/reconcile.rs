@@ -69,6 +69,17 @@ impl Desk<MemoryStore> {
     }
 }
 
+/// The one account, on the day on which everything happens.
+fn asking(statement: StatementFrom) -> Asked {
+    Asked {
+        account: account(),
+        siblings: Vec::new(),
+        period: Period::of("2027-01-31", "2027-01-31", "+08:00").unwrap(),
+        statement,
+        brand: BrandUse::Ours,
+    }
+}
+
 impl<S: Store> Desk<S> {
     async fn with(store: S, clock: Clock, redis: Option<Redis>) -> Self {
         let stage = Stage::over(store, clock, UnknownPolicy::ResendSame).await;
@@ -84,19 +95,9 @@ impl<S: Store> Desk<S> {
         }
     }
 
-    fn asked(&self, statement: StatementFrom) -> Asked {
-        Asked {
-            account: account(),
-            siblings: Vec::new(),
-            period: Period::of("2027-01-31", "2027-01-31", "+08:00").unwrap(),
-            statement,
-            brand: BrandUse::Ours,
-        }
-    }
-
     /// Compares with a statement that the gateway makes.
     async fn reconcile(&self) -> Report {
-        self.reconcile_with(&self.asked(StatementFrom::Gateway(layout())))
+        self.reconcile_with(&asking(StatementFrom::Gateway(layout())))
             .await
             .unwrap()
     }
@@ -242,7 +243,7 @@ async fn what_is_finished_before_the_period_is_not_asked_about_and_what_is_later
     let desk = Desk::in_memory().await;
     desk.stage.charge("early", 1_000).await;
     desk.stage.work().await;
-    let mut asked = desk.asked(StatementFrom::Gateway(layout()));
+    let mut asked = asking(StatementFrom::Gateway(layout()));
     desk.stage.pass(TimeDelta::days(2));
     desk.stage.charge("now", 1_500).await;
     desk.stage.work().await;
@@ -280,7 +281,7 @@ async fn a_statement_is_waited_for_while_the_gateway_makes_it() {
         pace: PACE,
     };
     let mut asked_before = Vec::new();
-    let asked = desk.asked(StatementFrom::Gateway(layout()));
+    let asked = asking(StatementFrom::Gateway(layout()));
     let mut watch = |progress| {
         if let Progress::Statement(times) = progress {
             asked_before.push(times);
@@ -354,7 +355,7 @@ async fn a_gateway_that_is_asked_too_fast_is_asked_again_more_slowly() {
     let report = desk.reconcile().await;
     assert_eq!(report.verdict(), Verdict::Agree, "{report:?}");
     desk.stage.sandbox.revoke_key(KEY);
-    let asked = desk.asked(StatementFrom::Nowhere);
+    let asked = asking(StatementFrom::Nowhere);
     let denied = desk.reconcile_with(&asked).await;
     assert!(matches!(denied, Err(Stopped::Denied)), "{denied:?}");
 }
@@ -378,7 +379,7 @@ async fn accounts_of_one_brand_share_a_statement_and_are_not_each_others_differe
     // And another system's.
     desk.charged("SHOP-1", 300, false);
     desk.evening();
-    let mut asked = desk.asked(StatementFrom::Gateway(layout()));
+    let mut asked = asking(StatementFrom::Gateway(layout()));
     asked.siblings.push(other);
     asked.brand = BrandUse::Shared;
     let report = desk.reconcile_with(&asked).await.unwrap();
@@ -394,7 +395,7 @@ async fn accounts_of_one_brand_share_a_statement_and_are_not_each_others_differe
 }
 
 /// The statement as the gateway makes it, as text.
-async fn statement_text<S: Store>(desk: &Desk<S>) -> String {
+fn statement_text<S: Store>(desk: &Desk<S>) -> String {
     let body = json!({"format": "csv", "timezone": "UTC"});
     let made = desk.calls("POST", "company_statements/", &body);
     let path = format!("company_statements/{}/", made["id"].as_str().unwrap());

@@ -228,13 +228,11 @@ impl<S: Store> Run<'_, S> {
             }
             differed_at = Some(loaded.version);
             last = Some(purchase.clone());
-            match self.store.load(&id).await? {
-                Some(again) => loaded = again,
-                None => {
-                    let why = "its record is gone by now".to_owned();
-                    return Ok(done(id, Some(purchase), Compared::Not(why)));
-                }
-            }
+            let Some(again) = self.store.load(&id).await? else {
+                let why = "its record is gone by now".to_owned();
+                return Ok(done(id, Some(purchase), Compared::Not(why)));
+            };
+            loaded = again;
         }
         Ok(done(id, last, Compared::Open))
     }
@@ -285,8 +283,9 @@ fn concern(payment: &Payment, period: &Period) -> Concern {
     match (payment.state(), payment.purchase()) {
         _ if over_before => Concern::None,
         // Whoever has not paid yet is not asked about: the worker is about to.
-        (State::New | State::AwaitingPayer, _) => Concern::Open,
-        (State::Held(_) | State::Parked { .. }, None) => Concern::Open,
+        (State::New | State::AwaitingPayer, _) | (State::Held(_) | State::Parked { .. }, None) => {
+            Concern::Open
+        }
         (_, None) => Concern::Nothing,
         (_, Some(_)) => Concern::Ask,
     }

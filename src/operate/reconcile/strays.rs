@@ -38,7 +38,7 @@ impl<S: Store> Run<'_, S> {
         let of_period = |line: &Line| self.rules.period.has(line.paid_at);
         counts.of_period = lines.iter().filter(|line| of_period(line)).count() as u64;
         let groups = lines
-            .chunk_by(|one, next| one.is_of_same_purchase(next))
+            .chunk_by(Line::is_of_same_purchase)
             .scan(0, |at, group| {
                 let first = *at;
                 *at += group.len();

@@ -61,13 +61,7 @@ async fn compared(base: &Server) -> Result<Report, Stopped> {
         clock: &clock,
         pace: Pace { polls: 2, ..PACE },
     };
-    let asked = Asked {
-        account: account(),
-        siblings: Vec::new(),
-        period: Period::of("2027-01-31", "2027-01-31", "+08:00").unwrap(),
-        statement: StatementFrom::Gateway(layout()),
-        brand: BrandUse::Ours,
-    };
+    let asked = asking(StatementFrom::Gateway(layout()));
     books.reconcile(&asked, &mut |_: Progress| {}).await
 }
 

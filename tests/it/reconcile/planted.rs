@@ -34,9 +34,7 @@ async fn money_that_no_record_knows_of_is_found() {
     let revealed = report.json(true).to_string();
     assert!(revealed.contains(&purchase.to_string()) && revealed.contains("ORDER-78"));
     // Without a statement nobody can know.
-    let without = desk
-        .reconcile_with(&desk.asked(StatementFrom::Nowhere))
-        .await;
+    let without = desk.reconcile_with(&asking(StatementFrom::Nowhere)).await;
     assert_eq!(without.unwrap().verdict(), Verdict::Agree);
 }
 
@@ -85,12 +83,12 @@ async fn a_payment_that_was_paid_on_two_purchases_is_found() {
 async fn a_purchase_that_was_paid_twice_is_found() {
     let desk = desk().await;
     desk.evening();
-    let mut text = statement_text(&desk).await;
+    let mut text = statement_text(&desk);
     let twice = text
         .lines()
         .find(|line| line.contains(named("charge").as_str()));
     text = format!("{text}{}\n", twice.unwrap());
-    let asked = desk.asked(StatementFrom::Read(read(&text)));
+    let asked = asking(StatementFrom::Read(read(&text)));
     let report = desk.reconcile_with(&asked).await.unwrap();
     only(&report, Kind::TwoPaidForOne, Some(&named("charge")));
     let stated = report.findings[0].statement.as_ref().unwrap();
@@ -113,10 +111,10 @@ async fn another_amount_than_recorded_is_found() {
 async fn another_amount_in_the_statement_alone_is_found() {
     let desk = desk().await;
     desk.evening();
-    let text = statement_text(&desk).await;
+    let text = statement_text(&desk);
     let wrong = text.replace(",MYR,9.00,", ",MYR,9.01,");
     assert_ne!(wrong, text);
-    let asked = desk.asked(StatementFrom::Read(read(&wrong)));
+    let asked = asking(StatementFrom::Read(read(&wrong)));
     let report = desk.reconcile_with(&asked).await.unwrap();
     only(&report, Kind::AmountDiffers, Some(&named("captured")));
 }
@@ -204,7 +202,7 @@ async fn what_the_statement_lacks_is_found_but_for_what_is_too_new() {
             .filter(|line| !line.contains(named("charge").as_str()));
         read(&kept.map(|line| format!("{line}\n")).collect::<String>())
     };
-    let asked = desk.asked(StatementFrom::Read(lines(&statement_text(&desk).await)));
+    let asked = asking(StatementFrom::Read(lines(&statement_text(&desk))));
     desk.evening();
     let report = desk.reconcile_with(&asked).await.unwrap();
     only(&report, Kind::NotInStatement, Some(&named("charge")));

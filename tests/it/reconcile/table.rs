@@ -68,7 +68,7 @@ async fn each_state_agrees_with_its_own_standing_at_the_gateway_and_with_no_othe
                 clock: &stage.clock,
                 pace: PACE,
             };
-            let asked = desk.asked(StatementFrom::Nowhere);
+            let asked = asking(StatementFrom::Nowhere);
             let report = books
                 .reconcile(&asked, &mut |_: Progress| {})
                 .await
@@ -90,7 +90,7 @@ async fn what_a_person_marked_as_paid_is_no_money_that_was_taken() {
         let purchase = desk.made(named(key).as_str(), 1_500, false);
         mark(purchase);
         desk.recorded(key, state, purchase).await;
-        let asked = desk.asked(StatementFrom::Nowhere);
+        let asked = asking(StatementFrom::Nowhere);
         let report = desk.reconcile_with(&asked).await.unwrap();
         assert_eq!(report.findings.last().map(|it| it.kind), Some(kind));
     }

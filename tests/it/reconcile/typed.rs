@@ -134,9 +134,7 @@ async fn a_dry_run_asks_the_gateway_nothing() {
 async fn a_statement_from_the_portal_is_read_with_the_names_that_are_given() {
     let typed = Typed::start().await;
     typed.charge("one").await;
-    let text = statement_text(&typed.desk)
-        .await
-        .replace("paid_on", "Date paid");
+    let text = statement_text(&typed.desk).replace("paid_on", "Date paid");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("january.csv");
     std::fs::write(&file, text).unwrap();
