@@ -197,10 +197,9 @@ async fn funds_that_are_reserved_still_for_what_is_reported_released_are_found()
 async fn what_the_statement_lacks_is_found_but_for_what_is_too_new() {
     let desk = desk().await;
     let lines = |text: &str| {
-        let kept = text
-            .lines()
-            .filter(|line| !line.contains(named("charge").as_str()));
-        read(&kept.map(|line| format!("{line}\n")).collect::<String>())
+        let name = named("charge");
+        let kept = text.lines().filter(|line| !line.contains(name.as_str()));
+        read(&kept.collect::<Vec<_>>().join("\n"))
     };
     let asked = asking(StatementFrom::Read(lines(&statement_text(&desk))));
     desk.evening();
