@@ -5,6 +5,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 SEED ?= 1
 PAYMENTS ?= 100000
+BOOKS ?= 10000
 # The versions of Rust and Redis that are needed: `rust-version` in Cargo.toml, and what the
 # scripts in src/store/redis/ use.
 RUST_FLOOR := 1.90
@@ -32,7 +33,7 @@ CHANGES := target/small-changes.out
 FILES ?= $(wildcard src/payment/*.rs) $(addprefix src/gateway/,classify.rs refusal.rs wire.rs)
 
 .PHONY: demo test test-plain lint bench chaos model simulate crash-points fuzz api mutants cargo-mutants \
-	examples reliability redis rust nextest cargo-deny schemathesis cargo-fuzz fmt
+	examples reliability reconcile redis rust nextest cargo-deny schemathesis cargo-fuzz fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -69,6 +70,12 @@ lint: rust
 chaos: rust redis
 	$(CARGO) build --release --bins -p holdfast -p holdfast-rig
 	@target/release/chaos --seed $(SEED) --payments $(PAYMENTS) $(if $(REPORT),--report $(REPORT))
+
+# Makes payments through faults, compares their books, plants differences, and compares again:
+# make reconcile, make reconcile BOOKS=1000
+reconcile: rust redis
+	$(CARGO) build --bins -p holdfast -p holdfast-rig
+	@target/debug/reconcile --payments $(BOOKS)
 
 # The real worker against the gateway's engine in virtual time, once for each seed:
 # make simulate SEEDS=10000 FROM=0. A seed that fails is told with the command that shows why.

@@ -201,6 +201,8 @@ pub struct Behaviour {
     pub wrong_status_http: u16,
     /// How long a purchase may be paid when `due` is left out, in seconds.
     pub due_default_s: i64,
+    /// How long a statement takes to be made, in milliseconds of the sandbox's clock.
+    pub statement_ms: u64,
 }
 
 impl Default for Behaviour {
@@ -222,6 +224,7 @@ impl Default for Behaviour {
             hold_lifetime_ms: None,
             wrong_status_http: 400,
             due_default_s: 3600,
+            statement_ms: 2000,
         }
     }
 }

@@ -12,6 +12,7 @@ use super::enqueue::{ENQUEUE_EXAMPLES, EnqueueArgs};
 use super::outgoing::{EndpointsVerb, EventsVerb};
 use super::probe::{PROBE_EXAMPLES, ProbeArgs};
 use super::quarantine::IntakeVerb;
+use super::reconcile::{RECONCILE_EXAMPLES, ReconcileArgs};
 use super::schema::SchemaOf;
 use super::webhooks::WebhooksVerb;
 use crate::payment::StateName;
@@ -20,8 +21,9 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not ready ·
 4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved ·
 6 enqueue --wait: it is parked, a person must look · 7 what was looked through is not as it must be (audit
-verify, doctor) · 1 anything else. enqueue --wait ends with 0 also while the outcome is open. Results go
-to standard output, errors, warnings and logs to standard error; with --json both are JSON.";
+verify, doctor, reconcile) · 8 reconcile: not all could be compared · 1 anything else. enqueue --wait ends
+with 0 also while the outcome is open. Results go to standard output, errors, warnings and logs to standard
+error; with --json both are JSON.";
 
 /// Deferred capture and saved-card charges on CHIP Collect, each with exactly one effect on money.
 #[derive(Debug, Parser)]
@@ -172,6 +174,9 @@ Examples:
     /// Measure what CHIP does not document, on a test account, and write a dated report.
     #[command(after_help = PROBE_EXAMPLES)]
     ProbeGateway(ProbeArgs),
+    /// Whether the books agree: our records, CHIP purchase by purchase, and its statement.
+    #[command(after_help = RECONCILE_EXAMPLES)]
+    Reconcile(Box<ReconcileArgs>),
     /// Print the wire format as JSON Schema.
     #[command(after_help = "Example: holdfast schema request > request.v1.json")]
     Schema {

@@ -46,9 +46,7 @@ impl<S: Store + Cards> Desk<'_, S> {
                 self.enqueue(request, request::waiting(&args), out).await
             }
             Verb::Capture { on, reason, amount } => {
-                let amount = amount
-                    .map(|text| request::amount("--amount", &text))
-                    .transpose()?;
+                let amount = request::amount_if_given("--amount", amount)?;
                 let command = json!({"command": "capture", "amount": amount});
                 let by = typed_by(&on, around.env, reason.as_deref());
                 self.command(&on, &command, &by, out).await
@@ -65,9 +63,7 @@ impl<S: Store + Cards> Desk<'_, S> {
                 capture_amount,
                 release_at,
             } => {
-                let amount = capture_amount
-                    .map(|text| request::amount("--capture-amount", &text))
-                    .transpose()?;
+                let amount = request::amount_if_given("--capture-amount", capture_amount)?;
                 let command = json!({
                     "command": "reschedule", "capture_at": capture_at, "capture_amount": amount,
                     "release_at": release_at,

@@ -26,6 +26,8 @@ pub enum Failure {
     EndedParked(String),
     /// What was looked through is not as it must be: exit code 7.
     BooksBroken(String),
+    /// Not all of the books could be compared: exit code 8.
+    NotAllCompared(String),
     /// Anything else: exit code 1.
     Other(String),
     /// Whoever reads the output went away, as `head` does: nothing to say, exit code 1.
@@ -44,6 +46,7 @@ impl Failure {
             Self::EndedFailed(_) => 5,
             Self::EndedParked(_) => 6,
             Self::BooksBroken(_) => 7,
+            Self::NotAllCompared(_) => 8,
         }
     }
 
@@ -55,6 +58,7 @@ impl Failure {
             Self::EndedFailed(_) => "failed",
             Self::EndedParked(_) => "parked",
             Self::BooksBroken(_) => "books_broken",
+            Self::NotAllCompared(_) => "not_all_compared",
             Self::Other(_) | Self::Unread => "other",
         }
     }
@@ -81,6 +85,7 @@ impl fmt::Display for Failure {
             | Self::EndedFailed(text)
             | Self::EndedParked(text)
             | Self::BooksBroken(text)
+            | Self::NotAllCompared(text)
             | Self::Other(text) => f.write_str(text),
             Self::Unread => f.write_str("the output was not read to its end"),
         }

@@ -20,6 +20,7 @@
 //! | `webhooks` | the gateway's webhooks, set up by its API |
 //! | `doctor` | what is wrong with an installation |
 //! | `completions` | for shells |
+//! | `reconcile` | whether the books agree |
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
@@ -36,6 +37,7 @@ mod key;
 mod outgoing;
 mod probe;
 mod quarantine;
+mod reconcile;
 mod reload;
 mod request;
 mod schema;
@@ -62,6 +64,7 @@ pub use failure::Failure;
 pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
 pub use probe::ProbeArgs;
 pub use quarantine::{IntakeVerb, QuarantineVerb};
+pub use reconcile::ReconcileArgs;
 pub use request::Around;
 pub use schema::SchemaOf;
 pub use webhooks::WebhooksVerb;
@@ -117,33 +120,51 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
             let again = move || Config::load_anew(path.as_deref(), env.iter().cloned());
             worker::run(&config, again).await.map_err(worker_failure)
         }
-        verb => {
-            let clock = Clock::system();
-            let store = open(&config, &clock, &verb, cli.json, around.warnings).await?;
-            if let Verb::Endpoints(_) | Verb::Events(_) = verb {
-                let operated = Operated::of(&config, &store, &clock, cli.json);
-                return operated.serve(verb, around.env, out).await;
-            }
-            if let Verb::Intake(IntakeVerb::Quarantine(verb)) = verb {
-                let ward = quarantine::Ward {
-                    store: &store,
-                    clock: &clock,
-                    as_json: cli.json,
-                };
-                return ward.serve(verb, around.env, out).await;
-            }
-            if let Verb::Audit(verb) = verb {
-                let (store, as_json) = (&store, cli.json);
-                return audit::Reader { store, as_json }.serve(verb, out).await;
-            }
-            let policies = config.policies();
-            let desk = Desk {
-                store: &store,
-                clock: &clock,
-                policies: &policies,
-                as_json: cli.json,
+        verb => over_store(verb, &config, cli.json, &mut around, out).await,
+    }
+}
+
+/// What needs the store.
+async fn over_store(
+    verb: Verb,
+    config: &Config,
+    as_json: bool,
+    around: &mut Around<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let clock = &Clock::system();
+    let store = &open(config, clock, &verb, as_json, around.warnings).await?;
+    match verb {
+        Verb::Endpoints(_) | Verb::Events(_) => {
+            let operated = Operated::of(config, store, clock, as_json);
+            operated.serve(verb, around.env, out).await
+        }
+        Verb::Intake(IntakeVerb::Quarantine(verb)) => {
+            let ward = quarantine::Ward {
+                store,
+                clock,
+                as_json,
             };
-            desk.serve(verb, &mut around, out).await
+            ward.serve(verb, around.env, out).await
+        }
+        Verb::Audit(verb) => audit::Reader { store, as_json }.serve(verb, out).await,
+        Verb::Reconcile(args) => {
+            let comparing = reconcile::Comparing {
+                store,
+                config,
+                clock,
+                as_json,
+            };
+            comparing.serve(&args, around.warnings, out).await
+        }
+        verb => {
+            let desk = Desk {
+                store,
+                clock,
+                policies: &config.policies(),
+                as_json,
+            };
+            desk.serve(verb, around, out).await
         }
     }
 }
@@ -164,6 +185,7 @@ async fn open(
         | Verb::List { .. }
         | Verb::Stats
         | Verb::Audit(_)
+        | Verb::Reconcile(_)
         | Verb::Card(CardVerb::Show { .. }) => true,
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),

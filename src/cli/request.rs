@@ -161,9 +161,14 @@ fn money(args: &MoneyArgs) -> Result<Value, Failure> {
 }
 
 /// An amount as it was typed; whether it is one is for the request to say.
-pub(super) fn amount(flag: &str, text: &str) -> Result<Number, Failure> {
+fn amount(flag: &str, text: &str) -> Result<Number, Failure> {
     let wrong = |_| Failure::Wrong(format!("{flag}: {}", InvalidMoney::Amount(text.to_owned())));
     Number::from_str(text.trim()).map_err(wrong)
+}
+
+/// The same of a flag that may be missing.
+pub(super) fn amount_if_given(flag: &str, text: Option<String>) -> Result<Option<Number>, Failure> {
+    text.map(|text| amount(flag, &text)).transpose()
 }
 
 fn customer(fields: &mut Map<String, Value>, args: &CustomerArgs) {

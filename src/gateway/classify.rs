@@ -53,7 +53,7 @@ pub fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
         } if code == NOT_FOUND => LookUp::NotFound,
         Answer::NoEffect { code, denied } => failed(code, denied),
         Answer::RateLimited { retry_after_ms } => LookUp::Failed {
-            why: "rate_limited".to_owned(),
+            why: RATE_LIMITED.to_owned(),
             denied: false,
             retry_after_ms,
         },
@@ -67,6 +67,8 @@ pub fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
 }
 
 const NOT_FOUND: &str = "not_found";
+/// Why a look-up that came too fast said nothing.
+pub(crate) const RATE_LIMITED: &str = "rate_limited";
 
 /// The purchase in a 2xx, if it is one and the one that was asked about.
 fn shown(reply: &Reply, purchase: Option<&PurchaseId>) -> Result<Sighting, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
 };
-use reqwest::{Method, Request};
+use reqwest::{Method, Request, Url};
 use tokio::time::Instant;
 
 use super::Gateway;
@@ -77,7 +77,13 @@ impl ChipGateway {
 
     /// Makes a call that changes something, once.
     pub(super) async fn post(&self, account: &Account, call: Call) -> Trip {
-        let mut request = Request::new(Method::POST, account.url(&call.path));
+        let url = account.url(&call.path);
+        self.post_to(account, url, call).await
+    }
+
+    /// The same, where the path is not all there is to the address.
+    pub(super) async fn post_to(&self, account: &Account, url: Url, call: Call) -> Trip {
+        let mut request = Request::new(Method::POST, url);
         *request.headers_mut() = headers(account);
         if let Some(key) = call.key.and_then(|key| HeaderValue::try_from(key).ok()) {
             request.headers_mut().insert("idempotency-key", key);

@@ -17,6 +17,8 @@
 //! | `notice` | which payment a webhook is about |
 //! | `measured` | the same calls, counted and timed |
 //! | `probe` | what only a test account may be asked |
+//! | `entry` | a purchase as the gateway's books have it: what was taken, when, and given back |
+//! | `statement` | the company's statement: scheduled, waited for, fetched |
 //! | `post` | a POST to somebody else: HTTP goes out here alone |
 
 mod account;
@@ -27,6 +29,7 @@ mod classify;
 mod client;
 mod company;
 mod entrance;
+mod entry;
 mod measured;
 mod notice;
 mod post;
@@ -35,6 +38,7 @@ mod refusal;
 mod registration;
 mod settings;
 mod signature;
+mod statement;
 mod transport;
 mod wire;
 
@@ -43,10 +47,12 @@ use std::future::Future;
 pub use account::{Account, AccountConfig, Accounts, InvalidAccount};
 pub use call::{Call, look_up_path};
 pub use cards::{CardDeletion, CardGateway, CardLook};
+pub(crate) use classify::RATE_LIMITED;
 pub use classify::{Reply, answer, look_up};
 pub use client::ChipGateway;
 pub use company::SignatureCheck;
 pub use entrance::{Brand, Entrance, Knock};
+pub use entry::{Entry, EntryLook, Since};
 pub use measured::Measured;
 pub use notice::Notice;
 pub use post::{Posted, Poster};
@@ -56,6 +62,7 @@ pub use probe::{
 pub use registration::{EVENTS, NotRegistered, Registered};
 pub use settings::{Deadlines, Settings};
 pub use signature::{InvalidKey, PublicKey, SIGNATURE_HEADER};
+pub use statement::{NoStatement, StatementId, StatementLink, StatementState};
 pub use transport::TransportError;
 pub use wire::{Unreadable, read_sighting};
 

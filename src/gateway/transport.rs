@@ -94,20 +94,30 @@ impl Transport {
         request: Request,
         deadline: Duration,
     ) -> (Trip, Option<Timestamp>) {
-        let mut date = None;
-        let exchange = self.exchange(&self.reads, request, &mut date);
+        let (largest, mut date) = (self.largest_answer_bytes, None);
+        let exchange = self.exchange(&self.reads, request, largest, &mut date);
         let trip = within(deadline, exchange).await;
         (trip, date)
     }
 
+    /// Fetches what may be far larger than an answer.
+    pub(super) async fn fetch(&self, request: Request, deadline: Duration, largest: usize) -> Trip {
+        let mut date = None;
+        let exchange = self.exchange(&self.reads, request, largest, &mut date);
+        within(deadline, exchange).await
+    }
+
     async fn trip(&self, client: &Client, request: Request, deadline: Duration) -> Trip {
-        within(deadline, self.exchange(client, request, &mut None)).await
+        let (largest, mut date) = (self.largest_answer_bytes, None);
+        let exchange = self.exchange(client, request, largest, &mut date);
+        within(deadline, exchange).await
     }
 
     async fn exchange(
         &self,
         client: &Client,
         request: Request,
+        largest: usize,
         date: &mut Option<Timestamp>,
     ) -> Trip {
         let response = match client.execute(request).await {
@@ -118,7 +128,7 @@ impl Transport {
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
         *date = date_of(response.headers());
-        match self.whole_body(response).await {
+        match whole_body(response, largest).await {
             Ok(body) => Trip::Answered(Reply {
                 status,
                 retry_after,
@@ -128,30 +138,29 @@ impl Transport {
             Err(why) => Trip::Unknown(format!("the gateway answered {status}, but {why}")),
         }
     }
-
-    async fn whole_body(&self, mut response: Response) -> Result<Vec<u8>, String> {
-        let limit = self.largest_answer_bytes;
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= limit => {
-                    body.extend_from_slice(&chunk);
-                }
-                Ok(Some(_)) => return Err(format!("the body is larger than {limit} bytes")),
-                Ok(None) => return Ok(body),
-                Err(error) => return Err(why_broken(&error).to_owned()),
-            }
-        }
-    }
 }
 
-async fn within(deadline: Duration, exchange: impl Future<Output = Trip>) -> Trip {
-    match tokio::time::timeout(deadline, exchange).await {
+async fn within(deadline: Duration, trip: impl Future<Output = Trip>) -> Trip {
+    match tokio::time::timeout(deadline, trip).await {
         Ok(trip) => trip,
         Err(_) => Trip::Unknown(format!(
             "no whole answer within {} ms",
             deadline.as_millis()
         )),
+    }
+}
+
+async fn whole_body(mut response: Response, limit: usize) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= limit => {
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Some(_)) => return Err(format!("the body is larger than {limit} bytes")),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(why_broken(&error).to_owned()),
+        }
     }
 }
 

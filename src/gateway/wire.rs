@@ -219,7 +219,7 @@ fn whole(value: &Value, field: &str) -> Result<Whole, Unreadable> {
     Whole::deserialize(value).map_err(|_| unreadable(field))
 }
 
-fn seconds(value: &Value) -> Option<Timestamp> {
+pub(super) fn seconds(value: &Value) -> Option<Timestamp> {
     whole(value, "").ok()?.seconds()
 }
 

@@ -13,6 +13,7 @@
 //! | `find` | payments by what is known of them, a page at a time |
 //! | `observe` | what Redis holds, now and then, for the metrics |
 //! | `probe/` | what CHIP does not document, measured on a test account |
+//! | `reconcile/` | whether our records, the gateway and its statement agree |
 
 pub mod audit;
 pub mod doctor;
@@ -20,6 +21,7 @@ pub mod find;
 mod observe;
 pub mod overview;
 pub mod probe;
+pub mod reconcile;
 pub mod tally;
 
 pub use observe::Observer;

@@ -19,6 +19,7 @@ mod pages;
 mod payments;
 mod probe;
 mod queue;
+mod reconcile;
 mod schema;
 mod service;
 mod settings;

@@ -66,7 +66,7 @@ impl Engine {
     }
 
     fn realm(&self, operation: Operation, key: Option<&str>) -> Result<Option<Realm>, Refusal> {
-        if operation.is_payers() {
+        if operation.needs_no_key() {
             return Ok(None);
         }
         let realm = key.and_then(|key| self.realms.get(key)).copied();

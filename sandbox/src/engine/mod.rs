@@ -23,6 +23,7 @@ mod refusal;
 mod repeats;
 mod request;
 mod route;
+mod statements;
 mod status;
 mod timer;
 mod view;
@@ -52,6 +53,7 @@ use purchase::{Purchase, Realm};
 use refusal::Refusal;
 use repeats::{RepeatOf, Repeats};
 use route::Route;
+use statements::Statement;
 use timer::{Timer, Timers};
 
 /// The gateway.
@@ -65,6 +67,7 @@ pub struct Engine {
     clients_by_email: HashMap<(Realm, String), Uuid>,
     webhooks: Vec<Webhook>,
     webhooks_made: u32,
+    statements: Vec<Statement>,
     rules: Rules,
     ledger: Ledger,
     timers: Timers,
@@ -121,6 +124,7 @@ impl Engine {
             clients_by_email: HashMap::new(),
             webhooks: Vec::new(),
             webhooks_made: 0,
+            statements: Vec::new(),
             rules: Rules::default(),
             ledger: Ledger::new(config.keep_requests),
             timers: Timers::default(),
@@ -300,6 +304,7 @@ impl Engine {
                 Timer::Lapse(purchase) => self.lapse(at_ms, purchase),
                 Timer::ShowPayment(purchase) => self.show_payment(at_ms, purchase),
                 Timer::Settle(flight) => drop(self.settle(at_ms, *flight)),
+                Timer::Statement(id) => self.make_statement(at_ms, id),
                 Timer::Deliver(number) => self.events.send(number),
                 Timer::Commit(call) => {
                     let row = call.row;

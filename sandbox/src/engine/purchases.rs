@@ -20,7 +20,11 @@ impl Engine {
     pub(crate) fn simple(&mut self, now_ms: i64, call: &LateCall) -> (Answer, Option<Uuid>) {
         let id = call.route.id;
         let Some(realm) = call.realm else {
-            return (self.visit(now_ms, id), None);
+            let answer = match call.route.operation {
+                Operation::StatementDownload => self.download_statement(id),
+                _ => self.visit(now_ms, id),
+            };
+            return (answer, None);
         };
         let answer = match call.route.operation {
             Operation::Create => return self.create(now_ms, call, realm),
@@ -34,6 +38,10 @@ impl Engine {
             | Operation::WebhookRead
             | Operation::WebhookWrite
             | Operation::WebhookDelete => self.webhook_call(now_ms, call, realm),
+            Operation::StatementSchedule
+            | Operation::StatementList
+            | Operation::StatementRead
+            | Operation::StatementCancel => self.statement_call(now_ms, call, realm),
             _ => self.client_call(now_ms, call, realm),
         };
         (answer, None)

@@ -113,6 +113,15 @@ impl Response {
         }
     }
 
+    pub(crate) fn csv(body: String) -> Self {
+        Self {
+            status: 200,
+            content_type: "text/csv; charset=utf-8",
+            body,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn redirect(to: &str) -> Self {
         let location = Some(to.to_owned());
         Self {

@@ -34,6 +34,12 @@ pub enum Operation {
     WebhookDelete,
     PublicKey,
     PaymentMethods,
+    StatementSchedule,
+    StatementList,
+    StatementRead,
+    StatementCancel,
+    /// Whoever has the link of a statement reads it.
+    StatementDownload,
     /// The payer opens the checkout page.
     View,
     /// The payer (or the merchant's own form) posts a card.
@@ -62,6 +68,9 @@ impl Operation {
                 | Self::WebhookRead
                 | Self::PublicKey
                 | Self::PaymentMethods
+                | Self::StatementList
+                | Self::StatementRead
+                | Self::StatementDownload
                 | Self::View
                 | Self::Unknown
         )
@@ -70,6 +79,11 @@ impl Operation {
     /// Whether it is a payer's and needs no key.
     pub(crate) fn is_payers(self) -> bool {
         matches!(self, Self::View | Self::DirectPost | Self::Confirm)
+    }
+
+    /// Whether the path alone is the right to it.
+    pub(crate) fn needs_no_key(self) -> bool {
+        self.is_payers() || self == Self::StatementDownload
     }
 }
 
@@ -86,6 +100,13 @@ pub(crate) fn route(method: &str, path: &str) -> Result<Route, Refusal> {
     let inner = path.strip_suffix('/').ok_or_else(Refusal::not_found)?;
     if let Some(page) = inner.strip_prefix("/p/") {
         return checkout(method, page);
+    }
+    if let Some(link) = inner.strip_prefix("/statements/") {
+        return Ok(Route {
+            operation: by_method(method, &[("GET", Operation::StatementDownload)])?,
+            id: uuid(link)?,
+            second: Uuid::nil(),
+        });
     }
     let inner = inner
         .strip_prefix("/api/v1/")
@@ -105,6 +126,17 @@ pub(crate) fn route(method: &str, path: &str) -> Result<Route, Refusal> {
         ["clients", id, "recurring_tokens", second] => (by_method(method, &TOKEN)?, *id, *second),
         ["webhooks"] => (by_method(method, &WEBHOOKS)?, "", ""),
         ["webhooks", id] => (by_method(method, &WEBHOOK)?, *id, ""),
+        ["company_statements"] => (by_method(method, &STATEMENTS)?, "", ""),
+        ["company_statements", id] => (
+            by_method(method, &[("GET", Operation::StatementRead)])?,
+            *id,
+            "",
+        ),
+        ["company_statements", id, "cancel"] => (
+            by_method(method, &[("POST", Operation::StatementCancel)])?,
+            *id,
+            "",
+        ),
         ["public_key"] => (by_method(method, &[("GET", Operation::PublicKey)])?, "", ""),
         ["payment_methods"] => (
             by_method(method, &[("GET", Operation::PaymentMethods)])?,
@@ -129,6 +161,10 @@ const CLIENT: [(&str, Operation); 4] = [
     ("PUT", Operation::ClientWrite),
     ("PATCH", Operation::ClientWrite),
     ("DELETE", Operation::ClientDelete),
+];
+const STATEMENTS: [(&str, Operation); 2] = [
+    ("POST", Operation::StatementSchedule),
+    ("GET", Operation::StatementList),
 ];
 const TOKEN: [(&str, Operation); 2] = [
     ("GET", Operation::TokenRead),

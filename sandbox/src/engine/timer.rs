@@ -18,6 +18,8 @@ pub(crate) enum Timer {
     Lapse(Uuid),
     /// The moment from which a paid purchase shows its payment.
     ShowPayment(Uuid),
+    /// The end of making a statement.
+    Statement(Uuid),
     /// A request that takes effect late.
     Commit(Box<LateCall>),
     /// A try at delivering a webhook.

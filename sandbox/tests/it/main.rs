@@ -11,5 +11,6 @@ mod ledger;
 mod open_questions;
 mod purchases;
 mod samples;
+mod statements;
 mod strict;
 mod wire;

@@ -6,6 +6,7 @@ pub mod chaos;
 pub mod demo;
 mod fault;
 mod fleet;
+pub mod reconcile;
 mod redis;
 pub mod reliability;
 mod report;

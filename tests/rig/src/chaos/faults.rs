@@ -71,7 +71,7 @@ fn effects(operation: Operation) -> Vec<Effect> {
 
 /// The rules: each effect once for certain on each call, if there are that many calls, and again
 /// and again by chance, which is multiplied `by` so much.
-pub(super) fn rules(seed: u64, by: f64) -> Vec<Rule> {
+pub(crate) fn rules(seed: u64, by: f64) -> Vec<Rule> {
     let mut certain = Vec::new();
     let mut chance = Vec::new();
     let mut seed = seed;

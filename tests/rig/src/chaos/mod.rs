@@ -57,6 +57,8 @@ pub use self::outcome::Outcome;
 pub use self::plan::{Loss, Plan, Quotas};
 pub use self::settle::BOUND;
 pub use self::tally::Blow;
+pub(crate) use faults::rules;
+
 use crate::redis::RedisOptions;
 use crate::works::{Pace, Works};
 
