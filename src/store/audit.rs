@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::StoreError;
 use super::event::reason_of;
 use crate::payment::{
-    AccountName, CardId, CardOrder, Command, IdempotencyKey, KnownCard, Payment, PaymentId,
+    AccountName, CardId, CardOrder, Command, IdempotencyKey, KnownCard, Payment, PaymentId, Plan,
     Timestamp, hex,
 };
 
@@ -275,7 +275,7 @@ fn standing(payment: &Payment, version: u64) -> Value {
     if let Some(decision) = payment.decision() {
         told["decision"] = json!(decision);
     }
-    if *payment.plan() != Default::default() {
+    if *payment.plan() != Plan::default() {
         told["plan"] = json!(payment.plan());
     }
     if let Some(ending) = payment.ending() {
