@@ -230,6 +230,25 @@ impl AuditEntry {
         }
     }
 
+    /// That something was done that belongs to no payment, in the step that did it, and what stood
+    /// there before and after.
+    #[must_use]
+    pub fn done(
+        by: &Mandate,
+        (action, subject): (&str, &str),
+        change: [Option<Value>; 2],
+        at: Timestamp,
+    ) -> Self {
+        let [before, after] = change;
+        Self {
+            subject: Some(subject.to_owned()),
+            answer: "done".to_owned(),
+            before,
+            after,
+            ..Self::bare(by, action.to_owned(), at)
+        }
+    }
+
     fn bare(by: &Mandate, action: String, at: Timestamp) -> Self {
         Self {
             v: ENTRY_VERSION,
