@@ -43,7 +43,8 @@ async fn ready<S: Store>(State(api): State<Arc<Api<S>>>) -> (StatusCode, Json<He
     // While money waits for a durable store, webhooks are recorded and looked after as ever: whoever
     // routes by this answer must not turn them away.
     let waits = api.store.durability().err();
-    let reason = waits.map(|shortfall| shortfall.to_string());
+    let waits = waits.map(|shortfall| shortfall.to_string());
+    let reason = waits.or_else(|| api.gate.told(api.gateway.clock().now()));
     (StatusCode::OK, Json(Health { ok: true, reason }))
 }
 

@@ -43,6 +43,7 @@ pub use webhooks::{WebhookCounts, WebhookTally};
 use crate::gateway::ChipGateway;
 use crate::store::{Cards, Store};
 use crate::telemetry::Metrics;
+use crate::worker::gate::Gate;
 
 /// What one client may take up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,7 @@ pub struct Api<S> {
     limits: Limits,
     webhooks: Arc<WebhookCounts>,
     metrics: Option<Metrics>,
+    gate: Gate,
 }
 
 impl<S> Api<S> {
@@ -79,6 +81,7 @@ impl<S> Api<S> {
             limits,
             webhooks: Arc::default(),
             metrics: None,
+            gate: Gate::open(),
         }
     }
 
@@ -91,6 +94,12 @@ impl<S> Api<S> {
             metrics: Some(metrics),
             ..self
         }
+    }
+
+    /// The same, saying what people have stopped at this gate.
+    #[must_use]
+    pub fn behind(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// How many webhooks came, and what became of them; counts on while the router lives.

@@ -14,6 +14,7 @@ use super::probe::{PROBE_EXAMPLES, ProbeArgs};
 use super::quarantine::IntakeVerb;
 use super::reconcile::{RECONCILE_EXAMPLES, ReconcileArgs};
 use super::schema::SchemaOf;
+use super::switches::SwitchVerb;
 use super::webhooks::WebhooksVerb;
 use crate::payment::StateName;
 
@@ -168,6 +169,9 @@ Examples:
     /// Who asked for what and why, in a log that shows whether anybody changed it.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// What is sent, and what is not.
+    #[command(flatten)]
+    Switch(SwitchVerb),
     /// Check or show the settings.
     #[command(subcommand)]
     Config(ConfigVerb),

@@ -11,7 +11,7 @@ use super::desk::payment_id;
 use super::failure::Failure;
 use super::view::time;
 use crate::operate::audit::{
-    Found, Questions, Verified, Wanted, find, read_heads, shown_head, verify,
+    Finding, Found, Questions, Verified, Wanted, find, read_heads, shown_head, verify,
 };
 use crate::payment::{Timestamp, parse_time};
 use crate::store::audit::{AuditEntry, AuditStream};
@@ -132,12 +132,12 @@ impl Reader<'_> {
         let watched = stderr().is_terminal() && !self.as_json;
         let tell = |what: &str, count: u64| {
             if watched && count.is_multiple_of(TELL_EVERY) {
-                eprint!("\r{count} {what} read");
+                let _ = write!(stderr(), "\r{count} {what} read");
             }
         };
         let verified = verify(self.store, questions, &tell).await?;
         if watched {
-            eprint!("\r\x1b[K");
+            let _ = write!(stderr(), "\r\x1b[K");
         }
         let broken = verified.is_broken();
         if self.as_json {
@@ -247,7 +247,7 @@ fn json_of(verified: &Verified) -> Value {
             })
         })
         .collect();
-    let findings: Vec<Value> = verified.findings.iter().map(|found| found.json()).collect();
+    let findings: Vec<Value> = verified.findings.iter().map(Finding::json).collect();
     json!({
         "broken": verified.is_broken(), "streams": streams, "payments": verified.payments,
         "findings": findings, "more": verified.more,

@@ -10,6 +10,7 @@
 //! | `view`, `timeline` | a payment, for people and for programs; what happened to it, and what is in doubt |
 //! | `quarantine` | what was pushed and refused |
 //! | `audit` | who asked for what, and whether anybody changed that |
+//! | `switches` | to stop and to let go on; which workers are there |
 //! | `worker` | everything that runs in one worker process |
 //! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |
 //! | `outgoing` | endpoints, and events that are sent to them |
@@ -41,6 +42,7 @@ mod reconcile;
 mod reload;
 mod request;
 mod schema;
+mod switches;
 mod timeline;
 mod view;
 mod webhooks;
@@ -67,12 +69,14 @@ pub use quarantine::{IntakeVerb, QuarantineVerb};
 pub use reconcile::ReconcileArgs;
 pub use request::Around;
 pub use schema::SchemaOf;
+pub use switches::SwitchVerb;
 pub use webhooks::WebhooksVerb;
 
 use health::Question;
 
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULTS, LogFormat, Problems};
+use crate::operate::switches::standing;
 use crate::payment::AccountName;
 use crate::store::Store;
 use crate::store::redis::{OpenError, RedisStore};
@@ -148,6 +152,15 @@ async fn over_store(
             ward.serve(verb, around.env, out).await
         }
         Verb::Audit(verb) => audit::Reader { store, as_json }.serve(verb, out).await,
+        Verb::Switch(verb) => {
+            let board = switches::Switchboard {
+                config,
+                store,
+                clock,
+                as_json,
+            };
+            board.serve(verb, around.env, out).await
+        }
         Verb::Reconcile(args) => {
             let comparing = reconcile::Comparing {
                 store,
@@ -169,7 +182,6 @@ async fn over_store(
     }
 }
 
-/// The configuration file that the environment names.
 /// Opens the store. What writes needs a Redis that keeps what it is told; whoever only looks needs
 /// it most while it does not, and is warned.
 async fn open(
@@ -186,6 +198,8 @@ async fn open(
         | Verb::Stats
         | Verb::Audit(_)
         | Verb::Reconcile(_)
+        // Whoever must stop everything is not sent away because Redis falls short.
+        | Verb::Switch(_)
         | Verb::Card(CardVerb::Show { .. }) => true,
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),
@@ -217,10 +231,14 @@ async fn open(
         for (kind, text) in quarantine::waiting(&store).await? {
             warn(kind, text)?;
         }
+        for text in standing(&store, clock).await? {
+            warn("stopped", text)?;
+        }
     }
     Ok(store)
 }
 
+/// The configuration file that was named, or that the environment names.
 fn config_path(cli: &Cli, env: &[(String, String)]) -> Option<PathBuf> {
     cli.config.clone().or_else(|| {
         let named = env.iter().find(|(name, _)| name == "HOLDFAST_CONFIG");

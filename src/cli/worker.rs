@@ -26,6 +26,8 @@ use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
 use crate::telemetry::Metrics;
 use crate::worker::cards::CardKeeper;
+use crate::worker::doorman::Doorman;
+use crate::worker::gate::Gate;
 use crate::worker::outbox::Outbox;
 use crate::worker::{Policies, Worker};
 
@@ -57,6 +59,8 @@ pub(super) async fn run(
     let measured = Measured::new(ChipGateway::clone(&gateway), metrics.clone());
     let measured = Arc::new(measured);
     let policies = Current::new(config.policies());
+    let queue_settings = config.queue_settings();
+    let (gate, doorman) = stand_at_the_gate(config, &clock, &queue_settings).await?;
     let worker = Worker::new(
         Arc::clone(&store),
         Arc::clone(&measured),
@@ -64,6 +68,7 @@ pub(super) async fn run(
         policies.clone(),
     );
     let worker = worker.until(stop.clone()).counted(metrics.clone());
+    let worker = worker.behind(gate.clone());
     let background = TaskTracker::new();
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
     let shared = (policies.clone(), Arc::clone(&keys));
@@ -81,7 +86,7 @@ pub(super) async fn run(
     );
     background.spawn(async move { until.run_until_cancelled(reloading).await });
     know_cards(config, &clock, measured, stays).await?;
-    listen(config, &store, gateway, all, stays).await?;
+    listen(config, (&store, gate), gateway, all, stays).await?;
     keep_house(&store, config.events.keep, &background, &stop);
 
     tracing::info!(
@@ -90,9 +95,12 @@ pub(super) async fn run(
         durability = config.redis.durability.as_str(),
         "working"
     );
-    let settings = config.queue_settings();
-    let work = queue::run(store, Arc::new(worker), clock, settings, stop.clone());
+    // Until the last call has ended: whoever stops things asks what is under way.
+    let ended = CancellationToken::new();
+    background.spawn(doorman.run(ended.clone()));
+    let work = queue::run(store, Arc::new(worker), clock, queue_settings, stop.clone());
     let stopped = work.await;
+    ended.cancel();
     stop.cancel();
     background.close();
     background.wait().await;
@@ -146,10 +154,34 @@ pub(super) fn accounts(config: &Config) -> anyhow::Result<Accounts> {
         .collect()
 }
 
+/// What people have stopped is read before anything is sent, and from then on over a connection of its
+/// own.
+async fn stand_at_the_gate(
+    config: &Config,
+    clock: &Clock,
+    settings: &queue::Settings,
+) -> anyhow::Result<(Gate, Doorman)> {
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let switches = store.switches().await.context(
+        "it cannot be read what is stopped; may the user of Redis reach {hf:desk}:* (deploy/redis)?",
+    )?;
+    let gate = Gate::watched(clock.now(), config.gateway_settings().deadlines, switches);
+    if let Some(stopped) = gate.told(clock.now()) {
+        tracing::warn!(
+            event = "switches_changed",
+            stopped,
+            "this is stopped already"
+        );
+    }
+    let worker = (settings.identity, settings.concurrency);
+    let doorman = Doorman::new(store, clock.clone(), gate.clone(), worker);
+    Ok((gate, doorman))
+}
+
 /// Listens for webhooks, callbacks and questions about health, if an address is configured.
 async fn listen(
     config: &Config,
-    store: &Arc<RedisStore>,
+    (store, gate): (&Arc<RedisStore>, Gate),
     gateway: Arc<ChipGateway>,
     metrics: &Metrics,
     (background, stop): (&TaskTracker, &CancellationToken),
@@ -166,7 +198,7 @@ async fn listen(
         )
     })?;
     let limits = config.http.limits;
-    let mut api = Api::new(Arc::clone(store), gateway, limits);
+    let mut api = Api::new(Arc::clone(store), gateway, limits).behind(gate);
     if config.http.metrics {
         api = api.with_metrics(metrics.clone());
     }

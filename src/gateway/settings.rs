@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::payment::Step;
+
 /// How the gateway is called. The same for all accounts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +46,18 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
+    /// How long a step may take.
+    #[must_use]
+    pub const fn of(&self, step: Step) -> u64 {
+        match step {
+            Step::Create => self.create_ms,
+            Step::Charge => self.charge_ms,
+            Step::Capture { .. } => self.capture_ms,
+            Step::Release => self.release_ms,
+            Step::Cancel => self.cancel_ms,
+        }
+    }
+
     /// The longest of them.
     #[must_use]
     pub fn longest_ms(&self) -> u64 {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `audit/` | the audit log, read and verified |
 //! | `doctor/` | what is wrong with an installation, and how to put it right |
+//! | `switches` | to stop and to let go on, and to know when it stands |
 //! | `tally` | sums over all unfinished payments: held, lapsing, due, in doubt, parked |
 //! | `overview` | the newest tally, counted when somebody asks and not too often |
 //! | `find` | payments by what is known of them, a page at a time |
@@ -22,6 +23,7 @@ mod observe;
 pub mod overview;
 pub mod probe;
 pub mod reconcile;
+pub mod switches;
 pub mod tally;
 
 pub use observe::Observer;

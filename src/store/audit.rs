@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::StoreError;
 use super::event::reason_of;
 use crate::payment::{
-    AccountName, CardId, CardOrder, Command, IdempotencyKey, KnownCard, Payment, PaymentId,
+    AccountName, CardId, CardOrder, Command, IdempotencyKey, KnownCard, Payment, PaymentId, Plan,
     Timestamp, hex,
 };
 
@@ -230,6 +230,25 @@ impl AuditEntry {
         }
     }
 
+    /// That something was done that belongs to no payment, in the step that did it, and what stood
+    /// there before and after.
+    #[must_use]
+    pub fn done(
+        by: &Mandate,
+        (action, subject): (&str, &str),
+        change: [Option<Value>; 2],
+        at: Timestamp,
+    ) -> Self {
+        let [before, after] = change;
+        Self {
+            subject: Some(subject.to_owned()),
+            answer: "done".to_owned(),
+            before,
+            after,
+            ..Self::bare(by, action.to_owned(), at)
+        }
+    }
+
     fn bare(by: &Mandate, action: String, at: Timestamp) -> Self {
         Self {
             v: ENTRY_VERSION,
@@ -275,7 +294,7 @@ fn standing(payment: &Payment, version: u64) -> Value {
     if let Some(decision) = payment.decision() {
         told["decision"] = json!(decision);
     }
-    if *payment.plan() != Default::default() {
+    if *payment.plan() != Plan::default() {
         told["plan"] = json!(payment.plan());
     }
     if let Some(ending) = payment.ending() {

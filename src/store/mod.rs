@@ -14,6 +14,7 @@ pub mod memory;
 mod outgoing;
 mod permit;
 pub mod redis;
+pub mod switches;
 mod write;
 
 use std::future::Future;

@@ -11,11 +11,14 @@
 //! | `writes` | the note and the permit, the outcome, and a store that is away |
 //! | `counted` | what a turn changed, told once it is written |
 //! | `breakers` | accounts whose key the gateway refused |
+//! | `gate`, `doorman` | what people have stopped does not leave; reading that, and saying what is under way |
 //! | `cards` | what is known of saved cards, beside all that |
 
 mod breakers;
 pub mod cards;
 mod counted;
+pub mod doorman;
+pub mod gate;
 mod learned;
 pub mod outbox;
 mod writes;
@@ -25,9 +28,10 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use self::breakers::{Breakers, Key, Noted};
+use self::gate::Gate;
 use self::learned::{Learned, Move};
 use self::writes::spread;
 use crate::clock::Clock;
@@ -61,6 +65,7 @@ pub struct Worker<S, G> {
     clock: Clock,
     policies: Current<Policies>,
     breakers: Breakers,
+    gate: Gate,
     stop: CancellationToken,
     metrics: Metrics,
 }
@@ -111,6 +116,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
             clock,
             policies: policies.into(),
             breakers: Breakers::default(),
+            gate: Gate::open(),
             stop: CancellationToken::new(),
             metrics: Metrics::default(),
         }
@@ -127,6 +133,12 @@ impl<S: Store, G: Gateway> Worker<S, G> {
     #[must_use]
     pub fn counted(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// The same, sending only what `gate` lets through.
+    #[must_use]
+    pub fn behind(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// Moves the claimed payment as far as it goes now. Does not fail: while the store is away it
@@ -168,6 +180,9 @@ impl<S: Store, G: Gateway> Worker<S, G> {
                 }
                 Next::LookUp => self.look_up(&mut turn, now).await,
                 Next::Send(_) if self.stop.is_cancelled() => Err(Halt::Wait(TimeDelta::zero())),
+                Next::Send(step) if self.is_stopped(&turn, step, now) => {
+                    Err(Halt::Wait(spread(WAIT, &turn.claim.key.id)))
+                }
                 Next::Send(Step::Create) => self.create(&mut turn, now).await,
                 Next::Send(step) => self.send(&mut turn, step, now).await,
             };
@@ -220,7 +235,11 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         let Some(order) = turn.claim.payment.create_order(now, turn.policy) else {
             return Err(Halt::Wait(WAIT));
         };
+        let Ok(under_way) = self.gate.begin(&turn.claim.payment, Step::Create, now) else {
+            return Err(Halt::Wait(spread(WAIT, &turn.claim.key.id)));
+        };
         let answer = self.gateway.create(&order).await;
+        drop(under_way);
         self.note_key(turn, Key::of_answer(&answer));
         turn.learn(Learned::Created {
             opened: now,
@@ -244,12 +263,17 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         }
         let late = self.clock.now() - now > SEND_WITHIN || self.is_stale(now, turn);
         let over = step == Step::Charge && turn.claim.payment.is_too_late(self.clock.now());
-        let answer = if late || over {
-            Answer::NotSent {
+        // Asked again: what was stopped since the note was opened does not leave.
+        let leaves = self.gate.begin(&turn.claim.payment, step, self.clock.now());
+        let answer = match leaves {
+            _ if late || over => Answer::NotSent {
                 why: "too long after the note".to_owned(),
+            },
+            Err(_) => {
+                let wait = spread(WAIT, &turn.claim.key.id);
+                return Err(self.not_sent(turn, number, wait).await);
             }
-        } else {
-            self.gateway.send(permit).await
+            Ok(_under_way) => self.gateway.send(permit).await,
         };
         self.note_key(turn, Key::of_answer(&answer));
         let at = self.clock.now();
@@ -273,6 +297,15 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         let account = &turn.claim.payment.request().account;
         let pause = self.breakers.pause(account, now);
         pause.map_or(Ok(()), |pause| Err(Halt::Wait(pause)))
+    }
+
+    /// Whether people have stopped this step. Nothing is opened for it, and it is looked again later.
+    fn is_stopped(&self, turn: &Move<'_>, step: Step, now: Timestamp) -> bool {
+        let stopped = self.gate.stops(&turn.claim.payment, step, now);
+        if let Some(by) = &stopped {
+            debug!(step = step.as_str(), by, "the step waits");
+        }
+        stopped.is_some()
     }
 
     fn note_key(&self, turn: &Move<'_>, key: Key) {

@@ -9,6 +9,7 @@
 mod chaos;
 mod crowd;
 mod demo;
+mod gate;
 mod heard;
 mod oracle;
 mod proxies;

@@ -25,5 +25,6 @@ mod service;
 mod settings;
 mod stage;
 mod store;
+mod switches;
 mod tidy;
 mod webhooks;

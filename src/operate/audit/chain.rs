@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn what_a_crash_tore_off_is_told_and_is_no_break() {
         let mut all = sound();
-        let torn = chained(4, &link(&all[2]).to_owned(), "{\"says\":\"torn\"}");
+        let torn = chained(4, link(&all[2]), "{\"says\":\"torn\"}");
         all.insert(
             3,
             Chained {
@@ -225,7 +225,8 @@ mod tests {
         // At the very end it cannot be told which of the two the chain goes on from.
         let mut all = sound()[..3].to_vec();
         all.push(torn.clone());
-        all.push(chained(4, &link(&all[2]).to_owned(), "{}"));
+        let rival = chained(4, link(&all[2]), "{}");
+        all.push(rival);
         assert_eq!(told(&all), [(torn.id, What::Torn)]);
     }
 }

@@ -1,5 +1,7 @@
 //! Entries of a payment, or of somebody, the newest first.
 
+use std::cmp::Reverse;
+
 use crate::payment::PaymentId;
 use crate::store::StoreError;
 use crate::store::audit::{AuditEntry, AuditStream};
@@ -59,7 +61,7 @@ pub async fn find(store: &RedisStore, wanted: &Wanted) -> Result<Vec<Found>, Sto
             found.extend(fits);
         }
     }
-    found.sort_by(|one, other| (other.entry.at, other.n).cmp(&(one.entry.at, one.n)));
+    found.sort_by_key(|found| Reverse((found.entry.at, found.n)));
     found.truncate(wanted.limit);
     Ok(found)
 }

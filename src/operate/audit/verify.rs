@@ -229,8 +229,9 @@ async fn compare(
                 .await?;
             let Some(newest) = page.last() else { break };
             last = Some(newest.id.clone());
-            page.iter()
-                .for_each(|entry| remember(stream, entry, &mut late));
+            for entry in &page {
+                remember(stream, entry, &mut late);
+            }
         }
     }
     for (payment, key) in untold {

@@ -43,6 +43,7 @@ stored! {
     DROP = "drop.lua";
     PURGE = "purge.lua";
     AUDIT = "audit.lua";
+    SWITCH = "switch.lua";
     CARD = "card.lua";
     POSTPONE_CARD = "postpone_card.lua";
     PASS = "pass.lua";

@@ -24,6 +24,8 @@
 //! | `{hf:3}:answer:<account>:<SHA-256 of what was pushed>` | string | the answer, for some days |
 //! | `{hf:3}:audit` | stream | what was asked of payments and cards: `n`, `link`, `entry`; never trimmed |
 //! | `{hf:desk}:audit` | stream | the same of what belongs to no payment |
+//! | `{hf:desk}:switches` | hash | what people have stopped, by name, as JSON; `version`, which goes up with each change |
+//! | `{hf:desk}:workers` | hash | by a name of its own: what a worker says of itself every few seconds |
 //! | `hf:wake` | channel | there may be something to do |
 //!
 //! The braces keep a partition's keys on one node of a cluster. One index for all states and
@@ -153,6 +155,14 @@ impl Keys {
     /// one step with what it is about.
     pub(super) fn answer(&self, partition: u64, account: &AccountName, sha256: &str) -> String {
         format!("{{{}:{partition}}}:answer:{account}:{sha256}", self.prefix)
+    }
+
+    pub(super) fn switches(&self) -> String {
+        format!("{{{}:desk}}:switches", self.prefix)
+    }
+
+    pub(super) fn workers(&self) -> String {
+        format!("{{{}:desk}}:workers", self.prefix)
     }
 
     pub(super) fn wake(&self) -> String {

@@ -17,6 +17,7 @@
 //! | `cards` | what is known of saved cards |
 //! | `pushed`, `quarantine` | what producers push: intakes and answers; what was refused |
 //! | `audit` | the audit log: adding to it, reading it |
+//! | `switches` | what people have stopped, and which workers are there |
 //! | `wake` | hints that there is something to do |
 //! | `walk`, `fault`, `mend` | whether records and indexes agree, and making them agree |
 //! | `vitals`, `heard` | how Redis fares; when the gateway last posted something |
@@ -42,6 +43,7 @@ mod pushed;
 mod quarantine;
 mod record;
 mod settings;
+mod switches;
 mod trouble;
 mod value;
 mod vitals;
@@ -72,6 +74,7 @@ pub use self::pushed::{AnswerEntry, Elements, Lease, Portion, Settled, Settlemen
 pub use self::quarantine::{Deed, Did, QuarantineId, QuarantineNote, Quarantined, Standing};
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
 pub use self::settings::{Profile, Settings};
+pub use self::switches::Switched;
 use self::trouble::LinkFault;
 pub use self::vitals::{Memory, Rights, Vitals};
 pub use self::walk::{Suspect, Walked};

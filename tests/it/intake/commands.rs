@@ -263,9 +263,23 @@ async fn a_new_time_is_about_all_that_would_be_captured() {
     assert_eq!(dock.stage.taken(&id), (4_000, 1));
 }
 
+fn given<'a>(
+    to: &'a PaymentId,
+    key: &'a IdempotencyKey,
+    command: &'a Command,
+    by: &'a holdfast::store::audit::Mandate,
+) -> holdfast::api::intake::Given<'a> {
+    holdfast::api::intake::Given {
+        to,
+        key,
+        command,
+        by,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whether_a_command_may_be_given_is_asked_of_the_record_that_it_changes() {
-    use holdfast::api::intake::{self, Given, Said};
+    use holdfast::api::intake::{self, Said};
     use holdfast::store::audit::Mandate;
     use std::sync::atomic::{AtomicU32, Ordering};
     let dock = Dock::open().await;
@@ -283,19 +297,6 @@ async fn whether_a_command_may_be_given_is_asked_of_the_record_that_it_changes()
     };
     let (store, clock, policies) = (&*dock.store, &dock.stage.clock, policies());
     let by = Mandate::typed_by("aisyah");
-    fn given<'a>(
-        to: &'a PaymentId,
-        key: &'a IdempotencyKey,
-        command: &'a Command,
-        by: &'a Mandate,
-    ) -> Given<'a> {
-        Given {
-            to,
-            key,
-            command,
-            by,
-        }
-    }
     let (name, lower) = (key("p1"), plan(1_000));
     let first = given(&id, &name, &lower, &by);
     intake::command(store, clock, &policies, first)

@@ -3,6 +3,7 @@
 use holdfast::store::{Store as _, Then};
 
 use super::*;
+use holdfast::store::audit::{AuditEntry, AuditStream, Mandate};
 
 const USERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/redis/producer.acl");
 
@@ -142,6 +143,15 @@ async fn redis_on_the_shipped_users_is_shut_to_whoever_names_none_and_a_worker_c
     store.stats().await.unwrap();
     store.inspect().await.unwrap();
     store.quarantine(1).await.unwrap();
+    store.switches().await.unwrap();
+    store.forget_workers(&["gone".to_owned()]).await.unwrap();
+    let facts = store.audit_facts(AuditStream::Desk).await.unwrap();
+    assert_eq!(facts, None);
+    let by = Mandate::typed_by("aisyah");
+    let intent = AuditEntry::intent(&by, "endpoint_enable", Some("shop"), clock.now());
+    store.note_intent(&intent).await.unwrap();
+    let facts = store.audit_facts(AuditStream::Desk).await.unwrap();
+    assert_eq!(facts.unwrap().length, 1);
     assert!(store.durability().is_ok());
 }
 

@@ -1,0 +1,162 @@
+//! Reads what people have stopped, for the gate; and says in Redis that this worker is there, what it
+//! has read, and how many calls are under way.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::gate::Gate;
+use crate::clock::Clock;
+use crate::payment::Timestamp;
+use crate::store::redis::RedisStore;
+use crate::store::switches::WorkerNote;
+use crate::store::{Store as _, StoreError};
+
+/// How soon it is read again at the earliest: hints may come by the thousand.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// How long after that at the latest, when no hint comes: a second in all.
+const LONGEST_REST: Duration = Duration::from_millis(800);
+/// How often a worker says that it is there.
+const TELL_EVERY: TimeDelta = TimeDelta::seconds(3);
+/// The same, while the calls under way change.
+const TELL_BUSY_EVERY: TimeDelta = TimeDelta::seconds(1);
+/// A worker that has said nothing for so long is forgotten.
+const FORGET_AFTER: TimeDelta = TimeDelta::hours(1);
+/// How often it is looked for such workers.
+const TIDY_EVERY: TimeDelta = TimeDelta::minutes(10);
+
+/// Stands at the gate of a worker.
+pub struct Doorman {
+    store: RedisStore,
+    clock: Clock,
+    gate: Gate,
+    id: String,
+    concurrency: usize,
+    told: Option<(Timestamp, u64, BTreeMap<String, u64>)>,
+    tidied: Option<Timestamp>,
+    /// What was stopped when that was logged last.
+    stopped: Option<String>,
+    troubled: bool,
+}
+
+impl Doorman {
+    /// At this gate, over a store of its own, for the worker that is called `id`.
+    #[must_use]
+    pub fn new(
+        store: RedisStore,
+        clock: Clock,
+        gate: Gate,
+        (id, concurrency): (u64, usize),
+    ) -> Self {
+        let stopped = gate.told(clock.now());
+        Self {
+            store,
+            clock,
+            gate,
+            id: format!("{id:016x}"),
+            concurrency,
+            told: None,
+            tidied: None,
+            stopped,
+            troubled: false,
+        }
+    }
+
+    /// Stands there until `end`, and says that the worker is gone.
+    pub async fn run(mut self, end: CancellationToken) {
+        let hints = self.store.clone();
+        let standing = async {
+            loop {
+                // Made before the look, so that whatever is switched from now on is heard.
+                let woken = hints.woken();
+                self.round().await;
+                sleep(SHORTEST_PAUSE).await;
+                tokio::select! {
+                    () = woken => {}
+                    () = sleep(LONGEST_REST) => {}
+                }
+            }
+        };
+        end.run_until_cancelled(standing).await;
+        if let Err(error) = self.store.forget_workers(&[self.id]).await {
+            tracing::debug!(%error, "the worker is forgotten by itself later");
+        }
+    }
+
+    /// Reads once, and says what there is to say.
+    pub async fn round(&mut self) {
+        let read = self.read().await;
+        if let Err(error) = &read
+            && !self.troubled
+        {
+            tracing::error!(
+                event = "switches_unread", %error,
+                "it cannot be read what is stopped; after 30 s nothing more is sent"
+            );
+        }
+        self.troubled = read.is_err();
+        if read.is_ok()
+            && let Err(error) = self.tell().await
+        {
+            tracing::warn!(%error, "it cannot be said that this worker is there");
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), StoreError> {
+        // As of when it was asked: the answer may be older than its arrival.
+        let now = self.clock.now();
+        let switches = self.store.switches().await?;
+        self.gate.learn(switches, now);
+        let stopped = self.gate.told(now);
+        if self.stopped != stopped {
+            tracing::warn!(
+                event = "switches_changed",
+                stopped = stopped.as_deref().unwrap_or("nothing"),
+                "people have stopped something, or let it go on"
+            );
+            self.stopped = stopped;
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self) -> Result<(), StoreError> {
+        let Some((started, switches, under_way)) = self.gate.standing() else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let quiet = self.told.as_ref().is_some_and(|(at, version, counts)| {
+            let pause = if *counts == under_way {
+                TELL_EVERY
+            } else {
+                TELL_BUSY_EVERY
+            };
+            *version == switches && now - *at < pause
+        });
+        if quiet {
+            return Ok(());
+        }
+        let note = WorkerNote {
+            started,
+            seen: now,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            switches,
+            concurrency: self.concurrency,
+            under_way: under_way.clone(),
+        };
+        self.store.note_worker(&self.id, &note).await?;
+        self.told = Some((now, switches, under_way));
+        if self.tidied.is_none_or(|at| now - at >= TIDY_EVERY) {
+            self.tidied = Some(now);
+            let all = self.store.workers().await?;
+            let gone = all
+                .into_iter()
+                .filter(|(_, note)| now - note.seen > FORGET_AFTER);
+            let gone: Vec<String> = gone.map(|(id, _)| id).collect();
+            self.store.forget_workers(&gone).await?;
+        }
+        Ok(())
+    }
+}
