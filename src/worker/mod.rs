@@ -12,12 +12,14 @@
 //! | `counted` | what a turn changed, told once it is written |
 //! | `breakers` | accounts whose key the gateway refused |
 //! | `cards` | what is known of saved cards, beside all that |
+//! | `plans` | plans to rerun stopped payments |
 
 mod breakers;
 pub mod cards;
 mod counted;
 mod learned;
 pub mod outbox;
+pub mod plans;
 mod writes;
 
 use std::collections::BTreeMap;
