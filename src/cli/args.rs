@@ -10,9 +10,11 @@ use super::card::CardVerb;
 use super::doctor::DoctorArgs;
 use super::enqueue::{ENQUEUE_EXAMPLES, EnqueueArgs};
 use super::outgoing::{EndpointsVerb, EventsVerb};
+use super::plans::PlansVerb;
 use super::probe::{PROBE_EXAMPLES, ProbeArgs};
 use super::quarantine::IntakeVerb;
 use super::reconcile::{RECONCILE_EXAMPLES, ReconcileArgs};
+use super::resolve::ResolveVerb;
 use super::schema::SchemaOf;
 use super::switches::SwitchVerb;
 use super::webhooks::WebhooksVerb;
@@ -22,9 +24,9 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not ready ·
 4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved ·
 6 enqueue --wait: it is parked, a person must look · 7 what was looked through is not as it must be (audit
-verify, doctor, reconcile) · 8 reconcile: not all could be compared · 1 anything else. enqueue --wait ends
-with 0 also while the outcome is open. Results go to standard output, errors, warnings and logs to standard
-error; with --json both are JSON.";
+verify, doctor, reconcile) · 8 reconcile: not all could be compared · 9 plans apply: the run was stopped ·
+1 anything else. enqueue --wait ends with 0 also while the outcome is open. Results go to standard output,
+errors, warnings and logs to standard error; with --json both are JSON.";
 
 /// Deferred capture and saved-card charges on CHIP Collect, each with exactly one effect on money.
 #[derive(Debug, Parser)]
@@ -117,6 +119,12 @@ Examples:
         #[arg(long)]
         reason: String,
     },
+    /// Settle a parked payment: by what the gateway shows, or by two people's word where it shows nothing.
+    #[command(subcommand)]
+    Resolve(ResolveVerb),
+    /// Rerun many payments, guarded: plan first, look at it, then have it applied.
+    #[command(subcommand)]
+    Plans(PlansVerb),
     /// Show a payment: state, money, plan, what comes next, and all that happened.
     #[command(after_help = "\
 Examples:

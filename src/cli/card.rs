@@ -14,7 +14,7 @@ use super::view::time;
 use crate::api::cards;
 use crate::payment::{CardAsked, CardId, CardOrder, KnownCard, Voice};
 use crate::store::audit::Mandate;
-use crate::store::{Cards, Store};
+use crate::store::{Cards, Plans, Store};
 
 /// What to do about a saved card.
 #[derive(Debug, Subcommand)]
@@ -68,7 +68,7 @@ pub enum CardVerb {
     },
 }
 
-impl<S: Store + Cards> Desk<'_, S> {
+impl<S: Store + Cards + Plans> Desk<'_, S> {
     pub(super) async fn card(
         &self,
         verb: &CardVerb,

@@ -10,9 +10,9 @@ use super::failure::Failure;
 use crate::api::intake::{self, Given};
 use crate::payment::{Active, Command, CommandAnswer, IdempotencyKey, Payment};
 use crate::store::audit::Mandate;
-use crate::store::{Cards, Store};
+use crate::store::{Cards, Plans, Store};
 
-impl<S: Store + Cards> Desk<'_, S> {
+impl<S: Store + Cards + Plans> Desk<'_, S> {
     pub(super) async fn command(
         &self,
         on: &On,
@@ -78,6 +78,14 @@ fn not_applicable(command: &Command, payment: &Payment) -> &'static str {
         }
         Command::Capture { .. } | Command::Release => "nothing is held; nothing was changed",
         Command::Reschedule { .. } => "only holds have a plan; nothing was changed",
+        Command::ResolveAsShown { .. } => {
+            "only what is parked and has a purchase can be resolved; nothing was changed"
+        }
+        Command::ProposeByHand { .. } | Command::ApproveByHand { .. } => {
+            "only what is parked and has a purchase can be settled by hand: hold-gone where there was a \
+             hold, never-paid where there was none; and only what somebody else proposed within a day can \
+             be approved. Nothing was changed"
+        }
         Command::Rerun { .. } => meaning(CommandAnswer::NotApplicable),
     }
 }

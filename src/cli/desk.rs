@@ -14,7 +14,7 @@ use crate::api::intake::{self, Submitted};
 use crate::clock::Clock;
 use crate::payment::{PaymentId, Request, State, StateName};
 use crate::store::audit::Mandate;
-use crate::store::{Cards, Cursor, Loaded, Store};
+use crate::store::{Cards, Cursor, Loaded, Plans, Store};
 use crate::worker::Policies;
 
 /// How often a payment is looked at while its outcome is waited for.
@@ -32,7 +32,7 @@ pub struct Desk<'a, S> {
     pub as_json: bool,
 }
 
-impl<S: Store + Cards> Desk<'_, S> {
+impl<S: Store + Cards + Plans> Desk<'_, S> {
     /// Does what `verb` says, if it is about payments.
     pub async fn serve(
         &self,
@@ -92,6 +92,8 @@ impl<S: Store + Cards> Desk<'_, S> {
                 after,
             } => self.list(state, limit, after, out).await,
             Verb::Stats => self.stats(out).await,
+            Verb::Resolve(verb) => self.resolve(&verb, around, out).await,
+            Verb::Plans(verb) => self.plans(verb, around, out).await,
             Verb::Card(verb) => self.card(&verb, around, out).await,
             // What needs no desk is done before; see `run`.
             _ => Err(Failure::Other("this is not done at the desk".to_owned())),

@@ -28,6 +28,8 @@ pub enum Failure {
     BooksBroken(String),
     /// Not all of the books could be compared: exit code 8.
     NotAllCompared(String),
+    /// A plan that was being applied was stopped: exit code 9.
+    RunStopped(String),
     /// Anything else: exit code 1.
     Other(String),
     /// Whoever reads the output went away, as `head` does: nothing to say, exit code 1.
@@ -47,6 +49,7 @@ impl Failure {
             Self::EndedParked(_) => 6,
             Self::BooksBroken(_) => 7,
             Self::NotAllCompared(_) => 8,
+            Self::RunStopped(_) => 9,
         }
     }
 
@@ -59,6 +62,7 @@ impl Failure {
             Self::EndedParked(_) => "parked",
             Self::BooksBroken(_) => "books_broken",
             Self::NotAllCompared(_) => "not_all_compared",
+            Self::RunStopped(_) => "stopped",
             Self::Other(_) | Self::Unread => "other",
         }
     }
@@ -86,6 +90,7 @@ impl fmt::Display for Failure {
             | Self::EndedParked(text)
             | Self::BooksBroken(text)
             | Self::NotAllCompared(text)
+            | Self::RunStopped(text)
             | Self::Other(text) => f.write_str(text),
             Self::Unread => f.write_str("the output was not read to its end"),
         }

@@ -8,7 +8,9 @@
 //! | `commands` | commands on payments, and what the answers mean |
 //! | `card` | what is known of a saved card, and wanted of it |
 //! | `view`, `timeline` | a payment, for people and for programs; what happened to it, and what is in doubt |
-//! | `quarantine` | what was pushed and refused |
+//! | `resolve` | parked payments that people settle |
+//! | `plans` | reruns of many payments, planned and applied |
+//! | `quarantine`, `fix` | what was pushed and refused; and put right |
 //! | `audit` | who asked for what, and whether anybody changed that |
 //! | `switches` | to stop and to let go on; which workers are there |
 //! | `worker` | everything that runs in one worker process |
@@ -33,14 +35,17 @@ mod desk;
 mod doctor;
 mod enqueue;
 mod failure;
+mod fix;
 mod health;
 mod key;
 mod outgoing;
+mod plans;
 mod probe;
 mod quarantine;
 mod reconcile;
 mod reload;
 mod request;
+mod resolve;
 mod schema;
 mod switches;
 mod timeline;
@@ -63,11 +68,14 @@ pub use enqueue::{
     EnqueueArgs, FromJson, MoneyArgs, PlanArgs, SaveCardArgs, TokenArgs,
 };
 pub use failure::Failure;
+pub use fix::FixArgs;
 pub use outgoing::{EndpointsVerb, EventsVerb, Operated, RangeArgs, Signed};
+pub use plans::{MakeArgs, PlansVerb, RunArgs};
 pub use probe::ProbeArgs;
 pub use quarantine::{IntakeVerb, QuarantineVerb};
 pub use reconcile::ReconcileArgs;
 pub use request::Around;
+pub use resolve::{Outcome, ResolveVerb, Said, Stated};
 pub use schema::SchemaOf;
 pub use switches::SwitchVerb;
 pub use webhooks::WebhooksVerb;
@@ -147,6 +155,7 @@ async fn over_store(
             let ward = quarantine::Ward {
                 store,
                 clock,
+                policies: &config.policies(),
                 as_json,
             };
             ward.serve(verb, around.env, out).await
@@ -203,6 +212,7 @@ async fn open(
         | Verb::Card(CardVerb::Show { .. }) => true,
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),
+        Verb::Plans(verb) => verb.only_looks(),
         Verb::Intake(IntakeVerb::Quarantine(verb)) => matches!(
             verb,
             QuarantineVerb::List { .. } | QuarantineVerb::Show { .. }

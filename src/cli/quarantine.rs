@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::commands::typist;
 use super::desk::user;
 use super::failure::Failure;
+use super::fix::FixArgs;
 use super::view::time;
 use crate::api::pushed::{DAYS_SIGNED, is_over};
 use crate::clock::Clock;
@@ -20,6 +21,7 @@ use crate::payment::hex;
 use crate::store::StoreError;
 use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::redis::{Deed, Did, QuarantineId, Quarantined, RedisStore, Standing};
+use crate::worker::Policies;
 
 /// How long the name of a field is at most.
 const LONGEST_FIELD: usize = 32;
@@ -68,6 +70,12 @@ pub enum QuarantineVerb {
         #[arg(long)]
         actor: Option<String>,
     },
+    /// Put it right: have a corrected request or command recorded as yours, and take what was pushed out
+    /// of quarantine; both are kept. Whoever pushed it was told that it was refused: tell them.
+    #[command(
+        after_help = "Example: holdfast intake quarantine fix 0-3f0c… --with right.json --reason \"typo\""
+    )]
+    Fix(FixArgs),
     /// Throw the bytes away; who did it and why stays.
     #[command(after_help = "Example: holdfast intake quarantine drop 0-3f0c… --reason \"a test\"")]
     Drop {
@@ -99,6 +107,7 @@ pub enum QuarantineVerb {
 pub(super) struct Ward<'a> {
     pub(super) store: &'a RedisStore,
     pub(super) clock: &'a Clock,
+    pub(super) policies: &'a Policies,
     pub(super) as_json: bool,
 }
 
@@ -134,6 +143,7 @@ impl Ward<'_> {
                 }
                 self.tell(&id, "retried", "is pushed again", out)
             }
+            QuarantineVerb::Fix(args) => self.fix(args, env, out).await,
             QuarantineVerb::Drop { id, reason, actor } => {
                 let (id, deed) = (read(&id)?, self.deed(Did::Dropped, reason, actor, env)?);
                 self.intend("quarantine_drop", &id, &deed).await?;
@@ -159,7 +169,7 @@ impl Ward<'_> {
         }
     }
 
-    fn deed(
+    pub(super) fn deed(
         &self,
         did: Did,
         reason: String,
@@ -177,11 +187,17 @@ impl Ward<'_> {
             at,
             actor,
             reason,
+            corrected: None,
         })
     }
 
     /// Written down first: what was done and not heard of shall be known too.
-    async fn intend(&self, what: &str, id: &QuarantineId, deed: &Deed) -> Result<(), Failure> {
+    pub(super) async fn intend(
+        &self,
+        what: &str,
+        id: &QuarantineId,
+        deed: &Deed,
+    ) -> Result<(), Failure> {
         let by = Mandate::typed_by(&deed.actor).because(Some(&deed.reason));
         let intent = AuditEntry::intent(&by, what, Some(&id.to_string()), deed.at);
         Ok(self.store.note_intent(&intent).await?)
@@ -234,6 +250,9 @@ impl Ward<'_> {
         if self.as_json {
             let mut told = json_of(&found);
             told["detail"] = json!(if reveal { &found.note.detail } else { MASK });
+            if reveal {
+                told["deeds"] = json!(found.deeds);
+            }
             if let Some(bytes) = bytes {
                 told["base64"] = json!(STANDARD.encode(bytes));
             }
@@ -251,6 +270,15 @@ impl Ward<'_> {
         for deed in &found.deeds {
             let (did, actor) = (word(deed.did), &deed.actor);
             writeln!(out, "{did} {} by {actor}: {}", time(deed.at), deed.reason)?;
+            if let Some(corrected) = &deed.corrected {
+                writeln!(out, "recorded as {}", corrected.payment)?;
+            }
+            let kept = deed.corrected.iter().filter(|_| reveal);
+            for kept in kept.flat_map(|kept| [("pushed", &kept.pushed), ("instead", &kept.with)]) {
+                let bytes = STANDARD.decode(kept.1).unwrap_or_default();
+                let text = String::from_utf8_lossy(&bytes);
+                writeln!(out, "{} {}", kept.0, text.escape_debug())?;
+            }
         }
         if let Some(bytes) = bytes {
             // As text where it is some: nothing that moves a terminal's cursor.
@@ -293,6 +321,7 @@ const fn word(did: Did) -> &'static str {
     match did {
         Did::Retried => "retried",
         Did::Dropped => "dropped",
+        Did::Fixed => "fixed",
     }
 }
 
@@ -318,6 +347,7 @@ fn line(found: &Quarantined) -> String {
         (Standing::Waits, None) => "",
         (Standing::Waits, Some(_)) => "  refused again",
         (Standing::Decided, Some(Did::Retried)) => "  retried",
+        (Standing::Decided, Some(Did::Fixed)) => "  fixed",
         (Standing::Decided, _) => "  dropped",
     };
     format!(
@@ -352,9 +382,8 @@ fn plain(text: &str) -> String {
 
 /// Without the detail, which may quote what was pushed.
 fn json_of(found: &Quarantined) -> Value {
-    let Quarantined {
-        id, note, deeds, ..
-    } = found;
+    let Quarantined { id, note, .. } = found;
+    let deeds: Vec<Deed> = found.deeds.iter().map(Deed::masked).collect();
     json!({
         "id": id.to_string(), "at": note.at, "code": note.code, "field": note.field.as_deref().map(field_of),
         "kid": note.kid, "account": note.account, "idempotency_key": note.idempotency_key,
@@ -362,7 +391,7 @@ fn json_of(found: &Quarantined) -> Value {
     })
 }
 
-fn read(text: &str) -> Result<QuarantineId, Failure> {
+pub(super) fn read(text: &str) -> Result<QuarantineId, Failure> {
     QuarantineId::parse(text).ok_or_else(|| {
         let told =
             "is no id of a quarantine; use one as `holdfast intake quarantine list` shows it";
@@ -370,7 +399,7 @@ fn read(text: &str) -> Result<QuarantineId, Failure> {
     })
 }
 
-fn missing(id: &QuarantineId) -> Failure {
+pub(super) fn missing(id: &QuarantineId) -> Failure {
     Failure::Wrong(format!(
         "{id} is not in quarantine, or somebody has decided about it"
     ))

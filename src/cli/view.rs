@@ -11,8 +11,8 @@ use super::timeline::{doubt, timeline};
 use crate::api::v1::shown::{hold, reason};
 use crate::config::MASK;
 use crate::payment::{
-    Ask, Command, CommandAnswer, Event, IdempotencyKey, Next, Payment, Plan, Policy, Private,
-    ShownCard, Source, State, Timestamp,
+    Ask, Command, CommandAnswer, Event, FailReason, IdempotencyKey, Next, Payment, Plan, Policy,
+    Private, Progress, Resolution, ShownCard, Source, State, Timestamp,
 };
 use crate::store::Loaded;
 
@@ -120,6 +120,7 @@ impl View<'_> {
             "card": payment.shown_card(),
             "plan": payment.plan(),
             "decision": payment.decision(),
+            "resolution": payment.resolution(),
             "created_at": payment.created_at(),
             "next": {"what": what, "at": at},
             "claimed": self.loaded.claimed,
@@ -153,6 +154,9 @@ impl View<'_> {
         }
         if let Some(doubt) = doubt(payment, self.policy, self.now) {
             line("in doubt", &doubt)?;
+        }
+        if let Some(resolution) = payment.resolution() {
+            line("resolution", &resolved(resolution))?;
         }
         line("next", &self.next_text())?;
         if let Some(purchase) = payment.purchase() {
@@ -192,6 +196,9 @@ impl View<'_> {
             ),
             State::Paid(money) => format!("{name}: {money} was taken"),
             State::Saved(token) => format!("{name}: token {}", self.masked(token.as_str())),
+            State::Failed(FailReason::StatedByHand) => {
+                format!("{name}: two people stated that it was never paid")
+            }
             State::Failed(reason) => format!("{name}: {}; no money moved", word(reason)),
             State::Parked { reason, from } => {
                 format!(
@@ -247,6 +254,23 @@ impl View<'_> {
             .filter_map(|(name, command)| taken(command).map(|()| name));
         open.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// How people settle it, and how far that is.
+fn resolved(resolution: &Resolution) -> String {
+    let how = match resolution.outcome {
+        Some(outcome) => format!("by hand: {}", word(&outcome)),
+        None => "as the gateway shows".to_owned(),
+    };
+    let who = resolution.said.iter().map(|said| said.actor.as_str());
+    let who = who.collect::<Vec<_>>().join(" and ");
+    let far = match &resolution.progress {
+        Progress::Proposed => "another person is to approve it".to_owned(),
+        Progress::Wanted => "a look comes first".to_owned(),
+        Progress::Void { shown } => format!("came to nothing: the gateway showed {shown}"),
+        Progress::Done => "done".to_owned(),
+    };
+    format!("{how}, by {who}; {far}")
 }
 
 /// A card as people call it, and its name here.

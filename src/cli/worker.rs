@@ -29,6 +29,7 @@ use crate::worker::cards::CardKeeper;
 use crate::worker::doorman::Doorman;
 use crate::worker::gate::Gate;
 use crate::worker::outbox::Outbox;
+use crate::worker::plans::Planner;
 use crate::worker::{Policies, Worker};
 
 /// How often entries of finished payments that have expired are taken out of the state index.
@@ -73,6 +74,8 @@ pub(super) async fn run(
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
     let shared = (policies.clone(), Arc::clone(&keys));
     let (stays, all) = ((&background, &stop), &metrics);
+    let planner = (Arc::clone(&gateway), policies.clone());
+    carry_out_plans(config, &clock, planner, stays).await?;
     serve(config, &clock, shared, all, stays).await?;
     let outbox = tell_events(config, &clock, all, stays).await?;
     observe(config, &clock, (&outbox, all), stays).await?;
@@ -313,6 +316,19 @@ async fn know_cards(
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let keeper = CardKeeper::new(Arc::new(store), gateway, clock.clone());
     background.spawn(keeper.run(stop.clone()));
+    Ok(())
+}
+
+/// Carries out what operators plan, over a connection of its own.
+async fn carry_out_plans(
+    config: &Config,
+    clock: &Clock,
+    (gateway, policies): (Arc<ChipGateway>, Current<Policies>),
+    (background, stop): (&TaskTracker, &CancellationToken),
+) -> anyhow::Result<()> {
+    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let planner = Planner::new(Arc::new(store), gateway, clock.clone(), policies);
+    background.spawn(planner.run(stop.clone()));
     Ok(())
 }
 

@@ -15,15 +15,29 @@
 //! | `observe` | what Redis holds, now and then, for the metrics |
 //! | `probe/` | what CHIP does not document, measured on a test account |
 //! | `reconcile/` | whether our records, the gateway and its statement agree |
+//! | `foresee` | what a rerun of a payment would do |
+//! | `plan`, `course` | a plan to rerun many, and its course |
+//! | `planning` | to have one made, applied, stopped, resumed |
+//! | `shown` | one as it is shown |
 
 pub mod audit;
+mod course;
 pub mod doctor;
 pub mod find;
+mod foresee;
 mod observe;
 pub mod overview;
+mod plan;
+pub mod planning;
 pub mod probe;
 pub mod reconcile;
+pub mod shown;
 pub mod switches;
 pub mod tally;
 
+pub use course::MOST_PAYMENTS;
+pub use foresee::{Fit, Foreseen, Then, Touch, Touched, foresee};
 pub use observe::Observer;
+pub use plan::{
+    Applied, Fate, Filter, LASTS, LeftOut, NotNow, Phase, Plan, Planned, Seen, Selection,
+};

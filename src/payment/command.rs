@@ -6,6 +6,7 @@ use super::Timestamp;
 use super::id::IdempotencyKey;
 use super::money::Amount;
 use super::request::offset_time;
+use super::resolution::StatedEnd;
 
 /// One command on one payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,34 @@ pub enum Command {
     },
     /// Never take this money: seal the payment before it is paid or held.
     Cancel,
+    /// Take what the gateway shows for the end of a parked payment, though it is not as asked: another
+    /// amount, or ended by somebody else. Leads to no call.
+    ResolveAsShown {
+        /// Why, for the record.
+        reason: String,
+        /// Who says so.
+        actor: String,
+    },
+    /// State how a parked payment ended, where the gateway does not show it. Nothing follows before
+    /// somebody else approves it.
+    ProposeByHand {
+        /// How it ended.
+        outcome: StatedEnd,
+        /// Why, for the record.
+        reason: String,
+        /// Who says so.
+        actor: String,
+    },
+    /// Approve what somebody else stated within a day: it is reported, unless the gateway shows
+    /// otherwise. Leads to no call.
+    ApproveByHand {
+        /// How it ended: what was stated.
+        outcome: StatedEnd,
+        /// Why, for the record.
+        reason: String,
+        /// Who says so: another person.
+        actor: String,
+    },
     /// Look again, and go on from what is true. Changes no state by itself.
     Rerun {
         /// Why, for the record.
@@ -60,6 +89,21 @@ impl Command {
             Self::Reschedule { .. } => "reschedule",
             Self::Cancel => "cancel",
             Self::Rerun { .. } => "rerun",
+            Self::ResolveAsShown { .. } => "resolve_as_shown",
+            Self::ProposeByHand { .. } => "propose_by_hand",
+            Self::ApproveByHand { .. } => "approve_by_hand",
+        }
+    }
+
+    /// Why it is given, where it must say that.
+    #[must_use]
+    pub const fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Rerun { reason, .. }
+            | Self::ResolveAsShown { reason, .. }
+            | Self::ProposeByHand { reason, .. }
+            | Self::ApproveByHand { reason, .. } => Some(reason.as_str()),
+            Self::Capture { .. } | Self::Release | Self::Reschedule { .. } | Self::Cancel => None,
         }
     }
 

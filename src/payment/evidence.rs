@@ -5,9 +5,10 @@
 
 use super::card::CardFace;
 use super::id::{CardToken, PaymentId, Private, PurchaseId};
-use super::money::Money;
+use super::money::{Amount, Money};
 use super::record::Payment;
 use super::request::Ask;
+use super::resolution::StatedEnd;
 use super::state::{Hold, Mismatch};
 use super::{Policy, Timestamp};
 
@@ -210,6 +211,51 @@ impl PaidProof {
     }
 }
 
+/// Proof that money was taken, however much and whoever asked for it. Only people may have it reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenProof(Money);
+
+impl TakenProof {
+    /// The proof, if `seen`, which passed [`Sighting::check`], shows money taken in the currency of
+    /// `payment`.
+    pub fn whatever_was_asked(payment: &Payment, seen: &Sighting) -> Result<Self, Mismatch> {
+        let asked = payment.request().money().ok_or(Mismatch::Kind)?;
+        let taken = seen.taken.as_ref().ok_or(Mismatch::Amount)?;
+        if seen.standing != Standing::Paid {
+            Err(Mismatch::Kind)
+        } else if taken.currency == asked.currency.as_str() {
+            let amount = Amount::new(taken.amount).map_err(|_| Mismatch::Amount)?;
+            let currency = asked.currency;
+            Ok(Self(Money { amount, currency }))
+        } else {
+            Err(Mismatch::Currency)
+        }
+    }
+
+    /// What was taken.
+    #[must_use]
+    pub const fn into_money(self) -> Money {
+        self.0
+    }
+}
+
+/// What two people state and the gateway shows nothing against. No proof that money was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stated(StatedEnd);
+
+impl Stated {
+    /// On their word alone.
+    pub(super) const fn by_two_people(outcome: StatedEnd) -> Self {
+        Self(outcome)
+    }
+
+    /// What they state.
+    #[must_use]
+    pub const fn outcome(self) -> StatedEnd {
+        self.0
+    }
+}
+
 /// Proof that the funds asked for are reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldProof(Hold);
@@ -281,7 +327,11 @@ impl Seal {
 /// Proofs out of thin air, for the test that walks through the whole table of transitions.
 #[cfg(test)]
 pub(super) mod forged {
-    use super::{HeldProof, Hold, Money, PaidProof, Seal};
+    use super::{HeldProof, Hold, Money, PaidProof, Seal, TakenProof};
+
+    pub(in crate::payment) const fn taken(money: Money) -> TakenProof {
+        TakenProof(money)
+    }
 
     pub(in crate::payment) const fn paid(money: Money) -> PaidProof {
         PaidProof(money)

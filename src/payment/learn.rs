@@ -194,6 +194,7 @@ impl Payment {
                 self.keep_looking(now, policy, *retry_after_ms);
             }
         }
+        self.resolve(outcome, now, policy);
     }
 
     fn note_look(&mut self, outcome: &LookUp, now: Timestamp) {
@@ -210,15 +211,21 @@ impl Payment {
     /// A purchase that we created may be missing from a stale copy for a while; one that somebody
     /// named to us does not exist.
     fn missing_for_good(&mut self, now: Timestamp, policy: &Policy) -> bool {
-        let since = *self.pace.missing_since.get_or_insert(now);
+        self.pace.missing_since.get_or_insert(now);
         self.pace.missing = self.pace.missing.saturating_add(1);
         let named = matches!(self.request.ask, Ask::Adopt(_)) && self.state == State::New;
-        let quiet = millis(policy.quiet_ms);
-        let for_long = now - since >= quiet && self.pace.missing >= LOOKS_FOR_MISSING;
+        let for_long = self.is_missing_for_long(now, policy);
         let call_quiet = self
             .open_attempt()
             .is_none_or(|open| is_quiet(open, now, policy));
         named || (for_long && call_quiet)
+    }
+
+    /// Whether the gateway knew no such purchase in many looks over a quiet period: no stale copy is so old.
+    pub(super) fn is_missing_for_long(&self, now: Timestamp, policy: &Policy) -> bool {
+        let quiet = millis(policy.quiet_ms);
+        let since = self.pace.missing_since;
+        since.is_some_and(|since| now - since >= quiet) && self.pace.missing >= LOOKS_FOR_MISSING
     }
 
     /// One more look, a rung further on.

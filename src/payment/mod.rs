@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `id`, `money` | names and amounts, each with one fallible constructor |
 //! | `request`, `times`, `limits`, `wire`, `command` | what producers and operators ask |
-//! | `state`, `reason` | what is true of the money, and the one table of transitions; the words for reasons |
+//! | `state`, `state_name`, `reason` | what is true of the money, and the one table of transitions; the words for reasons |
 //! | `record` | the durable record: a [`Payment`] |
 //! | `attempt` | one try at a step; the classes of an answer |
 //! | `evidence` | what the gateway showed, and the proofs that can be made of it |
@@ -13,6 +13,7 @@
 //! | `learn`, `saw` and its parts, `reading` | what an answer, a look-up, a sighting of the purchase changes |
 //! | `card`, `card_evidence`, `card_order`, `known_card` | what a card is known by, what is asked of it, and whether it can still be charged |
 //! | `obey` | what a command changes |
+//! | `resolution` | how people settle what is parked |
 //! | `order` | what exactly is sent |
 //! | `ladder`, `decline`, `policy` | how long to wait, and what the configuration decides |
 
@@ -38,11 +39,13 @@ mod reading;
 mod reason;
 mod record;
 mod request;
+mod resolution;
 mod saw;
 mod saw_call;
 mod saw_hold;
 mod saw_unpaid;
 mod state;
+mod state_name;
 mod times;
 mod wire;
 
@@ -61,6 +64,8 @@ mod near_misses;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod resolved;
+#[cfg(test)]
 mod scenes;
 #[cfg(test)]
 mod second_looks;
@@ -73,7 +78,9 @@ pub use card_evidence::{CardDeath, CardEvidence, CardSign, Death};
 pub use card_order::{CardAsked, CardOrder, Voice, Wanted, Wish};
 pub use command::{Command, CommandAnswer, CommandEntry};
 pub use decline::{Advice, DeclineTable};
-pub use evidence::{HeldProof, Links, PaidProof, Seal, Sighting, Standing, Taken, Try, TryKind};
+pub use evidence::{
+    HeldProof, Links, PaidProof, Seal, Sighting, Standing, Stated, Taken, TakenProof, Try, TryKind,
+};
 pub use id::{
     AccountName, CardId, CardToken, Fingerprint, IdempotencyKey, InvalidName, PaymentId, Private,
     PurchaseId, Reference,
@@ -91,7 +98,9 @@ pub use request::{
     Adopt, Ask, Authorize, BeforeExpiry, Charge, Checkout, Customer, InvalidRequest, Plan, Request,
     SaveCard, Source, parse_time,
 };
-pub use state::{Active, Event, FailReason, Hold, Illegal, Mismatch, ParkReason, State, StateName};
+pub use resolution::{Progress, Resolution, ResolvedHow, Spoken, StatedEnd};
+pub use state::{Active, Event, FailReason, Hold, Illegal, Mismatch, ParkReason, State};
+pub use state_name::StateName;
 
 /// A moment, in UTC, kept to the millisecond.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -8,6 +8,7 @@ use super::id::IdempotencyKey;
 use super::money::Amount;
 use super::record::{Decision, HoldOutcome, Payment};
 use super::request::{InvalidRequest, Plan};
+use super::resolution::Spoken;
 use super::state::{Active, FailReason, Hold, State};
 
 /// How many commands one payment takes; a caller that sends more is in a loop. What decides about
@@ -49,7 +50,7 @@ impl Payment {
             let problem = format!("this payment has taken {most} commands; it takes no more");
             return Err(InvalidRequest::new("command", problem));
         }
-        let answer = self.obey(&command)?;
+        let answer = self.obey(&command, now)?;
         self.commands.push(CommandEntry {
             key,
             command,
@@ -66,7 +67,7 @@ impl Payment {
         self.commands.iter().any(same)
     }
 
-    fn obey(&mut self, command: &Command) -> Result<CommandAnswer, InvalidRequest> {
+    fn obey(&mut self, command: &Command, now: Timestamp) -> Result<CommandAnswer, InvalidRequest> {
         match command {
             Command::Rerun { reason, actor } => {
                 if reason.trim().is_empty() || actor.trim().is_empty() {
@@ -76,6 +77,19 @@ impl Payment {
                 self.look_again();
                 Ok(CommandAnswer::Accepted)
             }
+            Command::ResolveAsShown { reason, actor } => {
+                Ok(self.resolve_as_shown(Spoken::new(actor, reason, now)?))
+            }
+            Command::ProposeByHand {
+                outcome,
+                reason,
+                actor,
+            } => Ok(self.propose_by_hand(*outcome, Spoken::new(actor, reason, now)?)),
+            Command::ApproveByHand {
+                outcome,
+                reason,
+                actor,
+            } => self.approve_by_hand(*outcome, Spoken::new(actor, reason, now)?),
             Command::Cancel => Ok(self.cancel()),
             Command::Capture { amount } => match self.free_hold() {
                 Ok(hold) => {
@@ -131,6 +145,9 @@ impl Payment {
                 | Command::Release
                 | Command::Reschedule { .. }
                 | Command::Cancel
+                | Command::ResolveAsShown { .. }
+                | Command::ProposeByHand { .. }
+                | Command::ApproveByHand { .. }
                 | Command::Rerun { .. },
             ) => return None,
         })
@@ -161,7 +178,12 @@ impl Payment {
                 amount.or_else(|| self.decided_amount()).or_else(planned)
             }
             Command::Reschedule { capture_amount, .. } => capture_amount.or_else(planned),
-            Command::Release | Command::Cancel | Command::Rerun { .. } => None,
+            Command::Release
+            | Command::Cancel
+            | Command::ResolveAsShown { .. }
+            | Command::ProposeByHand { .. }
+            | Command::ApproveByHand { .. }
+            | Command::Rerun { .. } => None,
         }
     }
 

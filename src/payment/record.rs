@@ -11,7 +11,9 @@ use super::evidence::{Sighting, TryKind};
 use super::id::{Fingerprint, PaymentId, Private, PurchaseId};
 use super::money::{Amount, Money};
 use super::request::{Adopt, Ask, Authorize, InvalidRequest, Plan, Request, Source};
-use super::state::{FailReason, State, StateName};
+use super::resolution::Resolution;
+use super::state::{FailReason, State};
+use super::state_name::StateName;
 
 /// The version of the stored form.
 pub(crate) const BODY_VERSION: u32 = 1;
@@ -44,6 +46,9 @@ pub struct Payment {
     pub(super) look_wanted: bool,
     pub(super) rerun_wanted: bool,
     pub(super) nudges_seen: u64,
+    /// How people settled it, or are about to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) resolution: Option<Resolution>,
 }
 
 /// Where a payer can pay now.
@@ -223,6 +228,7 @@ impl Payment {
             tries_seen: TriesSeen::default(),
             rerun_wanted: false,
             nudges_seen: 0,
+            resolution: None,
         })
     }
 

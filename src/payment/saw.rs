@@ -73,7 +73,7 @@ impl Payment {
             return self.saw_nothing_certain(now, policy);
         }
         match PaidProof::of(self, seen) {
-            Ok(_) if self.ended_elsewhere(seen) => {
+            Ok(_) if self.ended_elsewhere(seen, now) => {
                 let held = matches!(self.state.active(), Some(Active::Held(_)));
                 let what = if held {
                     Mismatch::ElsewhereEnded
@@ -86,13 +86,14 @@ impl Payment {
                 self.close_as(Step::takes_money, now);
                 self.settle(Event::Paid(proof), now, policy);
             }
+            Err(_) if self.settle_as_shown(seen, now) => {}
             Err(what) => self.contradiction(what, now, policy),
         }
     }
 
     /// Whether a hold ended in a way that this payment did not ask for, and no person has looked at
-    /// it since: somebody else captured or released it. A rerun takes what the gateway shows.
-    pub(super) fn ended_elsewhere(&self, seen: &Sighting) -> bool {
+    /// it since: somebody else captured or released it. Who asks again takes what the gateway shows.
+    pub(super) fn ended_elsewhere(&self, seen: &Sighting, now: Timestamp) -> bool {
         let asked = self.decision.as_ref().map(|decision| decision.outcome);
         let as_asked = match seen.standing {
             Standing::Paid => matches!(asked, Some(HoldOutcome::Capture(_))),
@@ -100,7 +101,7 @@ impl Payment {
             _ => true,
         };
         let hold = !matches!(self.request.ask, Ask::Charge(_));
-        hold && !as_asked && !self.rerun_wanted
+        hold && !as_asked && !self.rerun_wanted && !self.is_taken_as_shown(now)
     }
 
     /// Closes the open call: done, if it is one that does what was seen.

@@ -76,7 +76,8 @@ impl Payment {
         let held = matches!(self.state.active(), Some(Active::Held(_)));
         // A hold that came and went unseen: a person who looked at it may have that recorded.
         let unseen = matches!(self.request.ask, Ask::Authorize(_) | Ask::Adopt(_));
-        if !(held || (unseen && self.rerun_wanted)) || self.ended_elsewhere(seen) {
+        let asked = self.rerun_wanted || self.is_taken_as_shown(now);
+        if !(held || (unseen && asked)) || self.ended_elsewhere(seen, now) {
             return self.contradiction(Mismatch::ElsewhereEnded, now, policy);
         }
         self.close_as(|step| step == Step::Release, now);

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{PaidProof, Seal};
+use super::evidence::{PaidProof, Seal, Stated, TakenProof};
 use super::id::CardToken;
 use super::money::Money;
+use super::resolution::StatedEnd;
+use super::state_name::StateName;
 use super::{HeldProof, Timestamp};
 
 /// What is true of the money.
@@ -80,6 +82,8 @@ pub enum FailReason {
     Expired,
     /// Somebody cancelled it.
     Cancelled,
+    /// Two people stated that nothing was taken and nothing will be; the gateway showed nothing of it.
+    StatedByHand,
 }
 
 /// Why a person must look.
@@ -137,85 +141,6 @@ pub enum Mismatch {
     ElsewhereEnded,
 }
 
-/// A state's name: stored, logged, indexed and shown as the same word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StateName {
-    /// See [`State::New`].
-    New,
-    /// See [`State::AwaitingPayer`].
-    AwaitingPayer,
-    /// See [`State::Held`].
-    Held,
-    /// See [`State::Paid`].
-    Paid,
-    /// See [`State::Released`].
-    Released,
-    /// See [`State::Saved`].
-    Saved,
-    /// See [`State::Failed`].
-    Failed,
-    /// See [`State::Parked`].
-    Parked,
-}
-
-impl StateName {
-    /// All of them, in the order of a payment's life.
-    pub const ALL: [Self; 8] = [
-        Self::New,
-        Self::AwaitingPayer,
-        Self::Held,
-        Self::Paid,
-        Self::Released,
-        Self::Saved,
-        Self::Failed,
-        Self::Parked,
-    ];
-
-    /// The word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::AwaitingPayer => "awaiting_payer",
-            Self::Held => "held",
-            Self::Paid => "paid",
-            Self::Released => "released",
-            Self::Saved => "saved",
-            Self::Failed => "failed",
-            Self::Parked => "parked",
-        }
-    }
-
-    /// Whether nothing more can happen.
-    #[must_use]
-    pub const fn is_finished(self) -> bool {
-        matches!(
-            self,
-            Self::Paid | Self::Released | Self::Saved | Self::Failed
-        )
-    }
-}
-
-impl std::fmt::Display for StateName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl std::str::FromStr for StateName {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|s| s.as_str() == text)
-            .ok_or_else(|| {
-                let all = Self::ALL.map(Self::as_str).join(", ");
-                format!("{text:?} is no state; use one of {all}")
-            })
-    }
-}
-
 /// What happened, as far as it changes what is true. The events that report an end carry the
 /// evidence for it, and evidence cannot be made up: see `evidence.rs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,6 +161,10 @@ pub enum Event {
     Stuck(ParkReason),
     /// A person asked to go on, and a look-up showed nothing against it.
     Resumed,
+    /// A person has what the gateway shows reported: money taken, though not as asked.
+    TakenAsShown(TakenProof),
+    /// Two people state how it ended, and the gateway shows nothing against it.
+    StatedByHand(Stated),
 }
 
 impl Event {
@@ -249,6 +178,8 @@ impl Event {
             Self::Sealed(..) => "sealed",
             Self::Stuck(_) => "stuck",
             Self::Resumed => "resumed",
+            Self::TakenAsShown(_) => "taken_as_shown",
+            Self::StatedByHand(_) => "stated_by_hand",
         }
     }
 }
@@ -345,11 +276,27 @@ impl State {
             }),
             (Self::Parked { from, .. }, E::Resumed) => Ok(from.clone().into()),
 
+            (Self::Parked { .. }, E::TakenAsShown(proof)) => Ok(Self::Paid(proof.into_money())),
+            (Self::Parked { from, .. }, E::StatedByHand(stated)) => {
+                match (from, stated.outcome()) {
+                    (Active::New | Active::AwaitingPayer, StatedEnd::NeverPaid) => {
+                        Ok(Self::Failed(FailReason::StatedByHand))
+                    }
+                    (Active::Held(_), StatedEnd::HoldGone) => Ok(Self::Released),
+                    (Active::New | Active::AwaitingPayer, StatedEnd::HoldGone)
+                    | (Active::Held(_), StatedEnd::NeverPaid) => Err(illegal),
+                }
+            }
+
             (Self::New, E::Released | E::Saved(_) | E::Resumed)
             | (Self::AwaitingPayer, E::LinkMade | E::Paid(_) | E::Released | E::Resumed)
             | (
                 Self::Held(_),
                 E::LinkMade | E::Held(_) | E::Saved(_) | E::Sealed(..) | E::Resumed,
+            )
+            | (
+                Self::New | Self::AwaitingPayer | Self::Held(_),
+                E::TakenAsShown(_) | E::StatedByHand(_),
             )
             | (Self::Parked { .. }, E::LinkMade)
             | (
@@ -375,7 +322,9 @@ impl State {
                 | E::Saved(_)
                 | E::Sealed(..)
                 | E::Stuck(_)
-                | E::Resumed,
+                | E::Resumed
+                | E::TakenAsShown(_)
+                | E::StatedByHand(_),
             ) => Err(illegal),
         }
     }

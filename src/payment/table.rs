@@ -51,6 +51,15 @@ fn events() -> Vec<(&'static str, Event)> {
         ),
         ("Stuck", Event::Stuck(ParkReason::Poison)),
         ("Resumed", Event::Resumed),
+        ("TakenAsShown", Event::TakenAsShown(forged::taken(money()))),
+        (
+            "StatedByHand (never paid)",
+            Event::StatedByHand(Stated::by_two_people(StatedEnd::NeverPaid)),
+        ),
+        (
+            "StatedByHand (hold gone)",
+            Event::StatedByHand(Stated::by_two_people(StatedEnd::HoldGone)),
+        ),
     ]
 }
 
@@ -103,7 +112,7 @@ fn only_listed_pairs_are_accepted() {
         .count();
     assert_eq!(
         accepted,
-        5 + 4 + 3 + 6 + 7 + 5,
+        5 + 4 + 3 + 6 + 7 + 5 + 3 + 2 + 1,
         "a pair was added or taken away: {}",
         rendered()
     );

@@ -9,6 +9,7 @@ use super::command::Command;
 use super::id::{AccountName, IdempotencyKey, Reference};
 use super::money::Amount;
 use super::request::{Ask, InvalidRequest, Request, WIRE_VERSION, offset_time};
+use super::resolution::StatedEnd;
 
 #[derive(Deserialize)]
 struct Common {
@@ -55,7 +56,8 @@ pub(super) fn request(json: &[u8]) -> Result<Request, InvalidRequest> {
     Ok(request)
 }
 
-const COMMANDS: &str = "capture, release, reschedule, cancel or rerun";
+const COMMANDS: &str = "capture, release, reschedule, cancel, rerun, resolve_as_shown, \
+                        propose_by_hand or approve_by_hand";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +80,14 @@ struct Reschedule {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rerun {
+    reason: String,
+    actor: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByHand {
+    outcome: StatedEnd,
     reason: String,
     actor: String,
 }
@@ -111,6 +121,31 @@ impl Command {
                 },
             ),
             "cancel" => typed(rest).map(|Bare {}| Self::Cancel),
+            "resolve_as_shown" => {
+                typed(rest).map(|Rerun { reason, actor }| Self::ResolveAsShown { reason, actor })
+            }
+            "propose_by_hand" => typed(rest).map(
+                |ByHand {
+                     outcome,
+                     reason,
+                     actor,
+                 }| Self::ProposeByHand {
+                    outcome,
+                    reason,
+                    actor,
+                },
+            ),
+            "approve_by_hand" => typed(rest).map(
+                |ByHand {
+                     outcome,
+                     reason,
+                     actor,
+                 }| Self::ApproveByHand {
+                    outcome,
+                    reason,
+                    actor,
+                },
+            ),
             "rerun" => typed(rest).map(|Rerun { reason, actor }| Self::Rerun { reason, actor }),
             other => Err(InvalidRequest::new(
                 "command",
@@ -197,7 +232,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::scenes::{TOKEN, start};
-    use super::super::{Amount, Command, InvalidRequest, Request};
+    use super::super::{Amount, Command, InvalidRequest, Request, StatedEnd};
 
     fn command(json: &Value) -> Result<Command, InvalidRequest> {
         Command::from_json(json.to_string().as_bytes())
@@ -312,6 +347,20 @@ mod tests {
             Command::Rerun {
                 reason: "key mended".to_owned(),
                 actor: "aina".to_owned(),
+            },
+            Command::ResolveAsShown {
+                reason: "captured in the portal".to_owned(),
+                actor: "aina".to_owned(),
+            },
+            Command::ProposeByHand {
+                outcome: StatedEnd::NeverPaid,
+                reason: "the bank says so".to_owned(),
+                actor: "aina".to_owned(),
+            },
+            Command::ApproveByHand {
+                outcome: StatedEnd::HoldGone,
+                reason: "read the statement".to_owned(),
+                actor: "badrul".to_owned(),
             },
         ] {
             let json = serde_json::to_value(&given).unwrap();

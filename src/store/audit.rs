@@ -89,10 +89,11 @@ impl Via {
 }
 
 /// On whose word something is done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mandate {
     actor: Actor,
     via: Via,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
@@ -177,10 +178,8 @@ impl AuditEntry {
         let (untouched, version) = before;
         let given = after.commands().last()?;
         let account = after.request().account.clone();
-        let reason = match &given.command {
-            Command::Rerun { reason, .. } => Some(cut(reason)),
-            _ => by.reason.clone(),
-        };
+        let reason = given.command.reason().map(cut);
+        let reason = reason.or_else(|| by.reason.clone());
         let action = given.command.word().to_owned();
         Some(Self {
             payment: Some(after.id().clone()),
@@ -249,6 +248,15 @@ impl AuditEntry {
         }
     }
 
+    /// That a plan was made, applied, stopped or resumed. Written with the plan.
+    #[must_use]
+    pub fn of_plan(by: &Mandate, action: &str, plan: &str, at: Timestamp) -> Self {
+        Self {
+            answer: "accepted".to_owned(),
+            ..Self::intent(by, action, Some(plan), at)
+        }
+    }
+
     fn bare(by: &Mandate, action: String, at: Timestamp) -> Self {
         Self {
             v: ENTRY_VERSION,
@@ -299,6 +307,11 @@ fn standing(payment: &Payment, version: u64) -> Value {
     }
     if let Some(ending) = payment.ending() {
         told["ending"] = json!(ending);
+    }
+    if let Some(resolution) = payment.resolution() {
+        told["resolution"] = json!({
+            "how": resolution.how, "outcome": resolution.outcome, "progress": resolution.progress,
+        });
     }
     told
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::payment::{
-    AccountName, Active, Hold, IdempotencyKey, Money, Payment, PaymentId, Reference, ShownCard,
-    State, StateName, Timestamp,
+    AccountName, Active, Hold, IdempotencyKey, Money, Payment, PaymentId, Reference, ResolvedHow,
+    ShownCard, State, StateName, Timestamp,
 };
 
 const EVENT_VERSION: u32 = 1;
@@ -53,6 +53,9 @@ pub struct StateEvent {
     /// The card, once something is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<ShownCard>,
+    /// How people settled it, if they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<ResolvedHow>,
 }
 
 impl StateEvent {
@@ -91,6 +94,7 @@ impl StateEvent {
             hold,
             reason,
             card: payment.shown_card(),
+            resolved: payment.resolved(),
         }
     }
 }

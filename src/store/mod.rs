@@ -13,6 +13,7 @@ mod face;
 pub mod memory;
 mod outgoing;
 mod permit;
+mod plans;
 pub mod redis;
 pub mod switches;
 mod write;
@@ -32,6 +33,7 @@ pub use outgoing::{
     Sends, Spread, Trimmed, Waiting,
 };
 pub use permit::Permit;
+pub use plans::{FoundPlan, PlanId, Plans};
 
 use crate::payment::{Payment, PaymentId, StateName, Timestamp};
 

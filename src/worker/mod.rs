@@ -13,6 +13,7 @@
 //! | `breakers` | accounts whose key the gateway refused |
 //! | `gate`, `doorman` | what people have stopped does not leave; reading that, and saying what is under way |
 //! | `cards` | what is known of saved cards, beside all that |
+//! | `plans` | plans to rerun stopped payments |
 
 mod breakers;
 pub mod cards;
@@ -21,6 +22,7 @@ pub mod doorman;
 pub mod gate;
 mod learned;
 pub mod outbox;
+pub mod plans;
 mod writes;
 
 use std::collections::BTreeMap;

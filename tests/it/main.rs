@@ -17,6 +17,7 @@ mod never_sent;
 mod outbox;
 mod pages;
 mod payments;
+mod plans;
 mod probe;
 mod queue;
 mod reconcile;

@@ -7,7 +7,7 @@ mod observed;
 mod operators;
 pub(crate) mod receiver;
 mod schedule;
-mod schema;
+pub(crate) mod schema;
 mod settings;
 
 use std::collections::BTreeSet;

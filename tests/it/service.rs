@@ -7,7 +7,9 @@ mod commands;
 mod documented;
 mod doors;
 mod lists;
+mod plans;
 mod requests;
+mod resolve;
 mod troubles;
 
 use std::net::SocketAddr;
@@ -19,7 +21,7 @@ use holdfast::api::{self, ApiKey, KeyHash, KeyName, KeyRing, Limits, Pace, Scope
 use holdfast::clock::Clock;
 use holdfast::payment::*;
 use holdfast::store::memory::MemoryStore;
-use holdfast::store::{Cards, Store};
+use holdfast::store::{Cards, Plans, Store};
 use holdfast::worker::Policies;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -77,7 +79,7 @@ impl Drop for Served {
 }
 
 impl Served {
-    async fn over<S: Store + Cards>(
+    async fn over<S: Store + Cards + Plans>(
         store: Arc<S>,
         clock: &Clock,
         keys: Vec<ApiKey>,
@@ -87,7 +89,7 @@ impl Served {
     }
 
     /// With limits of its own.
-    async fn within<S: Store + Cards>(
+    async fn within<S: Store + Cards + Plans>(
         limits: Limits,
         store: Arc<S>,
         clock: &Clock,

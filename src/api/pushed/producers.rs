@@ -61,7 +61,10 @@ impl Kind {
             Command::Release => Some(Self::Release),
             Command::Reschedule { .. } => Some(Self::Reschedule),
             Command::Cancel => Some(Self::Cancel),
-            Command::Rerun { .. } => None,
+            Command::ResolveAsShown { .. }
+            | Command::ProposeByHand { .. }
+            | Command::ApproveByHand { .. }
+            | Command::Rerun { .. } => None,
         }
     }
 }

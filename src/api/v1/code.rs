@@ -33,6 +33,10 @@ pub enum ProblemCode {
     CardNotFound,
     /// The card cannot be charged any more, as far as is known.
     CardDead,
+    /// There is no such plan.
+    PlanNotFound,
+    /// The plan is in no state in which this can be done with it.
+    PlanNotNow,
     /// There is nothing at this address.
     NotFound,
     /// There is something at this address, but not for this method.
@@ -75,7 +79,7 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Unauthenticated,
         Self::KeyExpired,
         Self::ScopeMissing,
@@ -89,6 +93,8 @@ impl ProblemCode {
         Self::PaymentNotFound,
         Self::CardNotFound,
         Self::CardDead,
+        Self::PlanNotFound,
+        Self::PlanNotNow,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
@@ -143,6 +149,8 @@ impl ProblemCode {
             Self::PaymentNotFound => "payment_not_found",
             Self::CardNotFound => "card_not_found",
             Self::CardDead => "card_dead",
+            Self::PlanNotFound => "plan_not_found",
+            Self::PlanNotNow => "plan_not_now",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -183,7 +191,9 @@ impl ProblemCode {
                 StatusCode::BAD_REQUEST
             }
             Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::PaymentNotFound | Self::CardNotFound | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::PaymentNotFound | Self::CardNotFound | Self::PlanNotFound | Self::NotFound => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -196,6 +206,7 @@ impl ProblemCode {
             | Self::NotApplicable
             | Self::AlreadyAdopted
             | Self::CardDead
+            | Self::PlanNotNow
             | Self::Busy => StatusCode::CONFLICT,
             Self::RecordUnreadable => StatusCode::INTERNAL_SERVER_ERROR,
             Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -219,6 +230,8 @@ impl ProblemCode {
             Self::PaymentNotFound => "There is no such payment",
             Self::CardNotFound => "Nothing is known of such a card",
             Self::CardDead => "The card cannot be charged any more",
+            Self::PlanNotFound => "There is no such plan",
+            Self::PlanNotNow => "Not with the plan as it is",
             Self::NotFound => "There is nothing here",
             Self::MethodNotAllowed => "Not with this method",
             Self::UnsupportedMediaType => "The body must be JSON",

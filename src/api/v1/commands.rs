@@ -12,11 +12,15 @@ use serde_json::Value;
 use super::create::{Waiting, answer, waits};
 use super::guard::Caller;
 use super::keys::Scope;
+use super::plans::actor;
 use super::problem::{Problem, ProblemCode};
 use super::{Service, body, shown};
 use crate::api::intake::{self, Commanded, Given, Said};
 use crate::payment::{Amount, Command, CommandAnswer, IdempotencyKey, Payment, StateName};
 use crate::store::Store;
+
+/// Commands by which people settle what is parked.
+const OF_OPERATORS: [&str; 3] = ["resolve_as_shown", "propose_by_hand", "approve_by_hand"];
 
 /// Everything that is posted to the address of a command.
 pub(super) struct Posted {
@@ -33,10 +37,10 @@ pub(super) async fn give<S: Store>(
     caller: Caller,
     posted: Posted,
 ) -> Result<Response, Problem> {
-    caller.may(Scope::Command)?;
+    caller.may(scope(name))?;
     let waits = waits(posted.query)?;
     let key = key(&posted.headers)?;
-    let command = read(name, &posted.headers, posted.body).await?;
+    let command = read(name, &caller, &posted.headers, posted.body).await?;
     let before = service.seen(&caller, posted.id).await?.payment;
     let judge = |payment: &Payment| {
         may(&caller, payment, &command)?;
@@ -91,8 +95,32 @@ fn key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
     })
 }
 
-async fn read(name: &str, headers: &HeaderMap, body: Body) -> Result<Command, Problem> {
+/// What a key must be for: to settle by word what is parked is for operators, whatever its state.
+fn scope(name: &str) -> Scope {
+    if OF_OPERATORS.contains(&name) {
+        Scope::Operate
+    } else {
+        Scope::Command
+    }
+}
+
+async fn read(
+    name: &str,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Command, Problem> {
     let mut fields = body::object(headers, body).await?;
+    let speaks = OF_OPERATORS.contains(&name);
+    if speaks
+        && fields
+            .insert("actor".to_owned(), actor(caller).into())
+            .is_some()
+    {
+        // Two keys are two people; two names in a body are not.
+        let told = "does not belong here: the key says who it is";
+        return Err(Problem::new(ProblemCode::InvalidRequest, told).of_field("actor"));
+    }
     if fields.insert("command".to_owned(), name.into()).is_some() {
         // Whoever posts a release to the address of captures means one of them.
         let told = "does not belong here: the address says which command it is";

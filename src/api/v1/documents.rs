@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::ProblemCode;
+use super::{ProblemCode, desk_documented};
 use crate::payment::{Command, Request, StateName};
 
 /// What a card is called.
@@ -19,6 +19,7 @@ pub(super) fn components() -> Value {
     schemas.insert("Page".to_owned(), page());
     schemas.insert("Batch".to_owned(), batch());
     schemas.insert("BatchResults".to_owned(), batch_results());
+    desk_documented::schemas(&mut schemas);
     json!({
         "schemas": schemas,
         "parameters": parameters(),
@@ -78,20 +79,29 @@ fn commands(schemas: &mut Map<String, Value>) {
         }
         schemas.insert(name.to_owned(), body);
     }
-    for kind in ["capture", "release", "reschedule", "cancel", "rerun"] {
+    for kind in [
+        "capture",
+        "release",
+        "reschedule",
+        "cancel",
+        "rerun",
+        "resolve_as_shown",
+        "propose_by_hand",
+        "approve_by_hand",
+    ] {
         schemas.remove(&format!("command.{kind}"));
     }
 }
 
-fn time() -> Value {
+pub(super) fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 
-fn maybe(schema: &Value) -> Value {
+pub(super) fn maybe(schema: &Value) -> Value {
     json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
-fn states() -> Value {
+pub(super) fn states() -> Value {
     let names: Vec<&str> = StateName::ALL.iter().map(|state| state.as_str()).collect();
     json!({ "enum": names })
 }
@@ -140,6 +150,11 @@ fn payment() -> Value {
             "properties": { "why": text },
             "description": "Why it failed or was parked.",
         })),
+        "resolved": {
+            "enum": ["as_shown", "by_hand", null],
+            "description": "How people settled it: by what the gateway shows though it is not as asked, \
+                            or by what two people state and the gateway shows nothing against.",
+        },
         "taken": maybe(&money()),
         "hold": maybe(&json!({
             "type": "object",
@@ -333,6 +348,7 @@ fn parameters() -> Value {
             "description": "As payments and events show it in `card.id`; never its token.",
             "schema": { "type": "string", "pattern": CARD_ID },
         },
+        "plan": desk_documented::parameter(),
         "Idempotency-Key": key(true),
         "optional_Idempotency-Key": key(false),
         "wait": query(

@@ -1,5 +1,6 @@
 //! Who asks, and whether they may.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -113,6 +114,11 @@ impl Caller {
         } else {
             Secrets::Left
         }
+    }
+
+    /// The accounts that the key is for; `None` for all.
+    pub(super) fn accounts(&self) -> Option<&BTreeSet<AccountName>> {
+        self.0.accounts.as_ref()
     }
 
     /// Whether the key is for this account.

@@ -7,6 +7,7 @@
 //! | `commands` | to capture, release, reschedule, cancel |
 //! | `look` | to see one payment, or many |
 //! | `cards` | to see a saved card, have it looked at or deleted |
+//! | `plans`, `desk_documented` | to plan reruns of many payments, and have them done; what the document says of it |
 //! | `wait` | to have the outcome in the same call |
 //! | `body` | what is posted, with its key |
 //! | `shown`, `problem`, `code` | a payment and a problem as they are answered |
@@ -18,12 +19,14 @@ mod cards;
 mod code;
 pub(super) mod commands;
 mod create;
+mod desk_documented;
 mod documents;
 mod guard;
 mod keys;
 mod look;
 mod openapi;
 mod pace;
+mod plans;
 pub(super) mod problem;
 pub(crate) mod shown;
 mod wait;
@@ -34,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
@@ -53,7 +57,7 @@ pub(crate) use wait::span;
 
 use crate::clock::Clock;
 use crate::config::Current;
-use crate::store::{Cards, Store, StoreError};
+use crate::store::{Cards, Plans, Store, StoreError};
 use crate::worker::Policies;
 use guard::Caller;
 use problem::Problem;
@@ -136,7 +140,7 @@ impl<S: Store> Service<S> {
 }
 
 /// All addresses of the API.
-pub fn router<S: Store + Cards>(service: Service<S>, limits: &super::Limits) -> Router {
+pub fn router<S: Store + Cards + Plans>(service: Service<S>, limits: &super::Limits) -> Router {
     let service = Arc::new(service);
     let command = |name: &'static str| {
         post(
@@ -156,6 +160,15 @@ pub fn router<S: Store + Cards>(service: Service<S>, limits: &super::Limits) -> 
             },
         )
     };
+    let run = |name: &'static str| {
+        post(
+            move |State(service): State<Arc<Service<S>>>,
+                  Extension(caller): Extension<Caller>,
+                  id,
+                  headers,
+                  body: Body| plans::run(name, service, caller, (id, headers, body)),
+        )
+    };
     let guarded = Router::new()
         .route(
             "/v1/payments",
@@ -166,12 +179,29 @@ pub fn router<S: Store + Cards>(service: Service<S>, limits: &super::Limits) -> 
         .route("/v1/payments/{id}/release", command("release"))
         .route("/v1/payments/{id}/reschedule", command("reschedule"))
         .route("/v1/payments/{id}/cancel", command("cancel"))
+        .route(
+            "/v1/payments/{id}/resolve_as_shown",
+            command("resolve_as_shown"),
+        )
+        .route(
+            "/v1/payments/{id}/propose_by_hand",
+            command("propose_by_hand"),
+        )
+        .route(
+            "/v1/payments/{id}/approve_by_hand",
+            command("approve_by_hand"),
+        )
         .route("/v1/payments:batch", post(batch::create_all::<S>))
         .route(
             "/v1/cards/{card}",
             get(cards::show::<S>).delete(cards::delete::<S>),
         )
         .route("/v1/cards/{card}/look", post(cards::look::<S>))
+        .route("/v1/plans", get(plans::list::<S>).post(plans::make::<S>))
+        .route("/v1/plans/{plan}", get(plans::show::<S>))
+        .route("/v1/plans/{plan}/apply", run("apply"))
+        .route("/v1/plans/{plan}/stop", run("stop"))
+        .route("/v1/plans/{plan}/resume", run("resume"))
         .fallback(|| async { nothing() })
         .method_not_allowed_fallback(|| async { wrong_method() })
         .layer(middleware::from_fn_with_state(

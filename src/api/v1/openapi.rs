@@ -9,23 +9,24 @@ use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
 use super::ProblemCode as P;
+use super::desk_documented;
 use super::documents::components;
 use super::keys::Scope;
 
 /// One operation.
-struct Operation {
-    path: &'static str,
-    method: &'static str,
-    id: &'static str,
-    about: &'static str,
-    scope: Scope,
+pub(super) struct Operation {
+    pub(super) path: &'static str,
+    pub(super) method: &'static str,
+    pub(super) id: &'static str,
+    pub(super) about: &'static str,
+    pub(super) scope: Scope,
     /// Names of parameters that `documents` describes.
-    parameters: &'static [&'static str],
+    pub(super) parameters: &'static [&'static str],
     /// The schema of the body, if there is one.
-    body: Option<&'static str>,
+    pub(super) body: Option<&'static str>,
     /// HTTP numbers of good answers, with their schema and what they mean.
-    answers: &'static [(u16, &'static str, &'static str)],
-    problems: &'static [P],
+    pub(super) answers: &'static [(u16, &'static str, &'static str)],
+    pub(super) problems: &'static [P],
 }
 
 /// What any operation may answer.
@@ -38,7 +39,7 @@ const EVERYWHERE: [P; 6] = [
     P::RecordUnreadable,
 ];
 const OF_A_BODY: [P; 3] = [P::InvalidRequest, P::UnsupportedMediaType, P::BodyTooLarge];
-const OF_A_COMMAND: &[P] = &[
+pub(super) const OF_A_COMMAND: &[P] = &[
     P::InvalidQuery,
     P::IdempotencyKeyMissing,
     P::IdempotencyKeyReused,
@@ -54,7 +55,7 @@ const OF_A_COMMAND: &[P] = &[
     P::NotApplicable,
     P::Busy,
 ];
-const COMMANDED: &[(u16, &str, &str)] = &[
+pub(super) const COMMANDED: &[(u16, &str, &str)] = &[
     (200, "Payment", "What it asks for is already true."),
     (202, "Payment", "Recorded; a worker carries it out now."),
 ];
@@ -249,7 +250,7 @@ pub(super) async fn show() -> impl IntoResponse {
 
 fn document() -> Value {
     let mut paths = Map::new();
-    for operation in &OPERATIONS {
+    for operation in OPERATIONS.iter().chain(&desk_documented::OPERATIONS) {
         let path = paths
             .entry(operation.path)
             .or_insert_with(|| Value::Object(Map::new()));
@@ -283,7 +284,7 @@ impl Operation {
         });
         if let Some(body) = self.body {
             told["requestBody"] = json!({
-                "required": body == "Request" || body == "Batch",
+                "required": !matches!(body, "Capture" | "Reschedule"),
                 "content": { "application/json": { "schema": schema(body) } },
             });
         }

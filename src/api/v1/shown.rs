@@ -40,6 +40,7 @@ pub(in crate::api) fn payment(payment: &Payment, secrets: Secrets) -> Value {
         "money": request.money(),
         "state": state.name(),
         "reason": reason(state),
+        "resolved": payment.resolved(),
         "taken": match state { State::Paid(money) => Some(money), _ => None },
         "hold": hold(state),
         "token": match state { State::Saved(token) => shown(Some(token.as_str())), _ => None },

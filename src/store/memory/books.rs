@@ -6,7 +6,7 @@ use super::super::audit::AuditEntry;
 use super::super::by::place_of;
 use super::super::write::{After, whole_ms};
 use super::super::{
-    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, Nonce, NotDurable, Nudged, Page,
+    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, Nonce, NotDurable, Nudged, Page, PlanId,
     SaveError, StateEvent, Stats, Then, Tried,
 };
 use super::Trouble;
@@ -26,6 +26,8 @@ pub(super) struct Books {
     /// What is known of cards, and which write of it that is.
     pub(super) cards: BTreeMap<CardId, (KnownCard, u64)>,
     pub(super) card_writes: u64,
+    /// What operators plan, which write of it that is, and when it is due.
+    pub(super) plans: BTreeMap<PlanId, (String, u64, Timestamp)>,
     /// Up to where the events were read for what is known of cards.
     pub(super) followed: usize,
     seed: Option<u64>,

@@ -3,6 +3,7 @@
 
 mod books;
 mod cards;
+mod plans;
 mod replica;
 
 use std::future::Future;

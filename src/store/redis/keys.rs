@@ -26,6 +26,8 @@
 //! | `{hf:desk}:audit` | stream | the same of what belongs to no payment |
 //! | `{hf:desk}:switches` | hash | what people have stopped, by name, as JSON; `version`, which goes up with each change |
 //! | `{hf:desk}:workers` | hash | by a name of its own: what a worker says of itself every few seconds |
+//! | `{hf:desk}:plan:<id>` | string | what an operator plans, as JSON, until it is forgotten |
+//! | `{hf:desk}:plans:due` | sorted set | plan by when it is due, or to be forgotten, in ms |
 //! | `hf:wake` | channel | there may be something to do |
 //!
 //! The braces keep a partition's keys on one node of a cluster. One index for all states and
@@ -34,7 +36,7 @@
 use crate::payment::{AccountName, CardId, Payment, PaymentId, Reference, StateName};
 use crate::store::audit::AuditStream;
 use crate::store::by::{place_of, reference_hash};
-use crate::store::{At, EndpointName, Face};
+use crate::store::{At, EndpointName, Face, PlanId};
 
 /// How many partitions there are. Payments are found by it, so it never changes.
 pub(super) const PARTITIONS: u64 = 8;
@@ -131,6 +133,16 @@ impl Keys {
 
     pub(super) fn cards_due(&self, partition: u64) -> String {
         format!("{{{}:{partition}}}:cards:due", self.prefix)
+    }
+
+    /// A plan, the index of those that are due, and the audit log of what belongs to no payment.
+    pub(super) fn plan_three(&self, id: &PlanId) -> [String; 3] {
+        let plan = format!("{{{}:desk}}:plan:{id}", self.prefix);
+        [plan, self.plans_due(), self.audit(AuditStream::Desk)]
+    }
+
+    pub(super) fn plans_due(&self) -> String {
+        format!("{{{}:desk}}:plans:due", self.prefix)
     }
 
     pub(super) fn intake(&self, partition: u64) -> String {

@@ -14,7 +14,7 @@
 //! | `faces` | what overviews and searches read of unfinished payments |
 //! | `cursor`, `outgoing` | events on their way to endpoints |
 //! | `endpoints`, `kept` | how endpoints stand, and what is decided about them; replays, trimming |
-//! | `cards` | what is known of saved cards |
+//! | `cards`, `plans` | what is known of saved cards; what operators plan |
 //! | `pushed`, `quarantine` | what producers push: intakes and answers; what was refused |
 //! | `audit` | the audit log: adding to it, reading it |
 //! | `switches` | what people have stopped, and which workers are there |
@@ -39,6 +39,7 @@ mod keys;
 mod listing;
 mod mend;
 mod outgoing;
+mod plans;
 mod pushed;
 mod quarantine;
 mod record;
@@ -71,7 +72,9 @@ use self::finder::Finder;
 use self::keys::Keys;
 pub use self::mend::{Mend, Mended};
 pub use self::pushed::{AnswerEntry, Elements, Lease, Portion, Settled, Settlement, Taken};
-pub use self::quarantine::{Deed, Did, QuarantineId, QuarantineNote, Quarantined, Standing};
+pub use self::quarantine::{
+    Corrected, Deed, Did, QuarantineId, QuarantineNote, Quarantined, Standing,
+};
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
 pub use self::settings::{Profile, Settings};
 pub use self::switches::Switched;

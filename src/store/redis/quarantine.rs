@@ -8,7 +8,7 @@ use super::call::{self, Call};
 use super::keys::PARTITIONS;
 use super::pushed::{bytes_of, json_of};
 use super::value::{self, items, number, text};
-use crate::payment::{AccountName, IdempotencyKey, Timestamp};
+use crate::payment::{AccountName, IdempotencyKey, PaymentId, Timestamp};
 use crate::store::StoreError;
 
 /// How many entries one step through a quarantine reads.
@@ -50,6 +50,35 @@ pub struct Deed {
     pub actor: String,
     /// Why.
     pub reason: String,
+    /// What was recorded instead, if something was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Corrected>,
+}
+
+impl Deed {
+    /// Without what was pushed, which may say who pays.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mut masked = self.clone();
+        if let Some(corrected) = &mut masked.corrected {
+            corrected.with.clear();
+            corrected.pushed.clear();
+        }
+        masked
+    }
+}
+
+/// What was recorded instead of what was pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Corrected {
+    /// The payment that it is, or is about.
+    pub payment: PaymentId,
+    /// The corrected request or command, in base64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub with: String,
+    /// What was pushed, in base64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pushed: String,
 }
 
 /// What can be done about something in quarantine.
@@ -60,6 +89,8 @@ pub enum Did {
     Retried,
     /// Its bytes were thrown away.
     Dropped,
+    /// Something else was recorded in its place.
+    Fixed,
 }
 
 /// Something that is, or was, in quarantine.

@@ -22,6 +22,18 @@ impl Dock {
         let env = [
             ("HOLDFAST__REDIS__URL".to_owned(), self.redis.url()),
             ("USER".to_owned(), "aina".to_owned()),
+            (
+                "HOLDFAST__ACCOUNTS__HOTEL__MODE".to_owned(),
+                "test".to_owned(),
+            ),
+            (
+                "HOLDFAST__ACCOUNTS__HOTEL__BRAND_ID".to_owned(),
+                chip_sandbox::DEFAULT_BRAND_ID.to_string(),
+            ),
+            (
+                "HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY".to_owned(),
+                "key".to_owned(),
+            ),
         ];
         let (mut out, mut input, mut warnings) = (Vec::new(), std::io::empty(), Vec::new());
         let around = Around {
@@ -304,4 +316,108 @@ async fn the_newest_are_listed_however_many_there_are() {
         .iter()
         .map(|one| (dock.stage.clock.now() - one.note.at).num_seconds());
     assert_eq!((ages.collect::<Vec<_>>(), count), (vec![1, 2, 3], 30));
+}
+
+/// A file with what an operator writes.
+fn written(dock: &Dock, json: &str) -> String {
+    let path = dock.redis.folder().join("right.json");
+    std::fs::write(&path, json).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_operator_puts_right_what_was_pushed_and_it_is_recorded_once_as_theirs() {
+    let dock = Dock::open().await;
+    dock.push(POISON).await;
+    dock.take_in().await;
+    let id = dock.quarantine().await.remove(0).0.to_string();
+    let token = dock.token();
+    let right = POISON
+        .replace("motel", "hotel")
+        .replace("canary-token", &token);
+    let fix = |path: String| {
+        let id = id.clone();
+        let dock = &dock;
+        async move {
+            let line = ["fix", &id, "--with", &path, "--reason", "it is the hotel's"];
+            dock.typed(&line).await
+        }
+    };
+    for wrong in [
+        "{".to_owned(),
+        right.replace("\"one\"", "\"two\""),
+        right.replace("1500", "-1500"),
+        POISON.to_owned(),
+    ] {
+        let (done, told) = fix(written(&dock, &wrong)).await;
+        assert!(matches!(done, Err(Failure::Wrong(_))), "{told} {done:?}");
+    }
+    assert_eq!(
+        (dock.payments().await, dock.quarantine().await.len()),
+        (0, 1)
+    );
+    let (done, told) = fix(written(&dock, &right)).await;
+    done.unwrap();
+    assert!(told.contains("is put right: pay_"), "{told}");
+    assert_eq!(
+        (dock.payments().await, dock.quarantine().await.len()),
+        (1, 0)
+    );
+    let (again, _) = fix(written(&dock, &right)).await;
+    assert!(matches!(again, Err(Failure::Wrong(_))), "{again:?}");
+    dock.stage.work().await;
+    let payment = PaymentId::derive(&account(), &IdempotencyKey::new("one").unwrap());
+    assert_eq!(dock.stage.taken(&payment), (1_500, 1));
+    // Both are kept, and shown on demand alone.
+    let shown = dock.told(&["show", &id]).await;
+    assert!(
+        shown.contains("fixed") && shown.contains("by aina: it is the hotel's"),
+        "{shown}"
+    );
+    let as_json = dock.told(&["show", &id, "--json"]).await;
+    for hidden in [&shown, &as_json, &dock.told(&["list", "--json"]).await] {
+        assert!(
+            !hidden.contains("canary") && !hidden.contains(&token),
+            "{hidden}"
+        );
+        assert!(
+            !hidden.contains("base64") && !hidden.contains("\"pushed\""),
+            "{hidden}"
+        );
+    }
+    let whole = dock.told(&["show", &id, "--reveal"]).await;
+    assert!(
+        whole.contains("canary-token") && whole.contains(&token),
+        "{whole}"
+    );
+    let (_, log, _) = dock.line(&["audit", "list"]).await;
+    assert!(log.contains("quarantine_fix"), "{log}");
+}
+
+#[tokio::test]
+async fn a_command_is_put_right_only_for_a_payment_of_its_account() {
+    let dock = Dock::open().await;
+    dock.push(charge("k", &dock.token(), 1_500).to_string())
+        .await;
+    dock.take_in().await;
+    let command = json!({"v": 1, "push": PUSH, "command": "cancel", "account": "hotel",
+        "idempotency_key": "never", "payment_key": "another"});
+    dock.push(command.to_string()).await;
+    dock.take_in().await;
+    let id = dock.quarantine().await.remove(0).0.to_string();
+    let payment = PaymentId::derive(&account(), &IdempotencyKey::new("k").unwrap());
+    let mut right = command;
+    right.as_object_mut().unwrap().remove("payment_key");
+    right["payment"] = json!(payment);
+    let mut elsewhere = right.clone();
+    elsewhere["account"] = json!("motel");
+    for (json, fine) in [(elsewhere, false), (right, true)] {
+        let path = written(&dock, &json.to_string());
+        let line = ["fix", &id, "--with", &path, "--reason", "the wrong key"];
+        let (done, told) = dock.typed(&line).await;
+        assert_eq!(done.is_ok(), fine, "{told} {done:?}");
+    }
+    dock.stage.work().await;
+    assert_eq!(dock.stage.state(&payment).await, StateName::Failed);
+    assert_eq!(dock.stage.taken(&payment), (0, 0));
 }

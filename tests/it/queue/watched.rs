@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use holdfast::payment::{CardId, KnownCard, Payment, PaymentId, Timestamp};
 use holdfast::store::audit::AuditEntry;
 use holdfast::store::{
-    By, CardKept, Cards, Claim, ClaimKey, Claims, Created, Cursor, FoundCard, Loaded, NotDurable,
-    Nudged, Page, Permit, SaveError, Saved, Stats, Store, StoreError, Then, Tried,
+    By, CardKept, Cards, Claim, ClaimKey, Claims, Created, Cursor, FoundCard, FoundPlan, Loaded,
+    NotDurable, Nudged, Page, Permit, PlanId, Plans, SaveError, Saved, Stats, Store, StoreError,
+    Then, Tried,
 };
 use tokio::sync::watch;
 
@@ -301,5 +302,39 @@ impl<S: Cards> Cards for Watched<S> {
     async fn postpone_card(&self, id: &CardId, until: Timestamp) -> Result<(), StoreError> {
         self.there()?;
         self.inner.postpone_card(id, until).await
+    }
+}
+
+impl<S: Plans> Plans for Watched<S> {
+    async fn plan(&self, id: &PlanId) -> Result<Option<FoundPlan>, StoreError> {
+        self.there()?;
+        self.inner.plan(id).await
+    }
+
+    async fn keep_plan(
+        &self,
+        id: &PlanId,
+        found: Option<&FoundPlan>,
+        text: &str,
+        due: Option<Timestamp>,
+        audit: Option<&AuditEntry>,
+    ) -> Result<Option<FoundPlan>, StoreError> {
+        self.there()?;
+        self.inner.keep_plan(id, found, text, due, audit).await
+    }
+
+    async fn due_plans(&self, slots: usize) -> Result<Vec<PlanId>, StoreError> {
+        self.there()?;
+        self.inner.due_plans(slots).await
+    }
+
+    async fn postpone_plan(&self, id: &PlanId, until: Timestamp) -> Result<(), StoreError> {
+        self.there()?;
+        self.inner.postpone_plan(id, until).await
+    }
+
+    async fn plans(&self, most: usize) -> Result<Vec<PlanId>, StoreError> {
+        self.there()?;
+        self.inner.plans(most).await
     }
 }

@@ -20,6 +20,8 @@ fn template(path: &str) -> Option<String> {
         ["", "v1", "payments", _] => "/v1/payments/{id}".to_owned(),
         ["", "v1", "cards", _] => "/v1/cards/{card}".to_owned(),
         ["", "v1", "cards", _, "look"] => "/v1/cards/{card}/look".to_owned(),
+        ["", "v1", "plans", _] => "/v1/plans/{plan}".to_owned(),
+        ["", "v1", "plans", _, run] => format!("/v1/plans/{{plan}}/{run}"),
         ["", "v1", "payments", _, command] => format!("/v1/payments/{{id}}/{command}"),
         _ => path.to_owned(),
     };

@@ -547,6 +547,7 @@ impl World<RedisStore> {
             at: self.now(),
             actor: "aina".to_owned(),
             reason: "it is mended".to_owned(),
+            corrected: None,
         };
         let sha256 = format!("{:0>64}", "bad");
         let account = AccountName::new("hotel").unwrap();

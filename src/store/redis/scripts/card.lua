@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Writes what is known of a card, unless somebody wrote since it was read. No two writes are alike, so
+-- Writes what is known of a card (or what an operator plans: all the same), unless somebody wrote since
+-- it was read. No two writes are alike, so
 -- a repeat is answered as the first time. A card of which something is wanted is in the index before
 -- it says so, and leaves it after: if a crash tears this apart, whoever takes it finds nothing to do.
 -- The audit log has first what somebody asked of it.

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Has a card that cannot be read come up later. Of one that is not there nothing can be wanted: it
+-- Has a card (or a plan) that cannot be read come up later. Of one that is not there nothing can be wanted: it
 -- leaves the index.
 -- KEYS: 1 card  2 index of what is due
 -- ARGV: 1 id  2 when (ms)

@@ -85,6 +85,9 @@ const fn word(command: &Command) -> &'static str {
         Command::Release => "release",
         Command::Reschedule { .. } => "reschedule",
         Command::Cancel => "cancel",
+        Command::ResolveAsShown { .. } => "resolve_as_shown",
+        Command::ProposeByHand { .. } => "propose_by_hand",
+        Command::ApproveByHand { .. } => "approve_by_hand",
         Command::Rerun { .. } => "rerun",
     }
 }

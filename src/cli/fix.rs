@@ -1,0 +1,139 @@
+//! Something that was pushed and refused, put right by a person: recorded as that person's own request,
+//! checked as any other, and kept beside what was pushed.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::failure::Failure;
+use super::quarantine::{Ward, missing, read};
+use crate::api::intake::{self, Commanded, Given};
+use crate::api::pushed::{Asked, Element, PushedCommand, Rules};
+use crate::payment::{InvalidRequest, Payment};
+use crate::store::audit::Mandate;
+use crate::store::redis::{Corrected, Did, Quarantined};
+
+/// What to put in the place of what was pushed.
+#[derive(Debug, Args)]
+pub struct FixArgs {
+    /// Its id, as the list has it.
+    pub id: String,
+    /// A file with the corrected request or command as JSON, under the idempotency key of what was
+    /// pushed. No signature: it is yours.
+    #[arg(long, value_name = "FILE")]
+    pub with: PathBuf,
+    /// Why; kept.
+    #[arg(long)]
+    pub reason: String,
+    /// Who does it; the user of this terminal without it.
+    #[arg(long)]
+    pub actor: Option<String>,
+}
+
+impl Ward<'_> {
+    /// Does what the file asks for, and takes what was pushed out of quarantine. Repeated, it finds that
+    /// it was done, as everything here has a key.
+    pub(super) async fn fix(
+        &self,
+        args: FixArgs,
+        env: &[(String, String)],
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let id = read(&args.id)?;
+        let mut deed = self.deed(Did::Fixed, args.reason, args.actor, env)?;
+        let found = self.store.quarantined(&id).await?;
+        let (known, Some(pushed)) = found.ok_or_else(|| missing(&id))? else {
+            return Err(missing(&id));
+        };
+        let fields = corrected(&args.with, &known)?;
+        let text = Value::Object(fields).to_string();
+        let rules = Rules {
+            accept_unsigned: true,
+            producers: Vec::new(),
+        };
+        let element = Element::read(text.as_bytes(), &rules, self.clock.now());
+        let asked = element
+            .verdict()
+            .map_err(|(_, told)| Failure::Wrong(format!("--with: {told}")))?;
+        self.intend("quarantine_fix", &id, &deed).await?;
+        let by = Mandate::typed_by(&deed.actor).because(Some(&deed.reason));
+        let payment = match asked {
+            Asked::Payment(request) => {
+                let request = request.clone();
+                let submitted = intake::submit(self.store, self.clock, self.policies, request);
+                submitted.await?.into_payment()
+            }
+            Asked::Command(asked) => self.give(asked, &by).await?,
+        };
+        deed.corrected = Some(Corrected {
+            payment: payment.id().clone(),
+            with: STANDARD.encode(&text),
+            pushed: STANDARD.encode(pushed),
+        });
+        if !self.store.drop_quarantined(&id, &deed).await? {
+            return Err(missing(&id));
+        }
+        let (payment, state) = (payment.id(), payment.state().name());
+        if self.as_json {
+            let told = json!({"fixed": id.to_string(), "payment": payment, "state": state});
+            return Ok(writeln!(out, "{told}")?);
+        }
+        Ok(writeln!(out, "{id} is put right: {payment} {state}")?)
+    }
+
+    async fn give(&self, asked: &PushedCommand, by: &Mandate) -> Result<Payment, Failure> {
+        let given = Given {
+            to: &asked.payment,
+            key: &asked.key,
+            command: &asked.command,
+            by,
+        };
+        let of_the_account = |payment: &Payment| {
+            let same = payment.request().account == asked.account;
+            same.then_some(()).ok_or(())
+        };
+        let (store, clock, policies) = (self.store, self.clock, self.policies);
+        let commanding = intake::command_if(store, clock, policies, given, &of_the_account);
+        let Ok(Commanded {
+            answer, payment, ..
+        }) = commanding.await?
+        else {
+            let told = "--with: the payment is of another account than the command says";
+            return Err(Failure::Wrong(told.to_owned()));
+        };
+        if answer.is_accepted() || answer == crate::payment::CommandAnswer::Done {
+            return Ok(payment);
+        }
+        let (id, word) = (payment.id(), answer.as_str());
+        Err(Failure::Refused(format!(
+            "{id} answers the command with {word}; nothing was changed, and the push stays in quarantine"
+        )))
+    }
+}
+
+/// What the file says, with a name of its own as pushes have one.
+fn corrected(path: &Path, known: &Quarantined) -> Result<Map<String, Value>, Failure> {
+    let wrong = |told: String| Failure::Wrong(format!("--with {}: {told}", path.display()));
+    let bytes = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let fields = serde_json::from_slice::<Map<String, Value>>(&bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        wrong(format!("is no JSON object: line {line}, column {column}"))
+    })?;
+    let key = fields
+        .get(InvalidRequest::KEY_FIELD)
+        .and_then(Value::as_str);
+    let pushed = known.note.idempotency_key.as_ref();
+    if let Some(pushed) = pushed.filter(|pushed| Some(pushed.as_str()) != key) {
+        // Whoever pushed it may push it anew, put right, under the key that it had.
+        let told = format!("must have the idempotency_key of what was pushed, {pushed}");
+        return Err(wrong(told));
+    }
+    let mut fields = fields;
+    fields.insert("push".to_owned(), uuid::Uuid::new_v4().to_string().into());
+    Ok(fields)
+}

@@ -1,0 +1,177 @@
+//! To have a plan made, seen, applied, stopped and resumed. A worker carries it out
+//! (`worker/plans.rs`); what is written here is only what is wanted.
+
+use crate::clock::Clock;
+use crate::payment::Timestamp;
+use crate::store::audit::{AuditEntry, Mandate};
+use crate::store::{FoundPlan, PlanId, Plans, StoreError};
+
+use super::plan::{Applied, NotNow, Plan};
+
+/// How often a plan is changed anew when somebody else changes it at the same time.
+const MOST_TRIES: usize = 20;
+/// The longest name of an actor and the longest reason, in characters.
+const LONGEST_WORD: usize = 500;
+
+/// Who says something, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    by: String,
+    reason: String,
+    mandate: Mandate,
+}
+
+/// What is not said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("say who and why in 1 to {LONGEST_WORD} characters each")]
+pub struct Unsaid;
+
+impl Said {
+    /// That `by` says something for a reason; the audit log has it under `mandate`.
+    pub fn new(by: &str, reason: &str, mandate: &Mandate) -> Result<Self, Unsaid> {
+        let fine = |text: &str| !text.is_empty() && text.chars().count() <= LONGEST_WORD;
+        let (by, reason) = (by.trim(), reason.trim());
+        if fine(by) && fine(reason) {
+            return Ok(Self {
+                by: by.to_owned(),
+                reason: reason.to_owned(),
+                mandate: mandate.clone().because(Some(reason)),
+            });
+        }
+        Err(Unsaid)
+    }
+}
+
+/// Why nothing was done about a plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// There is none.
+    #[error("there is no plan {0}; plans are kept for 30 days")]
+    Missing(PlanId),
+    /// It is not in a state for it.
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
+    /// It kept changing.
+    #[error("{0} changes too quickly; nothing was done, try again")]
+    Busy(PlanId),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Reads a plan as it is stored.
+pub fn read(id: &PlanId, found: &FoundPlan) -> Result<Plan, StoreError> {
+    let plan = serde_json::from_str::<Plan>(&found.text).ok();
+    let plan = plan.filter(Plan::is_readable);
+    plan.ok_or_else(|| StoreError::Unreadable {
+        id: id.to_string(),
+        problem: "it is not as this version writes it".to_owned(),
+    })
+}
+
+/// Writes a plan, if nobody wrote it since it was found. Due again when it says so.
+pub async fn write<S: Plans>(
+    store: &S,
+    found: Option<&FoundPlan>,
+    plan: &Plan,
+    audit: Option<&AuditEntry>,
+) -> Result<Option<FoundPlan>, StoreError> {
+    let text = serde_json::to_string(plan)
+        .map_err(|error| StoreError::Refused(format!("a plan that is no JSON: {error}")))?;
+    store
+        .keep_plan(&plan.id, found, &text, Some(plan.due_at), audit)
+        .await
+}
+
+/// Has a plan made.
+pub async fn ask<S: Plans>(store: &S, plan: Plan, by: &Mandate) -> Result<Plan, PlanError> {
+    let audit = AuditEntry::of_plan(by, "plan_make", plan.id.as_str(), plan.made_at);
+    match write(store, None, &plan, Some(&audit)).await? {
+        Some(_) => Ok(plan),
+        None => Err(PlanError::Busy(plan.id)),
+    }
+}
+
+/// A plan.
+pub async fn plan<S: Plans>(store: &S, id: &PlanId) -> Result<Plan, PlanError> {
+    let found = store.plan(id).await?;
+    let found = found.ok_or_else(|| PlanError::Missing(id.clone()))?;
+    Ok(read(id, &found)?)
+}
+
+/// All plans that are kept and can be read, the newest first.
+pub async fn plans<S: Plans>(store: &S, most: usize) -> Result<Vec<Plan>, PlanError> {
+    let mut all = Vec::new();
+    for id in store.plans(most).await? {
+        match plan(store, &id).await {
+            Ok(plan) => all.push(plan),
+            Err(PlanError::Missing(_) | PlanError::Store(StoreError::Unreadable { .. })) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    all.sort_by(|one, other| (other.made_at, &other.id).cmp(&(one.made_at, &one.id)));
+    Ok(all)
+}
+
+/// Has a plan applied.
+pub async fn apply<S: Plans>(
+    store: &S,
+    clock: &Clock,
+    id: &PlanId,
+    said: &Said,
+) -> Result<Plan, PlanError> {
+    let applied = |at| Applied::new(&said.by, &said.reason, &said.mandate, at);
+    change(store, clock, (id, "plan_apply", said), |plan, now| {
+        plan.apply(applied(now), now)
+    })
+    .await
+}
+
+/// Stops a run: nothing more is told to any payment.
+pub async fn stop<S: Plans>(
+    store: &S,
+    clock: &Clock,
+    id: &PlanId,
+    said: &Said,
+) -> Result<Plan, PlanError> {
+    let why = format!("by {}: {}", said.by, said.reason);
+    change(store, clock, (id, "plan_stop", said), |plan, _| {
+        plan.stop(why.clone())
+    })
+    .await
+}
+
+/// Goes on with a run that was stopped.
+pub async fn resume<S: Plans>(
+    store: &S,
+    clock: &Clock,
+    id: &PlanId,
+    said: &Said,
+) -> Result<Plan, PlanError> {
+    let resumed = |at| Applied::new(&said.by, &said.reason, &said.mandate, at);
+    change(store, clock, (id, "plan_resume", said), |plan, now| {
+        plan.resume(resumed(now), now)
+    })
+    .await
+}
+
+async fn change<S: Plans>(
+    store: &S,
+    clock: &Clock,
+    (id, action, said): (&PlanId, &str, &Said),
+    change: impl Fn(&mut Plan, Timestamp) -> Result<(), NotNow>,
+) -> Result<Plan, PlanError> {
+    for _ in 0..MOST_TRIES {
+        let found = store.plan(id).await?;
+        let found = found.ok_or_else(|| PlanError::Missing(id.clone()))?;
+        let mut plan = read(id, &found)?;
+        let now = clock.now();
+        change(&mut plan, now)?;
+        let audit = AuditEntry::of_plan(&said.mandate, action, id.as_str(), now);
+        let written = write(store, Some(&found), &plan, Some(&audit)).await?;
+        if written.is_some() {
+            return Ok(plan);
+        }
+    }
+    Err(PlanError::Busy(id.clone()))
+}

@@ -1,0 +1,489 @@
+//! What people settle: by what the gateway shows, or by two people's word where it shows nothing. Each
+//! condition has a test that fails if it is turned around.
+
+use chrono::TimeDelta;
+
+use super::scenes::*;
+use super::*;
+
+fn as_shown() -> Command {
+    Command::ResolveAsShown {
+        reason: "captured in the portal".into(),
+        actor: "aina".into(),
+    }
+}
+
+fn propose(outcome: StatedEnd, actor: &str) -> Command {
+    Command::ProposeByHand {
+        outcome,
+        reason: "the bank says so".into(),
+        actor: actor.into(),
+    }
+}
+
+fn approve(outcome: StatedEnd, actor: &str) -> Command {
+    Command::ApproveByHand {
+        outcome,
+        reason: "read the statement".into(),
+        actor: actor.into(),
+    }
+}
+
+/// A charge whose call left no trace, parked after the quiet period.
+fn doubtful() -> Scene {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    scene.pass(QUIET);
+    scene.look(Standing::Payable);
+    assert_eq!(scene.state(), StateName::Parked);
+    scene
+}
+
+/// A hold that somebody else captured, in part.
+fn taken_elsewhere(amount: u64) -> (Scene, Sighting) {
+    let mut scene = held("{}");
+    scene.payment.nudged(1);
+    let mut seen = sighting(&scene.payment, Standing::Paid);
+    seen.taken = Some(Taken {
+        amount,
+        currency: "MYR".into(),
+    });
+    scene.look_at(seen.clone());
+    assert_eq!(scene.state(), StateName::Parked);
+    (scene, seen)
+}
+
+/// A hold that is parked.
+fn stuck_hold() -> Scene {
+    let mut scene = held(r#"{"before_expiry":"park"}"#);
+    scene.pass(TimeDelta::days(5));
+    scene.settle();
+    assert_eq!(scene.state(), StateName::Parked);
+    scene
+}
+
+fn progress(scene: &Scene) -> &Progress {
+    &scene.payment.resolution().unwrap().progress
+}
+
+fn void(shown: &str) -> Progress {
+    let shown = shown.to_owned();
+    Progress::Void { shown }
+}
+
+fn by_look(scene: &mut Scene, look: &LookUp) {
+    assert_eq!(scene.next(), Next::LookUp);
+    scene.payment.looked_up(look, scene.now, &scene.policy);
+}
+
+fn silent(denied: bool) -> LookUp {
+    LookUp::Failed {
+        why: "away".into(),
+        denied,
+        retry_after_ms: None,
+    }
+}
+
+/// Proposed by one and approved by another.
+fn stated(scene: &mut Scene, outcome: StatedEnd) {
+    assert_eq!(
+        scene.command(propose(outcome, "aina")),
+        CommandAnswer::Accepted
+    );
+    assert_eq!(
+        scene.command(approve(outcome, "badrul")),
+        CommandAnswer::Accepted
+    );
+}
+
+#[test]
+fn another_amount_that_was_taken_is_reported_once_a_person_says_so_and_as_it_was_taken() {
+    let (mut scene, seen) = taken_elsewhere(900);
+    scene.command(rerun());
+    scene.look_at(seen.clone());
+    assert_eq!(scene.state(), StateName::Parked, "a rerun is not enough");
+    assert_eq!(scene.command(as_shown()), CommandAnswer::Accepted);
+    assert_eq!(scene.payment.resolved(), None);
+    scene.look_at(seen);
+    let State::Paid(money) = scene.payment.state() else {
+        panic!("{:?}", scene.payment.state());
+    };
+    assert_eq!(money.amount.minor(), 900);
+    assert_eq!(scene.payment.resolved(), Some(ResolvedHow::AsShown));
+    let said = &scene.payment.resolution().unwrap().said;
+    let said: Vec<_> = said.iter().map(|said| said.actor.as_str()).collect();
+    assert_eq!(said, ["aina"]);
+}
+
+#[test]
+fn what_somebody_only_marked_as_paid_is_reported_paid_only_if_a_person_says_so() {
+    let mut scene = doubtful();
+    let mut seen = sighting(&scene.payment, Standing::Paid);
+    seen.by_hand = true;
+    scene.command(rerun());
+    scene.look_at(seen.clone());
+    assert_eq!(scene.state(), StateName::Parked);
+    scene.command(as_shown());
+    scene.look_at(seen);
+    assert_eq!(scene.state(), StateName::Paid);
+    assert_eq!(last_verdict(&scene), Some(&Verdict::Done));
+}
+
+#[test]
+fn nothing_that_is_not_ours_or_in_another_currency_or_not_taken_is_taken_as_shown() {
+    type Twist = fn(&mut Sighting);
+    let twists: [Twist; 7] = [
+        |seen| seen.reference = "another".into(),
+        |seen| seen.purchase = PurchaseId::new(TOKEN).unwrap(),
+        |seen| seen.brand = "another".into(),
+        |seen| seen.test = false,
+        |seen| seen.converted = true,
+        |seen| seen.taken.as_mut().unwrap().currency = "SGD".into(),
+        |seen| seen.taken.as_mut().unwrap().amount = 0,
+    ];
+    for twist in twists {
+        let (mut scene, mut seen) = taken_elsewhere(900);
+        scene.command(as_shown());
+        twist(&mut seen);
+        scene.look_at(seen);
+        assert_eq!(scene.state(), StateName::Parked);
+        assert_eq!(*progress(&scene), void("paid"));
+    }
+    let (mut scene, mut seen) = taken_elsewhere(900);
+    scene.command(as_shown());
+    seen.taken = None;
+    scene.look_at(seen);
+    assert_eq!(scene.state(), StateName::Parked, "how much is not shown");
+}
+
+#[test]
+fn to_resolve_as_shown_leads_to_no_call_whatever_is_shown() {
+    let standings = [
+        Standing::Payable,
+        Standing::Pending,
+        Standing::Held,
+        Standing::Other("odd".into()),
+    ];
+    for standing in standings {
+        for mut scene in [doubtful(), stuck_hold()] {
+            let attempts = scene.payment.attempts().len();
+            scene.command(as_shown());
+            scene.look(standing.clone());
+            for _ in 0..20 {
+                if scene.payment.is_finished() {
+                    break;
+                }
+                match scene.next() {
+                    Next::Send(step) => {
+                        assert_eq!(scene.state(), StateName::Held, "{step:?} on {standing:?}")
+                    }
+                    Next::LookUp => scene.look(standing.clone()),
+                    Next::Settle(_) => panic!("{standing:?}"),
+                    Next::WaitUntil(_) | Next::Nothing => scene.until_due(),
+                }
+                if scene.state() != StateName::Parked {
+                    break;
+                }
+            }
+            assert_eq!(scene.payment.attempts().len(), attempts, "{standing:?}");
+        }
+    }
+}
+
+#[test]
+fn a_look_that_is_older_than_the_word_settles_nothing_and_leaves_it_wanted() {
+    let (mut scene, seen) = taken_elsewhere(900);
+    let before = scene.now;
+    scene.pass(TimeDelta::milliseconds(1));
+    scene.command(as_shown());
+    let old = LookUp::Shown(Box::new(seen.clone()));
+    let asked = scene.payment.asked();
+    scene.payment.looked_up(&old, before, &scene.policy);
+    scene.payment.still_asked(asked);
+    assert_eq!(scene.state(), StateName::Parked);
+    assert_eq!(*progress(&scene), Progress::Wanted);
+    scene.look_at(seen);
+    assert_eq!(scene.state(), StateName::Paid);
+}
+
+#[test]
+fn a_word_is_used_up_by_the_look_that_follows_it() {
+    let (mut scene, seen) = taken_elsewhere(900);
+    scene.command(as_shown());
+    by_look(&mut scene, &silent(false));
+    assert_eq!(*progress(&scene), void("nothing"));
+    scene.payment.nudged(9);
+    scene.look_at(seen);
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
+#[test]
+fn a_hold_that_somebody_else_released_or_captured_as_planned_is_taken_as_shown() {
+    for (standing, end) in [
+        (Standing::Released, StateName::Released),
+        (Standing::Paid, StateName::Paid),
+    ] {
+        let mut scene = held("{}");
+        scene.payment.nudged(1);
+        scene.look(standing.clone());
+        assert_eq!(scene.state(), StateName::Parked);
+        scene.command(as_shown());
+        scene.look(standing);
+        assert_eq!(scene.state(), end);
+        assert_eq!(scene.payment.resolved(), Some(ResolvedHow::AsShown));
+    }
+}
+
+#[test]
+fn only_what_is_parked_and_has_a_purchase_is_settled_by_people() {
+    let commands = || {
+        [
+            as_shown(),
+            propose(StatedEnd::NeverPaid, "aina"),
+            approve(StatedEnd::NeverPaid, "badrul"),
+        ]
+    };
+    let mut unmade = Scene::new(charge(), UnknownPolicy::Park);
+    let refused = Answer::NoEffect {
+        code: "bad".into(),
+        denied: false,
+    };
+    unmade.answer(&refused);
+    assert_eq!(unmade.state(), StateName::Parked);
+    for mut scene in [charged(UnknownPolicy::Park), held("{}"), unmade] {
+        for command in commands() {
+            assert_eq!(scene.command(command), CommandAnswer::NotApplicable);
+        }
+        assert_eq!(scene.payment.resolution(), None);
+    }
+}
+
+#[test]
+fn who_and_why_are_demanded_of_every_word() {
+    for (reason, actor) in [("", "aina"), ("why", " ")] {
+        let (reason, actor) = (reason.to_owned(), actor.to_owned());
+        let outcome = StatedEnd::NeverPaid;
+        let (why, who) = (reason.clone(), actor.clone());
+        for command in [
+            Command::ResolveAsShown {
+                reason: reason.clone(),
+                actor: actor.clone(),
+            },
+            Command::ProposeByHand {
+                outcome,
+                reason,
+                actor,
+            },
+            Command::ApproveByHand {
+                outcome,
+                reason: why,
+                actor: who,
+            },
+        ] {
+            let mut scene = doubtful();
+            let key = IdempotencyKey::new("k").unwrap();
+            let problem = scene.payment.command(key, command, scene.now).unwrap_err();
+            assert_eq!(problem.field, "reason");
+            assert_eq!(scene.payment.resolution(), None);
+        }
+    }
+}
+
+#[test]
+fn one_person_alone_settles_nothing_however_the_name_is_written() {
+    for again in ["aina", "AINA", " Aina "] {
+        let mut scene = doubtful();
+        scene.command(propose(StatedEnd::NeverPaid, "aina"));
+        let key = IdempotencyKey::new("again").unwrap();
+        let again = approve(StatedEnd::NeverPaid, again);
+        let problem = scene.payment.command(key, again, scene.now).unwrap_err();
+        assert_eq!(problem.field, "actor");
+        assert_eq!(*progress(&scene), Progress::Proposed);
+        assert!(matches!(scene.next(), Next::WaitUntil(_)), "no look");
+        scene.payment.nudged(5);
+        by_look(&mut scene, &LookUp::NotFound);
+        assert_eq!(scene.state(), StateName::Parked);
+        assert_eq!(*progress(&scene), Progress::Proposed);
+    }
+}
+
+#[test]
+fn another_outcome_or_none_that_was_proposed_is_not_approved() {
+    let mut scene = doubtful();
+    let nothing = scene.command(approve(StatedEnd::NeverPaid, "badrul"));
+    assert_eq!(nothing, CommandAnswer::NotApplicable);
+    for outcome in [StatedEnd::NeverPaid, StatedEnd::HoldGone] {
+        let fits = outcome == StatedEnd::NeverPaid;
+        let answer = scene.command(propose(outcome, "aina"));
+        assert_eq!(answer == CommandAnswer::Accepted, fits, "{outcome:?}");
+    }
+    let other = scene.command(approve(StatedEnd::HoldGone, "badrul"));
+    assert_eq!(other, CommandAnswer::NotApplicable);
+    assert_eq!(*progress(&scene), Progress::Proposed);
+    scene.command(as_shown());
+    let replaced = scene.command(approve(StatedEnd::NeverPaid, "badrul"));
+    assert_eq!(replaced, CommandAnswer::NotApplicable, "it was withdrawn");
+}
+
+#[test]
+fn a_word_waits_a_day_for_another_one() {
+    let day = TimeDelta::hours(24);
+    for (wait, answer) in [
+        (day, CommandAnswer::Accepted),
+        (
+            day + TimeDelta::milliseconds(1),
+            CommandAnswer::NotApplicable,
+        ),
+    ] {
+        let mut scene = doubtful();
+        scene.command(propose(StatedEnd::NeverPaid, "aina"));
+        scene.pass(wait);
+        let told = scene.command(approve(StatedEnd::NeverPaid, "badrul"));
+        assert_eq!(told, answer);
+    }
+}
+
+#[test]
+fn what_two_people_state_is_reported_where_the_gateway_shows_nothing_of_it() {
+    for look in [LookUp::NotFound, silent(true)] {
+        let mut scene = doubtful();
+        stated(&mut scene, StatedEnd::NeverPaid);
+        assert_eq!(scene.state(), StateName::Parked, "a look comes first");
+        let began = scene.now;
+        by_look(&mut scene, &look);
+        while look == LookUp::NotFound && scene.now - began < QUIET {
+            let waits = *progress(&scene) == Progress::Wanted;
+            assert!(waits, "a stale copy may not know it yet");
+            scene.until_due();
+            by_look(&mut scene, &look);
+        }
+        assert_eq!(
+            *scene.payment.state(),
+            State::Failed(FailReason::StatedByHand)
+        );
+        assert_eq!(scene.payment.resolved(), Some(ResolvedHow::ByHand));
+        assert_eq!(scene.payment.resolution().unwrap().said.len(), 2);
+        assert_eq!(last_verdict(&scene), Some(&Verdict::DidNotHappen));
+        assert_eq!(scene.next(), Next::Nothing);
+    }
+    let mut scene = doubtful();
+    stated(&mut scene, StatedEnd::NeverPaid);
+    scene.look(Standing::Other("odd".into()));
+    assert_eq!(scene.state(), StateName::Failed);
+}
+
+#[test]
+fn what_the_gateway_shows_outranks_two_people() {
+    for (standing, end) in [
+        (Standing::Paid, StateName::Paid),
+        (Standing::Payable, StateName::Parked),
+        (Standing::Pending, StateName::Parked),
+        (Standing::Cancelled, StateName::Parked),
+        (Standing::Held, StateName::Parked),
+        (Standing::Released, StateName::Parked),
+        (Standing::CardSaved, StateName::Parked),
+    ] {
+        let mut scene = doubtful();
+        stated(&mut scene, StatedEnd::NeverPaid);
+        scene.look(standing.clone());
+        assert_eq!(scene.state(), end, "{standing:?}");
+        assert_eq!(*progress(&scene), void(standing.as_str()));
+        assert_eq!(scene.payment.resolved(), None);
+        assert!(!matches!(scene.next(), Next::Send(_)));
+    }
+    // In whatever status, money that is listed as taken was taken.
+    let mut scene = doubtful();
+    stated(&mut scene, StatedEnd::NeverPaid);
+    let mut seen = sighting(&scene.payment, Standing::Other("odd".into()));
+    seen.taken = Some(Taken {
+        amount: 1_500,
+        currency: "MYR".into(),
+    });
+    scene.look_at(seen);
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
+#[test]
+fn a_look_that_says_nothing_is_made_again_for_as_long_as_the_word_counts() {
+    let mut scene = doubtful();
+    stated(&mut scene, StatedEnd::NeverPaid);
+    let begin = scene.now;
+    by_look(&mut scene, &silent(false));
+    assert_eq!(*progress(&scene), Progress::Wanted);
+    scene.until_due();
+    assert!(scene.now - begin < TimeDelta::minutes(10));
+    while scene.now - begin <= TimeDelta::hours(24) {
+        by_look(&mut scene, &silent(false));
+        scene.until_due();
+    }
+    by_look(&mut scene, &silent(true));
+    assert_eq!(scene.state(), StateName::Parked, "their word is too old");
+    assert_eq!(*progress(&scene), void("nothing"));
+}
+
+#[test]
+fn nothing_is_stated_while_a_call_may_be_on_its_way() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    let contradicts = Mismatch::Kind;
+    scene
+        .payment
+        .contradiction(contradicts, scene.now, &scene.policy);
+    assert!(scene.payment.open_attempt().is_some());
+    stated(&mut scene, StatedEnd::NeverPaid);
+    by_look(&mut scene, &silent(true));
+    assert_eq!(scene.state(), StateName::Parked);
+    assert_eq!(*progress(&scene), Progress::Wanted);
+    scene.pass(QUIET);
+    by_look(&mut scene, &silent(true));
+    assert_eq!(scene.state(), StateName::Failed);
+}
+
+#[test]
+fn a_hold_is_stated_gone_only_once_it_must_have_lapsed_or_is_shown_ended() {
+    let lapses = start() + TimeDelta::days(6);
+    for (at, end) in [
+        (lapses - TimeDelta::milliseconds(1), StateName::Parked),
+        (lapses, StateName::Released),
+    ] {
+        let mut scene = stuck_hold();
+        scene.now = at;
+        stated(&mut scene, StatedEnd::HoldGone);
+        scene.look(Standing::Held);
+        assert_eq!(scene.state(), end);
+    }
+    for (standing, end) in [
+        (Standing::Released, StateName::Released),
+        (Standing::Cancelled, StateName::Released),
+        (Standing::Expired, StateName::Released),
+        (Standing::Payable, StateName::Parked),
+        (Standing::Pending, StateName::Parked),
+        (Standing::Paid, StateName::Parked),
+    ] {
+        let mut scene = stuck_hold();
+        stated(&mut scene, StatedEnd::HoldGone);
+        scene.look(standing.clone());
+        assert_eq!(scene.state(), end, "{standing:?}");
+    }
+    let mut scene = stuck_hold();
+    stated(&mut scene, StatedEnd::HoldGone);
+    by_look(&mut scene, &silent(true));
+    assert_eq!(scene.payment.resolved(), Some(ResolvedHow::ByHand));
+    let mut scene = stuck_hold();
+    let never = scene.command(propose(StatedEnd::NeverPaid, "aina"));
+    assert_eq!(never, CommandAnswer::NotApplicable, "there was a hold");
+}
+
+#[test]
+fn a_record_of_before_reads_as_one_that_nobody_settled() {
+    let scene = doubtful();
+    let stored = serde_json::to_value(&scene.payment).unwrap();
+    assert!(stored.get("resolution").is_none());
+    let read: Payment = serde_json::from_value(stored).unwrap();
+    assert_eq!(read.resolved(), None);
+    let mut settled = scene;
+    stated(&mut settled, StatedEnd::NeverPaid);
+    let stored = serde_json::to_value(&settled.payment).unwrap();
+    let read: Payment = serde_json::from_value(stored).unwrap();
+    assert_eq!(read, settled.payment);
+}

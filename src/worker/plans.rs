@@ -1,0 +1,394 @@
+//! Plans to rerun stopped payments, carried out: asks the gateway about each payment, and, once a person
+//! has the plan applied, tells payments to be rerun, stage by stage.
+//!
+//! Nothing here moves money or holds a claim: a rerun is a command in a payment's record, under a key
+//! that follows from the plan, and a turn carries it out. What was told and not noted, because a worker
+//! died in between, is told again under the same key, and the record knows it. Each step takes the plan
+//! for a lease by writing it; who was too slow finds it changed, and leaves it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures_util::{StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
+
+use super::Policies;
+use crate::api::intake::{self, Commanded, Given, IntakeError};
+use crate::clock::Clock;
+use crate::config::Current;
+use crate::gateway::Gateway;
+use crate::operate::{
+    Fate, Filter, Fit, LeftOut, MOST_PAYMENTS, Phase, Plan, Planned, Seen, Selection, Then,
+    foresee, planning,
+};
+use crate::payment::{
+    Command, CommandAnswer, IdempotencyKey, LookUp, Payment, PaymentId, State, Timestamp,
+};
+use crate::store::audit::Mandate;
+use crate::store::{By, FoundPlan, Loaded, PlanId, Plans, Store, StoreError};
+
+/// How often is asked which plans are due.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long nothing is asked after the store could not be.
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+/// How often a worker says that the store cannot be asked.
+const TROUBLE_EVERY: TimeDelta = TimeDelta::minutes(1);
+/// How many payments are asked about in one step, and how many at once: the calls of payments go over
+/// the same keys.
+const ASKED_IN_A_STEP: usize = 20;
+const ASKED_AT_ONCE: usize = 4;
+/// How many payments are told at once.
+const TOLD_AT_ONCE: usize = 8;
+/// How many payments an index is read for in one step, and in how many steps at most.
+const PAGE: usize = 200;
+const MOST_PAGES: usize = 250;
+/// How long a plan is nobody else's that was taken. If a step takes longer, somebody does the same.
+const LEASE: TimeDelta = TimeDelta::minutes(2);
+/// How long a step waits for payments to come to rest, before it looks at them again.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
+/// How long a payment may take to come to rest; after that it is no longer waited for.
+const LONGEST_REST: TimeDelta = TimeDelta::minutes(2);
+/// How long a plan waits that cannot be read.
+const UNREADABLE_REST: TimeDelta = TimeDelta::minutes(10);
+
+/// What carries plans out.
+pub struct Planner<S, G> {
+    store: Arc<S>,
+    gateway: Arc<G>,
+    clock: Clock,
+    policies: Current<Policies>,
+}
+
+impl<S: Store + Plans, G: Gateway> Planner<S, G> {
+    /// Over a store, and a gateway that is asked about payments.
+    pub fn new(
+        store: Arc<S>,
+        gateway: Arc<G>,
+        clock: Clock,
+        policies: impl Into<Current<Policies>>,
+    ) -> Self {
+        Self {
+            store,
+            gateway,
+            clock,
+            policies: policies.into(),
+        }
+    }
+
+    /// Goes on until `stop`, and then at once no further: what was begun is found again.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut told = None;
+        let running = async {
+            loop {
+                let pause = match self.carry_out().await {
+                    Ok(0) => ASK_EVERY,
+                    Ok(_) => Duration::ZERO,
+                    Err(error) => {
+                        tell(&error, &mut told, self.clock.now());
+                        AFTER_TROUBLE
+                    }
+                };
+                tokio::time::sleep(pause).await;
+            }
+        };
+        stop.run_until_cancelled(running).await;
+    }
+
+    /// One step of each plan that is due. Answers of how many.
+    pub async fn carry_out(&self) -> Result<usize, StoreError> {
+        let mut done = 0;
+        for id in self.store.due_plans(PAGE).await? {
+            match self.step(&id).await {
+                Ok(stepped) => done += usize::from(stepped),
+                Err(error) if error.is_about_one() => {
+                    tracing::warn!(plan.id = %id, %error, "a plan waits");
+                    let later = self.clock.now() + UNREADABLE_REST;
+                    self.store.postpone_plan(&id, later).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// One step of a plan, unless somebody else has it.
+    async fn step(&self, id: &PlanId) -> Result<bool, StoreError> {
+        let Some((mut plan, found)) = self.take(id).await? else {
+            return Ok(false);
+        };
+        match plan.phase {
+            Phase::Wanted => {
+                let payments = self.find(&mut plan).await?;
+                plan.found(payments, self.clock.now());
+            }
+            Phase::Asking => self.ask_some(&mut plan).await?,
+            Phase::Applying { .. } => self.go_on(&mut plan).await?,
+            Phase::Ready { .. } | Phase::Stopped { .. } | Phase::Done => {
+                // Nobody wants to know any more.
+                let forgotten = self
+                    .store
+                    .keep_plan(id, Some(&found), &found.text, None, None);
+                return forgotten.await.map(|gone| gone.is_some());
+            }
+        }
+        // Stopped meanwhile, it stays as it was stopped: what was told is known by its key.
+        let kept = planning::write(&*self.store, Some(&found), &plan, None).await?;
+        if kept.is_some() {
+            tell_phase(&plan);
+        }
+        Ok(kept.is_some())
+    }
+
+    /// Takes a plan for as long as a lease lasts, unless it is not due.
+    async fn take(&self, id: &PlanId) -> Result<Option<(Plan, FoundPlan)>, StoreError> {
+        let now = self.clock.now();
+        let Some(found) = self.store.plan(id).await? else {
+            self.store.postpone_plan(id, now + UNREADABLE_REST).await?;
+            return Ok(None);
+        };
+        let mut plan = planning::read(id, &found)?;
+        if plan.due_at > now {
+            // The index says more than the plan.
+            planning::write(&*self.store, Some(&found), &plan, None).await?;
+            return Ok(None);
+        }
+        if plan.rests() {
+            return Ok(Some((plan, found)));
+        }
+        plan.due_at = now + LEASE;
+        let taken = planning::write(&*self.store, Some(&found), &plan, None).await?;
+        Ok(taken.map(|taken| (plan, taken)))
+    }
+
+    /// The payments that a plan is of.
+    async fn find(&self, plan: &mut Plan) -> Result<Vec<PaymentId>, StoreError> {
+        let filter = match &plan.of {
+            Selection::Payments(payments) => return Ok(payments.clone()),
+            Selection::Matching(filter) => filter.clone(),
+        };
+        let (mut found, mut cursor) = (Vec::new(), None);
+        for _ in 0..MOST_PAGES {
+            let by = By::State(filter.state);
+            let page = self.store.list(&by, cursor.as_ref(), PAGE).await?;
+            let now = self.clock.now();
+            let fits = |loaded: &&Loaded| self.is_meant(plan, &filter, &loaded.payment, now);
+            let fitting = page.payments.iter().filter(fits);
+            found.extend(fitting.map(|loaded| loaded.payment.id().clone()));
+            cursor = page.next;
+            if cursor.is_none() || found.len() > MOST_PAYMENTS {
+                break;
+            }
+        }
+        plan.more = cursor.is_some();
+        Ok(found)
+    }
+
+    fn is_meant(&self, plan: &Plan, filter: &Filter, payment: &Payment, now: Timestamp) -> bool {
+        may_be_seen(plan, payment) && filter.fits(payment, now)
+    }
+
+    /// Asks about some payments, and notes what a rerun of each would do.
+    async fn ask_some(&self, plan: &mut Plan) -> Result<(), StoreError> {
+        let unasked = plan.payments.iter().enumerate();
+        let unasked = unasked.filter(|(_, planned)| planned.fate == Fate::Unasked);
+        let places: Vec<usize> = unasked.map(|(at, _)| at).take(ASKED_IN_A_STEP).collect();
+        let mut asking = Vec::with_capacity(places.len());
+        for place in &places {
+            asking.push(self.ask_about(plan, &plan.payments[*place].payment));
+        }
+        let asked: Vec<_> = stream::iter(asking).buffered(ASKED_AT_ONCE).collect().await;
+        for (place, planned) in places.into_iter().zip(asked) {
+            plan.payments[place] = planned?;
+        }
+        plan.asked(self.clock.now());
+        Ok(())
+    }
+
+    async fn ask_about(&self, plan: &Plan, id: &PaymentId) -> Result<Planned, StoreError> {
+        let mut planned = Planned::unasked(id.clone());
+        let loaded = match self.store.load(id).await {
+            Ok(loaded) => loaded.filter(|loaded| may_be_seen(plan, &loaded.payment)),
+            Err(error) if error.is_about_one() => {
+                return Ok(planned.left_out(LeftOut::Unreadable));
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(mut loaded) = loaded else {
+            return Ok(planned.left_out(LeftOut::Missing));
+        };
+        let account = loaded.payment.request().account.clone();
+        planned.account = Some(account.clone());
+        planned.seen = Some(Seen::of(&loaded));
+        if loaded.payment.is_finished() {
+            return Ok(planned.left_out(LeftOut::Finished));
+        }
+        let policies = self.policies.get();
+        let Some(policy) = policies.get(&account) else {
+            return Ok(planned.left_out(LeftOut::AccountMissing));
+        };
+        // Dated by when it was asked for, as in a turn.
+        let now = self.clock.now();
+        let look = match loaded.payment.purchase() {
+            Some(purchase) => Some(self.gateway.look_up(&account, &purchase.id).await),
+            None => None,
+        };
+        planned.shown = look.as_ref().map(|look| look.as_str().to_owned());
+        if matches!(look, Some(LookUp::Failed { .. })) {
+            return Ok(planned.left_out(LeftOut::GatewaySilent));
+        }
+        loaded.payment.nudged(loaded.nudges);
+        let foreseen = foresee(&loaded.payment, look.as_ref(), now, policy);
+        if foreseen.then == Then::TakesNone {
+            return Ok(planned.left_out(LeftOut::TakesNone));
+        }
+        planned.foreseen = Some(foreseen);
+        planned.fate = Fate::Waits;
+        Ok(planned)
+    }
+
+    /// Looks what came of the payments that were told, and tells the next ones once nothing is open.
+    async fn go_on(&self, plan: &mut Plan) -> Result<(), StoreError> {
+        let open = plan.open();
+        if open.is_empty() {
+            self.tell_stage(plan).await?;
+        } else {
+            self.judge(plan, open).await?;
+        }
+        let now = self.clock.now();
+        plan.due_at = now + LOOK_AGAIN;
+        plan.staged(now);
+        Ok(())
+    }
+
+    /// Tells the payments of the next stage to be rerun, each once for the plan.
+    async fn tell_stage(&self, plan: &mut Plan) -> Result<(), StoreError> {
+        let Some((key, command)) = order(plan) else {
+            return Ok(());
+        };
+        let Some(by) = plan.applied.as_ref().map(|it| it.mandate.clone()) else {
+            return Ok(());
+        };
+        let places = plan.next_stage();
+        let mut telling = Vec::with_capacity(places.len());
+        for place in &places {
+            telling.push(self.tell_one(&plan.payments[*place], (&key, &command, &by)));
+        }
+        let told: Vec<_> = stream::iter(telling).buffered(TOLD_AT_ONCE).collect().await;
+        for (place, fate) in places.into_iter().zip(told) {
+            plan.payments[place].fate = fate?;
+        }
+        Ok(())
+    }
+
+    /// Tells one payment, if it is as it was planned. It is asked of the very record that the command is
+    /// written into.
+    async fn tell_one(
+        &self,
+        planned: &Planned,
+        (key, command, by): (&IdempotencyKey, &Command, &Mandate),
+    ) -> Result<Fate, StoreError> {
+        let still = |payment: &Payment| {
+            let seen = planned.seen.as_ref();
+            let same = seen.is_some_and(|seen| seen.is_still(payment));
+            same.then_some(()).ok_or(())
+        };
+        let policies = self.policies.get();
+        let what = Given {
+            to: &planned.payment,
+            key,
+            command,
+            by,
+        };
+        let told = intake::command_if(&*self.store, &self.clock, &policies, what, &still).await;
+        match told {
+            Ok(Ok(Commanded {
+                answer: CommandAnswer::Accepted,
+                ..
+            })) => Ok(Fate::Given {
+                at: self.clock.now(),
+            }),
+            // It ended, or somebody else was quicker.
+            Ok(Ok(_) | Err(())) | Err(IntakeError::Missing(_)) => Ok(Fate::ChangedSince),
+            // Stays as it is, and is told with the next stage.
+            Err(IntakeError::Busy(_)) => Ok(Fate::Waits),
+            Err(IntakeError::Store(error)) if !error.is_about_one() => Err(error),
+            Err(error) => {
+                tracing::warn!(payment.id = %planned.payment, %error, "a planned rerun is not told");
+                Ok(Fate::ChangedSince)
+            }
+        }
+    }
+
+    async fn judge(&self, plan: &mut Plan, open: Vec<usize>) -> Result<(), StoreError> {
+        let policies = self.policies.get();
+        let mut loading = Vec::with_capacity(open.len());
+        for place in &open {
+            loading.push(self.store.load(&plan.payments[*place].payment));
+        }
+        let loaded: Vec<_> = stream::iter(loading).buffered(TOLD_AT_ONCE).collect().await;
+        for (place, loaded) in open.into_iter().zip(loaded) {
+            let planned = &mut plan.payments[place];
+            match loaded {
+                Ok(Some(loaded)) => judge(planned, &loaded, self.clock.now(), &policies),
+                Ok(None) => planned.fate = Fate::ChangedSince,
+                Err(error) if error.is_about_one() => planned.fate = Fate::ChangedSince,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn may_be_seen(plan: &Plan, payment: &Payment) -> bool {
+    let account = &payment.request().account;
+    let accounts = plan.accounts.as_ref();
+    accounts.is_none_or(|accounts| accounts.contains(account))
+}
+
+/// The command of a plan's reruns, and its key.
+fn order(plan: &Plan) -> Option<(IdempotencyKey, Command)> {
+    let applied = plan.applied.as_ref()?;
+    let (reason, actor) = (applied.reason.clone(), applied.by.clone());
+    Some((plan.key().ok()?, Command::Rerun { reason, actor }))
+}
+
+/// What came of a rerun, as far as that is known.
+fn judge(planned: &mut Planned, loaded: &Loaded, now: Timestamp, policies: &Policies) {
+    let (Some(foreseen), Fate::Given { at }) = (&planned.foreseen, &planned.fate) else {
+        return;
+    };
+    let payment = &loaded.payment;
+    let policy = policies.get(&payment.request().account);
+    let state = payment.state().name();
+    planned.fate = match foreseen.fits(payment, now, policy) {
+        Fit::AsForeseen => Fate::AsForeseen { state },
+        Fit::NotYet if now - *at <= LONGEST_REST => return,
+        Fit::NotYet | Fit::Otherwise => Fate::Odd {
+            state,
+            reason: match payment.state() {
+                State::Parked { reason, .. } => Some(reason.clone()),
+                _ => None,
+            },
+        },
+    };
+}
+
+/// Says what a person should know of a plan that was written.
+fn tell_phase(plan: &Plan) {
+    match &plan.phase {
+        Phase::Stopped { why } => tracing::warn!(
+            event = "plan_stopped", plan.id = %plan.id, why,
+            "a plan was stopped: look at what came out otherwise than foreseen"
+        ),
+        Phase::Done => tracing::info!(plan.id = %plan.id, "a plan was applied"),
+        _ => {}
+    }
+}
+
+fn tell(error: &StoreError, told: &mut Option<Timestamp>, now: Timestamp) {
+    if told.is_none_or(|told| now - told >= TROUBLE_EVERY) {
+        *told = Some(now);
+        tracing::warn!(event = "plans_wait", %error, "what operators plan waits");
+    }
+}

@@ -1,0 +1,136 @@
+//! Many operators at once, on real Redis, beside workers that work.
+
+use futures_util::future::{join, join_all};
+use holdfast::api::intake::{self, Given};
+use holdfast::store::redis::{self, RedisStore};
+use holdfast_rig::{Redis, RedisOptions};
+
+use super::*;
+
+const OPERATORS: usize = 100;
+
+/// Twenty payments that stopped: ten that a rerun charges, five that were charged late, and five whose
+/// charge left no trace, which nothing may charge again.
+async fn twenty(room: &Room<RedisStore>) -> [Vec<PaymentId>; 3] {
+    let (mut declined, mut late, mut traceless) = (Vec::new(), Vec::new(), Vec::new());
+    for at in 0..5 {
+        let id = room.stage.charge(&format!("late-{at}"), 100).await;
+        let rule = Rule::on(Operation::Charge, Effect::committed_late(25 * 60_000));
+        room.stage.fault(rule.reference(id.as_str()).times(1));
+        late.push(id);
+        let id = room.stage.charge(&format!("traceless-{at}"), 100).await;
+        let rule = Rule::on(Operation::Charge, Effect::timeout_before_commit());
+        room.stage.fault(rule.reference(id.as_str()).times(1));
+        traceless.push(id);
+    }
+    room.stage.work_for(TimeDelta::minutes(40)).await;
+    for at in 0..10 {
+        declined.push(room.parked_charge(&format!("declined-{at}"), 100).await);
+    }
+    for id in declined.iter().chain(&late).chain(&traceless) {
+        assert_eq!(room.stage.state(id).await, StateName::Parked, "{id}");
+    }
+    [declined, late, traceless]
+}
+
+/// One operator: every third gives reruns one by one, the others plan and apply.
+async fn operates(room: &Room<RedisStore>, number: usize, all: &[PaymentId]) {
+    let (store, clock) = (&*room.stage.store, &room.stage.clock);
+    let by = format!("operator-{number}");
+    if number.is_multiple_of(3) {
+        let policies = Policies::from([(account(), policy(UnknownPolicy::Park))]);
+        for id in all {
+            let key = IdempotencyKey::new(by.clone()).unwrap();
+            let command = rerun();
+            let given = Given {
+                to: id,
+                key: &key,
+                command: &command,
+                by: &aina(),
+            };
+            let given = intake::command(store, clock, &policies, given).await;
+            // Who finds it changing all the time is told so, and nothing was done.
+            assert!(
+                matches!(given, Ok(_) | Err(intake::IntakeError::Busy(_))),
+                "{given:?}"
+            );
+        }
+        return;
+    }
+    let plan = Plan::wanted(Selection::Payments(all.to_vec()), &by, clock.now());
+    let plan = planning::ask(store, plan, &aina()).await.unwrap();
+    let said = Said::new(&by, "all at once", &aina()).unwrap();
+    loop {
+        match planning::apply(store, clock, &plan.id, &said).await {
+            Ok(_) => return,
+            Err(PlanError::NotNow(NotNow::Empty | NotNow::Expired)) => return,
+            Err(PlanError::NotNow(NotNow::NotReady) | PlanError::Busy(_)) => {
+                tokio::task::yield_now().await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_operators_at_once_cause_the_one_legal_effect() {
+    let redis_process = Redis::start(RedisOptions::default()).await.unwrap();
+    let clock = Clock::manual(start_time());
+    let settings = redis::Settings {
+        url: redis_process.url(),
+        ..redis::Settings::default()
+    };
+    let store = RedisStore::connect(settings, clock.clone()).await.unwrap();
+    let room = Room::over(store, clock).await;
+    let [declined, late, traceless] = twenty(&room).await;
+    let all: Vec<PaymentId> = [&declined[..], &late, &traceless].concat();
+    let operators = join_all((0..OPERATORS).map(|number| operates(&room, number, &all)));
+    let over = AtomicBool::new(false);
+    let planners = [planner(&room.stage), planner(&room.stage)];
+    let working = async {
+        while !over.load(Ordering::SeqCst) {
+            for planner in &planners {
+                planner.carry_out().await.unwrap();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let turning = async {
+        while !over.load(Ordering::SeqCst) {
+            let claims = room.stage.store.claim(4).await.unwrap().claims;
+            join_all(
+                claims
+                    .into_iter()
+                    .map(|claim| room.stage.worker.turn(claim)),
+            )
+            .await;
+            room.stage.pass(TimeDelta::milliseconds(200));
+            tokio::task::yield_now().await;
+        }
+    };
+    let operating = async {
+        operators.await;
+        loop {
+            let plans = planning::plans(&*room.stage.store, 1_000).await.unwrap();
+            if plans.iter().all(Plan::rests) {
+                break over.store(true, Ordering::SeqCst);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    join(operating, join(working, turning)).await;
+    room.stage.work_for(TimeDelta::hours(2)).await;
+    for id in declined.iter().chain(&late) {
+        assert_eq!(room.stage.taken(id), (100, 1), "{id}");
+        assert_eq!(room.stage.state(id).await, StateName::Paid);
+    }
+    for id in &traceless {
+        assert_eq!(room.stage.taken(id), (0, 0), "{id}");
+        let charges = room.stage.payment(id).await;
+        let charges = charges
+            .attempts()
+            .iter()
+            .filter(|it| it.step == Step::Charge);
+        assert_eq!(charges.count(), 1, "not sent again");
+    }
+}
