@@ -14,6 +14,7 @@
 //! | `audit` | who asked for what, and whether anybody changed that |
 //! | `switches` | to stop and to let go on; which workers are there |
 //! | `worker` | everything that runs in one worker process |
+//! | `housekeeping` | what it does now and then beside its work |
 //! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |
 //! | `outgoing` | endpoints, and events that are sent to them |
 //! | `key` | a new API key |
@@ -37,6 +38,7 @@ mod enqueue;
 mod failure;
 mod fix;
 mod health;
+mod housekeeping;
 mod key;
 mod outgoing;
 mod plans;

@@ -68,8 +68,10 @@ pub enum SwitchVerb {
         said: Said,
     },
     /// Show what is stopped, since when, by whom and why.
+    #[command(after_help = "Example: holdfast switches")]
     Switches,
     /// Show the workers that are there, and what they have under way.
+    #[command(after_help = "Example: holdfast workers --json")]
     Workers,
 }
 

@@ -1,26 +1,23 @@
 //! `holdfast worker`: everything that runs in one worker process, wired together.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::housekeeping::{keep_house, note_heard};
 use super::reload::Reload;
 use crate::api::pushed::{Intake, Producers};
 use crate::api::v1::Service;
-use crate::api::{self, Api, KeyRing, WebhookCounts};
+use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
 use crate::config::{Config, Current, Wrong};
 use crate::gateway::{Account, Accounts, ChipGateway, Measured};
 use crate::operate::Observer;
-use crate::operate::audit::tell_heads;
 use crate::operate::overview::Overview;
 use crate::queue::{self, Cause};
 use crate::store::redis::{Profile, RedisStore};
@@ -31,12 +28,6 @@ use crate::worker::gate::Gate;
 use crate::worker::outbox::Outbox;
 use crate::worker::plans::Planner;
 use crate::worker::{Policies, Worker};
-
-/// How often entries of finished payments that have expired are taken out of the state index.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
-
-/// How often it is noted when webhooks came.
-const NOTE_HEARD_EVERY: Duration = Duration::from_secs(60);
 
 /// How long the intake insists on one write at the most.
 const LONGEST_INTAKE_SAVE_MS: u64 = 1_000;
@@ -157,28 +148,18 @@ pub(super) fn accounts(config: &Config) -> anyhow::Result<Accounts> {
         .collect()
 }
 
-/// What people have stopped is read before anything is sent, and from then on over a connection of its
-/// own.
+/// What people have stopped, read over a connection of its own.
 async fn stand_at_the_gate(
     config: &Config,
     clock: &Clock,
     settings: &queue::Settings,
 ) -> anyhow::Result<(Gate, Doorman)> {
-    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let switches = store.switches().await.context(
-        "it cannot be read what is stopped; may the user of Redis reach {hf:desk}:* (deploy/redis)?",
-    )?;
-    let gate = Gate::watched(clock.now(), config.gateway_settings().deadlines, switches);
-    if let Some(stopped) = gate.told(clock.now()) {
-        tracing::warn!(
-            event = "switches_changed",
-            stopped,
-            "this is stopped already"
-        );
-    }
+    let own = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let deadlines = config.gateway_settings().deadlines;
     let worker = (settings.identity, settings.concurrency);
-    let doorman = Doorman::new(store, clock.clone(), gate.clone(), worker);
-    Ok((gate, doorman))
+    Doorman::arrive(own, clock, deadlines, worker)
+        .await
+        .context("what is stopped cannot be read; may Redis' user reach the keys of the desk?")
 }
 
 /// Listens for webhooks, callbacks and questions about health, if an address is configured.
@@ -210,27 +191,6 @@ async fn listen(
     background.spawn(api::serve(listener, api::router(api), limits, stop.clone()));
     tracing::info!(%address, "listening for webhooks, callbacks and health");
     Ok(())
-}
-
-/// Notes once a minute, and at the stop, when the gateway last posted something: outside of whatever
-/// answers it. `holdfast doctor` tells it.
-async fn note_heard(store: Arc<RedisStore>, counts: Arc<WebhookCounts>, stop: CancellationToken) {
-    let mut noted = BTreeMap::new();
-    loop {
-        let goes_on = stop
-            .run_until_cancelled(tokio::time::sleep(NOTE_HEARD_EVERY))
-            .await;
-        let heard = counts.heard();
-        if heard != noted {
-            match store.note_heard(&heard).await {
-                Ok(()) => noted = heard,
-                Err(error) => tracing::debug!(%error, "when webhooks came was not noted"),
-            }
-        }
-        if goes_on.is_none() {
-            return;
-        }
-    }
 }
 
 /// Serves other services, if an address is configured. Over a connection of its own: no list that
@@ -363,35 +323,6 @@ async fn take_in(
     let producers = config.intake.rules.producers.len();
     tracing::info!(producers, "taking in what is pushed");
     Ok(())
-}
-
-/// Watches over Redis' durability, sweeps the state index, and trims the streams of events.
-fn keep_house(
-    store: &Arc<RedisStore>,
-    keep: TimeDelta,
-    background: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    let (watching, watched_until) = (Arc::clone(store), stop.clone());
-    background.spawn(async move { watching.watch(watched_until).await });
-    let (sweeping, stop) = (Arc::clone(store), stop.clone());
-    background.spawn(async move {
-        let sweep = async {
-            loop {
-                if let Err(error) = sweeping.trim_events(keep).await {
-                    tracing::warn!(%error, "events were not trimmed; it is tried again");
-                }
-                if let Err(error) = tell_heads(&sweeping).await {
-                    tracing::warn!(%error, "the ends of the audit log were not noted");
-                }
-                tokio::time::sleep(SWEEP_EVERY).await;
-                if let Err(error) = sweeping.sweep().await {
-                    tracing::warn!(%error, "the state index was not swept; it is tried again");
-                }
-            }
-        };
-        stop.run_until_cancelled(sweep).await;
-    });
 }
 
 /// Told whenever SIGHUP comes.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::gate::Gate;
 use crate::clock::Clock;
+use crate::gateway::Deadlines;
 use crate::payment::Timestamp;
 use crate::store::redis::RedisStore;
 use crate::store::switches::WorkerNote;
@@ -63,6 +64,26 @@ impl Doorman {
             stopped,
             troubled: false,
         }
+    }
+
+    /// Reads what people have stopped, before anything is sent, and stands at a gate that knows it.
+    pub async fn arrive(
+        store: RedisStore,
+        clock: &Clock,
+        deadlines: Deadlines,
+        worker: (u64, usize),
+    ) -> Result<(Gate, Self), StoreError> {
+        let switches = store.switches().await?;
+        let gate = Gate::watched(clock.now(), deadlines, switches);
+        if let Some(stopped) = gate.told(clock.now()) {
+            tracing::warn!(
+                event = "switches_changed",
+                stopped,
+                "this is stopped already"
+            );
+        }
+        let doorman = Self::new(store, clock.clone(), gate.clone(), worker);
+        Ok((gate, doorman))
     }
 
     /// Stands there until `end`, and says that the worker is gone.
