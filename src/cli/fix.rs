@@ -16,7 +16,7 @@ use crate::api::intake::{self, Commanded, Given};
 use crate::api::pushed::{Asked, Element, PushedCommand, Rules};
 use crate::payment::{InvalidRequest, Payment};
 use crate::store::audit::Mandate;
-use crate::store::redis::{Corrected, Did, Quarantined};
+use crate::store::redis::{Corrected, Deed, Did, Quarantined};
 
 /// What to put in the place of what was pushed.
 #[derive(Debug, Args)]
@@ -136,4 +136,27 @@ fn corrected(path: &Path, known: &Quarantined) -> Result<Map<String, Value>, Fai
     let mut fields = fields;
     fields.insert("push".to_owned(), uuid::Uuid::new_v4().to_string().into());
     Ok(fields)
+}
+
+/// What was recorded in the place of what was pushed, if something was; both of them on demand. As text
+/// where it is some: nothing that moves a terminal's cursor.
+pub(super) fn write_corrected(
+    deed: &Deed,
+    reveal: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Some(corrected) = &deed.corrected else {
+        return Ok(());
+    };
+    writeln!(out, "recorded as {}", corrected.payment)?;
+    let both = [("pushed", &corrected.pushed), ("instead", &corrected.with)];
+    for (name, kept) in both.into_iter().filter(|_| reveal) {
+        let bytes = STANDARD.decode(kept).unwrap_or_default();
+        writeln!(
+            out,
+            "{name} {}",
+            String::from_utf8_lossy(&bytes).escape_debug()
+        )?;
+    }
+    Ok(())
 }

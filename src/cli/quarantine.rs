@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::commands::typist;
 use super::desk::user;
 use super::failure::Failure;
-use super::fix::FixArgs;
+use super::fix::{FixArgs, write_corrected};
 use super::view::time;
 use crate::api::pushed::{DAYS_SIGNED, is_over};
 use crate::clock::Clock;
@@ -270,15 +270,7 @@ impl Ward<'_> {
         for deed in &found.deeds {
             let (did, actor) = (word(deed.did), &deed.actor);
             writeln!(out, "{did} {} by {actor}: {}", time(deed.at), deed.reason)?;
-            if let Some(corrected) = &deed.corrected {
-                writeln!(out, "recorded as {}", corrected.payment)?;
-            }
-            let kept = deed.corrected.iter().filter(|_| reveal);
-            for kept in kept.flat_map(|kept| [("pushed", &kept.pushed), ("instead", &kept.with)]) {
-                let bytes = STANDARD.decode(kept.1).unwrap_or_default();
-                let text = String::from_utf8_lossy(&bytes);
-                writeln!(out, "{} {}", kept.0, text.escape_debug())?;
-            }
+            write_corrected(deed, reveal, out)?;
         }
         if let Some(bytes) = bytes {
             // As text where it is some: nothing that moves a terminal's cursor.

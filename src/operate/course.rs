@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
-use super::foresee::{Then, Touch};
+use super::foresee::{Fit, Then, Touch};
 use super::plan::{
     Applied, Fate, LASTS, LeftOut, NotNow, Phase, Plan, Planned, Selection, VERSION,
 };
-use crate::payment::{Currency, IdempotencyKey, InvalidName, PaymentId, Timestamp};
+use crate::payment::{
+    Currency, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State, Timestamp,
+};
 use crate::store::PlanId;
 
 /// How long a run that was stopped can be resumed.
@@ -19,6 +21,8 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 pub const MOST_PAYMENTS: usize = 1_000;
 /// How many payments are rerun at once: one first, then some, then many.
 const STAGES: [usize; 3] = [1, 10, 100];
+/// How long a payment may take to come to rest; after that it is no longer waited for.
+const LONGEST_REST: TimeDelta = TimeDelta::minutes(2);
 /// So many that came out otherwise than foreseen are borne, after the first stage.
 const MOST_ODD: usize = 2;
 
@@ -256,9 +260,12 @@ impl Plan {
             ),
         ];
         let some = told.into_iter().filter(|(many, _)| *many > 0);
-        some.map(|(many, text)| match text.starts_with("there are") {
-            true => text,
-            false => format!("{many} {text}"),
+        some.map(|(many, text)| {
+            if text.starts_with("there are") {
+                text
+            } else {
+                format!("{many} {text}")
+            }
         })
         .collect()
     }
@@ -283,6 +290,25 @@ impl Planned {
     pub fn left_out(self, why: LeftOut) -> Self {
         let fate = Fate::LeftOut { why };
         Self { fate, ..self }
+    }
+
+    /// Takes in how the payment stands after it was told, if that is known by now.
+    pub fn came_out(&mut self, payment: &Payment, now: Timestamp, policy: Option<&Policy>) {
+        let (Some(foreseen), Fate::Given { at }) = (&self.foreseen, &self.fate) else {
+            return;
+        };
+        let state = payment.state().name();
+        self.fate = match foreseen.fits(payment, now, policy) {
+            Fit::AsForeseen => Fate::AsForeseen { state },
+            Fit::NotYet if now - *at <= LONGEST_REST => return,
+            Fit::NotYet | Fit::Otherwise => Fate::Odd {
+                state,
+                reason: match payment.state() {
+                    State::Parked { reason, .. } => Some(reason.clone()),
+                    _ => None,
+                },
+            },
+        };
     }
 
     fn waits(&self) -> bool {

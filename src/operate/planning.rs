@@ -4,7 +4,7 @@
 use crate::clock::Clock;
 use crate::payment::Timestamp;
 use crate::store::audit::{AuditEntry, Mandate};
-use crate::store::{FoundPlan, PlanId, Plans, StoreError};
+use crate::store::{FoundPlan, PlanId, PlanWrite, Plans, StoreError};
 
 use super::plan::{Applied, NotNow, Plan};
 
@@ -78,9 +78,12 @@ pub async fn write<S: Plans>(
 ) -> Result<Option<FoundPlan>, StoreError> {
     let text = serde_json::to_string(plan)
         .map_err(|error| StoreError::Refused(format!("a plan that is no JSON: {error}")))?;
-    store
-        .keep_plan(&plan.id, found, &text, Some(plan.due_at), audit)
-        .await
+    let write = PlanWrite {
+        text: &text,
+        due: Some(plan.due_at),
+        audit,
+    };
+    store.keep_plan(&plan.id, found, write).await
 }
 
 /// Has a plan made.

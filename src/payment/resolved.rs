@@ -170,21 +170,13 @@ fn to_resolve_as_shown_leads_to_no_call_whatever_is_shown() {
             scene.command(as_shown());
             scene.look(standing.clone());
             for _ in 0..20 {
-                if scene.payment.is_finished() {
-                    break;
-                }
                 match scene.next() {
-                    Next::Send(step) => {
-                        assert_eq!(scene.state(), StateName::Held, "{step:?} on {standing:?}")
-                    }
                     Next::LookUp => scene.look(standing.clone()),
-                    Next::Settle(_) => panic!("{standing:?}"),
-                    Next::WaitUntil(_) | Next::Nothing => scene.until_due(),
-                }
-                if scene.state() != StateName::Parked {
-                    break;
+                    Next::WaitUntil(_) => scene.until_due(),
+                    other => panic!("{other:?} on {standing:?}"),
                 }
             }
+            assert_eq!(scene.state(), StateName::Parked, "{standing:?}");
             assert_eq!(scene.payment.attempts().len(), attempts, "{standing:?}");
         }
     }

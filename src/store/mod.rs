@@ -33,7 +33,7 @@ pub use outgoing::{
     Sends, Spread, Trimmed, Waiting,
 };
 pub use permit::Permit;
-pub use plans::{FoundPlan, PlanId, Plans};
+pub use plans::{FoundPlan, PlanId, PlanWrite, Plans};
 
 use crate::payment::{Payment, PaymentId, StateName, Timestamp};
 

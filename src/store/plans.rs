@@ -72,6 +72,17 @@ pub struct FoundPlan {
     pub(super) mark: String,
 }
 
+/// What is written of a plan.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanWrite<'a> {
+    /// The plan.
+    pub text: &'a str,
+    /// When it is due; without a time it is forgotten.
+    pub due: Option<Timestamp>,
+    /// On whose word, if on anybody's: it is written with it.
+    pub audit: Option<&'a AuditEntry>,
+}
+
 /// What keeps plans. Every method is one atomic step in the store.
 pub trait Plans: Send + Sync + 'static {
     /// A plan.
@@ -80,15 +91,12 @@ pub trait Plans: Send + Sync + 'static {
         id: &PlanId,
     ) -> impl Future<Output = Result<Option<FoundPlan>, StoreError>> + Send;
 
-    /// Writes a plan that is due at `due`, if nobody wrote it since it was `found`; without a time it
-    /// is forgotten. `None`: somebody did. On whose word it is written, if on anybody's, is written with it.
+    /// Writes a plan, if nobody wrote it since it was `found`. `None`: somebody did.
     fn keep_plan(
         &self,
         id: &PlanId,
         found: Option<&FoundPlan>,
-        text: &str,
-        due: Option<Timestamp>,
-        audit: Option<&AuditEntry>,
+        write: PlanWrite<'_>,
     ) -> impl Future<Output = Result<Option<FoundPlan>, StoreError>> + Send;
 
     /// Up to `slots` plans that are due.

@@ -19,14 +19,14 @@ use crate::clock::Clock;
 use crate::config::Current;
 use crate::gateway::Gateway;
 use crate::operate::{
-    Fate, Filter, Fit, LeftOut, MOST_PAYMENTS, Phase, Plan, Planned, Seen, Selection, Then,
-    foresee, planning,
+    Fate, Filter, LeftOut, MOST_PAYMENTS, Phase, Plan, Planned, Seen, Selection, Then, foresee,
+    planning,
 };
 use crate::payment::{
-    Command, CommandAnswer, IdempotencyKey, LookUp, Payment, PaymentId, State, Timestamp,
+    Command, CommandAnswer, IdempotencyKey, LookUp, Payment, PaymentId, Timestamp,
 };
 use crate::store::audit::Mandate;
-use crate::store::{By, FoundPlan, Loaded, PlanId, Plans, Store, StoreError};
+use crate::store::{By, FoundPlan, Loaded, PlanId, PlanWrite, Plans, Store, StoreError};
 
 /// How often is asked which plans are due.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -34,9 +34,10 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// How often a worker says that the store cannot be asked.
 const TROUBLE_EVERY: TimeDelta = TimeDelta::minutes(1);
-/// How many payments are asked about in one step, and how many at once: the calls of payments go over
-/// the same keys.
-const ASKED_IN_A_STEP: usize = 20;
+/// How many payments are asked about in one step at most, and for how long; how many at once: the calls of
+/// payments go over the same keys.
+const ASKED_IN_A_STEP: usize = 100;
+const ASKED_FOR: TimeDelta = TimeDelta::seconds(20);
 const ASKED_AT_ONCE: usize = 4;
 /// How many payments are told at once.
 const TOLD_AT_ONCE: usize = 8;
@@ -47,8 +48,6 @@ const MOST_PAGES: usize = 250;
 const LEASE: TimeDelta = TimeDelta::minutes(2);
 /// How long a step waits for payments to come to rest, before it looks at them again.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
-/// How long a payment may take to come to rest; after that it is no longer waited for.
-const LONGEST_REST: TimeDelta = TimeDelta::minutes(2);
 /// How long a plan waits that cannot be read.
 const UNREADABLE_REST: TimeDelta = TimeDelta::minutes(10);
 
@@ -126,9 +125,12 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             Phase::Applying { .. } => self.go_on(&mut plan).await?,
             Phase::Ready { .. } | Phase::Stopped { .. } | Phase::Done => {
                 // Nobody wants to know any more.
-                let forgotten = self
-                    .store
-                    .keep_plan(id, Some(&found), &found.text, None, None);
+                let write = PlanWrite {
+                    text: &found.text,
+                    due: None,
+                    audit: None,
+                };
+                let forgotten = self.store.keep_plan(id, Some(&found), write);
                 return forgotten.await.map(|gone| gone.is_some());
             }
         }
@@ -172,7 +174,7 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             let by = By::State(filter.state);
             let page = self.store.list(&by, cursor.as_ref(), PAGE).await?;
             let now = self.clock.now();
-            let fits = |loaded: &&Loaded| self.is_meant(plan, &filter, &loaded.payment, now);
+            let fits = |loaded: &&Loaded| is_meant(plan, &filter, &loaded.payment, now);
             let fitting = page.payments.iter().filter(fits);
             found.extend(fitting.map(|loaded| loaded.payment.id().clone()));
             cursor = page.next;
@@ -184,22 +186,25 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         Ok(found)
     }
 
-    fn is_meant(&self, plan: &Plan, filter: &Filter, payment: &Payment, now: Timestamp) -> bool {
-        may_be_seen(plan, payment) && filter.fits(payment, now)
-    }
-
-    /// Asks about some payments, and notes what a rerun of each would do.
+    /// Asks about some payments, and notes what a rerun of each would do. A gateway that is slow makes the
+    /// step short: it must end within the lease.
     async fn ask_some(&self, plan: &mut Plan) -> Result<(), StoreError> {
+        let until = self.clock.now() + ASKED_FOR;
         let unasked = plan.payments.iter().enumerate();
         let unasked = unasked.filter(|(_, planned)| planned.fate == Fate::Unasked);
         let places: Vec<usize> = unasked.map(|(at, _)| at).take(ASKED_IN_A_STEP).collect();
-        let mut asking = Vec::with_capacity(places.len());
-        for place in &places {
-            asking.push(self.ask_about(plan, &plan.payments[*place].payment));
-        }
-        let asked: Vec<_> = stream::iter(asking).buffered(ASKED_AT_ONCE).collect().await;
-        for (place, planned) in places.into_iter().zip(asked) {
-            plan.payments[place] = planned?;
+        for places in places.chunks(ASKED_AT_ONCE) {
+            let mut asking = Vec::with_capacity(places.len());
+            for place in places {
+                asking.push(self.ask_about(plan, &plan.payments[*place].payment));
+            }
+            let asked: Vec<_> = stream::iter(asking).buffered(ASKED_AT_ONCE).collect().await;
+            for (place, planned) in places.iter().zip(asked) {
+                plan.payments[*place] = planned?;
+            }
+            if self.clock.now() >= until {
+                break;
+            }
         }
         plan.asked(self.clock.now());
         Ok(())
@@ -330,7 +335,10 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         for (place, loaded) in open.into_iter().zip(loaded) {
             let planned = &mut plan.payments[place];
             match loaded {
-                Ok(Some(loaded)) => judge(planned, &loaded, self.clock.now(), &policies),
+                Ok(Some(Loaded { payment, .. })) => {
+                    let policy = policies.get(&payment.request().account);
+                    planned.came_out(&payment, self.clock.now(), policy);
+                }
                 Ok(None) => planned.fate = Fate::ChangedSince,
                 Err(error) if error.is_about_one() => planned.fate = Fate::ChangedSince,
                 Err(error) => return Err(error),
@@ -338,6 +346,10 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         }
         Ok(())
     }
+}
+
+fn is_meant(plan: &Plan, filter: &Filter, payment: &Payment, now: Timestamp) -> bool {
+    may_be_seen(plan, payment) && filter.fits(payment, now)
 }
 
 fn may_be_seen(plan: &Plan, payment: &Payment) -> bool {
@@ -351,27 +363,6 @@ fn order(plan: &Plan) -> Option<(IdempotencyKey, Command)> {
     let applied = plan.applied.as_ref()?;
     let (reason, actor) = (applied.reason.clone(), applied.by.clone());
     Some((plan.key().ok()?, Command::Rerun { reason, actor }))
-}
-
-/// What came of a rerun, as far as that is known.
-fn judge(planned: &mut Planned, loaded: &Loaded, now: Timestamp, policies: &Policies) {
-    let (Some(foreseen), Fate::Given { at }) = (&planned.foreseen, &planned.fate) else {
-        return;
-    };
-    let payment = &loaded.payment;
-    let policy = policies.get(&payment.request().account);
-    let state = payment.state().name();
-    planned.fate = match foreseen.fits(payment, now, policy) {
-        Fit::AsForeseen => Fate::AsForeseen { state },
-        Fit::NotYet if now - *at <= LONGEST_REST => return,
-        Fit::NotYet | Fit::Otherwise => Fate::Odd {
-            state,
-            reason: match payment.state() {
-                State::Parked { reason, .. } => Some(reason.clone()),
-                _ => None,
-            },
-        },
-    };
 }
 
 /// Says what a person should know of a plan that was written.

@@ -148,7 +148,7 @@ async fn making_a_plan_changes_nothing_and_sends_nothing() {
     let room = Room::open().await;
     let id = room.parked_charge("k", 1_500).await;
     let (before, calls) = (room.stage.loaded(&id).await, room.calls());
-    let plan = room.plan_of(&[id.clone()]).await;
+    let plan = room.plan_of(std::slice::from_ref(&id)).await;
     let Phase::Ready { until } = plan.phase else {
         panic!("{plan:?}");
     };
@@ -163,7 +163,7 @@ async fn making_a_plan_changes_nothing_and_sends_nothing() {
 async fn a_plan_is_applied_within_a_quarter_of_an_hour_and_once() {
     let room = Room::open().await;
     let id = room.parked_charge("k", 1_500).await;
-    let late = room.plan_of(&[id.clone()]).await;
+    let late = room.plan_of(std::slice::from_ref(&id)).await;
     room.stage
         .pass(TimeDelta::minutes(15) + TimeDelta::milliseconds(1));
     let refused = room.apply(&late).await.unwrap_err();
@@ -171,7 +171,7 @@ async fn a_plan_is_applied_within_a_quarter_of_an_hour_and_once() {
         matches!(refused, PlanError::NotNow(NotNow::Expired)),
         "{refused}"
     );
-    let plan = room.plan_of(&[id.clone()]).await;
+    let plan = room.plan_of(std::slice::from_ref(&id)).await;
     room.stage.pass(TimeDelta::minutes(15));
     let done = room.applied(&plan).await;
     assert_eq!(
@@ -193,7 +193,7 @@ async fn who_and_why_are_demanded_and_stand_in_the_record() {
     for (by, reason) in [("", "why"), ("who", " "), ("who", &"x".repeat(501))] {
         assert!(Said::new(by, reason, &aina()).is_err(), "{by:?} {reason:?}");
     }
-    let plan = room.plan_of(&[id.clone()]).await;
+    let plan = room.plan_of(std::slice::from_ref(&id)).await;
     room.applied(&plan).await;
     let payment = room.stage.payment(&id).await;
     let given = payment.commands().last().unwrap();

@@ -160,15 +160,6 @@ pub fn router<S: Store + Cards + Plans>(service: Service<S>, limits: &super::Lim
             },
         )
     };
-    let run = |name: &'static str| {
-        post(
-            move |State(service): State<Arc<Service<S>>>,
-                  Extension(caller): Extension<Caller>,
-                  id,
-                  headers,
-                  body: Body| plans::run(name, service, caller, (id, headers, body)),
-        )
-    };
     let guarded = Router::new()
         .route(
             "/v1/payments",
@@ -197,11 +188,7 @@ pub fn router<S: Store + Cards + Plans>(service: Service<S>, limits: &super::Lim
             get(cards::show::<S>).delete(cards::delete::<S>),
         )
         .route("/v1/cards/{card}/look", post(cards::look::<S>))
-        .route("/v1/plans", get(plans::list::<S>).post(plans::make::<S>))
-        .route("/v1/plans/{plan}", get(plans::show::<S>))
-        .route("/v1/plans/{plan}/apply", run("apply"))
-        .route("/v1/plans/{plan}/stop", run("stop"))
-        .route("/v1/plans/{plan}/resume", run("resume"))
+        .merge(of_plans())
         .fallback(|| async { nothing() })
         .method_not_allowed_fallback(|| async { wrong_method() })
         .layer(middleware::from_fn_with_state(
@@ -216,6 +203,25 @@ pub fn router<S: Store + Cards + Plans>(service: Service<S>, limits: &super::Lim
             Duration::from_millis(limits.request_timeout_ms),
             within,
         ))
+}
+
+/// The addresses of plans.
+fn of_plans<S: Store + Plans>() -> Router<Arc<Service<S>>> {
+    let run = |name: &'static str| {
+        post(
+            move |State(service): State<Arc<Service<S>>>,
+                  Extension(caller): Extension<Caller>,
+                  id,
+                  headers,
+                  body: Body| plans::run(name, service, caller, (id, headers, body)),
+        )
+    };
+    Router::new()
+        .route("/v1/plans", get(plans::list::<S>).post(plans::make::<S>))
+        .route("/v1/plans/{plan}", get(plans::show::<S>))
+        .route("/v1/plans/{plan}/apply", run("apply"))
+        .route("/v1/plans/{plan}/stop", run("stop"))
+        .route("/v1/plans/{plan}/resume", run("resume"))
 }
 
 /// Ends a request whose time is over, as one of which it is not known whether it was done. Nothing

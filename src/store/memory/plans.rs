@@ -2,8 +2,7 @@
 
 use super::MemoryStore;
 use crate::payment::Timestamp;
-use crate::store::audit::AuditEntry;
-use crate::store::{FoundPlan, PlanId, Plans, StoreError};
+use crate::store::{FoundPlan, PlanId, PlanWrite, Plans, StoreError};
 
 impl Plans for MemoryStore {
     async fn plan(&self, id: &PlanId) -> Result<Option<FoundPlan>, StoreError> {
@@ -20,9 +19,7 @@ impl Plans for MemoryStore {
         &self,
         id: &PlanId,
         found: Option<&FoundPlan>,
-        text: &str,
-        due: Option<Timestamp>,
-        audit: Option<&AuditEntry>,
+        PlanWrite { text, due, audit }: PlanWrite<'_>,
     ) -> Result<Option<FoundPlan>, StoreError> {
         self.ask("keep_plan", |books, _| {
             let there = books.plans.get(id).map(|(_, write, _)| write.to_string());

@@ -9,7 +9,7 @@ use super::{RedisStore, value};
 use crate::payment::Timestamp;
 use crate::store::audit::AuditEntry;
 use crate::store::write::due_ms;
-use crate::store::{FoundPlan, Nonce, PlanId, Plans, StoreError};
+use crate::store::{FoundPlan, Nonce, PlanId, PlanWrite, Plans, StoreError};
 
 /// How long a plan is still there that is to be forgotten, in milliseconds.
 const FORGOTTEN_AFTER_MS: i64 = 1_000;
@@ -36,9 +36,7 @@ impl Plans for RedisStore {
         &self,
         id: &PlanId,
         found: Option<&FoundPlan>,
-        text: &str,
-        due: Option<Timestamp>,
-        audit: Option<&AuditEntry>,
+        PlanWrite { text, due, audit }: PlanWrite<'_>,
     ) -> Result<Option<FoundPlan>, StoreError> {
         let (entry, hash) = audit
             .map(AuditEntry::sealed)

@@ -67,6 +67,8 @@ async fn stopped(room: &Room<MemoryStore>) -> Vec<(PaymentId, &'static str, &'st
 
 #[tokio::test]
 async fn a_plan_says_what_applying_it_then_does() {
+    use StateName::{AwaitingPayer, Held, Paid, Parked, Released};
+
     let room = Room::open().await;
     let all = stopped(&room).await;
     let plan = room.ask(all_parked()).await;
@@ -101,7 +103,6 @@ async fn a_plan_says_what_applying_it_then_does() {
     assert_eq!(fates(&done), ["as_foreseen"; 8], "{done:?}");
     let after = [MovementKind::Charge, MovementKind::Hold].map(moved);
     assert_eq!([after[0] - before[0], after[1] - before[1]], [2_400, 1_200]);
-    use StateName::{AwaitingPayer, Held, Paid, Parked, Released};
     let ends = [
         Paid,
         Held,

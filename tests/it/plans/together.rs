@@ -62,8 +62,7 @@ async fn operates(room: &Room<RedisStore>, number: usize, all: &[PaymentId]) {
     let said = Said::new(&by, "all at once", &aina()).unwrap();
     loop {
         match planning::apply(store, clock, &plan.id, &said).await {
-            Ok(_) => return,
-            Err(PlanError::NotNow(NotNow::Empty | NotNow::Expired)) => return,
+            Ok(_) | Err(PlanError::NotNow(NotNow::Empty | NotNow::Expired)) => return,
             Err(PlanError::NotNow(NotNow::NotReady) | PlanError::Busy(_)) => {
                 tokio::task::yield_now().await;
             }

@@ -8,8 +8,8 @@ use holdfast::payment::{CardId, KnownCard, Payment, PaymentId, Timestamp};
 use holdfast::store::audit::AuditEntry;
 use holdfast::store::{
     By, CardKept, Cards, Claim, ClaimKey, Claims, Created, Cursor, FoundCard, FoundPlan, Loaded,
-    NotDurable, Nudged, Page, Permit, PlanId, Plans, SaveError, Saved, Stats, Store, StoreError,
-    Then, Tried,
+    NotDurable, Nudged, Page, Permit, PlanId, PlanWrite, Plans, SaveError, Saved, Stats, Store,
+    StoreError, Then, Tried,
 };
 use tokio::sync::watch;
 
@@ -315,12 +315,10 @@ impl<S: Plans> Plans for Watched<S> {
         &self,
         id: &PlanId,
         found: Option<&FoundPlan>,
-        text: &str,
-        due: Option<Timestamp>,
-        audit: Option<&AuditEntry>,
+        write: PlanWrite<'_>,
     ) -> Result<Option<FoundPlan>, StoreError> {
         self.there()?;
-        self.inner.keep_plan(id, found, text, due, audit).await
+        self.inner.keep_plan(id, found, write).await
     }
 
     async fn due_plans(&self, slots: usize) -> Result<Vec<PlanId>, StoreError> {
