@@ -12,6 +12,7 @@ use super::frame::{Page, Trouble, framed};
 use super::session::Who;
 use super::show::{amount, count, count_and_age, in_currency, span, state, sums, when, words};
 use crate::operate::pulse::{MINUTES, Minute};
+use crate::operate::switches;
 use crate::operate::tally::{BAR_HOURS, DUE_HOURS, LAPSING_HOURS, Sum, Sums, Tally};
 use crate::payment::{AccountName, Timestamp, millis};
 use crate::store::Store;
@@ -27,6 +28,8 @@ pub(super) async fn page(
     let tally = tally.only(&|account: &AccountName| who.caller.sees(account));
     let now = desk.clock.now();
     let minutes = desk.pulse.minutes(now);
+    let stopped = desk.in_time(switches::standing(&desk.store, &desk.clock));
+    let stopped = stopped.await?;
     let body = html! {
         div #overview data-fresh="" {
             div.heading {
@@ -35,6 +38,9 @@ pub(super) async fn page(
             }
             @if let Err(lack) = desk.store.durability() {
                 p.problem role="alert" { strong { "No money moves now. " } (lack.to_string()) }
+            }
+            @for line in &stopped {
+                p.problem role="status" { strong { "Stopped. " } (line) }
             }
             (tiles(&tally, now))
             (lapses(&tally))

@@ -17,11 +17,15 @@ use crate::api::v1::plans::actor;
 use crate::operate::legal::legal;
 use crate::operate::timeline::{Doubt, Kind, Moment, timeline};
 use crate::operate::words::{asked, called, next, plan, why};
-use crate::payment::{Ask, PaymentId, Policy, State as Standing, Timestamp};
+use crate::payment::{Ask, Payment, PaymentId, Policy, State as Standing, Timestamp};
+use crate::store::audit::{AuditEntry, AuditStream, Chained};
+use crate::store::redis::AuditOrder;
 use crate::store::{EndpointName, Loaded, StoreError};
 
 /// How often the page asks again, in seconds.
 const LIVE_S: u32 = 2;
+/// How many of the newest entries of the audit log are read for it.
+const AUDIT_STEP: usize = 200;
 
 /// What was done a moment ago, by the key of the command.
 #[derive(Debug, Default, Deserialize)]
@@ -42,6 +46,7 @@ pub(super) async fn page(
     let payment = &loaded.payment;
     let policy = policies.get(&payment.request().account);
     let told_to = desk.in_time(desk.told_to(payment.id())).await?;
+    let asked = desk.in_time(desk.asked_by(payment)).await?;
     let title = format!("Payment {}", super::show::short(payment.id().as_str()));
     let done = payment
         .commands()
@@ -60,6 +65,9 @@ pub(super) async fn page(
                 section.panel { h2 { "What happened" } (happened(&timeline(payment), now)) }
                 div {
                     section.panel { h2 { "What was asked" } (facts(&loaded, now)) }
+                    @if !asked.is_empty() {
+                        section.panel { h2 { "Who commanded" } (commanded(&asked, now)) }
+                    }
                     section.panel { h2 { "Events" } (events(&loaded, &told_to)) }
                 }
             }
@@ -88,6 +96,21 @@ impl Desk {
             Ok(_) => Err(nothing()),
             Err(trouble) => Err(trouble),
         }
+    }
+
+    /// Who commanded it and why, as far as the newest entries of the audit log tell.
+    async fn asked_by(&self, payment: &Payment) -> Result<Vec<AuditEntry>, StoreError> {
+        if payment.commands().is_empty() {
+            return Ok(Vec::new());
+        }
+        let stream = AuditStream::of(payment.id());
+        let newest = self
+            .store
+            .audit_page(stream, AuditOrder::Newest, None, AUDIT_STEP)
+            .await?;
+        let entries = newest.iter().filter_map(Chained::entry);
+        let own = |entry: &AuditEntry| entry.payment.as_ref() == Some(payment.id());
+        Ok(entries.filter(own).collect())
     }
 
     async fn told_to(&self, id: &PaymentId) -> Result<Vec<Pending>, StoreError> {
@@ -231,6 +254,21 @@ fn facts(loaded: &Loaded, now: Timestamp) -> Markup {
             }
             @if payment.purchase().is_some() { dt { "at the gateway" } dd { "a purchase is recorded" } }
             dt { "version" } dd { (loaded.version) }
+        }
+    }
+}
+
+fn commanded(asked: &[AuditEntry], now: Timestamp) -> Markup {
+    html! {
+        dl.facts {
+            @for entry in asked {
+                dt { (words(&entry.action)) }
+                dd {
+                    (entry.actor.name) " (" (words(entry.actor.kind.as_str())) ", " (entry.via.as_str()) ") "
+                    (when(entry.at, now)) ": " (words(&entry.answer))
+                    @if let Some(reason) = &entry.reason { div.quiet { (reason) } }
+                }
+            }
         }
     }
 }

@@ -60,7 +60,8 @@ async fn a_hold_is_captured_in_part_once_however_often_the_form_is_sent() {
     let page = office.get(&cookie, &path).await;
     page.shows(&["99.00", "taken now"]);
     let (mark, key) = (page.hidden("mark"), page.hidden("key"));
-    let fields = [("mark", &*mark), ("key", &*key), ("amount", "40.00")];
+    let why = ("reason", "the guest left early");
+    let fields = [("mark", &*mark), ("key", &*key), ("amount", "40.00"), why];
     for _ in 0..3 {
         let done = office.post(&cookie, &path, &fields).await;
         assert_eq!(done.status, 303, "{}", done.text);
@@ -70,7 +71,11 @@ async fn a_hold_is_captured_in_part_once_however_often_the_form_is_sent() {
     assert_eq!(office.stage.taken(&id), (4_000, 1));
     let late = office.post(&cookie, &path, &fields).await;
     let shown = office.get(&cookie, late.header(LOCATION)).await;
-    shown.shows(&["Recorded."]);
+    shown.shows(&[
+        "Recorded.",
+        "aisyah (api key, dashboard)",
+        "the guest left early",
+    ]);
     assert_eq!(office.get(&cookie, &path).await.status, 400, "it has ended");
 }
 
@@ -131,6 +136,34 @@ async fn whoever_may_only_look_or_move_less_cannot_act() {
     let page = office.get(&cookie, &format!("/desk/payments/{id}")).await;
     page.shows(&["needs the scope operate"]);
     assert_eq!(office.get(&cookie, &path).await.status, 403);
+}
+
+#[tokio::test]
+async fn how_a_payment_ended_is_stated_by_two_people_and_never_by_one() {
+    let all = [Scope::Read, Scope::Command, Scope::Operate];
+    let both = vec![key("aisyah", OPERATOR, &all), key("farid", READER, &all)];
+    let office = Office::with(both).await;
+    let id = office.parked("k").await;
+    let (one, other) = (office.enter(OPERATOR).await, office.enter(READER).await);
+    let why = [("reason", "the bank's list does not have it")];
+    let done = office.commands(&one, (&id, "propose_by_hand"), &why).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    let path = format!("/desk/payments/{id}");
+    office
+        .get(&one, &path)
+        .await
+        .shows_none_of(&["approve by hand…"]);
+    office.get(&other, &path).await.shows(&["approve by hand…"]);
+    let ask = office.get(&other, &format!("{path}/approve_by_hand")).await;
+    ask.shows(&["It is stated: ", "never paid"]);
+    let done = office
+        .commands(&other, (&id, "approve_by_hand"), &why)
+        .await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    let said = office.stage.payment(&id).await;
+    let said = said.resolution().unwrap().said.clone();
+    let who: Vec<_> = said.iter().map(|said| &*said.actor).collect();
+    assert_eq!(who, ["key:aisyah", "key:farid"]);
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! What pages show, and what they never do.
 
+use holdfast::operate::switches;
 use holdfast::payment::*;
 use holdfast::store::Store;
+use holdfast::store::audit::Mandate;
+use holdfast::store::switches::{Switch, SwitchName};
 
 use super::{OPERATOR, Office, READER, RENTAL, secrets};
 
@@ -202,4 +205,26 @@ async fn style_and_script_come_from_here_and_nothing_is_inline() {
             " style=", "<style", "onclick", "http://", "https://", "<script>",
         ]);
     }
+}
+
+#[tokio::test]
+async fn what_is_stopped_stands_on_the_overview_with_who_and_why() {
+    let office = Office::open().await;
+    let cookie = office.enter(READER).await;
+    let page = office.get(&cookie, "/desk").await;
+    page.shows_none_of(&["Stopped."]);
+    let (store, clock) = (&office.stage.store, &office.stage.clock);
+    let stopped = Switch {
+        actor: "farid".to_owned(),
+        reason: "amounts are <wrong>".to_owned(),
+        since: clock.now(),
+        until: None,
+    };
+    let name = ("stop", &SwitchName::All);
+    let by = Mandate::typed_by("farid");
+    switches::switch(store, clock, name, Some(&stopped), &by)
+        .await
+        .unwrap();
+    let page = office.get(&cookie, "/desk").await;
+    page.shows(&["Stopped.", "by farid: amounts are &lt;wrong&gt;"]);
 }
