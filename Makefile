@@ -33,7 +33,7 @@ CHANGES := target/small-changes.out
 FILES ?= $(wildcard src/payment/*.rs) $(addprefix src/gateway/,classify.rs refusal.rs wire.rs)
 
 .PHONY: demo test test-plain lint bench chaos model simulate crash-points fuzz api mutants cargo-mutants \
-	examples reliability reconcile redis rust nextest cargo-deny schemathesis cargo-fuzz fmt
+	examples desk chromium reliability reconcile redis rust nextest cargo-deny schemathesis cargo-fuzz fmt
 
 demo: rust redis
 	$(CARGO) build --bins -p holdfast -p chip-sandbox -p holdfast-rig
@@ -126,18 +126,26 @@ api: rust redis schemathesis
 
 # Tries the examples of producers beside a worker, with a guest in a headless Chromium. Says what it
 # could not try.
-examples: rust redis
+examples: rust redis chromium
 	$(CARGO) build --bins -p holdfast -p holdfast-rig
 	@[ -d target/python ] || python3 -m venv target/python || echo "python3-venv is missing"
 	@target/python/bin/pip install --quiet redis==8.1.0 cryptography==48.0.0 \
 		|| echo "redis and cryptography could not be installed from PyPI"
+	@if command -v npm >/dev/null; then npm install --silent --prefix target/node redis@6.3.1 \
+		|| echo "redis could not be installed from npm"; fi
+	@target/debug/beside -- tests/examples.sh
+
+# The operator's desk in a headless Chromium, beside a whole installation: every page in light and dark,
+# wide and narrow, kept as images in target/desk. Says what it could not try.
+desk: rust redis chromium
+	$(CARGO) build --bins -p holdfast -p holdfast-rig
+	@target/debug/desk
+
+chromium:
 	@command -v chromedriver >/dev/null || { echo "chromium-driver is missing; installing it"; \
 		if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO=sudo; fi; \
 		timeout 300 $$SUDO sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends \
 			chromium chromium-driver >/dev/null' || echo "Chromium could not be installed"; }
-	@if command -v npm >/dev/null; then npm install --silent --prefix target/node redis@6.3.1 \
-		|| echo "redis could not be installed from npm"; fi
-	@target/debug/beside -- tests/examples.sh
 
 # How prompt, how much, at what cost: make bench BENCH="--quick", BENCH="--against path/to/holdfast"
 bench: rust redis

@@ -7,6 +7,7 @@
 //! | `health` | `/livez`, `/readyz` |
 //! | `metrics` | `/metrics`, for Prometheus |
 //! | `v1` | the API: other services ask for payments, see and command them |
+//! | `desk` | the operator's desk: pages for people |
 //! | `intake` | requests and commands, from wherever they come |
 //! | `cards` | what may be known of saved cards, and wanted of them |
 //! | `pushed` | those that producers push to Redis |
@@ -18,6 +19,7 @@
 pub mod cards;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod desk;
 mod health;
 pub mod intake;
 mod metrics;

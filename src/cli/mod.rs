@@ -7,13 +7,13 @@
 //! | `desk` | what producers and operators do, over any store |
 //! | `commands` | commands on payments, and what the answers mean |
 //! | `card` | what is known of a saved card, and wanted of it |
-//! | `view`, `timeline` | a payment, for people and for programs; what happened to it, and what is in doubt |
+//! | `view` | a payment, for people and for programs |
 //! | `resolve` | parked payments that people settle |
 //! | `plans` | reruns of many payments, planned and applied |
 //! | `quarantine`, `fix` | what was pushed and refused; and put right |
 //! | `audit` | who asked for what, and whether anybody changed that |
 //! | `switches` | to stop and to let go on; which workers are there |
-//! | `worker` | everything that runs in one worker process |
+//! | `worker`, `serving` | everything that runs in one worker process; what it serves over HTTP |
 //! | `housekeeping` | what it does now and then beside its work |
 //! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |
 //! | `outgoing` | endpoints, and events that are sent to them |
@@ -49,8 +49,8 @@ mod reload;
 mod request;
 mod resolve;
 mod schema;
+mod serving;
 mod switches;
-mod timeline;
 mod view;
 mod webhooks;
 mod worker;

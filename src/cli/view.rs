@@ -3,16 +3,16 @@
 
 use std::io::{self, Write};
 
-use chrono::SecondsFormat;
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::timeline::{doubt, timeline};
 use crate::api::v1::shown::{hold, reason};
 use crate::config::MASK;
+use crate::operate::legal::open_to_a_person;
+use crate::operate::timeline::{Moment, doubt, timeline};
+pub(super) use crate::operate::words::time;
+use crate::operate::words::{asked, called, next, plan, why, word};
 use crate::payment::{
-    Ask, Command, CommandAnswer, Event, FailReason, IdempotencyKey, Next, Payment, Plan, Policy,
-    Private, Progress, Resolution, ShownCard, Source, State, Timestamp,
+    Ask, FailReason, Payment, Policy, Private, Progress, Resolution, State, Timestamp,
 };
 use crate::store::Loaded;
 
@@ -23,28 +23,6 @@ pub(super) struct View<'a> {
     pub(super) policy: Option<&'a Policy>,
     pub(super) now: Timestamp,
     pub(super) reveal: bool,
-}
-
-/// Times are UTC everywhere.
-pub(super) fn time(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// The word under which a value is stored.
-pub(super) fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(word)) => word,
-        Ok(Value::Object(fields)) => {
-            let parts = ["why", "name", "code", "what"]
-                .into_iter()
-                .filter_map(|key| fields.get(key));
-            parts
-                .filter_map(Value::as_str)
-                .collect::<Vec<_>>()
-                .join(" ")
-        }
-        _ => "unknown".to_owned(),
-    }
 }
 
 impl View<'_> {
@@ -72,26 +50,12 @@ impl View<'_> {
 
     /// What is done next, and when.
     fn next(&self) -> (String, Option<Timestamp>) {
-        let Some(policy) = self.policy else {
-            return (
+        match self.policy {
+            Some(policy) => next(self.payment(), policy, self.now),
+            None => (
                 "unknown: the account is not configured here".to_owned(),
                 self.loaded.due,
-            );
-        };
-        let payment = self.payment();
-        let what = |next: &Next| match next {
-            Next::Send(step) => step.as_str().to_owned(),
-            Next::LookUp => "look_up".to_owned(),
-            Next::Settle(Event::Stuck(reason)) => format!("park: {}", word(reason)),
-            Next::Settle(Event::Sealed(_, reason)) => format!("fail: {}", word(reason)),
-            Next::Settle(_) => "settle".to_owned(),
-            Next::WaitUntil(_) => "wait".to_owned(),
-            Next::Nothing => "nothing".to_owned(),
-        };
-        match payment.next(self.now, policy) {
-            Next::WaitUntil(at) => (what(&payment.next(at, policy)), Some(at)),
-            Next::Nothing => (what(&Next::Nothing), None),
-            next => (what(&next), Some(self.now)),
+            ),
         }
     }
 
@@ -170,16 +134,12 @@ impl View<'_> {
         writeln!(out, "timeline")?;
         timeline(payment)
             .into_iter()
-            .try_for_each(|(at, text)| writeln!(out, "  {}  {text}", time(at)))
+            .try_for_each(|Moment { at, text, .. }| writeln!(out, "  {}  {text}", time(at)))
     }
 
     /// Why a payment failed or is parked, in a word or two.
     pub(super) fn why(&self) -> Option<String> {
-        match self.payment().state() {
-            State::Failed(reason) => Some(word(reason)),
-            State::Parked { reason, .. } => Some(word(reason)),
-            _ => None,
-        }
+        why(self.payment().state())
     }
 
     /// The state, and what there is to say about it.
@@ -218,7 +178,10 @@ impl View<'_> {
             ""
         };
         let person = match self.payment().state() {
-            State::Parked { .. } => format!("; a person decides: {}", self.open_to_a_person()),
+            State::Parked { .. } => format!(
+                "; a person decides: {}",
+                open_to_a_person(self.payment(), self.now).join(", ")
+            ),
             _ => String::new(),
         };
         match at {
@@ -226,33 +189,6 @@ impl View<'_> {
             Some(at) if at <= self.now => format!("{what} now{busy}{person}"),
             Some(at) => format!("{what} at {}{busy}{person}", time(at)),
         }
-    }
-}
-
-impl View<'_> {
-    /// What a person can command of a parked payment, tried on a copy of it: what a hold allows is not
-    /// what a charge does, and a call that was sent rules more out.
-    fn open_to_a_person(&self) -> String {
-        let by_hand = Command::Rerun {
-            reason: "why".to_owned(),
-            actor: "who".to_owned(),
-        };
-        let commands = [
-            ("rerun", by_hand),
-            ("capture", Command::Capture { amount: None }),
-            ("release", Command::Release),
-            ("cancel", Command::Cancel),
-        ];
-        let taken = |command: Command| {
-            let key = IdempotencyKey::new("tried-on-a-copy").ok()?;
-            let mut copy = self.payment().clone();
-            let answer = copy.command(key, command, self.now).ok()?;
-            (answer == CommandAnswer::Accepted).then_some(())
-        };
-        let open = commands
-            .into_iter()
-            .filter_map(|(name, command)| taken(command).map(|()| name));
-        open.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -271,58 +207,4 @@ fn resolved(resolution: &Resolution) -> String {
         Progress::Done => "done".to_owned(),
     };
     format!("{how}, by {who}; {far}")
-}
-
-/// A card as people call it, and its name here.
-pub(super) fn called(card: &ShownCard) -> String {
-    let face = [card.brand.clone(), card.last_four.clone()];
-    let name = card.id.as_ref().map(ToString::to_string);
-    let parts: Vec<String> = face.into_iter().chain([name]).flatten().collect();
-    parts.join(" ")
-}
-
-fn asked(ask: &Ask) -> String {
-    match ask {
-        Ask::Authorize(ask) => {
-            let how = match ask.source {
-                Source::Checkout(_) => "by checkout",
-                Source::Token(_) => "on a saved card",
-            };
-            format!("authorize {} {how}", ask.money)
-        }
-        Ask::SaveCard(_) => "save a card".to_owned(),
-        Ask::Charge(ask) => {
-            let between = |name: &str, at: Option<Timestamp>| {
-                at.map(|at| format!(", {name} {}", time(at)))
-                    .unwrap_or_default()
-            };
-            let (from, to) = (
-                between("not before", ask.not_before),
-                between("not after", ask.not_after),
-            );
-            format!("charge {} on a saved card{from}{to}", ask.money)
-        }
-        Ask::Adopt(ask) => format!("adopt a hold of {}", ask.money),
-    }
-}
-
-fn plan(plan: &Plan) -> String {
-    let mut parts = Vec::new();
-    if let Some(at) = plan.capture_at {
-        parts.push(format!("capture at {}", time(at)));
-    }
-    if let Some(amount) = plan.capture_amount {
-        parts.push(format!("capture {} minor units", amount.minor()));
-    }
-    if let Some(at) = plan.release_at {
-        parts.push(format!("release at {}", time(at)));
-    }
-    if let Some(what) = plan.before_expiry {
-        parts.push(format!("{} before the hold lapses", word(&what)));
-    }
-    if parts.is_empty() {
-        "waits for a command".to_owned()
-    } else {
-        parts.join(", ")
-    }
 }

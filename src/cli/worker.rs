@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::housekeeping::{keep_house, note_heard};
+use super::housekeeping::keep_house;
 use super::reload::Reload;
+use super::serving::{listen, overview, serve};
+use crate::api::KeyRing;
 use crate::api::pushed::{Intake, Producers};
-use crate::api::v1::Service;
-use crate::api::{self, Api, KeyRing};
 use crate::clock::Clock;
 use crate::config::{Config, Current, Wrong};
 use crate::gateway::{Account, Accounts, ChipGateway, Measured};
@@ -67,9 +66,10 @@ pub(super) async fn run(
     let (stays, all) = ((&background, &stop), &metrics);
     let planner = (Arc::clone(&gateway), policies.clone());
     carry_out_plans(config, &clock, planner, stays).await?;
-    serve(config, &clock, shared, all, stays).await?;
+    let sums = overview(config, &clock, stays).await?;
+    serve(config, &clock, shared, (&sums, all), stays).await?;
     let outbox = tell_events(config, &clock, all, stays).await?;
-    observe(config, &clock, (&outbox, all), stays).await?;
+    observe(config, &clock, (&outbox, sums, all), stays).await?;
     let producers = Arc::new(Producers::new(config.intake.rules.clone()));
     let pushed = (policies.clone(), Arc::clone(&producers));
     take_in(config, &clock, pushed, all, stays).await?;
@@ -162,71 +162,6 @@ async fn stand_at_the_gate(
         .context("what is stopped cannot be read; may Redis' user reach the keys of the desk?")
 }
 
-/// Listens for webhooks, callbacks and questions about health, if an address is configured.
-async fn listen(
-    config: &Config,
-    (store, gate): (&Arc<RedisStore>, Gate),
-    gateway: Arc<ChipGateway>,
-    metrics: &Metrics,
-    (background, stop): (&TaskTracker, &CancellationToken),
-) -> anyhow::Result<()> {
-    let Some(address) = config.listen else {
-        tracing::info!("http.listen is empty: no webhooks, look-ups find everything");
-        return Ok(());
-    };
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "http.listen = {address} cannot be listened to; if another worker of this machine \
-                 has it, set HOLDFAST__HTTP__LISTEN= for further workers, which then listen to \
-                 nothing"
-        )
-    })?;
-    let limits = config.http.limits;
-    let mut api = Api::new(Arc::clone(store), gateway, limits).behind(gate);
-    if config.http.metrics {
-        api = api.with_metrics(metrics.clone());
-    }
-    let heard = note_heard(Arc::clone(store), api.webhook_counts(), stop.clone());
-    background.spawn(heard);
-    background.spawn(api::serve(listener, api::router(api), limits, stop.clone()));
-    tracing::info!(%address, "listening for webhooks, callbacks and health");
-    Ok(())
-}
-
-/// Serves other services, if an address is configured. Over a connection of its own: no list that
-/// somebody reads may hold up the calls that renew leases and write outcomes.
-async fn serve(
-    config: &Config,
-    clock: &Clock,
-    (policies, keys): (Current<Policies>, Arc<KeyRing>),
-    metrics: &Metrics,
-    (background, stop): (&TaskTracker, &CancellationToken),
-) -> anyhow::Result<()> {
-    let Some(address) = config.api.listen else {
-        return Ok(());
-    };
-    if config.api.keys.is_empty() {
-        tracing::warn!("the API asks for no key: whoever is on this machine can move test money");
-    }
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "api.listen = {address} cannot be listened to; if another worker of this machine \
-                 has it, set HOLDFAST__API__LISTEN= for further workers, which then serve no API"
-        )
-    })?;
-    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let store = Arc::new(store.measured("api", metrics));
-    let (watching, until) = (Arc::clone(&store), stop.clone());
-    background.spawn(async move { watching.watch(until).await });
-    let (limits, wait_ms) = (config.api.limits, config.api.longest_wait_ms);
-    let parts = (store, clock.clone());
-    let service = Service::new(parts, policies, keys, &limits, wait_ms);
-    let router = api::v1::router(service.until(stop.clone()), &limits);
-    background.spawn(api::serve(listener, router, limits, stop.clone()));
-    tracing::info!(%address, keys = config.api.keys.len(), "serving the API");
-    Ok(())
-}
-
 /// Sends events to endpoints, over connections of their own: no receiver may hold up a payment.
 async fn tell_events(
     config: &Config,
@@ -249,17 +184,13 @@ async fn tell_events(
 async fn observe(
     config: &Config,
     clock: &Clock,
-    (outbox, metrics): (&Arc<Outbox>, &Metrics),
+    (outbox, overview, metrics): (&Arc<Outbox>, Arc<Overview>, &Metrics),
     (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     if config.listen.is_none() || !config.http.metrics {
         return Ok(());
     }
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let overview = Overview::new(Arc::new(store.clone()), clock.clone());
-    let (overview, until) = (Arc::new(overview), stop.clone());
-    let counting = Arc::clone(&overview);
-    background.spawn(async move { counting.count_on_demand(until).await });
     let (outbox, metrics) = (Arc::clone(outbox), metrics.clone());
     let observer = Observer::new(store, overview, outbox, clock.clone(), metrics);
     background.spawn(observer.run(stop.clone()));

@@ -19,6 +19,7 @@ use crate::store::redis::Profile;
 #[serde(deny_unknown_fields)]
 pub(super) struct ApiSettings {
     listen: String,
+    desk: bool,
     longest_wait_ms: u64,
     per_second: u32,
     burst: u32,
@@ -43,6 +44,8 @@ pub(super) struct KeySettings {
 pub struct ApiConfig {
     /// Where it is listened to, if it is.
     pub listen: Option<SocketAddr>,
+    /// Whether the operator's desk is served there too.
+    pub desk: bool,
     /// How it is listened to.
     pub limits: Limits,
     /// The longest time for which a request may wait for an outcome, in milliseconds.
@@ -84,6 +87,7 @@ pub(super) fn api(written: &Written, problems: &mut Problems) -> ApiConfig {
     let keys = keys(written, problems);
     ApiConfig {
         listen,
+        desk: settings.desk,
         limits: settings.limits,
         longest_wait_ms: settings.longest_wait_ms,
         pace: Pace {

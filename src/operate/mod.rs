@@ -19,21 +19,29 @@
 //! | `plan`, `course` | a plan to rerun many, and its course |
 //! | `planning` | to have one made, applied, stopped, resumed |
 //! | `shown` | one as it is shown |
+//! | `pulse` | how much ends, how late work begins, how much goes wrong, over the last hour |
+//! | `timeline` | all that happened to a payment, and what is in doubt |
+//! | `legal` | what can be commanded of a payment now |
+//! | `words` | a payment in words |
 
 pub mod audit;
 mod course;
 pub mod doctor;
 pub mod find;
 mod foresee;
+pub mod legal;
 mod observe;
 pub mod overview;
 mod plan;
 pub mod planning;
 pub mod probe;
+pub mod pulse;
 pub mod reconcile;
 pub mod shown;
 pub mod switches;
 pub mod tally;
+pub mod timeline;
+pub mod words;
 
 pub use course::MOST_PAYMENTS;
 pub use foresee::{Fit, Foreseen, Then, Touch, Touched, foresee};

@@ -8,6 +8,7 @@
 
 mod api;
 mod cli;
+mod desk;
 mod doctor;
 mod e2e;
 mod gateway;

@@ -1280,12 +1280,14 @@ fn an_api_that_is_right_reaches_as_far_as_it_says() {
     let more = "scopes = [\"enqueue\", \"read\", \"command\", \"operate\"]\naccounts = [\"hotel\"]\n\
                 largest_amount_minor = 1500\nexpires_at = \"2027-06-30T00:00:00+08:00\"";
     let file = format!(
-        "[api]\nlisten = \"127.0.0.1:8081\"\nlongest_wait_ms = 10999\nper_second = 1\nburst = 1\n{}{}",
+        "[api]\nlisten = \"127.0.0.1:8081\"\ndesk = false\nlongest_wait_ms = 10999\nper_second = 1\n\
+         burst = 1\n{}{}",
         api_key("old", '1', more),
         api_key("new", '2', "")
     );
     let api = with_intake(&file).loaded().api;
     assert_eq!(api.listen.unwrap().port(), 8_081);
+    assert!(!api.desk);
     assert_eq!(
         (api.longest_wait_ms, api.pace.per_second, api.pace.burst),
         (10_999, 1, 1)

@@ -132,7 +132,11 @@ async fn read(
 }
 
 /// Whether the caller may give this command to this payment.
-fn may(caller: &Caller, payment: &Payment, command: &Command) -> Result<(), Problem> {
+pub(in crate::api) fn may(
+    caller: &Caller,
+    payment: &Payment,
+    command: &Command,
+) -> Result<(), Problem> {
     if payment.state().name() == StateName::Parked && caller.may(Scope::Operate).is_err() {
         let told = "the payment waits for a person; the key lacks the scope operate";
         return Err(Problem::new(ProblemCode::Parked, told));

@@ -17,7 +17,7 @@ use crate::store::audit::{ActorKind, Mandate, Via};
 
 /// Whoever asked, by the key that was shown.
 #[derive(Debug, Clone)]
-pub(super) struct Caller(Arc<ApiKey>);
+pub(in crate::api) struct Caller(Arc<ApiKey>);
 
 /// Lets in whoever shows a key, so many times a second.
 pub(super) async fn let_in<S: crate::store::Store>(
@@ -83,23 +83,33 @@ fn refused(closed: Closed) -> Problem {
 }
 
 impl Caller {
+    /// Whoever holds this key.
+    pub(in crate::api) const fn of(key: Arc<ApiKey>) -> Self {
+        Self(key)
+    }
+
     /// What it is called, in the log.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::api) fn name(&self) -> &str {
         self.0.name.as_str()
     }
 
-    /// On its word, for the audit log.
-    pub(super) fn mandate(&self) -> Mandate {
+    /// On its word over the API, for the audit log.
+    pub(in crate::api) fn mandate(&self) -> Mandate {
+        self.mandate_by(Via::Api)
+    }
+
+    /// On its word through a door.
+    pub(in crate::api) fn mandate_by(&self, via: Via) -> Mandate {
         let kind = if self.0.is_anybody() {
             ActorKind::Anybody
         } else {
             ActorKind::ApiKey
         };
-        Mandate::new(kind, self.name(), Via::Api)
+        Mandate::new(kind, self.name(), via)
     }
 
     /// Whether the key is for this.
-    pub(super) fn may(&self, scope: Scope) -> Result<(), Problem> {
+    pub(in crate::api) fn may(&self, scope: Scope) -> Result<(), Problem> {
         if self.0.scopes.contains(&scope) {
             return Ok(());
         }
@@ -108,7 +118,7 @@ impl Caller {
     }
 
     /// What a command's answer shows.
-    pub(super) fn secrets(&self) -> Secrets {
+    pub(in crate::api) fn secrets(&self) -> Secrets {
         if self.may(Scope::Read).is_ok() {
             Secrets::Shown
         } else {
@@ -117,18 +127,18 @@ impl Caller {
     }
 
     /// The accounts that the key is for; `None` for all.
-    pub(super) fn accounts(&self) -> Option<&BTreeSet<AccountName>> {
+    pub(in crate::api) fn accounts(&self) -> Option<&BTreeSet<AccountName>> {
         self.0.accounts.as_ref()
     }
 
     /// Whether the key is for this account.
-    pub(super) fn sees(&self, account: &AccountName) -> bool {
+    pub(in crate::api) fn sees(&self, account: &AccountName) -> bool {
         let accounts = self.0.accounts.as_ref();
         accounts.is_none_or(|accounts| accounts.contains(account))
     }
 
     /// Whether the key may ask for anything under this account.
-    pub(super) fn may_ask_of(&self, account: &AccountName) -> Result<(), Problem> {
+    pub(in crate::api) fn may_ask_of(&self, account: &AccountName) -> Result<(), Problem> {
         if self.sees(account) {
             return Ok(());
         }
@@ -137,14 +147,14 @@ impl Caller {
     }
 
     /// Whether the key may ask for so much.
-    pub(super) fn may_ask_for(&self, request: &payment::Request) -> Result<(), Problem> {
+    pub(in crate::api) fn may_ask_for(&self, request: &payment::Request) -> Result<(), Problem> {
         let amount = request.money().map_or(0, |money| money.amount.minor());
         self.may_move(amount)
             .map_err(|problem| problem.of_field("money.amount"))
     }
 
     /// Whether so much may be taken by this key, in minor units.
-    pub(super) fn may_move(&self, amount: u64) -> Result<(), Problem> {
+    pub(in crate::api) fn may_move(&self, amount: u64) -> Result<(), Problem> {
         match self.0.largest_amount_minor {
             Some(largest) if amount > largest => {
                 let told = format!("the key may move {largest} at most, in minor units");

@@ -129,7 +129,7 @@ pub struct ApiKey {
 
 impl ApiKey {
     /// Whoever asks where no key is needed: this machine, in development.
-    pub(super) fn anybody() -> Self {
+    pub(in crate::api) fn anybody() -> Self {
         Self {
             name: KeyName("anybody".into()),
             hash: KeyHash([0; 32]),
@@ -173,7 +173,7 @@ pub struct KeyRing {
 
 /// Why a key does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Closed {
+pub(in crate::api) enum Closed {
     Unknown,
     Expired,
 }
@@ -208,16 +208,24 @@ impl KeyRing {
         self.open.load(Ordering::Acquire)
     }
 
-    /// The key that was shown. Looks at all of them, whichever fits.
-    pub(super) fn find(&self, shown: &str, now: Timestamp) -> Result<Arc<ApiKey>, Closed> {
+    /// The key that was shown.
+    pub(in crate::api) fn find(&self, shown: &str, now: Timestamp) -> Result<Arc<ApiKey>, Closed> {
         if !is_whole(shown) {
             return Err(Closed::Unknown);
         }
-        let hash = KeyHash::of(shown);
+        self.of_hash(&KeyHash::of(shown), now)
+    }
+
+    /// The key of this hash, if it is valid still. Looks at all of them, whichever fits.
+    pub(in crate::api) fn of_hash(
+        &self,
+        hash: &KeyHash,
+        now: Timestamp,
+    ) -> Result<Arc<ApiKey>, Closed> {
         let keys = self.keys.get();
         let mut found = None;
         for key in keys.iter() {
-            if key.hash.is(&hash) {
+            if key.hash.is(hash) {
                 found = Some(key);
             }
         }

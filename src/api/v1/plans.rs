@@ -189,7 +189,7 @@ fn may_operate(caller: &Caller) -> Result<(), Problem> {
 }
 
 /// Who plans and applies, as it stands in records: no person of the terminal has such a name.
-pub(super) fn actor(caller: &Caller) -> String {
+pub(in crate::api) fn actor(caller: &Caller) -> String {
     format!("key:{}", caller.name())
 }
 

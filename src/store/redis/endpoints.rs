@@ -12,7 +12,7 @@ use super::record::millis_of;
 use super::value::{items, number, text, word};
 use super::{RedisStore, value};
 use crate::clock::from_millis;
-use crate::payment::Timestamp;
+use crate::payment::{PaymentId, Timestamp};
 use crate::store::{Decided, Deed, EndpointName, Mark, Outgoing, Sends, StoreError, Waiting};
 
 /// How many entries one step reads.
@@ -228,6 +228,34 @@ impl RedisStore {
         waiting.oldest = oldest.and_then(from_millis);
         waiting.accepted_at = accepted.and_then(from_millis);
         Ok(waiting)
+    }
+
+    /// What is pending of one payment for each of these endpoints: how many events, and how often the
+    /// first of them was tried in vain.
+    pub async fn pending_of(
+        &self,
+        payment: &PaymentId,
+        endpoints: &BTreeSet<EndpointName>,
+    ) -> Result<Vec<(u64, u64)>, StoreError> {
+        let partition = Keys::partition(payment);
+        let (from, to) = (format!("[{payment}:"), format!("({payment};"));
+        let mut pipeline = Pipeline::new();
+        for endpoint in endpoints {
+            let out = |what| self.0.keys.out(partition, endpoint, what);
+            pipeline.cmd("ZLEXCOUNT").arg(out("events"));
+            pipeline.arg(&from).arg(&to);
+            pipeline.cmd("HGET").arg(out("notes"));
+            pipeline.arg(format!("tries:{payment}"));
+        }
+        if endpoints.is_empty() {
+            return Ok(Vec::new());
+        }
+        let replies = self.0.link.read(&pipeline).await?;
+        let count = |reply: &Value| number::<u64>(reply).unwrap_or(0);
+        let pairs = replies.as_chunks::<2>().0.iter();
+        Ok(pairs
+            .map(|[events, tries]| (count(events), count(tries)))
+            .collect())
     }
 
     /// Every endpoint that events were ever copied for, and was not forgotten.

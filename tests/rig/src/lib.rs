@@ -4,6 +4,7 @@ pub mod bench;
 mod books;
 pub mod chaos;
 pub mod demo;
+pub mod desk;
 mod fault;
 mod fleet;
 pub mod reconcile;

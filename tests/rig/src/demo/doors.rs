@@ -5,7 +5,7 @@ use chip_sandbox::TestCard;
 use holdfast::payment::StateName;
 
 use super::table::rm;
-use super::{Demo, scenes};
+use super::{Demo, Desk, scenes};
 use crate::works::PARKS;
 
 /// What the hold is of that is left to be paid.
@@ -26,10 +26,13 @@ impl Demo {
         std::fs::write(folder.join("card"), TestCard::Plain.form(false))?;
         self.write_settings(page)?;
         let (listen, folder, yours) = (&self.listen, folder.display(), rm(YOURS));
+        let Desk { address, key } = &self.desk;
         println!(
             "\nEverything runs until Ctrl-C.\n  \
                ledger    {origin}/sandbox/\n  \
                health    http://{listen}/readyz\n  \
+               desk      http://{address}/desk\n            \
+                         see and command payments; log in with {key}\n  \
                logs      {folder}\n  \
                pay this  {page}\n            \
                          a hold of {yours} for you, within 10 minutes: any name,\n            \

@@ -34,6 +34,8 @@ const PACE: Pace = Pace {
 const PROMISED: Duration = Duration::from_secs(60);
 /// Where worker 1 listens for webhooks; the others do not.
 const LISTEN: &str = "HOLDFAST__HTTP__LISTEN";
+/// Where it serves the API, and with it the operator's desk.
+const SERVE: &str = "HOLDFAST__API__LISTEN";
 
 /// What happens at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +68,14 @@ struct Demo {
     workers: Vec<WorkerProcess>,
     asked: Vec<Asked>,
     listen: String,
+    desk: Desk,
     began: Instant,
+}
+
+/// The operator's desk: where it is, and what opens it.
+struct Desk {
+    address: String,
+    key: String,
 }
 
 /// Runs the demo from beginning to end, with the `holdfast` binary beside the running program
@@ -121,12 +130,20 @@ impl Demo {
             ..chip_sandbox::Config::default()
         };
         let works = Works::start(PACE, sandbox, binary).await?;
-        let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let free = || -> anyhow::Result<String> {
+            Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+        };
+        let listen = free()?;
+        let desk = Desk {
+            address: free()?,
+            key: works.api_key("you")?,
+        };
         let mut demo = Self {
             works,
             workers: Vec::new(),
             asked: Vec::new(),
             listen,
+            desk,
             began,
         };
         demo.say(
@@ -141,8 +158,10 @@ impl Demo {
             key_file.display().to_string(),
         );
         demo.works.set(LISTEN, demo.listen.clone());
+        demo.works.set(SERVE, demo.desk.address.clone());
         let one = demo.works.worker("worker-1")?;
         demo.works.set(LISTEN, "");
+        demo.works.set(SERVE, "");
         let two = demo.works.worker("worker-2")?;
         demo.workers = vec![one, two];
         demo.say("worker 1, which also listens for webhooks, and worker 2 are started");

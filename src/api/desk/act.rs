@@ -1,0 +1,284 @@
+//! What can be commanded of a payment: asked once more with the money that it is about, then given through
+//! the one door that all commands take, under the same rules as over the API.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Extension, Form, Path, State};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::Desk;
+use super::frame::{Page, Trouble, framed};
+use super::session::Who;
+use super::show::{amount, money, state, words};
+use crate::api::intake::{self, Commanded, Given};
+use crate::api::v1::Scope;
+use crate::api::v1::commands;
+use crate::api::v1::plans::actor;
+use crate::api::v1::problem::Problem;
+use crate::operate::legal::{Legal, legal};
+use crate::operate::words::word;
+use crate::payment::{Command, CommandAnswer, IdempotencyKey, Payment, Timestamp};
+use crate::store::audit::Via;
+use crate::store::{Loaded, Store};
+
+/// Whether whoever looks may act at all; what the key lacks, if not.
+pub(super) fn allowed(who: &Who) -> Result<(), String> {
+    for scope in [Scope::Command, Scope::Operate] {
+        let lacks = |_| format!("needs the scope {}", scope.as_str());
+        who.caller.may(scope).map_err(lacks)?;
+    }
+    Ok(())
+}
+
+/// What became of a command, in a sentence.
+pub(super) const fn told(answer: CommandAnswer) -> &'static str {
+    match answer {
+        CommandAnswer::Accepted => "Recorded. A worker carries it out now.",
+        CommandAnswer::Done => "That is true already; nothing was changed.",
+        CommandAnswer::TooLateInDoubt => {
+            "Refused: a call that decides the matter was sent, and the money was not seen to move."
+        }
+        CommandAnswer::AlreadyDecided => "Refused: another command decided about the hold.",
+        CommandAnswer::TooLateCaptured => "Refused: the money was taken.",
+        CommandAnswer::TooLateReleased => "Refused: the hold was given back.",
+        CommandAnswer::Expired => "Refused: its time was over before anything was taken.",
+        CommandAnswer::Ended => "Refused: the payment has ended.",
+        CommandAnswer::NotApplicable => "Refused: it means nothing in this state.",
+    }
+}
+
+/// What a command does, before it is given.
+fn meaning(name: &str) -> &'static str {
+    match name {
+        "rerun" => {
+            "A worker looks the payment up at the gateway, and goes on with the legal next step from what \
+             it finds. What may have happened is never sent again without a look."
+        }
+        "capture" => "The held money is taken now, and what is left of the hold is given back.",
+        "release" => "The whole hold is given back now. It cannot be captured afterwards.",
+        "cancel" => {
+            "The purchase is sealed, so that it can never be paid. It is reported as failed once the \
+             gateway shows it."
+        }
+        "reschedule" => {
+            "The hold is captured or released at other times. What is left empty stays as it is."
+        }
+        "resolve_as_shown" => {
+            "A worker looks, and what the gateway shows is taken for the end, though it is not as asked: \
+             another amount, or ended by somebody else. It leads to no call."
+        }
+        "propose_by_hand" => {
+            "You state how it ended, where the gateway does not show it. Nothing follows before another \
+             person approves it within a day."
+        }
+        _ => {
+            "You approve what another person stated: it is reported, unless the gateway shows otherwise. \
+             It leads to no call."
+        }
+    }
+}
+
+/// The page before a command.
+pub(super) async fn ask(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Who>,
+    Path((id, name)): Path<(String, String)>,
+) -> Result<Html<String>, Trouble> {
+    let (loaded, legal) = desk.about_to(&who, id, &name).await?;
+    let payment = &loaded.payment;
+    let back = format!("/desk/payments/{}", payment.id());
+    // One form is one command, however often it is sent.
+    let key = format!("desk-{}", uuid::Uuid::new_v4());
+    let body = html! {
+        p.crumbs { a href="/desk/payments" { "Payments" } " / " a href=(back) { (payment.id()) } }
+        section.confirm {
+            h1 { (words(legal.name())) "?" }
+            p { (meaning(legal.name())) }
+            dl.facts {
+                dt { "payment" } dd { code { (payment.id()) } }
+                dt { "account" } dd { (payment.request().account) }
+                dt { "state" } dd { (state(payment.state().name())) }
+                dt { "money touched" }
+                dd.figure { @if let Some(it) = legal.money { (money(it)) } @else { "none" } }
+                dt { "as" } dd { (who.caller.name()) }
+            }
+            form method="post" action=(format!("{back}/{}", legal.name())) {
+                input type="hidden" name="mark" value=(who.mark);
+                input type="hidden" name="key" value=(key);
+                (fields(&legal))
+                div.buttons {
+                    button.primary type="submit" { (words(legal.name())) }
+                    a.button href=(back) { "Not now" }
+                }
+            }
+        }
+    };
+    Ok(framed(&who, (&words(&name), Page::Payments, 0), &body))
+}
+
+fn fields(legal: &Legal) -> Markup {
+    let optional = legal.money.map(|it| amount(it.amount.minor()));
+    html! {
+        @match legal.name() {
+            "capture" => label { "Amount" input.short name="amount" inputmode="decimal"
+                placeholder=[optional]; },
+            "reschedule" => {
+                label { "Capture at, UTC" input type="datetime-local" name="capture_at"; }
+                label { "Amount" input.short name="amount" inputmode="decimal" placeholder=[optional]; }
+                label { "Release at, UTC" input type="datetime-local" name="release_at"; }
+            },
+            _ => {},
+        }
+        @match (legal.command.reason(), &legal.command) {
+            (Some(_), command) => {
+                @if let Command::ProposeByHand { outcome, .. } | Command::ApproveByHand { outcome, .. } = command {
+                    p { "It is stated: " strong { (words(&word(outcome))) } "." }
+                }
+                label { "Why" input name="reason" required maxlength="300" autofocus
+                    placeholder="what was found out or mended"; }
+            },
+            (None, _) => label { "Why, for the audit log" input name="reason" maxlength="300"; },
+        }
+    }
+}
+
+/// What is typed on that page.
+#[derive(Debug, Deserialize)]
+pub(super) struct Typed {
+    mark: String,
+    key: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    amount: String,
+    #[serde(default)]
+    capture_at: String,
+    #[serde(default)]
+    release_at: String,
+}
+
+/// Gives the command.
+pub(super) async fn give(
+    State(desk): State<Arc<Desk>>,
+    Extension(who): Extension<Who>,
+    Path((id, name)): Path<(String, String)>,
+    typed: Result<Form<Typed>, FormRejection>,
+) -> Result<Response, Trouble> {
+    let Form(typed) = typed.map_err(|_| Trouble::wrong("The form could not be read."))?;
+    who.sent(&typed.mark)?;
+    allowed(&who).map_err(|lacks| Trouble::forbidden(&format!("The key {lacks}.")))?;
+    let loaded = desk.seen(&who, id).await?;
+    let id = loaded.payment.id();
+    let key = IdempotencyKey::new(typed.key.clone());
+    let key = key.map_err(|_| Trouble::wrong("The form has no key; load it again."))?;
+    let now = desk.clock.now();
+    let command = command(&name, &typed, (&loaded.payment, &actor(&who.caller)), now)?;
+    let judge = |payment: &Payment| {
+        commands::may(&who.caller, payment, &command)?;
+        desk.store.durability().map_err(|lack| {
+            let told = format!("nothing new is recorded now: {lack}");
+            Problem::new(crate::api::v1::ProblemCode::StoreUnavailable, told)
+        })
+    };
+    let policies = desk.policies.get();
+    let why = Some(typed.reason.trim()).filter(|why| !why.is_empty());
+    let what = Given {
+        to: id,
+        key: &key,
+        command: &command,
+        by: &who.caller.mandate_by(Via::Dashboard).because(why),
+    };
+    let giving = intake::command_if(&*desk.store, &desk.clock, &policies, what, &judge);
+    let Commanded { answer, .. } = desk.in_time(giving).await??;
+    tracing::info!(
+        payment.id = %id, command = %name, key = who.caller.name(), ?answer, "commanded at the desk"
+    );
+    let after = desk.in_time(intake::load(&*desk.store, id)).await?;
+    if after
+        .payment
+        .commands()
+        .iter()
+        .any(|entry| entry.key == key)
+    {
+        let done = format!("/desk/payments/{id}?done={}", key.as_str());
+        return Ok(Redirect::to(&done).into_response());
+    }
+    // What comes after the end is not noted.
+    Err(Trouble::wrong(told(answer)))
+}
+
+impl Desk {
+    /// The payment, and the command as it would be accepted now.
+    async fn about_to(
+        &self,
+        who: &Who,
+        id: String,
+        name: &str,
+    ) -> Result<(Loaded, Legal), Trouble> {
+        allowed(who).map_err(|lacks| Trouble::forbidden(&format!("The key {lacks}.")))?;
+        let loaded = self.seen(who, id).await?;
+        let legal = legal(&loaded.payment, &actor(&who.caller), self.clock.now());
+        let command = legal.into_iter().find(|command| command.name() == name);
+        let told =
+            "That is not open to this payment now: it moved on, or the state is another one.";
+        Ok((loaded, command.ok_or_else(|| Trouble::wrong(told))?))
+    }
+}
+
+/// The command that was typed, read as every other. How a payment ended is as the page before had it.
+fn command(
+    name: &str,
+    typed: &Typed,
+    (payment, actor): (&Payment, &str),
+    now: Timestamp,
+) -> Result<Command, Trouble> {
+    let known = legal(payment, actor, now).into_iter();
+    let mut known = known.map(|legal| legal.command);
+    let stated = known.find_map(|known| match known {
+        Command::ProposeByHand { outcome, .. } | Command::ApproveByHand { outcome, .. }
+            if known.word() == name =>
+        {
+            Some(word(&outcome))
+        }
+        _ => None,
+    });
+    let mut fields = Map::new();
+    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let mut set = |field: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            fields.insert(field.to_owned(), value);
+        }
+    };
+    set("command", Some(name.into()));
+    let amount = given(&typed.amount)
+        .map(|text| super::list::minor(&text).map(Value::from))
+        .transpose()
+        .map_err(Trouble::wrong)?;
+    let time = |text: &str| given(text).map(|time| Value::from(utc(&time)));
+    match name {
+        "rerun" | "resolve_as_shown" | "propose_by_hand" | "approve_by_hand" => {
+            set("reason", Some(typed.reason.trim().into()));
+            set("actor", Some(actor.into()));
+            set("outcome", stated.map(Value::from));
+        }
+        "capture" => set("amount", amount),
+        "reschedule" => {
+            set("capture_amount", amount);
+            set("capture_at", time(&typed.capture_at));
+            set("release_at", time(&typed.release_at));
+        }
+        _ => {}
+    }
+    let json = Value::Object(fields).to_string();
+    Command::from_json(json.as_bytes()).map_err(|error| Trouble::wrong(error.to_string()))
+}
+
+/// A time as a browser's field has it, which knows no zone.
+fn utc(typed: &str) -> String {
+    let seconds = if typed.len() == 16 { ":00" } else { "" };
+    format!("{typed}{seconds}Z")
+}

@@ -1,0 +1,168 @@
+//! All that happened to a payment, line by line.
+
+use serde_json::Value;
+
+use super::words::{time, word};
+use crate::payment::{Attempt, Change, Looks, Payment, Policy, Step, Timestamp, Verdict, millis};
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// Of what kind it is.
+    pub kind: Kind,
+    /// What it was.
+    pub text: String,
+}
+
+/// What kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Another state, of which an event is told.
+    State,
+    /// A producer or an operator asked for something.
+    Command,
+    /// A call was noted, to be made.
+    Call,
+    /// It was answered.
+    Answer,
+    /// The gateway was asked what is true.
+    Look,
+    /// It is known what the call did.
+    End,
+}
+
+impl Kind {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Command => "command",
+            Self::Call => "call",
+            Self::Answer => "answer",
+            Self::Look => "look",
+            Self::End => "end",
+        }
+    }
+}
+
+/// All that happened, in order. Of what happened at the same moment the cause comes first.
+#[must_use]
+pub fn timeline(payment: &Payment) -> Vec<Moment> {
+    let state = |change: &Change| Moment {
+        at: change.at,
+        kind: Kind::State,
+        text: format!("state {}", change.to),
+    };
+    let (made, changes) = payment.history().split_at(1.min(payment.history().len()));
+    let mut moments: Vec<Moment> = made.iter().map(state).collect();
+    for command in payment.commands() {
+        let what = serde_json::to_value(&command.command).unwrap_or_default();
+        let field = |name: &str| what.get(name).and_then(Value::as_str).unwrap_or_default();
+        let said = match (field("actor"), field("reason")) {
+            ("", _) => String::new(),
+            (actor, why) => format!(" by {actor} ({why})"),
+        };
+        let (name, answer) = (field("command"), word(&command.answer));
+        moments.push(Moment {
+            at: command.at,
+            kind: Kind::Command,
+            text: format!("command {name}{said}: {answer} [key {}]", command.key),
+        });
+    }
+    for attempt in payment.attempts() {
+        moments.extend(of_attempt(attempt));
+    }
+    moments.extend(changes.iter().map(state));
+    moments.sort_by_key(|moment| moment.at);
+    moments
+}
+
+fn of_attempt(attempt: &Attempt) -> Vec<Moment> {
+    let amount = match attempt.step {
+        Step::Capture { amount } => format!(" {} minor units", amount.minor()),
+        Step::Create | Step::Charge | Step::Release | Step::Cancel => String::new(),
+    };
+    let name = format!("attempt {} {}", attempt.number, attempt.step.as_str());
+    let moment = |at, kind, text| Moment { at, kind, text };
+    let opened = format!("{name}{amount}: opened");
+    let mut moments = vec![moment(attempt.opened_at, Kind::Call, opened)];
+    if let Some(note) = &attempt.note {
+        let code = note
+            .code
+            .as_ref()
+            .map(|code| format!(" ({code})"))
+            .unwrap_or_default();
+        let answered = format!("{name}: answered {}{code}", word(&note.class));
+        moments.push(moment(note.at, Kind::Answer, answered));
+    }
+    if let Some(looks) = &attempt.looks {
+        let Looks {
+            count,
+            last_at,
+            last_saw,
+        } = looks;
+        let how_often = match count {
+            1 => "once".to_owned(),
+            count => format!("{count} times"),
+        };
+        let looked = format!("{name}: looked up {how_often}, last seen {last_saw}");
+        moments.push(moment(*last_at, Kind::Look, looked));
+    }
+    if let Some(closed) = &attempt.closed {
+        let code = match &closed.verdict {
+            Verdict::Refused { code } | Verdict::Declined { code } => format!(" ({code})"),
+            Verdict::Done | Verdict::NotSent | Verdict::DidNotHappen => String::new(),
+        };
+        let ended = format!("{name}: {}{code}", closed.verdict.as_str());
+        moments.push(moment(closed.at, Kind::End, ended));
+    }
+    moments
+}
+
+/// A call that is open: what it did is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// At which step.
+    pub step: &'static str,
+    /// When it was noted, to be sent.
+    pub sent_at: Timestamp,
+    /// What the last look showed, if there was one.
+    pub last_saw: Option<String>,
+    /// Until when it is not believed that it did nothing, if that is still to come.
+    pub open_until: Option<Timestamp>,
+}
+
+impl Doubt {
+    /// What is not known of a payment, if anything is.
+    #[must_use]
+    pub fn of(payment: &Payment, policy: Option<&Policy>, now: Timestamp) -> Option<Self> {
+        let open = payment.open_attempt()?;
+        let quiet = policy.map(|policy| open.last_sign() + millis(policy.quiet_ms));
+        Some(Self {
+            step: open.step.as_str(),
+            sent_at: open.opened_at,
+            last_saw: open.looks.as_ref().map(|looks| looks.last_saw.clone()),
+            open_until: quiet.filter(|end| open.step.takes_money() && *end > now),
+        })
+    }
+}
+
+/// What is not known of the call that is open, and until when nothing is concluded.
+#[must_use]
+pub fn doubt(payment: &Payment, policy: Option<&Policy>, now: Timestamp) -> Option<String> {
+    let open = Doubt::of(payment, policy, now)?;
+    let (step, sent) = (open.step, time(open.sent_at));
+    let seen = open.last_saw.map_or_else(
+        || "not looked up yet".to_owned(),
+        |saw| format!("last seen {saw}"),
+    );
+    let until = open.open_until.map_or(String::new(), |end| {
+        format!("; that it did nothing is not believed before {}", time(end))
+    });
+    Some(format!(
+        "what {step} of {sent} did is not known yet: {seen}{until}"
+    ))
+}

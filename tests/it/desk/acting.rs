@@ -1,0 +1,185 @@
+//! What is commanded at the desk goes the way of all commands.
+
+use holdfast::api::{ApiKey, Scope};
+use holdfast::payment::*;
+use reqwest::header::LOCATION;
+
+use super::{OPERATOR, Office, READER, key};
+
+impl Office {
+    /// Asks for a command, and gives it as the form has it with these fields filled in.
+    async fn commands(
+        &self,
+        cookie: &str,
+        (id, name): (&PaymentId, &str),
+        filled: &[(&str, &str)],
+    ) -> super::Seen {
+        let path = format!("/desk/payments/{id}/{name}");
+        let page = self.get(cookie, &path).await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        let (mark, key) = (page.hidden("mark"), page.hidden("key"));
+        let mut fields = vec![("mark", &*mark), ("key", &*key)];
+        fields.extend_from_slice(filled);
+        self.post(cookie, &path, &fields).await
+    }
+}
+
+#[tokio::test]
+async fn a_rerun_looks_and_is_kept_with_who_and_why() {
+    let office = Office::open().await;
+    let id = office.parked("k").await;
+    let cookie = office.enter(OPERATOR).await;
+    let page = office.get(&cookie, &format!("/desk/payments/{id}")).await;
+    page.shows(&["rerun…", "cancel…", "resolve as shown…", "propose by hand…"]);
+    page.shows_none_of(&["capture…", "release…", "reschedule…", "approve by hand…"]);
+    let ask = office
+        .get(&cookie, &format!("/desk/payments/{id}/rerun"))
+        .await;
+    ask.shows(&["money touched", "42.00", "aisyah", "looks the payment up"]);
+    let why = [("reason", "the bank says it never came")];
+    let done = office.commands(&cookie, (&id, "rerun"), &why).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    let shown = office.get(&cookie, done.header(LOCATION)).await;
+    shown.shows(&[
+        "Recorded. A worker carries it out now.",
+        "rerun by key:aisyah (the bank says it never came): accepted",
+    ]);
+    let before = office.stage.ledger().movements().len();
+    office.stage.work().await;
+    let after = office.stage.ledger().movements().len();
+    assert_eq!(before, after, "a look moves nothing under park");
+}
+
+#[tokio::test]
+async fn a_hold_is_captured_in_part_once_however_often_the_form_is_sent() {
+    let office = Office::open().await;
+    let id = office.stage.authorize_by_token("k", 9_900, "{}").await;
+    office.stage.work().await;
+    let cookie = office.enter(OPERATOR).await;
+    let path = format!("/desk/payments/{id}/capture");
+    let page = office.get(&cookie, &path).await;
+    page.shows(&["99.00", "taken now"]);
+    let (mark, key) = (page.hidden("mark"), page.hidden("key"));
+    let why = ("reason", "the guest left early");
+    let fields = [("mark", &*mark), ("key", &*key), ("amount", "40.00"), why];
+    for _ in 0..3 {
+        let done = office.post(&cookie, &path, &fields).await;
+        assert_eq!(done.status, 303, "{}", done.text);
+    }
+    office.stage.work().await;
+    assert_eq!(office.stage.state(&id).await, StateName::Paid);
+    assert_eq!(office.stage.taken(&id), (4_000, 1));
+    let late = office.post(&cookie, &path, &fields).await;
+    let shown = office.get(&cookie, late.header(LOCATION)).await;
+    shown.shows(&[
+        "Recorded.",
+        "aisyah (api key, dashboard)",
+        "the guest left early",
+    ]);
+    assert_eq!(office.get(&cookie, &path).await.status, 400, "it has ended");
+}
+
+#[tokio::test]
+async fn a_hold_is_released_and_a_plan_moved_by_a_form() {
+    let office = Office::open().await;
+    let id = office.stage.authorize_by_token("k", 9_900, "{}").await;
+    office.stage.work().await;
+    let cookie = office.enter(OPERATOR).await;
+    let times = [("capture_at", "2027-02-02T10:30"), ("amount", "50.00")];
+    let moved = office.commands(&cookie, (&id, "reschedule"), &times).await;
+    assert_eq!(moved.status, 303, "{}", moved.text);
+    let plan = office.stage.payment(&id).await.plan().clone();
+    let at = "2027-02-02T10:30:00Z".parse::<Timestamp>().unwrap();
+    assert_eq!(plan.capture_at, Some(at));
+    assert_eq!(plan.capture_amount.map(Amount::minor), Some(5_000));
+    let late = [("capture_at", "2028-02-02T10:30")];
+    let refused = office.commands(&cookie, (&id, "reschedule"), &late).await;
+    assert_eq!(refused.status, 400);
+    refused.shows(&["before the hold lapses"]);
+    let done = office.commands(&cookie, (&id, "release"), &[]).await;
+    assert_eq!(done.status, 303);
+    office.stage.work().await;
+    assert_eq!(office.stage.state(&id).await, StateName::Released);
+}
+
+#[tokio::test]
+async fn whoever_may_only_look_or_move_less_cannot_act() {
+    let limited = ApiKey {
+        largest_amount_minor: Some(5_000),
+        ..key(
+            "limited",
+            OPERATOR,
+            &[Scope::Read, Scope::Command, Scope::Operate],
+        )
+    };
+    let office = Office::with(vec![limited, key("reader", READER, &[Scope::Read])]).await;
+    let id = office.stage.authorize_by_token("k", 9_900, "{}").await;
+    office.stage.work().await;
+    let reader = office.enter(READER).await;
+    let path = format!("/desk/payments/{id}/release");
+    assert_eq!(office.get(&reader, &path).await.status, 403);
+    let mark = office.get(&reader, "/desk/payments").await.hidden("mark");
+    let fields = [("mark", &*mark), ("key", "k1")];
+    assert_eq!(office.post(&reader, &path, &fields).await.status, 403);
+    let cookie = office.enter(OPERATOR).await;
+    let refused = office.commands(&cookie, (&id, "capture"), &[]).await;
+    assert_eq!(refused.status, 403);
+    refused.shows(&["may move 5000 at most"]);
+    let in_part = [("amount", "50.00")];
+    let done = office.commands(&cookie, (&id, "capture"), &in_part).await;
+    assert_eq!(done.status, 303);
+    assert_eq!(office.stage.payment(&id).await.commands().len(), 1);
+    // Whoever lacks the scope operate commands nothing at the desk.
+    office
+        .ring
+        .replace(vec![key("less", OPERATOR, &[Scope::Read, Scope::Command])]);
+    let page = office.get(&cookie, &format!("/desk/payments/{id}")).await;
+    page.shows(&["needs the scope operate"]);
+    assert_eq!(office.get(&cookie, &path).await.status, 403);
+}
+
+#[tokio::test]
+async fn how_a_payment_ended_is_stated_by_two_people_and_never_by_one() {
+    let all = [Scope::Read, Scope::Command, Scope::Operate];
+    let both = vec![key("aisyah", OPERATOR, &all), key("farid", READER, &all)];
+    let office = Office::with(both).await;
+    let id = office.parked("k").await;
+    let (one, other) = (office.enter(OPERATOR).await, office.enter(READER).await);
+    let why = [("reason", "the bank's list does not have it")];
+    let done = office.commands(&one, (&id, "propose_by_hand"), &why).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    let path = format!("/desk/payments/{id}");
+    office
+        .get(&one, &path)
+        .await
+        .shows_none_of(&["approve by hand…"]);
+    office.get(&other, &path).await.shows(&["approve by hand…"]);
+    let ask = office.get(&other, &format!("{path}/approve_by_hand")).await;
+    ask.shows(&["It is stated: ", "never paid"]);
+    let done = office
+        .commands(&other, (&id, "approve_by_hand"), &why)
+        .await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    let said = office.stage.payment(&id).await;
+    let said = said.resolution().unwrap().said.clone();
+    let who: Vec<_> = said.iter().map(|said| &*said.actor).collect();
+    assert_eq!(who, ["key:aisyah", "key:farid"]);
+}
+
+#[tokio::test]
+async fn a_rerun_without_a_reason_and_what_is_no_command_are_refused() {
+    let office = Office::open().await;
+    let id = office.parked("k").await;
+    let cookie = office.enter(OPERATOR).await;
+    let empty = [("reason", " ")];
+    let refused = office.commands(&cookie, (&id, "rerun"), &empty).await;
+    assert_eq!(refused.status, 400);
+    refused.shows(&["must say why"]);
+    for name in ["capture", "refund", "nonsense"] {
+        let page = office
+            .get(&cookie, &format!("/desk/payments/{id}/{name}"))
+            .await;
+        assert_eq!(page.status, 400, "{name}");
+    }
+    assert!(office.stage.payment(&id).await.commands().is_empty());
+}
