@@ -2,7 +2,7 @@
 //!
 //! Each question is an experiment: what is asked, what was heard, a verdict, and what that means for the
 //! settings. Money of a test account is no money, and nothing but a
-//! [`TestAccount`](crate::gateway::TestAccount) can be asked: see there why the probe needs no permits.
+//! [`TestAccount`] can be asked: see there why the probe needs no permits.
 //!
 //! | file | what |
 //! |---|---|
