@@ -218,7 +218,8 @@ impl Switchboard<'_> {
         if self.as_json {
             let told = json!({
                 "switch": name.to_string(), "stopped": wanted, "before": changed.before,
-                "workers": seen.workers, "behind": seen.behind, "under_way": seen.under_way,
+                "workers": seen.workers, "behind": seen.behind, "unreadable": seen.unreadable,
+                "under_way": seen.under_way,
             });
             writeln!(out, "{told}")?;
         } else {
@@ -233,8 +234,14 @@ impl Switchboard<'_> {
         if seen.behind.is_empty() {
             return Ok(());
         }
+        let unreadable = if seen.unreadable.is_empty() {
+            String::new()
+        } else {
+            let unreadable = seen.unreadable.join(", ");
+            format!("; this version cannot read what {unreadable} says, and so nobody knows")
+        };
         Err(Failure::Refused(format!(
-            "{} of {} workers have not seen it within {:?}: {}; see their logs",
+            "{} of {} workers have not seen it within {:?}: {}{unreadable}; see their logs",
             seen.behind.len(),
             seen.workers,
             patience,
@@ -268,8 +275,8 @@ impl Switchboard<'_> {
 
     async fn workers(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let (notes, now) = (self.store.workers().await?, self.clock.now());
-        let notes: Vec<(String, WorkerNote)> = notes
-            .into_iter()
+        let unreadable: Vec<String> = notes.unreadable.into_keys().collect();
+        let notes: Vec<(String, WorkerNote)> = (notes.read.into_iter())
             .filter(|(_, note)| lives(note, now))
             .collect();
         if self.as_json {
@@ -281,9 +288,12 @@ impl Switchboard<'_> {
                     told
                 })
                 .collect();
-            return Ok(writeln!(out, "{}", json!({ "workers": told }))?);
+            return Ok(writeln!(out, "{}", json!({ "workers": told, "unreadable": unreadable }))?);
         }
-        if notes.is_empty() {
+        for id in &unreadable {
+            writeln!(out, "{id}  this version cannot read what it says")?;
+        }
+        if notes.is_empty() && unreadable.is_empty() {
             return Ok(writeln!(out, "no worker is there")?);
         }
         let version = self.store.switches().await?.version;

@@ -52,7 +52,7 @@ pub(super) async fn run(
     let measured = Arc::new(measured);
     let policies = Current::new(config.policies());
     let queue_settings = config.queue_settings();
-    let (gate, doorman) = stand_at_the_gate(config, &clock, &queue_settings).await?;
+    let (gate, mut doorman) = stand_at_the_gate(config, &clock, &queue_settings).await?;
     let worker = Worker::new(
         Arc::clone(&store),
         Arc::clone(&measured),
@@ -82,6 +82,8 @@ pub(super) async fn run(
     know_cards(config, &clock, measured, stays).await?;
     listen(config, (&store, gate), gateway, all, stays).await?;
     keep_house(&store, config.events.keep, &background, &stop);
+    // Since it was read first, time has passed, and people may have stopped something.
+    doorman.round().await;
 
     tracing::info!(
         concurrency = config.worker.concurrency,

@@ -13,9 +13,14 @@ use crate::store::StoreError;
 use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::redis::{RedisStore, Switched};
 use crate::store::switches::{Switch, SwitchName, WorkerNote};
+use crate::worker::gate::BELIEVED_FOR;
 
-/// A worker that has said nothing for so long is taken for gone.
-const LIVES_FOR: TimeDelta = TimeDelta::seconds(15);
+/// A worker that has said nothing for so long is taken for gone. One that said something and then
+/// stood still for less is waited for; one that stood still for longer believes nothing any more of
+/// what it read. Its reading counts for as long after its last note as after itself, hence twice; the
+/// rest is for clocks that differ.
+const LIVES_FOR: TimeDelta = TimeDelta::seconds(40);
+const _: () = assert!(LIVES_FOR.num_seconds() >= 2 * BELIEVED_FOR.num_seconds() + 15);
 /// How often it is looked whether workers have seen a switch.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -63,8 +68,10 @@ pub async fn switch(
 pub struct Seen {
     /// How many workers there are.
     pub workers: usize,
-    /// Which of them have not seen it yet.
+    /// Which of them have not seen it yet, as far as anybody can read.
     pub behind: Vec<String>,
+    /// Which of those have left a note that cannot be read.
+    pub unreadable: Vec<String>,
     /// How many calls are under way, by step.
     pub under_way: BTreeMap<String, u64>,
 }
@@ -78,8 +85,14 @@ pub fn lives(note: &WorkerNote, now: Timestamp) -> bool {
 /// Who has seen a version of the switches.
 pub async fn seen(store: &RedisStore, clock: &Clock, version: u64) -> Result<Seen, StoreError> {
     let (notes, now) = (store.workers().await?, clock.now());
-    let mut seen = Seen::default();
-    for (id, note) in notes.into_iter().filter(|(_, note)| lives(note, now)) {
+    let unreadable: Vec<String> = notes.unreadable.into_keys().collect();
+    let mut seen = Seen {
+        workers: unreadable.len(),
+        behind: unreadable.clone(),
+        unreadable,
+        ..Seen::default()
+    };
+    for (id, note) in notes.read.into_iter().filter(|(_, note)| lives(note, now)) {
         seen.workers += 1;
         if note.switches < version {
             seen.behind.push(id);

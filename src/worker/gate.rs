@@ -11,7 +11,7 @@ use crate::payment::{Payment, Step, Timestamp, millis};
 use crate::store::switches::{Outgoing, Switches};
 
 /// After so long without having read what is stopped, nothing leaves.
-const BELIEVED_FOR: TimeDelta = TimeDelta::seconds(30);
+pub const BELIEVED_FOR: TimeDelta = TimeDelta::seconds(10);
 /// What keeps calls here that nobody has stopped.
 pub const UNREAD: &str = "unread";
 
@@ -70,6 +70,14 @@ impl Gate {
         }
     }
 
+    /// What was read last is known to hold as of `at`, and others know that this worker is there.
+    pub fn stand(&self, at: Timestamp) {
+        if let Some(watched) = &self.0 {
+            let mut known = watched.known();
+            known.read_at = known.read_at.max(at);
+        }
+    }
+
     /// What keeps this step of a payment from leaving now.
     pub(super) fn stops(&self, payment: &Payment, step: Step, now: Timestamp) -> Option<String> {
         let watched = self.0.as_ref()?;
@@ -116,7 +124,7 @@ impl Gate {
         let watched = self.0.as_ref()?;
         let known = watched.known();
         if now - known.read_at > BELIEVED_FOR {
-            return Some("what is stopped cannot be read from Redis".to_owned());
+            return Some("what is stopped cannot be read from Redis, or no note written there".to_owned());
         }
         let unknown = known.switches.unknown.iter().cloned();
         let standing = known.switches.standing(now);

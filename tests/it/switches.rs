@@ -9,7 +9,7 @@ use holdfast::cli::{Around, Cli, Failure, run};
 use holdfast::clock::Clock;
 use holdfast::gateway::{Account, Accounts, ChipGateway, Deadlines, Settings};
 use holdfast::operate::audit::{Questions, verify};
-use holdfast::operate::switches::seen;
+use holdfast::operate::switches::{lives, seen};
 use holdfast::payment::*;
 use holdfast::store::Store as _;
 use holdfast::store::memory::MemoryStore;
@@ -275,6 +275,52 @@ async fn what_was_noted_when_the_stop_came_is_not_sent_and_nobody_is_asked() {
     assert_eq!(yard.stage.state(&id).await, StateName::Paid);
     assert_eq!(yard.stage.taken(&id), (1500, 1));
 }
+
+#[tokio::test]
+async fn as_long_as_a_worker_that_stands_still_would_send_whoever_stops_waits_for_it() {
+    let (lodge, mut doorman) = Lodge::at(Clock::manual(start_time())).await;
+    doorman.round().await;
+    lodge.clock.advance(TimeDelta::seconds(3));
+    doorman.round().await;
+    let note = lodge.store.workers().await.unwrap().read.remove(ID).unwrap();
+    let stopped_still = lodge.clock.now();
+    let mut sends_until = TimeDelta::zero();
+    for second in 0..60 {
+        let after = TimeDelta::seconds(second);
+        if lodge.gate.told(stopped_still + after).is_none() {
+            assert!(lives(&note, stopped_still + after), "{second} s");
+            sends_until = after;
+        }
+    }
+    let differs = TimeDelta::seconds(15);
+    assert!(lives(&note, stopped_still + sends_until + differs));
+    assert!(sends_until >= TimeDelta::seconds(5), "it was never tried");
+}
+
+#[tokio::test]
+async fn a_worker_whose_notes_are_refused_sends_nothing_though_it_reads() {
+    let (lodge, mut doorman) = Lodge::at(Clock::manual(start_time())).await;
+    doorman.round().await;
+    let note = lodge.store.workers().await.unwrap().read.remove(ID).unwrap();
+    let mut redis = lodge.redis.connection().await.unwrap();
+    let workers = "{hf:desk}:workers";
+    let _: () = redis::cmd("SET").arg(workers).arg("in the way")
+        .query_async(&mut redis).await.unwrap();
+    for second in 1..60 {
+        lodge.clock.advance(TimeDelta::seconds(1));
+        doorman.round().await;
+        if lodge.gate.told(lodge.clock.now()).is_none() {
+            assert!(lives(&note, lodge.clock.now()), "{second} s");
+        }
+    }
+    assert!(lodge.gate.told(lodge.clock.now()).is_some());
+    let _: () = redis::cmd("DEL").arg(workers).query_async(&mut redis).await.unwrap();
+    doorman.round().await;
+    assert_eq!(lodge.gate.told(lodge.clock.now()), None);
+}
+
+/// How the lodge's worker is called.
+const ID: &str = "0000000000000007";
 
 /// The gate of a worker on Redis, with its doorman.
 struct Lodge {
