@@ -193,7 +193,8 @@ impl Doorman {
         let all = self.store.workers().await?;
         let gone = (all.read.into_iter()).filter(|(_, note)| now - note.seen > FORGET_AFTER);
         let mut gone: Vec<String> = gone.map(|(id, _)| id).collect();
-        let same = (all.unreadable.iter()).filter(|(id, note)| self.unreadable.get(*id) == Some(*note));
+        let same =
+            (all.unreadable.iter()).filter(|(id, note)| self.unreadable.get(*id) == Some(*note));
         gone.extend(same.map(|(id, _)| id.clone()));
         self.unreadable = all.unreadable;
         self.store.forget_workers(&gone).await

@@ -124,7 +124,9 @@ impl Gate {
         let watched = self.0.as_ref()?;
         let known = watched.known();
         if now - known.read_at > BELIEVED_FOR {
-            return Some("what is stopped cannot be read from Redis, or no note written there".to_owned());
+            return Some(
+                "what is stopped cannot be read from Redis, or no note written there".to_owned(),
+            );
         }
         let unknown = known.switches.unknown.iter().cloned();
         let standing = known.switches.standing(now);
