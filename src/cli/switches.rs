@@ -12,7 +12,7 @@ use super::request::parse_wait;
 use super::view::time;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::operate::switches::{Changed, Seen, line, lives, switch, wait_until_seen};
+use crate::operate::switches::{Changed, LetGo, Seen, let_go, line, lives, stop, wait_until_seen};
 use crate::payment::{AccountName, millis};
 use crate::store::audit::Mandate;
 use crate::store::redis::RedisStore;
@@ -188,7 +188,7 @@ impl Switchboard<'_> {
             until: within.map(|within| since + millis(within)),
         };
         let (store, clock) = (self.store, self.clock);
-        let changed = switch(store, clock, (action, name), Some(&wanted), &by).await?;
+        let changed = stop(store, clock, (action, name), &wanted, &by).await?;
         self.told((name, Some(&wanted)), &changed, said.wait, out)
             .await
     }
@@ -201,8 +201,11 @@ impl Switchboard<'_> {
     ) -> Result<(), Failure> {
         let by = said.mandate(env)?;
         let (store, clock) = (self.store, self.clock);
-        let changed = switch(store, clock, (action, name), None, &by).await?;
-        self.told((name, None), &changed, said.wait, out).await
+        let found = store.switches().await?;
+        match let_go(store, clock, (action, name), &found, &by).await? {
+            LetGo::Now(changed) => self.told((name, None), &changed, said.wait, out).await,
+            LetGo::StoppedSince(switch) => Err(Failure::Refused(stopped_since(name, &switch))),
+        }
     }
 
     /// Waits until the workers know, and says so.
@@ -218,7 +221,8 @@ impl Switchboard<'_> {
         if self.as_json {
             let told = json!({
                 "switch": name.to_string(), "stopped": wanted, "before": changed.before,
-                "workers": seen.workers, "behind": seen.behind, "under_way": seen.under_way,
+                "workers": seen.workers, "behind": seen.behind, "unreadable": seen.unreadable,
+                "under_way": seen.under_way,
             });
             writeln!(out, "{told}")?;
         } else {
@@ -233,8 +237,14 @@ impl Switchboard<'_> {
         if seen.behind.is_empty() {
             return Ok(());
         }
+        let unreadable = if seen.unreadable.is_empty() {
+            String::new()
+        } else {
+            let unreadable = seen.unreadable.join(", ");
+            format!("; this version cannot read what {unreadable} says, and so nobody knows")
+        };
         Err(Failure::Refused(format!(
-            "{} of {} workers have not seen it within {:?}: {}; see their logs",
+            "{} of {} workers have not seen it within {:?}: {}{unreadable}; see their logs",
             seen.behind.len(),
             seen.workers,
             patience,
@@ -268,8 +278,8 @@ impl Switchboard<'_> {
 
     async fn workers(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let (notes, now) = (self.store.workers().await?, self.clock.now());
-        let notes: Vec<(String, WorkerNote)> = notes
-            .into_iter()
+        let unreadable: Vec<String> = notes.unreadable.into_keys().collect();
+        let notes: Vec<(String, WorkerNote)> = (notes.read.into_iter())
             .filter(|(_, note)| lives(note, now))
             .collect();
         if self.as_json {
@@ -281,9 +291,16 @@ impl Switchboard<'_> {
                     told
                 })
                 .collect();
-            return Ok(writeln!(out, "{}", json!({ "workers": told }))?);
+            return Ok(writeln!(
+                out,
+                "{}",
+                json!({ "workers": told, "unreadable": unreadable })
+            )?);
         }
-        if notes.is_empty() {
+        for id in &unreadable {
+            writeln!(out, "{id}  this version cannot read what it says")?;
+        }
+        if notes.is_empty() && unreadable.is_empty() {
             return Ok(writeln!(out, "no worker is there")?);
         }
         let version = self.store.switches().await?.version;
@@ -334,6 +351,14 @@ fn calls<'a>(under_way: impl Iterator<Item = (&'a String, &'a u64)>) -> String {
     } else {
         format!("under way: {}", some.join(", "))
     }
+}
+
+/// Why nothing was let go on.
+fn stopped_since(name: &SwitchName, switch: &Switch) -> String {
+    let stands = line(name, switch);
+    format!(
+        "it was stopped again meanwhile, and that stands: {stands}; to let that go on, run it again"
+    )
 }
 
 /// What the workers know of it.

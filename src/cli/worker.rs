@@ -51,7 +51,7 @@ pub(super) async fn run(
     let measured = Arc::new(measured);
     let policies = Current::new(config.policies());
     let queue_settings = config.queue_settings();
-    let (gate, doorman) = stand_at_the_gate(config, &clock, &queue_settings).await?;
+    let (gate, mut doorman) = stand_at_the_gate(config, &clock, &queue_settings).await?;
     let worker = Worker::new(
         Arc::clone(&store),
         Arc::clone(&measured),
@@ -79,9 +79,11 @@ pub(super) async fn run(
         reload.with(outbox, producers).run(asked_anew, again),
     );
     background.spawn(async move { until.run_until_cancelled(reloading).await });
-    know_cards(config, &clock, measured, stays).await?;
+    know_cards(config, &clock, (measured, gate.clone()), stays).await?;
     listen(config, (&store, gate), gateway, all, stays).await?;
     keep_house(&store, config.events.keep, &background, &stop);
+    // Since it was read first, time has passed, and people may have stopped something.
+    doorman.round().await;
 
     tracing::info!(
         concurrency = config.worker.concurrency,
@@ -201,12 +203,12 @@ async fn observe(
 async fn know_cards(
     config: &Config,
     clock: &Clock,
-    gateway: Arc<Measured<ChipGateway>>,
+    (gateway, gate): (Arc<Measured<ChipGateway>>, Gate),
     (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let keeper = CardKeeper::new(Arc::new(store), gateway, clock.clone());
-    background.spawn(keeper.run(stop.clone()));
+    background.spawn(keeper.behind(gate).run(stop.clone()));
     Ok(())
 }
 

@@ -12,10 +12,15 @@ use crate::payment::Timestamp;
 use crate::store::StoreError;
 use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::redis::{RedisStore, Switched};
-use crate::store::switches::{Switch, SwitchName, WorkerNote};
+use crate::store::switches::{Switch, SwitchName, Switches, WorkerNote};
+use crate::worker::gate::BELIEVED_FOR;
 
-/// A worker that has said nothing for so long is taken for gone.
-const LIVES_FOR: TimeDelta = TimeDelta::seconds(15);
+/// A worker that has said nothing for so long is taken for gone. One that said something and then
+/// stood still for less is waited for; one that stood still for longer believes nothing any more of
+/// what it read. Its reading counts for as long after its last note as after itself, hence twice; the
+/// rest is for clocks that differ.
+const LIVES_FOR: TimeDelta = TimeDelta::seconds(40);
+const _: () = assert!(LIVES_FOR.num_seconds() >= 2 * BELIEVED_FOR.num_seconds() + 15);
 /// How often it is looked whether workers have seen a switch.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -28,34 +33,87 @@ pub struct Changed {
     pub before: Option<Switch>,
 }
 
-/// Stops `name` by `wanted`, or lets it go on without one, whatever stood there; and adds that to the
-/// audit log in the same step, under the word `action`. To let go on what goes on changes nothing.
-pub async fn switch(
+/// What became of letting something go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LetGo {
+    /// It goes on.
+    Now(Changed),
+    /// Somebody has stopped it since it was read: that stands, and nothing was changed.
+    StoppedSince(Switch),
+}
+
+/// Stops `name` by `wanted`, whatever stands there; and adds that to the audit log in the same step,
+/// under the word `action`.
+pub async fn stop(
     store: &RedisStore,
     clock: &Clock,
     (action, name): (&str, &SwitchName),
-    wanted: Option<&Switch>,
+    wanted: &Switch,
     by: &Mandate,
 ) -> Result<Changed, StoreError> {
+    let mut last = None;
     loop {
         let found = store.switches().await?;
         let before = found.set.get(name);
-        if before.is_none() && wanted.is_none() {
-            let version = found.version;
-            return Ok(Changed {
-                version,
-                before: None,
-            });
+        if last.is_some() && last.as_ref() == before {
+            return Err(foreign(name));
         }
-        let change = [before, wanted].map(|switch| serde_json::to_value(switch).ok());
-        let subject = name.to_string();
-        let audit = AuditEntry::done(by, (action, &subject), change, clock.now());
-        let switched = store.switch(name, before, wanted, &audit).await?;
-        if let Switched::Now(version) = switched {
-            let before = before.cloned();
-            return Ok(Changed { version, before });
+        let audit = entry(by, (action, name), [before, Some(wanted)], clock);
+        let switched = store.switch(name, before, Some(wanted), &audit).await?;
+        let before = before.cloned();
+        match switched {
+            Switched::Now(version) => return Ok(Changed { version, before }),
+            // Whoever stops it wants it stopped, whoever else does.
+            Switched::Outdated => last = before,
         }
     }
+}
+
+/// Lets `name` go on, as it was `found`, and adds that to the audit log in the same step, under the word
+/// `action`. What somebody has stopped since stays stopped: whoever did was told that it stands. To
+/// let go on what goes on changes nothing.
+pub async fn let_go(
+    store: &RedisStore,
+    clock: &Clock,
+    (action, name): (&str, &SwitchName),
+    found: &Switches,
+    by: &Mandate,
+) -> Result<LetGo, StoreError> {
+    let changed = |version, before: Option<&Switch>| {
+        let before = before.cloned();
+        LetGo::Now(Changed { version, before })
+    };
+    let Some(before) = found.set.get(name) else {
+        return Ok(changed(found.version, None));
+    };
+    let audit = entry(by, (action, name), [Some(before), None], clock);
+    if let Switched::Now(version) = store.switch(name, Some(before), None, &audit).await? {
+        return Ok(changed(version, Some(before)));
+    }
+    let mut now = store.switches().await?;
+    match now.set.remove(name) {
+        // Somebody stopped it, and somebody let that go on.
+        None => Ok(changed(now.version, None)),
+        Some(same) if same == *before => Err(foreign(name)),
+        Some(since) => Ok(LetGo::StoppedSince(since)),
+    }
+}
+
+fn entry(
+    by: &Mandate,
+    (action, name): (&str, &SwitchName),
+    change: [Option<&Switch>; 2],
+    clock: &Clock,
+) -> AuditEntry {
+    let change = change.map(|switch| serde_json::to_value(switch).ok());
+    AuditEntry::done(by, (action, &name.to_string()), change, clock.now())
+}
+
+/// What stands there is compared to the byte.
+fn foreign(name: &SwitchName) -> StoreError {
+    StoreError::Refused(format!(
+        "{name} was stopped by another version of holdfast; let it go on by that one"
+    ))
 }
 
 /// What workers know of a version of the switches.
@@ -63,8 +121,10 @@ pub async fn switch(
 pub struct Seen {
     /// How many workers there are.
     pub workers: usize,
-    /// Which of them have not seen it yet.
+    /// Which of them have not seen it yet, as far as anybody can read.
     pub behind: Vec<String>,
+    /// Which of those have left a note that cannot be read.
+    pub unreadable: Vec<String>,
     /// How many calls are under way, by step.
     pub under_way: BTreeMap<String, u64>,
 }
@@ -78,8 +138,14 @@ pub fn lives(note: &WorkerNote, now: Timestamp) -> bool {
 /// Who has seen a version of the switches.
 pub async fn seen(store: &RedisStore, clock: &Clock, version: u64) -> Result<Seen, StoreError> {
     let (notes, now) = (store.workers().await?, clock.now());
-    let mut seen = Seen::default();
-    for (id, note) in notes.into_iter().filter(|(_, note)| lives(note, now)) {
+    let unreadable: Vec<String> = notes.unreadable.into_keys().collect();
+    let mut seen = Seen {
+        workers: unreadable.len(),
+        behind: unreadable.clone(),
+        unreadable,
+        ..Seen::default()
+    };
+    for (id, note) in notes.read.into_iter().filter(|(_, note)| lives(note, now)) {
         seen.workers += 1;
         if note.switches < version {
             seen.behind.push(id);

@@ -142,6 +142,15 @@ pub struct WorkerNote {
     pub under_way: BTreeMap<String, u64>,
 }
 
+/// What workers have said of themselves, those included that are there no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerNotes {
+    /// By worker.
+    pub read: BTreeMap<String, WorkerNote>,
+    /// What this program cannot read, as it stands: nobody knows what those workers obey.
+    pub unreadable: BTreeMap<String, String>,
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;

@@ -14,6 +14,7 @@ use chrono::TimeDelta;
 use futures_util::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
+use super::gate::Gate;
 use crate::clock::Clock;
 use crate::gateway::{CardDeletion, CardGateway, CardLook};
 use crate::payment::{
@@ -37,6 +38,8 @@ const AFTER_REFUSAL: TimeDelta = TimeDelta::minutes(1);
 const LONGEST_REST: TimeDelta = TimeDelta::hours(1);
 /// How long a card waits that cannot be read, before it is tried again.
 const UNREADABLE_REST: TimeDelta = TimeDelta::minutes(10);
+/// How long a card waits whose deletion people have stopped, before it is looked whether they still do.
+const STOPPED_REST: TimeDelta = TimeDelta::seconds(20);
 /// How long a card is nobody else's that was taken. Longer than two looks and a deletion take; if it
 /// is not, somebody does the same once more.
 const LEASE: TimeDelta = TimeDelta::minutes(3);
@@ -46,6 +49,7 @@ pub struct CardKeeper<S, G> {
     store: Arc<S>,
     gateway: Arc<G>,
     clock: Clock,
+    gate: Gate,
     /// Until when an account's cards are left alone.
     resting: Mutex<BTreeMap<AccountName, Timestamp>>,
 }
@@ -65,8 +69,15 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
             store,
             gateway,
             clock,
+            gate: Gate::open(),
             resting: Mutex::default(),
         }
+    }
+
+    /// The same, which has no card deleted that this gate keeps.
+    #[must_use]
+    pub fn behind(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// Goes on until `stop`, and then at once no further: what was begun is found again. A gateway
@@ -211,7 +222,7 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
         let written = change_card(&*self.store, id, |known| {
             is_known = known.is_some();
             let mut card = known?.clone();
-            let rests = self.rests_until(card.account(), now);
+            let rests = self.rests_until(&card, now);
             is_taken = rests.is_none() && card.due_at().is_some_and(|due| due <= now);
             if is_taken {
                 card.take(now + LEASE);
@@ -248,7 +259,10 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
             let deletion = CardDeletion::NotSent;
             return Asked { at, look, deletion };
         }
-        let deletion = self.gateway.delete_card(account, token).await;
+        let deletion = match self.gate.begin_deletion(account, self.clock.now()) {
+            Ok(_under_way) => self.gateway.delete_card(account, token).await,
+            Err(_) => CardDeletion::NotSent,
+        };
         if let CardDeletion::TooFast(_) = deletion {
             return Asked { at, look, deletion };
         }
@@ -285,9 +299,15 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
         Ok(())
     }
 
-    fn rests_until(&self, account: &AccountName, now: Timestamp) -> Option<Timestamp> {
+    /// Until when nothing is done about a card, if so.
+    fn rests_until(&self, card: &KnownCard, now: Timestamp) -> Option<Timestamp> {
+        let deletes = card.wanted().is_some_and(|it| it.what == Wish::Delete);
+        if deletes && self.gate.stops_deletion(card.account(), now).is_some() {
+            return Some(now + STOPPED_REST);
+        }
         let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.get(account).copied().filter(|until| *until > now)
+        let until = resting.get(card.account()).copied();
+        until.filter(|until| *until > now)
     }
 }
 

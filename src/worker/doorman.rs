@@ -8,12 +8,12 @@ use chrono::TimeDelta;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::Gate;
+use super::gate::{BELIEVED_FOR, Gate};
 use crate::clock::Clock;
 use crate::gateway::Deadlines;
 use crate::payment::Timestamp;
 use crate::store::redis::RedisStore;
-use crate::store::switches::WorkerNote;
+use crate::store::switches::{Switches, WorkerNote};
 use crate::store::{Store as _, StoreError};
 
 /// How soon it is read again at the earliest: hints may come by the thousand.
@@ -38,6 +38,8 @@ pub struct Doorman {
     concurrency: usize,
     told: Option<(Timestamp, u64, BTreeMap<String, u64>)>,
     tidied: Option<Timestamp>,
+    /// Notes of others that could not be read, as they stood then.
+    unreadable: BTreeMap<String, String>,
     /// What was stopped when that was logged last.
     stopped: Option<String>,
     troubled: bool,
@@ -61,28 +63,34 @@ impl Doorman {
             concurrency,
             told: None,
             tidied: None,
+            unreadable: BTreeMap::new(),
             stopped,
             troubled: false,
         }
     }
 
     /// Reads what people have stopped, before anything is sent, and stands at a gate that knows it.
+    /// Before that it says that the worker is there and has read nothing: whoever stops something from
+    /// now on waits for it.
     pub async fn arrive(
         store: RedisStore,
         clock: &Clock,
         deadlines: Deadlines,
         worker: (u64, usize),
     ) -> Result<(Gate, Self), StoreError> {
-        let switches = store.switches().await?;
-        let gate = Gate::watched(clock.now(), deadlines, switches);
-        if let Some(stopped) = gate.told(clock.now()) {
+        let started = clock.now();
+        let gate = Gate::watched(started, deadlines, Switches::default());
+        let mut doorman = Self::new(store, clock.clone(), gate.clone(), worker);
+        doorman.note((started, 0, BTreeMap::new())).await?;
+        doorman.read().await?;
+        doorman.stopped = gate.told(clock.now());
+        if let Some(stopped) = &doorman.stopped {
             tracing::warn!(
                 event = "switches_changed",
                 stopped,
                 "this is stopped already"
             );
         }
-        let doorman = Self::new(store, clock.clone(), gate.clone(), worker);
         Ok((gate, doorman))
     }
 
@@ -115,23 +123,36 @@ impl Doorman {
         {
             tracing::error!(
                 event = "switches_unread", %error,
-                "it cannot be read what is stopped; after 30 s nothing more is sent"
+                "it cannot be read what is stopped; after 10 s nothing more is sent"
             );
         }
         self.troubled = read.is_err();
-        if read.is_ok()
-            && let Err(error) = self.tell().await
-        {
-            tracing::warn!(%error, "it cannot be said that this worker is there");
+        if let Ok(read_at) = read {
+            match self.tell().await {
+                Ok(()) => self.gate.stand(read_at),
+                Err(error) => {
+                    tracing::warn!(%error, "it cannot be said that this worker is there");
+                }
+            }
         }
+        self.log();
     }
 
-    async fn read(&mut self) -> Result<(), StoreError> {
+    /// Answers when it was read.
+    async fn read(&self) -> Result<Timestamp, StoreError> {
         // As of when it was asked: the answer may be older than its arrival.
         let now = self.clock.now();
         let switches = self.store.switches().await?;
-        self.gate.learn(switches, now);
-        let stopped = self.gate.told(now);
+        // What is read counts as long as others can know that this worker is there: nobody waits for
+        // one whose notes are refused.
+        let known_until = self.told.as_ref().map(|(at, ..)| *at + BELIEVED_FOR);
+        self.gate
+            .learn(switches, known_until.map_or(now, |until| until.min(now)));
+        Ok(now)
+    }
+
+    fn log(&mut self) {
+        let stopped = self.gate.told(self.clock.now());
         if self.stopped != stopped {
             tracing::warn!(
                 event = "switches_changed",
@@ -140,7 +161,6 @@ impl Doorman {
             );
             self.stopped = stopped;
         }
-        Ok(())
     }
 
     async fn tell(&mut self) -> Result<(), StoreError> {
@@ -159,6 +179,33 @@ impl Doorman {
         if quiet {
             return Ok(());
         }
+        self.note((started, switches, under_way)).await?;
+        if self.tidied.is_none_or(|at| now - at >= TIDY_EVERY) {
+            self.tidied = Some(now);
+            self.tidy(now).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets workers that are gone. A note that cannot be read is one's that is gone if it is the
+    /// same as when it was looked last: a worker that is there writes another time into it.
+    async fn tidy(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let all = self.store.workers().await?;
+        let gone = (all.read.into_iter()).filter(|(_, note)| now - note.seen > FORGET_AFTER);
+        let mut gone: Vec<String> = gone.map(|(id, _)| id).collect();
+        let same =
+            (all.unreadable.iter()).filter(|(id, note)| self.unreadable.get(*id) == Some(*note));
+        gone.extend(same.map(|(id, _)| id.clone()));
+        self.unreadable = all.unreadable;
+        self.store.forget_workers(&gone).await
+    }
+
+    /// Says that this worker obeys this version of what is stopped.
+    async fn note(
+        &mut self,
+        (started, switches, under_way): (Timestamp, u64, BTreeMap<String, u64>),
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
         let note = WorkerNote {
             started,
             seen: now,
@@ -169,15 +216,6 @@ impl Doorman {
         };
         self.store.note_worker(&self.id, &note).await?;
         self.told = Some((now, switches, under_way));
-        if self.tidied.is_none_or(|at| now - at >= TIDY_EVERY) {
-            self.tidied = Some(now);
-            let all = self.store.workers().await?;
-            let gone = all
-                .into_iter()
-                .filter(|(_, note)| now - note.seen > FORGET_AFTER);
-            let gone: Vec<String> = gone.map(|(id, _)| id).collect();
-            self.store.forget_workers(&gone).await?;
-        }
         Ok(())
     }
 }

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::TimeDelta;
 
 use crate::gateway::Deadlines;
-use crate::payment::{Payment, Step, Timestamp, millis};
+use crate::payment::{AccountName, Payment, Step, Timestamp, millis};
 use crate::store::switches::{Outgoing, Switches};
 
 /// After so long without having read what is stopped, nothing leaves.
-const BELIEVED_FOR: TimeDelta = TimeDelta::seconds(30);
+pub const BELIEVED_FOR: TimeDelta = TimeDelta::seconds(10);
+/// What a card's deletion is called.
+const DELETE_CARD: &str = "delete_card";
 /// What keeps calls here that nobody has stopped.
 pub const UNREAD: &str = "unread";
 
@@ -70,10 +72,24 @@ impl Gate {
         }
     }
 
+    /// What was read last is known to hold as of `at`, and others know that this worker is there.
+    pub fn stand(&self, at: Timestamp) {
+        if let Some(watched) = &self.0 {
+            let mut known = watched.known();
+            known.read_at = known.read_at.max(at);
+        }
+    }
+
     /// What keeps this step of a payment from leaving now.
     pub(super) fn stops(&self, payment: &Payment, step: Step, now: Timestamp) -> Option<String> {
         let watched = self.0.as_ref()?;
-        watched.stops(&watched.known(), payment, step, now)
+        watched.stops(&watched.known(), watched.step(payment, step), now)
+    }
+
+    /// What keeps a card of this account from being deleted now.
+    pub(super) fn stops_deletion(&self, account: &AccountName, now: Timestamp) -> Option<String> {
+        let watched = self.0.as_ref()?;
+        watched.stops(&watched.known(), watched.deletion(account), now)
     }
 
     /// Lets a call leave, and counts it; or says what stops it. Whoever has learned of a switch and
@@ -84,16 +100,32 @@ impl Gate {
         step: Step,
         now: Timestamp,
     ) -> Result<UnderWay, String> {
+        self.begin_call(|watched| watched.step(payment, step), now)
+    }
+
+    /// The same, of a call that has a card deleted.
+    pub(super) fn begin_deletion(
+        &self,
+        account: &AccountName,
+        now: Timestamp,
+    ) -> Result<UnderWay, String> {
+        self.begin_call(|watched| watched.deletion(account), now)
+    }
+
+    fn begin_call<'a>(
+        &self,
+        call: impl FnOnce(&Watched) -> Outgoing<'a>,
+        now: Timestamp,
+    ) -> Result<UnderWay, String> {
         let Some(watched) = &self.0 else {
             return Ok(UnderWay { counted: None });
         };
-        let mut known = watched.known();
-        if let Some(stopped) = watched.stops(&known, payment, step, now) {
+        let (mut known, call) = (watched.known(), call(watched));
+        if let Some(stopped) = watched.stops(&known, call, now) {
             return Err(stopped);
         }
-        let step = step.as_str();
-        *known.under_way.entry(step.to_owned()).or_default() += 1;
-        let counted = Some((Arc::clone(watched), step));
+        *known.under_way.entry(call.step.to_owned()).or_default() += 1;
+        let counted = Some((Arc::clone(watched), call.step));
         Ok(UnderWay { counted })
     }
 
@@ -116,7 +148,9 @@ impl Gate {
         let watched = self.0.as_ref()?;
         let known = watched.known();
         if now - known.read_at > BELIEVED_FOR {
-            return Some("what is stopped cannot be read from Redis".to_owned());
+            return Some(
+                "what is stopped cannot be read from Redis, or no note written there".to_owned(),
+            );
         }
         let unknown = known.switches.unknown.iter().cloned();
         let standing = known.switches.standing(now);
@@ -131,24 +165,31 @@ impl Watched {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stops(
-        &self,
-        known: &Known,
-        payment: &Payment,
-        step: Step,
-        now: Timestamp,
-    ) -> Option<String> {
+    fn stops(&self, known: &Known, call: Outgoing<'_>, now: Timestamp) -> Option<String> {
         if now - known.read_at > BELIEVED_FOR {
             return Some(UNREAD.to_owned());
         }
+        known.switches.stops(call, now, self.started)
+    }
+
+    fn step<'a>(&self, payment: &'a Payment, step: Step) -> Outgoing<'a> {
         let request = payment.request();
-        let call = Outgoing {
+        Outgoing {
             account: &request.account,
             kind: request.ask.kind(),
             step: step.as_str(),
             deadline: millis(self.deadlines.of(step)),
-        };
-        known.switches.stops(call, now, self.started)
+        }
+    }
+
+    /// It is of no kind of payment, and no step of one.
+    fn deletion<'a>(&self, account: &'a AccountName) -> Outgoing<'a> {
+        Outgoing {
+            account,
+            kind: DELETE_CARD,
+            step: DELETE_CARD,
+            deadline: millis(self.deadlines.cancel_ms),
+        }
     }
 }
 

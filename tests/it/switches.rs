@@ -9,9 +9,10 @@ use holdfast::cli::{Around, Cli, Failure, run};
 use holdfast::clock::Clock;
 use holdfast::gateway::{Account, Accounts, ChipGateway, Deadlines, Settings};
 use holdfast::operate::audit::{Questions, verify};
-use holdfast::operate::switches::seen;
+use holdfast::operate::switches::{LetGo, let_go, lives, seen};
 use holdfast::payment::*;
 use holdfast::store::Store as _;
+use holdfast::store::audit::Mandate;
 use holdfast::store::memory::MemoryStore;
 use holdfast::store::redis::RedisStore;
 use holdfast::store::switches::{Switch, SwitchName, Switches};
@@ -234,7 +235,7 @@ async fn a_drain_starts_nothing_that_does_not_fit_and_lets_go_on_when_it_is_over
 #[tokio::test]
 async fn a_worker_that_cannot_read_what_is_stopped_sends_nothing_until_it_can() {
     let yard = Yard::open().await;
-    yard.stage.pass(TimeDelta::seconds(31));
+    yard.stage.pass(TimeDelta::seconds(11));
     let id = yard.charge_of("hotel", "k").await;
     let before = yard.arrived(Operation::Create);
     yard.stage.work().await;
@@ -276,6 +277,175 @@ async fn what_was_noted_when_the_stop_came_is_not_sent_and_nobody_is_asked() {
     assert_eq!(yard.stage.taken(&id), (1500, 1));
 }
 
+#[tokio::test]
+async fn as_long_as_a_worker_that_stands_still_would_send_whoever_stops_waits_for_it() {
+    let (lodge, mut doorman) = Lodge::at(Clock::manual(start_time())).await;
+    doorman.round().await;
+    lodge.clock.advance(TimeDelta::seconds(3));
+    doorman.round().await;
+    let note = lodge
+        .store
+        .workers()
+        .await
+        .unwrap()
+        .read
+        .remove(ID)
+        .unwrap();
+    let stopped_still = lodge.clock.now();
+    let mut sends_until = TimeDelta::zero();
+    for second in 0..60 {
+        let after = TimeDelta::seconds(second);
+        if lodge.gate.told(stopped_still + after).is_none() {
+            assert!(lives(&note, stopped_still + after), "{second} s");
+            sends_until = after;
+        }
+    }
+    let differs = TimeDelta::seconds(15);
+    assert!(lives(&note, stopped_still + sends_until + differs));
+    assert!(sends_until >= TimeDelta::seconds(5), "it was never tried");
+}
+
+#[tokio::test]
+async fn a_worker_whose_notes_are_refused_sends_nothing_though_it_reads() {
+    let (lodge, mut doorman) = Lodge::at(Clock::manual(start_time())).await;
+    doorman.round().await;
+    let note = lodge
+        .store
+        .workers()
+        .await
+        .unwrap()
+        .read
+        .remove(ID)
+        .unwrap();
+    lodge.asks(&["DEL", WORKERS]).await;
+    lodge.asks(&["SET", WORKERS, "in the way"]).await;
+    for second in 1..60 {
+        lodge.clock.advance(TimeDelta::seconds(1));
+        doorman.round().await;
+        if lodge.gate.told(lodge.clock.now()).is_none() {
+            assert!(lives(&note, lodge.clock.now()), "{second} s");
+        }
+    }
+    assert!(lodge.gate.told(lodge.clock.now()).is_some());
+    lodge.asks(&["DEL", WORKERS]).await;
+    doorman.round().await;
+    assert_eq!(lodge.gate.told(lodge.clock.now()), None);
+}
+
+#[tokio::test]
+async fn a_worker_is_seen_and_goes_on_though_redis_has_no_memory_left() {
+    let (lodge, mut doorman) = Lodge::at(Clock::manual(start_time())).await;
+    doorman.round().await;
+    lodge.asks(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    lodge.clock.advance(TimeDelta::minutes(2));
+    doorman.round().await;
+    let seen = seen(&lodge.store, &lodge.clock, 1).await.unwrap();
+    assert_eq!((seen.workers, seen.behind), (1, vec![ID.to_owned()]));
+    assert_eq!(lodge.gate.told(lodge.clock.now()), None);
+}
+
+#[tokio::test]
+async fn a_worker_whose_note_cannot_be_read_counts_as_one_that_has_seen_nothing_until_it_is_gone() {
+    let (lodge, mut doorman) = Lodge::at(Clock::manual(start_time())).await;
+    lodge
+        .asks(&["HSET", WORKERS, "beef", r#"{"a_later":"form"}"#])
+        .await;
+    let listed = lodge.told(&["workers"]).await;
+    assert!(
+        listed.contains("beef  this version cannot read"),
+        "{listed}"
+    );
+    let stop = ["stop", "--reason", "odd amounts", "--wait", "1ms"];
+    let (done, told, _) = lodge.types(&stop).await;
+    assert!(told.contains("0 of 1 workers have seen it"), "{told}");
+    let failure = done.unwrap_err();
+    assert_eq!(failure.exit_code(), 3);
+    let named = "this version cannot read what beef says";
+    assert!(failure.to_string().contains(named), "{failure}");
+    // One that is there writes another note meanwhile.
+    for note in ["one", "another", "another"] {
+        lodge.asks(&["HSET", WORKERS, "beef", note]).await;
+        let there = lodge.store.workers().await.unwrap().unreadable;
+        assert!(there.contains_key("beef"), "it was forgotten before {note}");
+        lodge.clock.advance(TimeDelta::minutes(11));
+        doorman.round().await;
+    }
+    assert_eq!(lodge.store.workers().await.unwrap().unreadable, [].into());
+}
+
+#[tokio::test]
+async fn whoever_stops_while_a_worker_starts_waits_for_it() {
+    let (lodge, _) = Lodge::open().await;
+    let own = connect(&lodge.redis, &lodge.clock).await;
+    lodge.told(&["stop", "--reason", "a test"]).await;
+    lodge.told(&["go", "--reason", "a test"]).await;
+    let arriving = Doorman::arrive(own, &lodge.clock, deadlines(), (7, 16));
+    let (gate, mut doorman) = arriving.await.unwrap();
+    assert_eq!(gate.told(lodge.clock.now()), None);
+    let note = lodge
+        .store
+        .workers()
+        .await
+        .unwrap()
+        .read
+        .remove(ID)
+        .unwrap();
+    assert_eq!(note.switches, 0, "it was said before it was read");
+    let stop = ["stop", "--reason", "odd amounts", "--wait", "1ms"];
+    let (done, told, _) = lodge.types(&stop).await;
+    assert!(told.contains("0 of 1 workers have seen it"), "{told}");
+    assert_eq!(done.unwrap_err().exit_code(), 3);
+    doorman.round().await;
+    assert!(gate.told(lodge.clock.now()).unwrap().contains("all"));
+    let told = lodge.told(&stop).await;
+    assert!(told.contains("1 of 1 workers have seen it"), "{told}");
+}
+
+#[tokio::test]
+async fn what_somebody_stopped_since_is_not_let_go_on() {
+    let (lodge, _) = Lodge::open().await;
+    let (all, by) = (SwitchName::All, Mandate::typed_by("aisyah"));
+    lodge.told(&["stop", "--reason", "prices"]).await;
+    let found = lodge.store.switches().await.unwrap();
+    let stop = ["stop", "--reason", "a thief", "--actor", "farid"];
+    lodge.told(&stop).await;
+    let go = || let_go(&lodge.store, &lodge.clock, ("go", &all), &found, &by);
+    let LetGo::StoppedSince(stands) = go().await.unwrap() else {
+        panic!("it was let go on");
+    };
+    assert_eq!(
+        (stands.actor.as_str(), stands.reason.as_str()),
+        ("farid", "a thief")
+    );
+    let now = lodge.store.switches().await.unwrap();
+    assert_eq!(now.set[&all], stands);
+    // And what was let go on since goes on.
+    lodge.told(&["go", "--reason", "mended"]).await;
+    let LetGo::Now(changed) = go().await.unwrap() else {
+        panic!("nobody stopped it");
+    };
+    assert_eq!(changed.version, now.version + 1);
+}
+
+#[tokio::test]
+async fn a_switch_of_another_form_is_not_tried_for_ever() {
+    let (lodge, _) = Lodge::open().await;
+    let other = r#"{"since":"2026-11-27T00:00:00Z","actor":"a","reason":"b","later":1}"#;
+    lodge
+        .asks(&["HSET", "{hf:desk}:switches", "all", other])
+        .await;
+    for verb in ["stop", "go"] {
+        let (done, _, _) = lodge.types(&[verb, "--reason", "x"]).await;
+        let failure = done.unwrap_err().to_string();
+        assert!(failure.contains("by another version"), "{failure}");
+    }
+}
+
+/// How the lodge's worker is called.
+const ID: &str = "0000000000000007";
+/// What workers say of themselves.
+const WORKERS: &str = "{hf:desk}:workers";
+
 /// The gate of a worker on Redis, with its doorman.
 struct Lodge {
     redis: Redis,
@@ -302,6 +472,15 @@ impl Lodge {
             gate,
         };
         (lodge, doorman)
+    }
+
+    /// Something that none of our programs asks of Redis.
+    async fn asks(&self, words: &[&str]) {
+        let client = redis::Client::open(self.redis.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        let _: redis::Value = command.query_async(&mut connection).await.unwrap();
     }
 
     async fn types(&self, line: &[&str]) -> (Result<(), Failure>, String, String) {
@@ -452,13 +631,13 @@ async fn a_call_under_way_is_counted_goes_to_its_end_and_is_written() {
         }
         let now = lodge.clock.now();
         let all = SwitchName::All;
-        let by = holdfast::store::audit::Mandate::typed_by("aisyah");
+        let by = Mandate::typed_by("aisyah");
         let wanted = stopped(0, &["all"], now).set[&all].clone();
-        let switching = holdfast::operate::switches::switch(
+        let switching = holdfast::operate::switches::stop(
             &lodge.store,
             &lodge.clock,
             ("stop", &all),
-            Some(&wanted),
+            &wanted,
             &by,
         );
         let changed = switching.await.unwrap();

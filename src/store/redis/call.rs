@@ -44,6 +44,7 @@ stored! {
     PURGE = "purge.lua";
     AUDIT = "audit.lua";
     SWITCH = "switch.lua";
+    NOTE_WORKER = "note_worker.lua";
     CARD = "card.lua";
     POSTPONE_CARD = "postpone_card.lua";
     PASS = "pass.lua";

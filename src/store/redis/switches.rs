@@ -1,15 +1,13 @@
 //! What people have stopped, and what workers say of themselves.
 
-use std::collections::BTreeMap;
-
-use redis::{Pipeline, Value};
+use redis::Pipeline;
 
 use super::call::{self, Call};
 use super::value::{items, number, text, word};
 use super::{RedisStore, value};
 use crate::store::StoreError;
 use crate::store::audit::{AuditEntry, AuditStream};
-use crate::store::switches::{Switch, SwitchName, Switches, WorkerNote};
+use crate::store::switches::{Switch, SwitchName, Switches, WorkerNote, WorkerNotes};
 
 /// What became of a switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,10 +81,9 @@ impl RedisStore {
     pub async fn note_worker(&self, id: &str, note: &WorkerNote) -> Result<(), StoreError> {
         let json = serde_json::to_string(note)
             .map_err(|error| StoreError::Refused(format!("a note that is no JSON: {error}")))?;
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("HSET").arg(self.0.keys.workers());
-        pipeline.arg(id).arg(json);
-        self.0.link.read(&pipeline).await.map(drop)
+        let call = Call::new(&call::NOTE_WORKER, vec![self.0.keys.workers()]);
+        let call = call.arg(id).arg(json);
+        self.0.link.call(call).await.map(drop)
     }
 
     /// Forgets workers.
@@ -100,15 +97,19 @@ impl RedisStore {
     }
 
     /// What workers have said of themselves, those included that are there no more.
-    pub async fn workers(&self) -> Result<BTreeMap<String, WorkerNote>, StoreError> {
+    pub async fn workers(&self) -> Result<WorkerNotes, StoreError> {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("HGETALL").arg(self.0.keys.workers());
         let replies = self.0.link.read(&pipeline).await?;
         let pairs = replies.first().map(items).unwrap_or_default();
-        let note = |[id, note]: &[Value; 2]| {
-            let note = serde_json::from_str(text(note)?).ok()?;
-            Some((text(id)?.to_owned(), note))
-        };
-        Ok(pairs.as_chunks::<2>().0.iter().filter_map(note).collect())
+        let mut notes = WorkerNotes::default();
+        for [id, note] in pairs.as_chunks().0 {
+            let (id, note) = (text(id).unwrap_or("?"), text(note).unwrap_or_default());
+            match serde_json::from_str(note) {
+                Ok(note) => drop(notes.read.insert(id.to_owned(), note)),
+                Err(_) => drop(notes.unreadable.insert(id.to_owned(), note.to_owned())),
+            }
+        }
+        Ok(notes)
     }
 }

@@ -41,7 +41,7 @@ async fn a_paused_account_starts_nothing_and_goes_on_without_a_restart() {
     let (works, token) = works(pace).await;
     let mut workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
     until(&works, "two workers", async || {
-        works.store.workers().await.unwrap().len() == 2
+        works.store.workers().await.unwrap().read.len() == 2
     })
     .await;
     let told = typed(&works, &["pause", "--account", PARKS, "--reason", "a test"]);

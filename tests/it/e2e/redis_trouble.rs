@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use chip_sandbox::{Effect, Operation, Rule};
+use chrono::TimeDelta;
 use holdfast::payment::PaymentId;
 use holdfast_rig::{FaultPoint, PARKS, Pace, WorkerProcess, Works};
 use tokio::time::sleep;
 
 use super::stage::{
-    arrived, arrived_for, assert_alive, assert_paid_once, charges, until_arrived, until_paid, works,
+    Window, arrived, arrived_for, assert_alive, assert_paid_once, charges, charges_within,
+    until_arrived, until_paid, until_working, works,
 };
 
 const PACE: Pace = Pace {
@@ -45,8 +47,9 @@ async fn a_dropped_connection_to_redis_cuts_off_no_call_and_ends_no_worker() {
     works
         .sandbox
         .add_fault(Rule::on(Operation::Charge, Effect::Latency(1_500)));
-    let ids = charges(&works, PARKS, "cut", 48, &token).await;
     let mut workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
+    until_working(&works, &workers).await;
+    let ids = charges(&works, PARKS, "cut", 48, &token).await;
     until_arrived(&works, Operation::Charge, 20).await;
     point.cut();
     until_paid(&works, ids.len()).await;
@@ -60,8 +63,9 @@ async fn connections_that_break_again_and_again_change_no_effect() {
     works
         .sandbox
         .add_fault(Rule::on(Operation::Charge, Effect::Latency(300)));
-    let ids = charges(&works, PARKS, "cuts", 150, &token).await;
     let mut workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
+    until_working(&works, &workers).await;
+    let ids = charges(&works, PARKS, "cuts", 150, &token).await;
     until_arrived(&works, Operation::Charge, 5).await;
     for _ in 0..12 {
         sleep(Duration::from_millis(250)).await;
@@ -80,6 +84,7 @@ async fn replies_of_redis_slower_than_a_second_cut_off_no_call_and_end_no_worker
         .sandbox
         .add_fault(Rule::on(Operation::Charge, Effect::Latency(500)));
     let mut workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
+    until_working(&works, &workers).await;
     let warm = charges(&works, PARKS, "warm", 2, &token).await;
     until_paid(&works, warm.len()).await;
     point.delay_replies(Duration::from_millis(1_500));
@@ -99,8 +104,16 @@ async fn under_load(
     works
         .sandbox
         .add_fault(Rule::on(Operation::Charge, Effect::Latency(400)));
-    let ids = charges(works, PARKS, "load", count, token).await;
     let workers = [works.worker("one").unwrap(), works.worker("two").unwrap()];
+    until_working(works, &workers).await;
+    // All of them are recorded before the first is over.
+    let soon = works.clock.now() + TimeDelta::seconds(2);
+    let window = Window {
+        from: soon,
+        until: None,
+        due: soon,
+    };
+    let ids = charges_within(works, "load", count, token, &window).await;
     until_arrived(works, Operation::Charge, 10).await;
     (workers, ids)
 }

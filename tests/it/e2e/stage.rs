@@ -144,6 +144,16 @@ pub(super) async fn until(works: &Works, what: &str, mut came: impl AsyncFnMut()
 }
 
 /// How many requests of an operation arrived at the gateway.
+/// Waits until each of these has all that it needs of Redis and looks for work: a worker that loses
+/// Redis before does not start, and says so.
+pub(super) async fn until_working(works: &Works, workers: &[WorkerProcess]) {
+    let works_now = |worker: &WorkerProcess| worker.tail(usize::MAX).contains("\"working\"");
+    until(works, "the workers work", async || {
+        workers.iter().all(works_now)
+    })
+    .await;
+}
+
 pub(super) fn arrived(works: &Works, operation: Operation) -> usize {
     let arrived = works
         .sandbox

@@ -2,9 +2,11 @@
 //! the judge of whether a card is kept.
 
 use chip_sandbox::{Effect, Operation, Rule};
-use holdfast::gateway::ChipGateway;
+use holdfast::gateway::{ChipGateway, Deadlines};
 use holdfast::payment::{CardOrder, Voice, Wish};
+use holdfast::store::switches::{Switch, SwitchName, Switches};
 use holdfast::worker::cards::CardKeeper;
+use holdfast::worker::gate::Gate;
 
 use super::*;
 use crate::stage::gateway;
@@ -421,6 +423,61 @@ async fn a_deletion_that_was_withdrawn_is_not_carried_out() {
     assert_eq!(counter.card(&token).await["state"], "live");
     let id = counter.charges("again", &token).await;
     assert_eq!(counter.shop.stage.taken(&id), (1_500, 1));
+}
+
+#[tokio::test]
+async fn no_card_is_deleted_while_that_is_stopped_and_a_look_goes_on() {
+    let mut counter = Counter::open().await;
+    let clock = counter.shop.stage.clock.clone();
+    let (deleted, looked_at) = (counter.token(), counter.token());
+    counter.charges("k", &deleted).await;
+    counter.charges("other", &looked_at).await;
+    let stops = |name: Option<&str>| Switches {
+        set: name
+            .map(|name| {
+                let switch = Switch {
+                    since: clock.now(),
+                    actor: "aisyah".to_owned(),
+                    reason: "a test".to_owned(),
+                    until: None,
+                };
+                (SwitchName::parse(name).unwrap(), switch)
+            })
+            .into_iter()
+            .collect(),
+        ..Switches::default()
+    };
+    let deadlines = Deadlines {
+        create_ms: 20_000,
+        look_up_ms: 20_000,
+        charge_ms: 20_000,
+        capture_ms: 20_000,
+        release_ms: 20_000,
+        cancel_ms: 20_000,
+    };
+    let gate = Gate::watched(clock.now(), deadlines, Switches::default());
+    let Counter { shop, keeper } = counter;
+    let keeper = keeper.behind(gate.clone());
+    counter = Counter { shop, keeper };
+    counter.delete(&deleted).await;
+    counter.look(&looked_at).await;
+    for name in ["all", "account:hotel"] {
+        for _ in 0..5 {
+            gate.learn(stops(Some(name)), clock.now());
+            while counter.keeper.carry_out().await.unwrap() > 0 {}
+            counter.shop.stage.pass(TimeDelta::seconds(10));
+        }
+        assert_eq!((counter.deletions(), counter.is_kept(&deleted)), (0, true));
+        assert_eq!(counter.card(&looked_at).await["wanted"], Value::Null);
+    }
+    for _ in 0..3 {
+        gate.learn(stops(Some("account:rental")), clock.now());
+        counter.carry_out_for(TimeDelta::zero()).await;
+        counter.shop.stage.pass(TimeDelta::seconds(10));
+    }
+    assert_eq!((counter.deletions(), counter.is_kept(&deleted)), (1, false));
+    let (_, _, under_way) = gate.standing().unwrap();
+    assert_eq!(under_way, [("delete_card".to_owned(), 0)].into());
 }
 
 #[tokio::test]
