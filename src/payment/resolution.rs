@@ -265,16 +265,20 @@ impl Payment {
         look: &LookUp,
         (now, policy): (Timestamp, &Policy),
     ) -> Says {
-        let seen = match look {
-            LookUp::Shown(seen) => seen,
-            LookUp::Failed { denied: true, .. } => return Says::Nothing,
-            LookUp::NotFound if self.is_missing_for_long(now, policy) => return Says::Nothing,
-            // A stale copy may not know it yet.
-            LookUp::NotFound | LookUp::Failed { .. } => return Says::NotAnswered,
-        };
         let lapsed = match self.state.active() {
             Some(Active::Held(hold)) => now >= hold.expires_at,
             _ => false,
+        };
+        let seen = match look {
+            LookUp::Shown(seen) => seen,
+            // It may be there and captured, for all that anybody can see.
+            _ if outcome == StatedEnd::HoldGone && !lapsed => return Says::NotAnswered,
+            LookUp::Failed { denied: true, .. } if self.is_denied_for_long(now, policy) => {
+                return Says::Nothing;
+            }
+            LookUp::NotFound if self.is_missing_for_long(now, policy) => return Says::Nothing,
+            // A stale copy may not know it yet, and a key refused once may be a slip.
+            LookUp::NotFound | LookUp::Failed { .. } => return Says::NotAnswered,
         };
         match (outcome, &seen.standing) {
             _ if seen.taken.is_some() => Says::Otherwise,

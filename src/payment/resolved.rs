@@ -343,9 +343,12 @@ fn what_two_people_state_is_reported_where_the_gateway_shows_nothing_of_it() {
         assert_eq!(scene.state(), StateName::Parked, "a look comes first");
         let began = scene.now;
         by_look(&mut scene, &look);
-        while look == LookUp::NotFound && scene.now - began < QUIET {
+        while scene.now - began < QUIET {
             let waits = *progress(&scene) == Progress::Wanted;
-            assert!(waits, "a stale copy may not know it yet");
+            assert!(
+                waits,
+                "a stale copy may not know it, a refusal may be a slip"
+            );
             scene.until_due();
             by_look(&mut scene, &look);
         }
@@ -423,11 +426,12 @@ fn nothing_is_stated_while_a_call_may_be_on_its_way() {
         .contradiction(contradicts, scene.now, &scene.policy);
     assert!(scene.payment.open_attempt().is_some());
     stated(&mut scene, StatedEnd::NeverPaid);
-    by_look(&mut scene, &silent(true));
+    let odd = Standing::Other("odd".into());
+    scene.look(odd.clone());
     assert_eq!(scene.state(), StateName::Parked);
     assert_eq!(*progress(&scene), Progress::Wanted);
     scene.pass(QUIET);
-    by_look(&mut scene, &silent(true));
+    scene.look(odd);
     assert_eq!(scene.state(), StateName::Failed);
 }
 
@@ -458,12 +462,57 @@ fn a_hold_is_stated_gone_only_once_it_must_have_lapsed_or_is_shown_ended() {
         assert_eq!(scene.state(), end, "{standing:?}");
     }
     let mut scene = stuck_hold();
-    stated(&mut scene, StatedEnd::HoldGone);
-    by_look(&mut scene, &silent(true));
-    assert_eq!(scene.payment.resolved(), Some(ResolvedHow::ByHand));
-    let mut scene = stuck_hold();
     let never = scene.command(propose(StatedEnd::NeverPaid, "aina"));
     assert_eq!(never, CommandAnswer::NotApplicable, "there was a hold");
+}
+
+#[test]
+fn a_hold_of_which_the_gateway_tells_nothing_is_stated_gone_only_once_it_must_have_lapsed() {
+    let lapses = start() + TimeDelta::days(6);
+    for look in [LookUp::NotFound, silent(true)] {
+        let mut scene = stuck_hold();
+        scene.now = lapses - TimeDelta::hours(2);
+        stated(&mut scene, StatedEnd::HoldGone);
+        while scene.now < lapses {
+            by_look(&mut scene, &look);
+            assert_eq!(*progress(&scene), Progress::Wanted, "at {}", scene.now);
+            scene.until_due();
+        }
+        by_look(&mut scene, &look);
+        assert_eq!(scene.state(), StateName::Released);
+        assert_eq!(scene.payment.resolved(), Some(ResolvedHow::ByHand));
+    }
+}
+
+#[test]
+fn a_refused_key_counts_once_it_was_refused_in_three_looks_over_the_quiet_period() {
+    let after = |looks: &[LookUp], apart: TimeDelta| {
+        let mut scene = doubtful();
+        stated(&mut scene, StatedEnd::NeverPaid);
+        for look in looks {
+            scene.payment.nudged(scene.payment.nudges_seen + 1);
+            by_look(&mut scene, look);
+            scene.pass(apart);
+        }
+        scene.state()
+    };
+    let denied = || silent(true);
+    assert_eq!(after(&[denied()], QUIET), StateName::Parked, "one look");
+    let twice = [denied(), denied()];
+    assert_eq!(after(&twice, QUIET), StateName::Parked, "two looks");
+    let thrice = [denied(), denied(), denied()];
+    assert_eq!(after(&thrice, QUIET / 2), StateName::Failed);
+    assert_eq!(after(&thrice, MINUTE), StateName::Parked, "too soon");
+    let heard = [denied(), denied(), LookUp::NotFound, denied()];
+    assert_eq!(
+        after(&heard, QUIET),
+        StateName::Parked,
+        "it spoke meanwhile"
+    );
+    let away = [denied(), silent(false), denied(), silent(false), denied()];
+    assert_eq!(after(&away, QUIET / 4), StateName::Failed);
+    let not_told = [silent(false), silent(false), silent(false), silent(false)];
+    assert_eq!(after(&not_told, QUIET), StateName::Parked);
 }
 
 #[test]
