@@ -314,6 +314,10 @@ enum Says {
 }
 
 fn void(look: &LookUp) -> Progress {
-    let shown = look.as_str().to_owned();
+    let shown = match look {
+        LookUp::Shown(seen) if seen.by_hand => "marked_by_hand",
+        look => look.as_str(),
+    };
+    let shown = shown.to_owned();
     Progress::Void { shown }
 }

@@ -116,17 +116,37 @@ fn another_amount_that_was_taken_is_reported_once_a_person_says_so_and_as_it_was
 }
 
 #[test]
-fn what_somebody_only_marked_as_paid_is_reported_paid_only_if_a_person_says_so() {
-    let mut scene = doubtful();
-    let mut seen = sighting(&scene.payment, Standing::Paid);
-    seen.by_hand = true;
-    scene.command(rerun());
-    scene.look_at(seen.clone());
-    assert_eq!(scene.state(), StateName::Parked);
-    scene.command(as_shown());
-    scene.look_at(seen);
-    assert_eq!(scene.state(), StateName::Paid);
-    assert_eq!(last_verdict(&scene), Some(&Verdict::Done));
+fn what_somebody_only_marked_as_paid_is_never_reported_paid_whoever_says_so() {
+    let mut doubt = charged(UnknownPolicy::Park);
+    doubt.answer(&Scene::unknown());
+    doubt
+        .payment
+        .contradiction(Mismatch::Kind, doubt.now, &doubt.policy);
+    for mut scene in [doubt, doubtful(), stuck_hold()] {
+        let verdict = last_verdict(&scene).cloned();
+        let marked = |scene: &Scene| {
+            let mut seen = sighting(&scene.payment, Standing::Paid);
+            seen.by_hand = true;
+            seen
+        };
+        for command in [rerun(), as_shown()] {
+            scene.command(command);
+            scene.look_at(marked(&scene));
+            assert_eq!(scene.state(), StateName::Parked);
+        }
+        assert_eq!(*progress(&scene), void("marked_by_hand"));
+        assert_eq!(scene.payment.resolved(), None);
+        let outcome = match scene.payment.state().active() {
+            Some(Active::Held(_)) => StatedEnd::HoldGone,
+            _ => StatedEnd::NeverPaid,
+        };
+        stated(&mut scene, outcome);
+        scene.pass(QUIET);
+        scene.look_at(marked(&scene));
+        assert_eq!(scene.state(), StateName::Parked);
+        assert_eq!(*progress(&scene), void("marked_by_hand"));
+        assert_eq!(last_verdict(&scene), verdict.as_ref(), "it took nothing");
+    }
 }
 
 #[test]
