@@ -150,6 +150,12 @@ impl Sighting {
         self.tries.iter().find(|t| t.kind == kind)
     }
 
+    /// Whether a try of `kind` is listed as successful.
+    #[must_use]
+    pub fn lists_done(&self, kind: TryKind) -> bool {
+        self.tries.iter().any(|t| t.kind == kind && t.successful)
+    }
+
     /// Compares everything that was fixed when the purchase was created. Any difference means
     /// that this is not what was asked for, and no money may be moved on it.
     pub fn check(&self, payment: &Payment, policy: &Policy) -> Result<(), Mismatch> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{LookUp, Step, Verdict};
 use super::command::CommandAnswer;
-use super::evidence::{Sighting, Standing, Stated, TakenProof};
+use super::evidence::{Sighting, Standing, Stated, TakenProof, TryKind};
 use super::reading::is_quiet;
 use super::record::Payment;
 use super::request::InvalidRequest;
@@ -281,7 +281,9 @@ impl Payment {
             LookUp::NotFound | LookUp::Failed { .. } => return Says::NotAnswered,
         };
         match (outcome, &seen.standing) {
-            _ if seen.taken.is_some() => Says::Otherwise,
+            // How much is not written yet, perhaps, but the try is listed.
+            _ if seen.taken.is_some() || seen.lists_done(TryKind::Capture) => Says::Otherwise,
+            (StatedEnd::NeverPaid, _) if seen.lists_done(TryKind::Pay) => Says::Otherwise,
             (_, Standing::Other(_)) => Says::Nothing,
             // The gateway has no word for a hold that lapsed: it goes on showing it.
             (StatedEnd::HoldGone, Standing::Held) if lapsed => Says::Nothing,

@@ -419,6 +419,42 @@ fn what_the_gateway_shows_outranks_two_people() {
 }
 
 #[test]
+fn a_try_that_is_listed_as_done_outranks_two_people_though_no_amount_is_shown() {
+    let listed = |scene: &Scene, standing: &Standing, kind| {
+        let mut seen = sighting(&scene.payment, standing.clone());
+        let done = |successful| Try {
+            kind,
+            successful,
+            code: None,
+        };
+        // One that failed since does not undo it.
+        seen.tries = vec![done(false), done(true)];
+        seen
+    };
+    let odd = Standing::Other("odd".into());
+    for kind in [TryKind::Pay, TryKind::Capture] {
+        let mut scene = doubtful();
+        stated(&mut scene, StatedEnd::NeverPaid);
+        scene.look_at(listed(&scene, &odd, kind));
+        assert_eq!(scene.state(), StateName::Parked, "{kind:?}");
+        assert_eq!(*progress(&scene), void("unknown_status"), "{kind:?}");
+    }
+    let lapsed = start() + TimeDelta::days(6);
+    for standing in [odd, Standing::Held, Standing::Cancelled, Standing::Expired] {
+        for (kind, end) in [
+            (TryKind::Capture, StateName::Parked),
+            (TryKind::Pay, StateName::Released),
+        ] {
+            let mut scene = stuck_hold();
+            scene.now = lapsed;
+            stated(&mut scene, StatedEnd::HoldGone);
+            scene.look_at(listed(&scene, &standing, kind));
+            assert_eq!(scene.state(), end, "{kind:?} in {standing:?}");
+        }
+    }
+}
+
+#[test]
 fn a_look_that_says_nothing_is_made_again_for_as_long_as_the_word_counts() {
     let mut scene = doubtful();
     stated(&mut scene, StatedEnd::NeverPaid);
