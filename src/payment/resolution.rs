@@ -10,7 +10,7 @@ use super::command::CommandAnswer;
 use super::evidence::{Sighting, Standing, Stated, TakenProof, TryKind};
 use super::reading::is_quiet;
 use super::record::Payment;
-use super::request::InvalidRequest;
+use super::request::{Ask, InvalidRequest};
 use super::state::{Active, Event, State};
 use super::{Policy, Timestamp};
 
@@ -214,6 +214,11 @@ impl Payment {
             return self.resolve_by_hand(look, now, policy);
         }
         let shown = matches!(look, LookUp::Shown(_));
+        let missing = *look == LookUp::NotFound && self.is_missing_for_long(now, policy);
+        if self.is_taken_as_shown(now) && !shown && !missing {
+            // Looked at again, for as long as the word counts.
+            return self.look_from(now, self.lookup_delay(policy, 4));
+        }
         let Some(wanted) = self.resolution.as_mut() else {
             return;
         };
@@ -258,6 +263,10 @@ impl Payment {
         }
     }
 
+    const fn saves_none(&self, seen: &Sighting) -> bool {
+        matches!(self.request.ask, Ask::SaveCard(_)) && seen.card.is_none()
+    }
+
     /// What a look says to what people state.
     fn says_to(
         &self,
@@ -283,6 +292,10 @@ impl Payment {
         match (outcome, &seen.standing) {
             // How much is not written yet, perhaps, but the try is listed.
             _ if seen.taken.is_some() || seen.lists_done(TryKind::Capture) => Says::Otherwise,
+            // A hold that was never known of here was given back: its try is listed, and took nothing.
+            (StatedEnd::NeverPaid, Standing::Released) => Says::Nothing,
+            // Verified, and no card is kept: nothing to report, and no money in it.
+            (StatedEnd::NeverPaid, Standing::CardSaved) if self.saves_none(seen) => Says::Nothing,
             (StatedEnd::NeverPaid, _) if seen.lists_done(TryKind::Pay) => Says::Otherwise,
             (_, Standing::Other(_)) => Says::Nothing,
             // The gateway has no word for a hold that lapsed: it goes on showing it.
@@ -296,7 +309,6 @@ impl Payment {
                 | Standing::Pending
                 | Standing::Held
                 | Standing::Paid
-                | Standing::Released
                 | Standing::CardSaved
                 | Standing::Cancelled
                 | Standing::Expired,

@@ -219,14 +219,45 @@ fn a_look_that_is_older_than_the_word_settles_nothing_and_leaves_it_wanted() {
 }
 
 #[test]
-fn a_word_is_used_up_by_the_look_that_follows_it() {
+fn a_word_is_used_up_by_the_first_look_that_shows_anything() {
     let (mut scene, seen) = taken_elsewhere(900);
     scene.command(as_shown());
-    by_look(&mut scene, &silent(false));
-    assert_eq!(*progress(&scene), void("nothing"));
+    scene.look(Standing::Held);
+    assert_eq!(*progress(&scene), void("held"));
     scene.payment.nudged(9);
     scene.look_at(seen);
     assert_eq!(scene.state(), StateName::Parked);
+}
+
+#[test]
+fn a_look_that_shows_nothing_leaves_the_word_wanted_for_a_day() {
+    for look in [silent(false), silent(true), LookUp::NotFound] {
+        let (mut scene, seen) = taken_elsewhere(900);
+        scene.command(as_shown());
+        let began = scene.now;
+        by_look(&mut scene, &look);
+        assert_eq!(*progress(&scene), Progress::Wanted, "{look:?}");
+        scene.until_due();
+        assert!(scene.now - began < TimeDelta::minutes(10));
+        scene.look_at(seen);
+        assert_eq!(scene.payment.resolved(), Some(ResolvedHow::AsShown));
+    }
+    let (mut scene, seen) = taken_elsewhere(900);
+    scene.command(as_shown());
+    scene.pass(TimeDelta::hours(24) + TimeDelta::milliseconds(1));
+    by_look(&mut scene, &silent(false));
+    assert_eq!(*progress(&scene), void("nothing"), "the word is too old");
+    scene.payment.nudged(9);
+    scene.look_at(seen);
+    assert_eq!(scene.state(), StateName::Parked);
+    let (mut scene, _) = taken_elsewhere(900);
+    scene.command(as_shown());
+    let began = scene.now;
+    while *progress(&scene) == Progress::Wanted && scene.now - began < QUIET * 2 {
+        by_look(&mut scene, &LookUp::NotFound);
+        scene.until_due();
+    }
+    assert_eq!(*progress(&scene), void("not_found"), "it is not there");
 }
 
 #[test]
@@ -395,7 +426,6 @@ fn what_the_gateway_shows_outranks_two_people() {
         (Standing::Pending, StateName::Parked),
         (Standing::Cancelled, StateName::Parked),
         (Standing::Held, StateName::Parked),
-        (Standing::Released, StateName::Parked),
         (Standing::CardSaved, StateName::Parked),
     ] {
         let mut scene = doubtful();
@@ -452,6 +482,65 @@ fn a_try_that_is_listed_as_done_outranks_two_people_though_no_amount_is_shown() 
             assert_eq!(scene.state(), end, "{kind:?} in {standing:?}");
         }
     }
+}
+
+#[test]
+fn what_was_held_unknown_to_us_and_given_back_is_stated_never_paid() {
+    let released = |scene: &Scene, kind| {
+        let mut seen = sighting(&scene.payment, Standing::Released);
+        seen.total = 1_600;
+        seen.tries = vec![Try {
+            kind,
+            successful: true,
+            code: None,
+        }];
+        seen
+    };
+    let mistyped = || {
+        let mut scene = Scene::new(adopt(), UnknownPolicy::Park);
+        let mut seen = sighting(&scene.payment, Standing::Held);
+        seen.total = 1_600;
+        scene.look_at(seen);
+        assert_eq!(scene.state(), StateName::Parked);
+        scene
+    };
+    for (kind, end) in [
+        (TryKind::Pay, StateName::Failed),
+        (TryKind::Release, StateName::Failed),
+        (TryKind::Capture, StateName::Parked),
+    ] {
+        for mut scene in [mistyped(), doubtful()] {
+            stated(&mut scene, StatedEnd::NeverPaid);
+            scene.look_at(released(&scene, kind));
+            assert_eq!(scene.state(), end, "{kind:?}");
+        }
+    }
+    let mut scene = mistyped();
+    stated(&mut scene, StatedEnd::NeverPaid);
+    let mut seen = released(&scene, TryKind::Release);
+    seen.taken = Some(Taken {
+        amount: 1_600,
+        currency: "MYR".into(),
+    });
+    scene.look_at(seen);
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
+#[test]
+fn a_card_that_was_verified_and_not_kept_is_stated_never_paid() {
+    let mut scene = Scene::new(save_card(), UnknownPolicy::Park);
+    scene.show(Standing::Payable);
+    scene.payment.nudged(1);
+    let mut none = sighting(&scene.payment, Standing::CardSaved);
+    none.card = None;
+    scene.look_at(none.clone());
+    assert_eq!(scene.state(), StateName::Parked);
+    stated(&mut scene, StatedEnd::NeverPaid);
+    scene.look_at(none);
+    assert_eq!(
+        *scene.payment.state(),
+        State::Failed(FailReason::StatedByHand)
+    );
 }
 
 #[test]
