@@ -14,6 +14,9 @@ use super::request::{Ask, InvalidRequest};
 use super::state::{Active, Event, State};
 use super::{Policy, Timestamp};
 
+/// What stands before the name of a key of the API, where it speaks.
+pub const KEYED: &str = "key:";
+
 /// How long what one person states waits for another one, and what both state for a look.
 const STATED_FOR: TimeDelta = TimeDelta::hours(24);
 
@@ -90,9 +93,14 @@ impl Spoken {
         Ok(Self { at, actor, reason })
     }
 
-    /// Whether the same person speaks, however the name is written.
+    /// Whether the same person speaks, however the name is written and through whichever door: a key of
+    /// the API that bears somebody's name is theirs.
     fn is_by(&self, other: &Self) -> bool {
-        self.actor.to_lowercase() == other.actor.to_lowercase()
+        let name = |actor: &str| {
+            let name = actor.to_lowercase();
+            name.strip_prefix(KEYED).unwrap_or(&name).trim().to_owned()
+        };
+        name(&self.actor) == name(&other.actor)
     }
 }
 

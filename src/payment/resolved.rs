@@ -334,7 +334,7 @@ fn who_and_why_are_demanded_of_every_word() {
 
 #[test]
 fn one_person_alone_settles_nothing_however_the_name_is_written() {
-    for again in ["aina", "AINA", " Aina "] {
+    for again in ["aina", "AINA", " Aina ", "key:aina", "Key: Aina"] {
         let mut scene = doubtful();
         scene.command(propose(StatedEnd::NeverPaid, "aina"));
         let key = IdempotencyKey::new("again").unwrap();
@@ -348,6 +348,12 @@ fn one_person_alone_settles_nothing_however_the_name_is_written() {
         assert_eq!(scene.state(), StateName::Parked);
         assert_eq!(*progress(&scene), Progress::Proposed);
     }
+    let mut scene = doubtful();
+    scene.command(propose(StatedEnd::NeverPaid, "key:aina"));
+    let key = IdempotencyKey::new("again").unwrap();
+    let again = approve(StatedEnd::NeverPaid, "aina");
+    let problem = scene.payment.command(key, again, scene.now).unwrap_err();
+    assert_eq!(problem.field, "actor", "the other way round");
 }
 
 #[test]
