@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use super::audit::AuditVerb;
 use super::card::CardVerb;
+use super::desk::person;
 use super::doctor::DoctorArgs;
 use super::enqueue::{ENQUEUE_EXAMPLES, EnqueueArgs};
 use super::outgoing::{EndpointsVerb, EventsVerb};
@@ -247,6 +248,6 @@ pub struct On {
     #[arg(long, visible_alias = "idempotency-key")]
     pub key: Option<String>,
     /// Who asks, for the audit log; the user of this terminal without it.
-    #[arg(long)]
+    #[arg(long, value_parser = person)]
     pub actor: Option<String>,
 }

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::commands::typist;
-use super::desk::{Desk, user};
+use super::desk::{Desk, person, user};
 use super::failure::Failure;
 use super::request::Around;
 use super::view::time;
@@ -35,7 +35,7 @@ pub enum CardVerb {
         #[arg(long)]
         reason: Option<String>,
         /// Who asks; the user of this terminal without it.
-        #[arg(long)]
+        #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
     /// Have the card deleted at the gateway. From now on nothing new is charged to it.
@@ -49,7 +49,7 @@ pub enum CardVerb {
         #[arg(long)]
         reason: Option<String>,
         /// Who asks; the user of this terminal without it.
-        #[arg(long)]
+        #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
     /// Withdraw a deletion or a look that is not done yet, or cannot be: nothing more is sent for it. A
@@ -63,7 +63,7 @@ pub enum CardVerb {
         #[arg(long)]
         reason: String,
         /// Who asks; the user of this terminal without it.
-        #[arg(long)]
+        #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
 }

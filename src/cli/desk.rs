@@ -12,7 +12,7 @@ use super::request::{self, Around};
 use super::view::{View, time};
 use crate::api::intake::{self, Submitted};
 use crate::clock::Clock;
-use crate::payment::{PaymentId, Request, State, StateName};
+use crate::payment::{KEYED, PaymentId, Request, State, StateName};
 use crate::store::audit::Mandate;
 use crate::store::{Cards, Cursor, Loaded, Plans, Store};
 use crate::worker::Policies;
@@ -287,6 +287,17 @@ pub(super) fn payment_id(text: &str) -> Result<PaymentId, Failure> {
     id.and_then(Result::ok).ok_or_else(wrong)
 }
 
+/// The name of a person, as it is typed. The names of the API's keys begin otherwise, and nobody who types
+/// is one of them.
+pub(super) fn person(name: &str) -> Result<String, String> {
+    if name.trim().to_lowercase().starts_with(KEYED) {
+        return Err(format!(
+            "no person's name begins with {KEYED}: so the keys of the API are named; give your own name"
+        ));
+    }
+    Ok(name.to_owned())
+}
+
 pub(super) fn user(env: &[(String, String)]) -> Result<String, Failure> {
     let named = |name: &str| {
         env.iter()
@@ -296,7 +307,6 @@ pub(super) fn user(env: &[(String, String)]) -> Result<String, Failure> {
     let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(named);
     let wrong =
         || Failure::Wrong("--actor: nobody is named in USER or LOGNAME; say who asks".into());
-    user.filter(|user| !user.is_empty())
-        .cloned()
-        .ok_or_else(wrong)
+    let user = user.filter(|user| !user.is_empty()).ok_or_else(wrong)?;
+    person(user).map_err(|told| Failure::Wrong(format!("--actor: {told}")))
 }

@@ -8,6 +8,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use super::commands::typist;
+use super::desk::person;
 use super::failure::Failure;
 use super::worker::gateway;
 use crate::clock::Clock;
@@ -47,7 +48,7 @@ pub struct DoctorArgs {
     #[arg(long, requires = "repair")]
     pub reason: Option<String>,
     /// Who asks; the user of this terminal without it.
-    #[arg(long, requires = "repair")]
+    #[arg(long, requires = "repair", value_parser = person)]
     pub actor: Option<String>,
 }
 

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::desk::person;
 use super::failure::Failure;
 use super::quarantine::{Ward, missing, read};
 use crate::api::intake::{self, Commanded, Given};
@@ -31,7 +32,7 @@ pub struct FixArgs {
     #[arg(long)]
     pub reason: String,
     /// Who does it; the user of this terminal without it.
-    #[arg(long)]
+    #[arg(long, value_parser = person)]
     pub actor: Option<String>,
 }
 

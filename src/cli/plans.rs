@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
-use super::desk::{Desk, payment_id, user};
+use super::desk::{Desk, payment_id, person, user};
 use super::failure::Failure;
 use super::request::Around;
 use super::view::time;
@@ -78,7 +78,7 @@ pub struct MakeArgs {
     #[arg(long, conflicts_with = "payments", value_name = "TIME", value_parser = age)]
     pub older_than: Option<u64>,
     /// Who asks; the user of this terminal without it.
-    #[arg(long)]
+    #[arg(long, value_parser = person)]
     pub actor: Option<String>,
     /// How long to wait until it is ready: 30s, 2m.
     #[arg(long, value_name = "TIME", value_parser = age, default_value = "1m")]
@@ -94,7 +94,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub reason: String,
     /// Who does it; the user of this terminal without it.
-    #[arg(long)]
+    #[arg(long, value_parser = person)]
     pub actor: Option<String>,
     /// How long to wait until it has come to rest: 30s, 10m.
     #[arg(long, value_name = "TIME", value_parser = age, default_value = "10m")]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::commands::typist;
-use super::desk::user;
+use super::desk::{person, user};
 use super::failure::Failure;
 use super::fix::{FixArgs, write_corrected};
 use super::view::time;
@@ -67,7 +67,7 @@ pub enum QuarantineVerb {
         #[arg(long)]
         reason: String,
         /// Who does it; the user of this terminal without it.
-        #[arg(long)]
+        #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
     /// Put it right: have a corrected request or command recorded as yours, and take what was pushed out
@@ -85,7 +85,7 @@ pub enum QuarantineVerb {
         #[arg(long)]
         reason: String,
         /// Who does it; the user of this terminal without it.
-        #[arg(long)]
+        #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
     /// Forget those that somebody decided about, and that were refused so many days ago or more.
@@ -98,7 +98,7 @@ pub enum QuarantineVerb {
         #[arg(long)]
         reason: Option<String>,
         /// Who does it; the user of this terminal without it.
-        #[arg(long)]
+        #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
 }

@@ -16,9 +16,9 @@ use crate::store::{Cards, Plans, Store};
 /// How to settle a parked payment.
 #[derive(Debug, Subcommand)]
 pub enum ResolveVerb {
-    /// Have what the gateway shows reported, though it is not as asked: captured in another amount,
-    /// marked as paid by a person, released by somebody else. A worker looks first; what it shows counts,
-    /// and no call follows.
+    /// Have what the gateway shows reported, though it is not as asked: captured in another amount
+    /// or released by somebody else. A worker looks first; what it shows counts, and no call follows. What
+    /// a person only marked as paid there is not taken.
     #[command(
         after_help = "Example: holdfast resolve as-shown pay_3f0c… --reason \"captured in the portal\""
     )]

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::commands::typist;
+use super::desk::person;
 use super::failure::Failure;
 use super::request::parse_wait;
 use super::view::time;
@@ -97,7 +98,7 @@ pub struct Said {
     #[arg(long)]
     reason: String,
     /// Who asks; the user of this terminal without it.
-    #[arg(long)]
+    #[arg(long, value_parser = person)]
     actor: Option<String>,
     /// How long to wait until every worker has seen it.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_wait)]

@@ -16,26 +16,41 @@ fn give(scene: &mut Scene, command: &Command, times: usize) -> Result<(), Invali
 }
 
 #[test]
-fn a_payment_takes_two_hundred_commands_and_a_thousand_that_decide_about_the_money() {
+fn a_payment_takes_two_hundred_commands_and_a_thousand_that_decide_or_are_an_operators() {
     let mut scene = held("{}");
-    assert_eq!(give(&mut scene, &rerun(), 200), Ok(()));
-    let problem = give(&mut scene, &rerun(), 1).unwrap_err();
+    let reschedule = reschedule(None, None);
+    assert_eq!(give(&mut scene, &reschedule, 200), Ok(()));
+    let problem = give(&mut scene, &reschedule, 1).unwrap_err();
     assert!(problem.to_string().contains("200"), "{problem}");
-    let reschedule = Command::Reschedule {
-        capture_at: None,
-        capture_amount: None,
-        release_at: None,
+    let (outcome, reason, actor) = (StatedEnd::HoldGone, "why".to_owned(), "who".to_owned());
+    let as_shown = Command::ResolveAsShown {
+        reason: reason.clone(),
+        actor: actor.clone(),
     };
-    assert!(give(&mut scene, &reschedule, 1).is_err());
-    for (decides, in_all) in [
-        (Command::Cancel, 400),
-        (Command::Release, 700),
+    let propose = Command::ProposeByHand {
+        outcome,
+        reason: reason.clone(),
+        actor: actor.clone(),
+    };
+    let approve = Command::ApproveByHand {
+        outcome,
+        reason,
+        actor,
+    };
+    let taken = [
+        (rerun(), 300),
+        (as_shown, 400),
+        (propose, 500),
+        (approve, 600),
+        (Command::Cancel, 700),
+        (Command::Release, 800),
         (capture(1500), 1_000),
-    ] {
+    ];
+    for (decides, in_all) in &taken {
         let times = in_all - scene.payment.commands().len();
-        assert_eq!(give(&mut scene, &decides, times), Ok(()), "{decides:?}");
+        assert_eq!(give(&mut scene, decides, times), Ok(()), "{decides:?}");
     }
-    for decides in [Command::Cancel, Command::Release, capture(1500)] {
+    for (decides, _) in taken {
         let problem = give(&mut scene, &decides, 1).unwrap_err();
         assert!(problem.to_string().contains("1000"), "{problem}");
     }

@@ -150,6 +150,12 @@ impl Sighting {
         self.tries.iter().find(|t| t.kind == kind)
     }
 
+    /// Whether a try of `kind` is listed as successful.
+    #[must_use]
+    pub fn lists_done(&self, kind: TryKind) -> bool {
+        self.tries.iter().any(|t| t.kind == kind && t.successful)
+    }
+
     /// Compares everything that was fixed when the purchase was created. Any difference means
     /// that this is not what was asked for, and no money may be moved on it.
     pub fn check(&self, payment: &Payment, policy: &Policy) -> Result<(), Mismatch> {
@@ -212,6 +218,7 @@ impl PaidProof {
 }
 
 /// Proof that money was taken, however much and whoever asked for it. Only people may have it reported.
+/// What a person only marked as paid is none: nothing was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenProof(Money);
 
@@ -221,7 +228,7 @@ impl TakenProof {
     pub fn whatever_was_asked(payment: &Payment, seen: &Sighting) -> Result<Self, Mismatch> {
         let asked = payment.request().money().ok_or(Mismatch::Kind)?;
         let taken = seen.taken.as_ref().ok_or(Mismatch::Amount)?;
-        if seen.standing != Standing::Paid {
+        if seen.standing != Standing::Paid || seen.by_hand {
             Err(Mismatch::Kind)
         } else if taken.currency == asked.currency.as_str() {
             let amount = Amount::new(taken.amount).map_err(|_| Mismatch::Amount)?;

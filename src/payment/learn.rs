@@ -7,13 +7,14 @@ use super::attempt::{Answer, AnswerClass, Attempt, LookUp, Looks, Note, Step, Ve
 use super::evidence::Sighting;
 use super::ladder::millis;
 use super::reading::is_quiet;
-use super::record::Payment;
+use super::record::{Denied, Payment};
 use super::request::Ask;
 use super::state::{Event, ParkReason, State};
 use super::{Policy, Timestamp};
 
-/// So often, at least, a purchase must be looked for in vain before it counts as missing.
-const LOOKS_FOR_MISSING: u32 = 3;
+/// So often, at least, a purchase must be looked for in vain before it counts as missing, or the key
+/// be refused before that counts.
+const LOOKS_IN_VAIN: u32 = 3;
 
 /// So long after a payment was parked nobody has acted on it.
 const ONLY_JUST: TimeDelta = TimeDelta::minutes(1);
@@ -180,6 +181,7 @@ impl Payment {
     pub fn looked_up(&mut self, outcome: &LookUp, now: Timestamp, policy: &Policy) {
         self.look_wanted = false;
         self.note_look(outcome, now);
+        self.note_denial(outcome, now);
         match outcome {
             LookUp::Shown(seen) => self.saw(seen, now, policy),
             LookUp::NotFound if self.missing_for_good(now, policy) => {
@@ -208,6 +210,23 @@ impl Payment {
         }
     }
 
+    /// A refusal may be somebody's slip, or of a proxy: it counts once it lasts. Whatever the gateway
+    /// tells of the purchase ends it; what tells nothing does not.
+    fn note_denial(&mut self, outcome: &LookUp, now: Timestamp) {
+        match outcome {
+            LookUp::Failed { denied: true, .. } => {
+                let first = Denied {
+                    since: now,
+                    looks: 0,
+                };
+                let denied = self.pace.denied.get_or_insert(first);
+                denied.looks = denied.looks.saturating_add(1);
+            }
+            LookUp::Failed { denied: false, .. } => {}
+            LookUp::Shown(_) | LookUp::NotFound => self.pace.denied = None,
+        }
+    }
+
     /// A purchase that we created may be missing from a stale copy for a while; one that somebody
     /// named to us does not exist.
     fn missing_for_good(&mut self, now: Timestamp, policy: &Policy) -> bool {
@@ -225,7 +244,15 @@ impl Payment {
     pub(super) fn is_missing_for_long(&self, now: Timestamp, policy: &Policy) -> bool {
         let quiet = millis(policy.quiet_ms);
         let since = self.pace.missing_since;
-        since.is_some_and(|since| now - since >= quiet) && self.pace.missing >= LOOKS_FOR_MISSING
+        since.is_some_and(|since| now - since >= quiet) && self.pace.missing >= LOOKS_IN_VAIN
+    }
+
+    /// Whether the key was refused in many looks over a quiet period.
+    pub(super) fn is_denied_for_long(&self, now: Timestamp, policy: &Policy) -> bool {
+        let quiet = millis(policy.quiet_ms);
+        self.pace
+            .denied
+            .is_some_and(|denied| now - denied.since >= quiet && denied.looks >= LOOKS_IN_VAIN)
     }
 
     /// One more look, a rung further on.

@@ -98,7 +98,7 @@ pub use request::{
     Adopt, Ask, Authorize, BeforeExpiry, Charge, Checkout, Customer, InvalidRequest, Plan, Request,
     SaveCard, Source, parse_time,
 };
-pub use resolution::{Progress, Resolution, ResolvedHow, Spoken, StatedEnd};
+pub use resolution::{KEYED, Progress, Resolution, ResolvedHow, Spoken, StatedEnd};
 pub use state::{Active, Event, FailReason, Hold, Illegal, Mismatch, ParkReason, State};
 pub use state_name::StateName;
 

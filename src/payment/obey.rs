@@ -12,9 +12,22 @@ use super::resolution::Spoken;
 use super::state::{Active, FailReason, Hold, State};
 
 /// How many commands one payment takes; a caller that sends more is in a loop. What decides about
-/// the money is taken for much longer.
+/// the money, and what people ask who settle it, is taken for much longer.
 const MOST_COMMANDS: usize = 200;
 const MOST_DECIDING: usize = 1_000;
+
+const fn most_before(command: &Command) -> usize {
+    match command {
+        Command::Reschedule { .. } => MOST_COMMANDS,
+        Command::Capture { .. }
+        | Command::Release
+        | Command::Cancel
+        | Command::Rerun { .. }
+        | Command::ResolveAsShown { .. }
+        | Command::ProposeByHand { .. }
+        | Command::ApproveByHand { .. } => MOST_DECIDING,
+    }
+}
 
 impl Payment {
     /// Takes a command. The same key answers the same again; what is refused changes nothing. Once
@@ -34,18 +47,10 @@ impl Payment {
                 Err(InvalidRequest::new(InvalidRequest::KEY_FIELD, problem))
             };
         }
-        let decides = matches!(
-            command,
-            Command::Capture { .. } | Command::Release | Command::Cancel
-        );
         if let Some(answer) = self.ended(&command) {
             return Ok(answer);
         }
-        let most = if decides {
-            MOST_DECIDING
-        } else {
-            MOST_COMMANDS
-        };
+        let most = most_before(&command);
         if self.commands.len() >= most {
             let problem = format!("this payment has taken {most} commands; it takes no more");
             return Err(InvalidRequest::new("command", problem));

@@ -144,6 +144,9 @@ pub(super) struct Pace {
     pub(super) missing: u32,
     #[serde(default)]
     pub(super) missing_since: Option<Timestamp>,
+    /// The gateway refuses the key, and has told nothing of the purchase since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) denied: Option<Denied>,
     /// The earliest time of the next call.
     pub(super) step_at: Option<Timestamp>,
     /// How often in a row a call did not reach the gateway.
@@ -157,6 +160,15 @@ pub(super) struct Pace {
     pub(super) declines: u32,
     /// A person asked for one more try after the plan's end.
     pub(super) one_more: bool,
+}
+
+/// How long the gateway has refused the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Denied {
+    /// Since which look.
+    pub(super) since: Timestamp,
+    /// In so many looks.
+    pub(super) looks: u32,
 }
 
 /// How many tries at the acquirer the gateway has listed so far, by kind: what tells a new

@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{LookUp, Step, Verdict};
 use super::command::CommandAnswer;
-use super::evidence::{Sighting, Standing, Stated, TakenProof};
+use super::evidence::{Sighting, Standing, Stated, TakenProof, TryKind};
 use super::reading::is_quiet;
 use super::record::Payment;
-use super::request::InvalidRequest;
+use super::request::{Ask, InvalidRequest};
 use super::state::{Active, Event, State};
 use super::{Policy, Timestamp};
+
+/// What stands before the name of a key of the API, where it speaks.
+pub const KEYED: &str = "key:";
 
 /// How long what one person states waits for another one, and what both state for a look.
 const STATED_FOR: TimeDelta = TimeDelta::hours(24);
@@ -90,9 +93,14 @@ impl Spoken {
         Ok(Self { at, actor, reason })
     }
 
-    /// Whether the same person speaks, however the name is written.
+    /// Whether the same person speaks, however the name is written and through whichever door: a key of
+    /// the API that bears somebody's name is theirs.
     fn is_by(&self, other: &Self) -> bool {
-        self.actor.to_lowercase() == other.actor.to_lowercase()
+        let name = |actor: &str| {
+            let name = actor.to_lowercase();
+            name.strip_prefix(KEYED).unwrap_or(&name).trim().to_owned()
+        };
+        name(&self.actor) == name(&other.actor)
     }
 }
 
@@ -214,6 +222,11 @@ impl Payment {
             return self.resolve_by_hand(look, now, policy);
         }
         let shown = matches!(look, LookUp::Shown(_));
+        let missing = *look == LookUp::NotFound && self.is_missing_for_long(now, policy);
+        if self.is_taken_as_shown(now) && !shown && !missing {
+            // Looked at again, for as long as the word counts.
+            return self.look_from(now, self.lookup_delay(policy, 4));
+        }
         let Some(wanted) = self.resolution.as_mut() else {
             return;
         };
@@ -258,6 +271,10 @@ impl Payment {
         }
     }
 
+    const fn saves_none(&self, seen: &Sighting) -> bool {
+        matches!(self.request.ask, Ask::SaveCard(_)) && seen.card.is_none()
+    }
+
     /// What a look says to what people state.
     fn says_to(
         &self,
@@ -265,19 +282,29 @@ impl Payment {
         look: &LookUp,
         (now, policy): (Timestamp, &Policy),
     ) -> Says {
-        let seen = match look {
-            LookUp::Shown(seen) => seen,
-            LookUp::Failed { denied: true, .. } => return Says::Nothing,
-            LookUp::NotFound if self.is_missing_for_long(now, policy) => return Says::Nothing,
-            // A stale copy may not know it yet.
-            LookUp::NotFound | LookUp::Failed { .. } => return Says::NotAnswered,
-        };
         let lapsed = match self.state.active() {
             Some(Active::Held(hold)) => now >= hold.expires_at,
             _ => false,
         };
+        let seen = match look {
+            LookUp::Shown(seen) => seen,
+            // It may be there and captured, for all that anybody can see.
+            _ if outcome == StatedEnd::HoldGone && !lapsed => return Says::NotAnswered,
+            LookUp::Failed { denied: true, .. } if self.is_denied_for_long(now, policy) => {
+                return Says::Nothing;
+            }
+            LookUp::NotFound if self.is_missing_for_long(now, policy) => return Says::Nothing,
+            // A stale copy may not know it yet, and a key refused once may be a slip.
+            LookUp::NotFound | LookUp::Failed { .. } => return Says::NotAnswered,
+        };
         match (outcome, &seen.standing) {
-            _ if seen.taken.is_some() => Says::Otherwise,
+            // How much is not written yet, perhaps, but the try is listed.
+            _ if seen.taken.is_some() || seen.lists_done(TryKind::Capture) => Says::Otherwise,
+            // A hold that was never known of here was given back: its try is listed, and took nothing.
+            (StatedEnd::NeverPaid, Standing::Released) => Says::Nothing,
+            // Verified, and no card is kept: nothing to report, and no money in it.
+            (StatedEnd::NeverPaid, Standing::CardSaved) if self.saves_none(seen) => Says::Nothing,
+            (StatedEnd::NeverPaid, _) if seen.lists_done(TryKind::Pay) => Says::Otherwise,
             (_, Standing::Other(_)) => Says::Nothing,
             // The gateway has no word for a hold that lapsed: it goes on showing it.
             (StatedEnd::HoldGone, Standing::Held) if lapsed => Says::Nothing,
@@ -290,7 +317,6 @@ impl Payment {
                 | Standing::Pending
                 | Standing::Held
                 | Standing::Paid
-                | Standing::Released
                 | Standing::CardSaved
                 | Standing::Cancelled
                 | Standing::Expired,
@@ -310,6 +336,10 @@ enum Says {
 }
 
 fn void(look: &LookUp) -> Progress {
-    let shown = look.as_str().to_owned();
+    let shown = match look {
+        LookUp::Shown(seen) if seen.by_hand => "marked_by_hand",
+        look => look.as_str(),
+    };
+    let shown = shown.to_owned();
     Progress::Void { shown }
 }

@@ -116,17 +116,37 @@ fn another_amount_that_was_taken_is_reported_once_a_person_says_so_and_as_it_was
 }
 
 #[test]
-fn what_somebody_only_marked_as_paid_is_reported_paid_only_if_a_person_says_so() {
-    let mut scene = doubtful();
-    let mut seen = sighting(&scene.payment, Standing::Paid);
-    seen.by_hand = true;
-    scene.command(rerun());
-    scene.look_at(seen.clone());
-    assert_eq!(scene.state(), StateName::Parked);
-    scene.command(as_shown());
-    scene.look_at(seen);
-    assert_eq!(scene.state(), StateName::Paid);
-    assert_eq!(last_verdict(&scene), Some(&Verdict::Done));
+fn what_somebody_only_marked_as_paid_is_never_reported_paid_whoever_says_so() {
+    let mut doubt = charged(UnknownPolicy::Park);
+    doubt.answer(&Scene::unknown());
+    doubt
+        .payment
+        .contradiction(Mismatch::Kind, doubt.now, &doubt.policy);
+    for mut scene in [doubt, doubtful(), stuck_hold()] {
+        let verdict = last_verdict(&scene).cloned();
+        let marked = |scene: &Scene| {
+            let mut seen = sighting(&scene.payment, Standing::Paid);
+            seen.by_hand = true;
+            seen
+        };
+        for command in [rerun(), as_shown()] {
+            scene.command(command);
+            scene.look_at(marked(&scene));
+            assert_eq!(scene.state(), StateName::Parked);
+        }
+        assert_eq!(*progress(&scene), void("marked_by_hand"));
+        assert_eq!(scene.payment.resolved(), None);
+        let outcome = match scene.payment.state().active() {
+            Some(Active::Held(_)) => StatedEnd::HoldGone,
+            _ => StatedEnd::NeverPaid,
+        };
+        stated(&mut scene, outcome);
+        scene.pass(QUIET);
+        scene.look_at(marked(&scene));
+        assert_eq!(scene.state(), StateName::Parked);
+        assert_eq!(*progress(&scene), void("marked_by_hand"));
+        assert_eq!(last_verdict(&scene), verdict.as_ref(), "it took nothing");
+    }
 }
 
 #[test]
@@ -199,14 +219,45 @@ fn a_look_that_is_older_than_the_word_settles_nothing_and_leaves_it_wanted() {
 }
 
 #[test]
-fn a_word_is_used_up_by_the_look_that_follows_it() {
+fn a_word_is_used_up_by_the_first_look_that_shows_anything() {
     let (mut scene, seen) = taken_elsewhere(900);
     scene.command(as_shown());
-    by_look(&mut scene, &silent(false));
-    assert_eq!(*progress(&scene), void("nothing"));
+    scene.look(Standing::Held);
+    assert_eq!(*progress(&scene), void("held"));
     scene.payment.nudged(9);
     scene.look_at(seen);
     assert_eq!(scene.state(), StateName::Parked);
+}
+
+#[test]
+fn a_look_that_shows_nothing_leaves_the_word_wanted_for_a_day() {
+    for look in [silent(false), silent(true), LookUp::NotFound] {
+        let (mut scene, seen) = taken_elsewhere(900);
+        scene.command(as_shown());
+        let began = scene.now;
+        by_look(&mut scene, &look);
+        assert_eq!(*progress(&scene), Progress::Wanted, "{look:?}");
+        scene.until_due();
+        assert!(scene.now - began < TimeDelta::minutes(10));
+        scene.look_at(seen);
+        assert_eq!(scene.payment.resolved(), Some(ResolvedHow::AsShown));
+    }
+    let (mut scene, seen) = taken_elsewhere(900);
+    scene.command(as_shown());
+    scene.pass(TimeDelta::hours(24) + TimeDelta::milliseconds(1));
+    by_look(&mut scene, &silent(false));
+    assert_eq!(*progress(&scene), void("nothing"), "the word is too old");
+    scene.payment.nudged(9);
+    scene.look_at(seen);
+    assert_eq!(scene.state(), StateName::Parked);
+    let (mut scene, _) = taken_elsewhere(900);
+    scene.command(as_shown());
+    let began = scene.now;
+    while *progress(&scene) == Progress::Wanted && scene.now - began < QUIET * 2 {
+        by_look(&mut scene, &LookUp::NotFound);
+        scene.until_due();
+    }
+    assert_eq!(*progress(&scene), void("not_found"), "it is not there");
 }
 
 #[test]
@@ -283,7 +334,7 @@ fn who_and_why_are_demanded_of_every_word() {
 
 #[test]
 fn one_person_alone_settles_nothing_however_the_name_is_written() {
-    for again in ["aina", "AINA", " Aina "] {
+    for again in ["aina", "AINA", " Aina ", "key:aina", "Key: Aina"] {
         let mut scene = doubtful();
         scene.command(propose(StatedEnd::NeverPaid, "aina"));
         let key = IdempotencyKey::new("again").unwrap();
@@ -297,6 +348,12 @@ fn one_person_alone_settles_nothing_however_the_name_is_written() {
         assert_eq!(scene.state(), StateName::Parked);
         assert_eq!(*progress(&scene), Progress::Proposed);
     }
+    let mut scene = doubtful();
+    scene.command(propose(StatedEnd::NeverPaid, "key:aina"));
+    let key = IdempotencyKey::new("again").unwrap();
+    let again = approve(StatedEnd::NeverPaid, "aina");
+    let problem = scene.payment.command(key, again, scene.now).unwrap_err();
+    assert_eq!(problem.field, "actor", "the other way round");
 }
 
 #[test]
@@ -343,9 +400,12 @@ fn what_two_people_state_is_reported_where_the_gateway_shows_nothing_of_it() {
         assert_eq!(scene.state(), StateName::Parked, "a look comes first");
         let began = scene.now;
         by_look(&mut scene, &look);
-        while look == LookUp::NotFound && scene.now - began < QUIET {
+        while scene.now - began < QUIET {
             let waits = *progress(&scene) == Progress::Wanted;
-            assert!(waits, "a stale copy may not know it yet");
+            assert!(
+                waits,
+                "a stale copy may not know it, a refusal may be a slip"
+            );
             scene.until_due();
             by_look(&mut scene, &look);
         }
@@ -372,7 +432,6 @@ fn what_the_gateway_shows_outranks_two_people() {
         (Standing::Pending, StateName::Parked),
         (Standing::Cancelled, StateName::Parked),
         (Standing::Held, StateName::Parked),
-        (Standing::Released, StateName::Parked),
         (Standing::CardSaved, StateName::Parked),
     ] {
         let mut scene = doubtful();
@@ -393,6 +452,101 @@ fn what_the_gateway_shows_outranks_two_people() {
     });
     scene.look_at(seen);
     assert_eq!(scene.state(), StateName::Parked);
+}
+
+#[test]
+fn a_try_that_is_listed_as_done_outranks_two_people_though_no_amount_is_shown() {
+    let listed = |scene: &Scene, standing: &Standing, kind| {
+        let mut seen = sighting(&scene.payment, standing.clone());
+        let done = |successful| Try {
+            kind,
+            successful,
+            code: None,
+        };
+        // One that failed since does not undo it.
+        seen.tries = vec![done(false), done(true)];
+        seen
+    };
+    let odd = Standing::Other("odd".into());
+    for kind in [TryKind::Pay, TryKind::Capture] {
+        let mut scene = doubtful();
+        stated(&mut scene, StatedEnd::NeverPaid);
+        scene.look_at(listed(&scene, &odd, kind));
+        assert_eq!(scene.state(), StateName::Parked, "{kind:?}");
+        assert_eq!(*progress(&scene), void("unknown_status"), "{kind:?}");
+    }
+    let lapsed = start() + TimeDelta::days(6);
+    for standing in [odd, Standing::Held, Standing::Cancelled, Standing::Expired] {
+        for (kind, end) in [
+            (TryKind::Capture, StateName::Parked),
+            (TryKind::Pay, StateName::Released),
+        ] {
+            let mut scene = stuck_hold();
+            scene.now = lapsed;
+            stated(&mut scene, StatedEnd::HoldGone);
+            scene.look_at(listed(&scene, &standing, kind));
+            assert_eq!(scene.state(), end, "{kind:?} in {standing:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_held_unknown_to_us_and_given_back_is_stated_never_paid() {
+    let released = |scene: &Scene, kind| {
+        let mut seen = sighting(&scene.payment, Standing::Released);
+        seen.total = 1_600;
+        seen.tries = vec![Try {
+            kind,
+            successful: true,
+            code: None,
+        }];
+        seen
+    };
+    let mistyped = || {
+        let mut scene = Scene::new(adopt(), UnknownPolicy::Park);
+        let mut seen = sighting(&scene.payment, Standing::Held);
+        seen.total = 1_600;
+        scene.look_at(seen);
+        assert_eq!(scene.state(), StateName::Parked);
+        scene
+    };
+    for (kind, end) in [
+        (TryKind::Pay, StateName::Failed),
+        (TryKind::Release, StateName::Failed),
+        (TryKind::Capture, StateName::Parked),
+    ] {
+        for mut scene in [mistyped(), doubtful()] {
+            stated(&mut scene, StatedEnd::NeverPaid);
+            scene.look_at(released(&scene, kind));
+            assert_eq!(scene.state(), end, "{kind:?}");
+        }
+    }
+    let mut scene = mistyped();
+    stated(&mut scene, StatedEnd::NeverPaid);
+    let mut seen = released(&scene, TryKind::Release);
+    seen.taken = Some(Taken {
+        amount: 1_600,
+        currency: "MYR".into(),
+    });
+    scene.look_at(seen);
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
+#[test]
+fn a_card_that_was_verified_and_not_kept_is_stated_never_paid() {
+    let mut scene = Scene::new(save_card(), UnknownPolicy::Park);
+    scene.show(Standing::Payable);
+    scene.payment.nudged(1);
+    let mut none = sighting(&scene.payment, Standing::CardSaved);
+    none.card = None;
+    scene.look_at(none.clone());
+    assert_eq!(scene.state(), StateName::Parked);
+    stated(&mut scene, StatedEnd::NeverPaid);
+    scene.look_at(none);
+    assert_eq!(
+        *scene.payment.state(),
+        State::Failed(FailReason::StatedByHand)
+    );
 }
 
 #[test]
@@ -423,11 +577,12 @@ fn nothing_is_stated_while_a_call_may_be_on_its_way() {
         .contradiction(contradicts, scene.now, &scene.policy);
     assert!(scene.payment.open_attempt().is_some());
     stated(&mut scene, StatedEnd::NeverPaid);
-    by_look(&mut scene, &silent(true));
+    let odd = Standing::Other("odd".into());
+    scene.look(odd.clone());
     assert_eq!(scene.state(), StateName::Parked);
     assert_eq!(*progress(&scene), Progress::Wanted);
     scene.pass(QUIET);
-    by_look(&mut scene, &silent(true));
+    scene.look(odd);
     assert_eq!(scene.state(), StateName::Failed);
 }
 
@@ -458,12 +613,57 @@ fn a_hold_is_stated_gone_only_once_it_must_have_lapsed_or_is_shown_ended() {
         assert_eq!(scene.state(), end, "{standing:?}");
     }
     let mut scene = stuck_hold();
-    stated(&mut scene, StatedEnd::HoldGone);
-    by_look(&mut scene, &silent(true));
-    assert_eq!(scene.payment.resolved(), Some(ResolvedHow::ByHand));
-    let mut scene = stuck_hold();
     let never = scene.command(propose(StatedEnd::NeverPaid, "aina"));
     assert_eq!(never, CommandAnswer::NotApplicable, "there was a hold");
+}
+
+#[test]
+fn a_hold_of_which_the_gateway_tells_nothing_is_stated_gone_only_once_it_must_have_lapsed() {
+    let lapses = start() + TimeDelta::days(6);
+    for look in [LookUp::NotFound, silent(true)] {
+        let mut scene = stuck_hold();
+        scene.now = lapses - TimeDelta::hours(2);
+        stated(&mut scene, StatedEnd::HoldGone);
+        while scene.now < lapses {
+            by_look(&mut scene, &look);
+            assert_eq!(*progress(&scene), Progress::Wanted, "at {}", scene.now);
+            scene.until_due();
+        }
+        by_look(&mut scene, &look);
+        assert_eq!(scene.state(), StateName::Released);
+        assert_eq!(scene.payment.resolved(), Some(ResolvedHow::ByHand));
+    }
+}
+
+#[test]
+fn a_refused_key_counts_once_it_was_refused_in_three_looks_over_the_quiet_period() {
+    let after = |looks: &[LookUp], apart: TimeDelta| {
+        let mut scene = doubtful();
+        stated(&mut scene, StatedEnd::NeverPaid);
+        for look in looks {
+            scene.payment.nudged(scene.payment.nudges_seen + 1);
+            by_look(&mut scene, look);
+            scene.pass(apart);
+        }
+        scene.state()
+    };
+    let denied = || silent(true);
+    assert_eq!(after(&[denied()], QUIET), StateName::Parked, "one look");
+    let twice = [denied(), denied()];
+    assert_eq!(after(&twice, QUIET), StateName::Parked, "two looks");
+    let thrice = [denied(), denied(), denied()];
+    assert_eq!(after(&thrice, QUIET / 2), StateName::Failed);
+    assert_eq!(after(&thrice, MINUTE), StateName::Parked, "too soon");
+    let heard = [denied(), denied(), LookUp::NotFound, denied()];
+    assert_eq!(
+        after(&heard, QUIET),
+        StateName::Parked,
+        "it spoke meanwhile"
+    );
+    let away = [denied(), silent(false), denied(), silent(false), denied()];
+    assert_eq!(after(&away, QUIET / 4), StateName::Failed);
+    let not_told = [silent(false), silent(false), silent(false), silent(false)];
+    assert_eq!(after(&not_told, QUIET), StateName::Parked);
 }
 
 #[test]

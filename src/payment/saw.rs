@@ -22,6 +22,7 @@ impl Payment {
         self.look_wanted = false;
         self.pace.missing = 0;
         self.pace.missing_since = None;
+        self.pace.denied = None;
         self.keep_purchase(seen);
         if let Err(what) = seen.check(self, policy)
             && !self.only_to_be_sealed(seen, what)

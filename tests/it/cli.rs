@@ -646,6 +646,34 @@ async fn a_rerun_says_who_and_why() {
 }
 
 #[tokio::test]
+async fn nobody_at_a_terminal_speaks_as_a_key_of_the_api() {
+    let mut shop = Shop::open();
+    let id = &shop.held(&[]).await;
+    let lines: [&[&str]; 6] = [
+        &["rerun", id, "--reason", "x"],
+        &["resolve", "as-shown", id, "--reason", "x"],
+        &["plans", "make", "--state", "parked"],
+        &["card", "keep", "card_1", "--reason", "x"],
+        &["release", id],
+        &["intake", "quarantine", "drop", "q", "--reason", "x"],
+    ];
+    for line in lines {
+        for name in ["key:other", " Key:aisyah"] {
+            let line: Vec<&str> = line.iter().copied().chain(["--actor", name]).collect();
+            shop.types(&line).await.failed(2, &["--actor", "key:"]);
+        }
+    }
+    for (name, value) in &mut shop.env {
+        if name == "USER" {
+            "key:other".clone_into(value);
+        }
+    }
+    let told = ["--actor", "begins with key:"];
+    shop.types(lines[0]).await.failed(2, &told);
+    shop.types(lines[1]).await.failed(2, &told);
+}
+
+#[tokio::test]
 async fn show_tells_what_was_what_is_and_what_comes_next() {
     let shop = Shop::open();
     let id = &shop

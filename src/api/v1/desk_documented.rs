@@ -13,8 +13,8 @@ pub(super) const OPERATIONS: [Operation; 9] = [
     of_a_word(
         ("/v1/payments/{id}/resolve_as_shown", "resolveAsShown"),
         "Have what the gateway shows of a parked payment reported, though it is not as asked: captured in \
-         another amount, marked as paid by a person, released by somebody else. A worker looks first, \
-         and no call follows.",
+         another amount or released by somebody else. A worker looks first, and no call follows. What a \
+         person only marked as paid is not taken.",
         "Because",
     ),
     of_a_word(

@@ -18,7 +18,7 @@ use super::{Service, body};
 use crate::operate::planning::{self, PlanError, Said};
 use crate::operate::shown::{summary, whole};
 use crate::operate::{Filter, MOST_PAYMENTS, Plan, Selection};
-use crate::payment::{AccountName, PaymentId, StateName};
+use crate::payment::{AccountName, KEYED, PaymentId, StateName};
 use crate::store::{PlanId, Plans, Store};
 
 /// How many plans are listed at most.
@@ -190,7 +190,7 @@ fn may_operate(caller: &Caller) -> Result<(), Problem> {
 
 /// Who plans and applies, as it stands in records: no person of the terminal has such a name.
 pub(in crate::api) fn actor(caller: &Caller) -> String {
-    format!("key:{}", caller.name())
+    format!("{KEYED}{}", caller.name())
 }
 
 /// Whether the caller may see all that the plan may be of.

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::desk::payment_id;
+use crate::cli::desk::{payment_id, person};
 use crate::cli::failure::Failure;
 use crate::payment::{PaymentId, parse_time};
 use crate::store::{EndpointName, EventPlace, Range};
@@ -60,7 +60,7 @@ pub enum EventsVerb {
         #[arg(long)]
         reason: String,
         /// Who asks; the user of this terminal without it.
-        #[arg(long)]
+        #[arg(long, value_parser = person)]
         actor: Option<String>,
         /// Only say how many there are.
         #[arg(long)]
@@ -81,7 +81,7 @@ pub enum EventsVerb {
         #[arg(long)]
         reason: String,
         /// Who asks; the user of this terminal without it.
-        #[arg(long)]
+        #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
 }
@@ -105,7 +105,7 @@ pub struct Signed {
     #[arg(long)]
     pub reason: String,
     /// Who asks; the user of this terminal without it.
-    #[arg(long)]
+    #[arg(long, value_parser = person)]
     pub actor: Option<String>,
 }
 
