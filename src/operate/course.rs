@@ -12,6 +12,7 @@ use crate::payment::{
     Currency, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State, Timestamp,
 };
 use crate::store::PlanId;
+use crate::store::audit::Mandate;
 
 /// How long a run that was stopped can be resumed.
 const RESUMED_WITHIN: TimeDelta = TimeDelta::hours(24);
@@ -55,6 +56,13 @@ impl Plan {
     /// The key under which its reruns are known: the same however often one is told.
     pub fn key(&self) -> Result<IdempotencyKey, InvalidName> {
         IdempotencyKey::new(self.id.as_str())
+    }
+
+    /// On whose word its reruns are told: of who had it go on last.
+    #[must_use]
+    pub fn mandate(&self) -> Option<&Mandate> {
+        let last = self.resumed.last().or(self.applied.as_ref());
+        last.map(|applied| &applied.mandate)
     }
 
     /// Whether it can be applied no more though it never was.
@@ -233,7 +241,6 @@ impl Plan {
             let foreseen = planned.foreseen.as_ref();
             foreseen.is_some_and(|it| matches!(it.then, Then::StaysParked { .. }))
         });
-        let in_doubt = count(&|planned| planned.seen.as_ref().is_some_and(|seen| seen.in_doubt));
         let most = MOST_PAYMENTS;
         let told = [
             (
@@ -253,13 +260,9 @@ impl Plan {
                 "cannot be read, and are left out".to_owned(),
             ),
             (stays, "would stay parked as they are".to_owned()),
-            (
-                in_doubt,
-                "have a call whose effect is not known; it is looked for, and not made again"
-                    .to_owned(),
-            ),
         ];
-        let some = told.into_iter().filter(|(many, _)| *many > 0);
+        let told = told.into_iter().chain(self.doubts());
+        let some = told.filter(|(many, _)| *many > 0);
         some.map(|(many, text)| {
             if text.starts_with("there are") {
                 text
@@ -268,6 +271,43 @@ impl Plan {
             }
         })
         .collect()
+    }
+
+    /// How many have a call whose effect is not known, and what a rerun makes of it.
+    fn doubts(&self) -> [(usize, String); 4] {
+        let count = |fits: fn(&Then) -> bool| {
+            let in_doubt = self.payments.iter().filter(|planned| {
+                let seen = planned.seen.as_ref();
+                seen.is_some_and(|seen| seen.in_doubt)
+            });
+            let foreseen = in_doubt.filter_map(|planned| planned.foreseen.as_ref());
+            foreseen.filter(|foreseen| fits(&foreseen.then)).count()
+        };
+        let known = "have a call whose effect is not known";
+        [
+            (
+                count(|then| matches!(then, Then::Sends { step } if step.takes_money())),
+                format!(
+                    "{known}, and are charged or captured again: the same purchase, by the account's \
+                     policy wherever the gateway shows no trace of that call"
+                ),
+            ),
+            (
+                count(|then| matches!(then, Then::Sends { step } if !step.takes_money())),
+                format!("{known}, and go on with one that by itself takes no money"),
+            ),
+            (
+                count(|then| matches!(then, Then::GoesOn { .. })),
+                format!(
+                    "{known}; it is looked for, and made again later only if the account's policy \
+                     has it so"
+                ),
+            ),
+            (
+                count(|then| !matches!(then, Then::Sends { .. } | Then::GoesOn { .. })),
+                format!("{known}; it is looked for, and not made again"),
+            ),
+        ]
     }
 }
 

@@ -2,9 +2,10 @@
 //! has the plan applied, tells payments to be rerun, stage by stage.
 //!
 //! Nothing here moves money or holds a claim: a rerun is a command in a payment's record, under a key
-//! that follows from the plan, and a turn carries it out. What was told and not noted, because a worker
-//! died in between, is told again under the same key, and the record knows it. Each step takes the plan
+//! that follows from the plan, and a turn carries it out (`telling`). Each step takes the plan
 //! for a lease by writing it; who was too slow finds it changed, and leaves it.
+
+mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,6 @@ use futures_util::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::Policies;
-use crate::api::intake::{self, Commanded, Given, IntakeError};
 use crate::clock::Clock;
 use crate::config::Current;
 use crate::gateway::Gateway;
@@ -22,10 +22,7 @@ use crate::operate::{
     Fate, Filter, LeftOut, MOST_PAYMENTS, Phase, Plan, Planned, Seen, Selection, Then, foresee,
     planning,
 };
-use crate::payment::{
-    Command, CommandAnswer, IdempotencyKey, LookUp, Payment, PaymentId, Timestamp,
-};
-use crate::store::audit::Mandate;
+use crate::payment::{LookUp, Payment, PaymentId, Timestamp};
 use crate::store::{By, FoundPlan, Loaded, PlanId, PlanWrite, Plans, Store, StoreError};
 
 /// How often is asked which plans are due.
@@ -39,15 +36,11 @@ const TROUBLE_EVERY: TimeDelta = TimeDelta::minutes(1);
 const ASKED_IN_A_STEP: usize = 100;
 const ASKED_FOR: TimeDelta = TimeDelta::seconds(20);
 const ASKED_AT_ONCE: usize = 4;
-/// How many payments are told at once.
-const TOLD_AT_ONCE: usize = 8;
 /// How many payments an index is read for in one step, and in how many steps at most.
 const PAGE: usize = 200;
 const MOST_PAGES: usize = 250;
 /// How long a plan is nobody else's that was taken. If a step takes longer, somebody does the same.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
-/// How long a step waits for payments to come to rest, before it looks at them again.
-const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
 /// How long a plan waits that cannot be read.
 const UNREADABLE_REST: TimeDelta = TimeDelta::minutes(10);
 
@@ -122,7 +115,7 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
                 plan.found(payments, self.clock.now());
             }
             Phase::Asking => self.ask_some(&mut plan).await?,
-            Phase::Applying { .. } => self.go_on(&mut plan).await?,
+            Phase::Applying { .. } => return self.go_on(plan, found).await,
             Phase::Ready { .. } | Phase::Stopped { .. } | Phase::Done => {
                 // Nobody wants to know any more.
                 let write = PlanWrite {
@@ -134,10 +127,14 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
                 return forgotten.await.map(|gone| gone.is_some());
             }
         }
-        // Stopped meanwhile, it stays as it was stopped: what was told is known by its key.
-        let kept = planning::write(&*self.store, Some(&found), &plan, None).await?;
+        self.keep(&plan, &found).await
+    }
+
+    /// Writes what a step made of a plan, unless somebody changed it meanwhile.
+    async fn keep(&self, plan: &Plan, found: &FoundPlan) -> Result<bool, StoreError> {
+        let kept = planning::write(&*self.store, Some(found), plan, None).await?;
         if kept.is_some() {
-            tell_phase(&plan);
+            tell_phase(plan);
         }
         Ok(kept.is_some())
     }
@@ -251,101 +248,6 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         planned.fate = Fate::Waits;
         Ok(planned)
     }
-
-    /// Looks what came of the payments that were told, and tells the next ones once nothing is open.
-    async fn go_on(&self, plan: &mut Plan) -> Result<(), StoreError> {
-        let open = plan.open();
-        if open.is_empty() {
-            self.tell_stage(plan).await?;
-        } else {
-            self.judge(plan, open).await?;
-        }
-        let now = self.clock.now();
-        plan.due_at = now + LOOK_AGAIN;
-        plan.staged(now);
-        Ok(())
-    }
-
-    /// Tells the payments of the next stage to be rerun, each once for the plan.
-    async fn tell_stage(&self, plan: &mut Plan) -> Result<(), StoreError> {
-        let Some((key, command)) = order(plan) else {
-            return Ok(());
-        };
-        let Some(by) = plan.applied.as_ref().map(|it| it.mandate.clone()) else {
-            return Ok(());
-        };
-        let places = plan.next_stage();
-        let mut telling = Vec::with_capacity(places.len());
-        for place in &places {
-            telling.push(self.tell_one(&plan.payments[*place], (&key, &command, &by)));
-        }
-        let told: Vec<_> = stream::iter(telling).buffered(TOLD_AT_ONCE).collect().await;
-        for (place, fate) in places.into_iter().zip(told) {
-            plan.payments[place].fate = fate?;
-        }
-        Ok(())
-    }
-
-    /// Tells one payment, if it is as it was planned. It is asked of the very record that the command is
-    /// written into.
-    async fn tell_one(
-        &self,
-        planned: &Planned,
-        (key, command, by): (&IdempotencyKey, &Command, &Mandate),
-    ) -> Result<Fate, StoreError> {
-        let still = |payment: &Payment| {
-            let seen = planned.seen.as_ref();
-            let same = seen.is_some_and(|seen| seen.is_still(payment));
-            same.then_some(()).ok_or(())
-        };
-        let policies = self.policies.get();
-        let what = Given {
-            to: &planned.payment,
-            key,
-            command,
-            by,
-        };
-        let told = intake::command_if(&*self.store, &self.clock, &policies, what, &still).await;
-        match told {
-            Ok(Ok(Commanded {
-                answer: CommandAnswer::Accepted,
-                ..
-            })) => Ok(Fate::Given {
-                at: self.clock.now(),
-            }),
-            // It ended, or somebody else was quicker.
-            Ok(Ok(_) | Err(())) | Err(IntakeError::Missing(_)) => Ok(Fate::ChangedSince),
-            // Stays as it is, and is told with the next stage.
-            Err(IntakeError::Busy(_)) => Ok(Fate::Waits),
-            Err(IntakeError::Store(error)) if !error.is_about_one() => Err(error),
-            Err(error) => {
-                tracing::warn!(payment.id = %planned.payment, %error, "a planned rerun is not told");
-                Ok(Fate::ChangedSince)
-            }
-        }
-    }
-
-    async fn judge(&self, plan: &mut Plan, open: Vec<usize>) -> Result<(), StoreError> {
-        let policies = self.policies.get();
-        let mut loading = Vec::with_capacity(open.len());
-        for place in &open {
-            loading.push(self.store.load(&plan.payments[*place].payment));
-        }
-        let loaded: Vec<_> = stream::iter(loading).buffered(TOLD_AT_ONCE).collect().await;
-        for (place, loaded) in open.into_iter().zip(loaded) {
-            let planned = &mut plan.payments[place];
-            match loaded {
-                Ok(Some(Loaded { payment, .. })) => {
-                    let policy = policies.get(&payment.request().account);
-                    planned.came_out(&payment, self.clock.now(), policy);
-                }
-                Ok(None) => planned.fate = Fate::ChangedSince,
-                Err(error) if error.is_about_one() => planned.fate = Fate::ChangedSince,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
 }
 
 fn is_meant(plan: &Plan, filter: &Filter, payment: &Payment, now: Timestamp) -> bool {
@@ -356,13 +258,6 @@ fn may_be_seen(plan: &Plan, payment: &Payment) -> bool {
     let account = &payment.request().account;
     let accounts = plan.accounts.as_ref();
     accounts.is_none_or(|accounts| accounts.contains(account))
-}
-
-/// The command of a plan's reruns, and its key.
-fn order(plan: &Plan) -> Option<(IdempotencyKey, Command)> {
-    let applied = plan.applied.as_ref()?;
-    let (reason, actor) = (applied.reason.clone(), applied.by.clone());
-    Some((plan.key().ok()?, Command::Rerun { reason, actor }))
 }
 
 /// Says what a person should know of a plan that was written.

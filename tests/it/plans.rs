@@ -40,7 +40,7 @@ impl Room<MemoryStore> {
 impl<S: Store + Plans> Room<S> {
     async fn over(store: S, clock: Clock) -> Self {
         let stage = Stage::over(store, clock, UnknownPolicy::Park).await;
-        let planner = planner(&stage);
+        let planner = planner(&stage, UnknownPolicy::Park);
         Self { stage, planner }
     }
 
@@ -107,9 +107,9 @@ impl<S: Store + Plans> Room<S> {
     }
 }
 
-fn planner<S: Store + Plans>(stage: &Stage<S>) -> Planner<S, ChipGateway> {
+fn planner<S: Store + Plans>(stage: &Stage<S>, unknown: UnknownPolicy) -> Planner<S, ChipGateway> {
     let gateway = Arc::new(gateway(&stage.sandbox.base_url(), &stage.clock));
-    let policies = Policies::from([(account(), policy(UnknownPolicy::Park))]);
+    let policies = Policies::from([(account(), policy(unknown))]);
     Planner::new(
         Arc::clone(&stage.store),
         gateway,
@@ -294,7 +294,8 @@ async fn a_run_stops_at_the_first_odd_result_and_goes_on_when_a_person_says_so()
     assert_eq!(fates(&stopped)[0], "odd");
     assert!(fates(&stopped)[1..].iter().all(|fate| *fate == "waits"));
     assert_eq!(charges(&room) - before, 1, "one was tried, and no other");
-    let said = Said::new("aina", "looked at it", &aina()).unwrap();
+    let badrul = Mandate::typed_by("badrul");
+    let said = Said::new("badrul", "looked at it", &badrul).unwrap();
     let (store, clock) = (&*room.stage.store, &room.stage.clock);
     planning::resume(store, clock, &plan.id, &said)
         .await
@@ -306,6 +307,11 @@ async fn a_run_stops_at_the_first_odd_result_and_goes_on_when_a_person_says_so()
         assert_eq!(room.stage.taken(id).1, 1);
     }
     assert_eq!(room.stage.taken(&ids[0]), (0, 0));
+    let audit = room.stage.store.audit();
+    let reruns = audit.iter().filter(|entry| entry.action == "rerun");
+    let actors: Vec<_> = reruns.map(|entry| entry.actor.name.as_str()).collect();
+    assert_eq!(actors[0], "aina");
+    assert_eq!(actors[1..], ["badrul"; 11], "on whose word they were told");
 }
 
 #[tokio::test]

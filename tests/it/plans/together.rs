@@ -9,6 +9,18 @@ use super::*;
 
 const OPERATORS: usize = 100;
 
+async fn on_redis() -> (Redis, Room<RedisStore>) {
+    let redis_process = Redis::start(RedisOptions::default()).await.unwrap();
+    let clock = Clock::manual(start_time());
+    let settings = redis::Settings {
+        url: redis_process.url(),
+        ..redis::Settings::default()
+    };
+    let store = RedisStore::connect(settings, clock.clone()).await.unwrap();
+    let room = Room::over(store, clock).await;
+    (redis_process, room)
+}
+
 /// Twenty payments that stopped: ten that a rerun charges, five that were charged late, and five whose
 /// charge left no trace, which nothing may charge again.
 async fn twenty(room: &Room<RedisStore>) -> [Vec<PaymentId>; 3] {
@@ -73,19 +85,12 @@ async fn operates(room: &Room<RedisStore>, number: usize, all: &[PaymentId]) {
 
 #[tokio::test]
 async fn a_hundred_operators_at_once_cause_the_one_legal_effect() {
-    let redis_process = Redis::start(RedisOptions::default()).await.unwrap();
-    let clock = Clock::manual(start_time());
-    let settings = redis::Settings {
-        url: redis_process.url(),
-        ..redis::Settings::default()
-    };
-    let store = RedisStore::connect(settings, clock.clone()).await.unwrap();
-    let room = Room::over(store, clock).await;
+    let (_redis, room) = on_redis().await;
     let [declined, late, traceless] = twenty(&room).await;
     let all: Vec<PaymentId> = [&declined[..], &late, &traceless].concat();
     let operators = join_all((0..OPERATORS).map(|number| operates(&room, number, &all)));
     let over = AtomicBool::new(false);
-    let planners = [planner(&room.stage), planner(&room.stage)];
+    let planners = [UnknownPolicy::Park; 2].map(|unknown| planner(&room.stage, unknown));
     let working = async {
         while !over.load(Ordering::SeqCst) {
             for planner in &planners {
@@ -132,4 +137,55 @@ async fn a_hundred_operators_at_once_cause_the_one_legal_effect() {
             .filter(|it| it.step == Step::Charge);
         assert_eq!(charges.count(), 1, "not sent again");
     }
+}
+
+#[tokio::test]
+async fn a_plan_that_is_stopped_while_payments_are_told_says_which_were_and_tells_few_more() {
+    let (_redis, room) = on_redis().await;
+    let wrong = Effect::decline("acquirer_configuration_error");
+    room.stage
+        .fault(Rule::on(Operation::Charge, wrong).times(64));
+    let mut ids = Vec::new();
+    for at in 0..64 {
+        ids.push(room.stage.charge(&format!("k{at}"), 100).await);
+    }
+    room.stage.work().await;
+    let plan = room.plan_of(&ids).await;
+    for id in ids.iter().skip(1).step_by(4) {
+        room.stage.command(id, "by-hand", rerun()).await;
+    }
+    room.apply(&plan).await.unwrap();
+    let store = &*room.stage.store;
+    let found = store.plan(&plan.id).await.unwrap().unwrap();
+    let mut applied = planning::read(&plan.id, &found).unwrap();
+    // All of them are of one stage.
+    applied.phase = Phase::Applying {
+        stage: 2,
+        odd_before: 0,
+    };
+    let write = planning::write(store, Some(&found), &applied, None);
+    assert!(write.await.unwrap().is_some());
+
+    let said = Said::new("badrul", "wait", &aina()).unwrap();
+    let stopping = async {
+        while room.stage.payment(&ids[0]).await.commands().is_empty() {}
+        let stopped = planning::stop(store, &room.stage.clock, &plan.id, &said);
+        stopped.await.unwrap();
+    };
+    let (told, ()) = join(room.planner.carry_out(), stopping).await;
+    told.unwrap();
+    let stopped = room.plan(&plan).await;
+    assert!(
+        matches!(stopped.phase, Phase::Stopped { .. }),
+        "{stopped:?}"
+    );
+    let key = plan.key().unwrap();
+    let mut told = 0;
+    for (planned, fate) in stopped.payments.iter().zip(fates(&stopped)) {
+        let payment = room.stage.payment(&planned.payment).await;
+        let given = payment.commands().iter().any(|given| given.key == key);
+        assert_eq!(given, fate == "told", "{fate}: {:?}", payment.commands());
+        told += usize::from(given);
+    }
+    assert!((1..32).contains(&told), "{told} were told");
 }
