@@ -133,7 +133,11 @@ pub(super) fn schemas(schemas: &mut Map<String, Value>) {
     schemas.insert(
         "Plans".to_owned(),
         object(&json!({
-            "plans": { "type": "array", "items": summary },
+            "plans": {
+                "type": "array", "items": summary, "maxItems": 200,
+                "description": "Those that a worker carries out and the newest, the newest first.",
+            },
+            "more": { "type": "boolean", "description": "Whether others were not looked at." },
         })),
     );
 }

@@ -9,7 +9,7 @@ use super::*;
 
 const OPERATORS: usize = 100;
 
-async fn on_redis() -> (Redis, Room<RedisStore>) {
+pub(super) async fn on_redis() -> (Redis, Room<RedisStore>) {
     let redis_process = Redis::start(RedisOptions::default()).await.unwrap();
     let clock = Clock::manual(start_time());
     let settings = redis::Settings {
@@ -115,8 +115,9 @@ async fn a_hundred_operators_at_once_cause_the_one_legal_effect() {
     let operating = async {
         operators.await;
         loop {
-            let plans = planning::plans(&*room.stage.store, 1_000).await.unwrap();
-            if plans.iter().all(Plan::rests) {
+            let rests = |plan: &Plan| Some(plan.rests());
+            let listed = planning::plans(&*room.stage.store, 1_000, rests);
+            if listed.await.unwrap().plans.iter().all(|rests| *rests) {
                 break over.store(true, Ordering::SeqCst);
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
