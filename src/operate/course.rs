@@ -9,7 +9,8 @@ use super::plan::{
     Applied, Fate, LASTS, LeftOut, NotNow, Phase, Plan, Planned, Selection, VERSION,
 };
 use crate::payment::{
-    Currency, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State, Timestamp,
+    AccountName, Currency, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State,
+    Timestamp,
 };
 use crate::store::PlanId;
 use crate::store::audit::Mandate;
@@ -78,6 +79,17 @@ impl Plan {
             self.phase,
             Phase::Ready { .. } | Phase::Stopped { .. } | Phase::Done
         )
+    }
+
+    /// Whether the gateway is asked no more about payments of `account`, and why not.
+    #[must_use]
+    pub fn leaves_alone(&self, account: &AccountName) -> Option<LeftOut> {
+        let of = |planned: &&Planned| planned.account.as_ref() == Some(account);
+        let mut fates = self.payments.iter().filter(of).map(|planned| &planned.fate);
+        fates.find_map(|fate| match fate {
+            Fate::LeftOut { why } if why.is_of_account() => Some(*why),
+            _ => None,
+        })
     }
 
     /// Puts it to rest in a phase in which no worker does anything about it, until it is forgotten.
@@ -250,6 +262,15 @@ impl Plan {
             (
                 left_out(LeftOut::GatewaySilent),
                 "could not be asked about, and are left out".to_owned(),
+            ),
+            (
+                left_out(LeftOut::KeyRefused),
+                "are of an account whose key the gateway refuses, and are left out".to_owned(),
+            ),
+            (
+                left_out(LeftOut::RateLimited),
+                "are left out: the gateway wants to be asked less often; make another plan later"
+                    .to_owned(),
             ),
             (
                 left_out(LeftOut::AccountMissing),

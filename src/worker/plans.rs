@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::Policies;
 use crate::clock::Clock;
 use crate::config::Current;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, RATE_LIMITED};
 use crate::operate::{
     Fate, Filter, LeftOut, MOST_PAYMENTS, Phase, Plan, Planned, Seen, Selection, Then, foresee,
     planning,
@@ -229,6 +229,11 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         let Some(policy) = policies.get(&account) else {
             return Ok(planned.left_out(LeftOut::AccountMissing));
         };
+        if loaded.payment.purchase().is_some()
+            && let Some(why) = plan.leaves_alone(&account)
+        {
+            return Ok(planned.left_out(why));
+        }
         // Dated by when it was asked for, as in a turn.
         let now = self.clock.now();
         let look = match loaded.payment.purchase() {
@@ -236,8 +241,8 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             None => None,
         };
         planned.shown = look.as_ref().map(|look| look.as_str().to_owned());
-        if matches!(look, Some(LookUp::Failed { .. })) {
-            return Ok(planned.left_out(LeftOut::GatewaySilent));
+        if let Some(why) = look.as_ref().and_then(unheard) {
+            return Ok(planned.left_out(why));
         }
         loaded.payment.nudged(loaded.nudges);
         let foreseen = foresee(&loaded.payment, look.as_ref(), now, policy);
@@ -252,6 +257,20 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
 
 fn is_meant(plan: &Plan, filter: &Filter, payment: &Payment, now: Timestamp) -> bool {
     may_be_seen(plan, payment) && filter.fits(payment, now)
+}
+
+/// Why a look-up said nothing, if it did not.
+fn unheard(look: &LookUp) -> Option<LeftOut> {
+    match look {
+        LookUp::Failed { denied: true, .. } => Some(LeftOut::KeyRefused),
+        LookUp::Failed {
+            retry_after_ms: Some(_),
+            ..
+        } => Some(LeftOut::RateLimited),
+        LookUp::Failed { why, .. } if why == RATE_LIMITED => Some(LeftOut::RateLimited),
+        LookUp::Failed { .. } => Some(LeftOut::GatewaySilent),
+        LookUp::Shown(_) | LookUp::NotFound => None,
+    }
 }
 
 fn may_be_seen(plan: &Plan, payment: &Payment) -> bool {

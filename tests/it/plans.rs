@@ -277,6 +277,39 @@ async fn what_cannot_be_planned_is_left_out_and_says_why() {
 }
 
 #[tokio::test]
+async fn an_account_that_the_gateway_turns_away_is_asked_about_no_further() {
+    for (turned_away, why) in [
+        (Effect::status_before_commit(401), "key_refused"),
+        (Effect::status_before_commit(403), "key_refused"),
+        (Effect::rate_limited(30), "rate_limited"),
+    ] {
+        let room = Room::open().await;
+        let mut ids = Vec::new();
+        for at in 0..12 {
+            ids.push(room.parked_charge(&format!("k{at}"), 100).await);
+        }
+        let unmade = room.stage.charge("unmade", 100).await;
+        let wrong = Rule::on(Operation::Create, Effect::status_before_commit(400));
+        room.stage.fault(wrong.times(1));
+        room.stage.work().await;
+        ids.push(unmade);
+        room.stage
+            .fault(Rule::on(Operation::Retrieve, turned_away).times(100));
+        let asked = || room.stage.ledger().counts(Operation::Retrieve).arrived;
+        let before = asked();
+        let plan = room.plan_of(&ids).await;
+        assert_eq!(asked() - before, 4, "as many as are asked about at once");
+        let shown = whole(&plan, room.stage.clock.now());
+        for at in 0..12 {
+            assert_eq!(shown["payments"][at]["left_out"], why);
+        }
+        assert_eq!(fates(&plan)[12], "waits", "nothing is asked about it");
+        let warnings = plan.warnings();
+        assert!(warnings[0].starts_with("12 are "), "{warnings:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_stops_at_the_first_odd_result_and_goes_on_when_a_person_says_so() {
     let room = Room::open().await;
     let mut ids = Vec::new();

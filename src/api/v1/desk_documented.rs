@@ -254,8 +254,8 @@ fn planned() -> Value {
             "unasked", "left_out", "waits", "told", "changed_since", "as_foreseen", "odd",
         ]},
         "left_out": { "enum": [
-            "missing", "finished", "account_missing", "gateway_silent", "takes_none", "unreadable",
-            null,
+            "missing", "finished", "account_missing", "gateway_silent", "key_refused",
+            "rate_limited", "takes_none", "unreadable", null,
         ]},
         "came_to": maybe(&states()),
         "parked_again_for": text,
