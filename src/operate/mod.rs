@@ -18,7 +18,7 @@
 //! | `foresee` | what a rerun of a payment would do |
 //! | `plan`, `course` | a plan to rerun many, and its course |
 //! | `planning` | to have one made, applied, stopped, resumed |
-//! | `shown` | one as it is shown |
+//! | `shown`, `warned` | one as it is shown, and what whoever applies it should know |
 
 pub mod audit;
 mod course;
@@ -34,6 +34,7 @@ pub mod reconcile;
 pub mod shown;
 pub mod switches;
 pub mod tally;
+mod warned;
 
 pub use course::MOST_PAYMENTS;
 pub use foresee::{Fit, Foreseen, Then, Touch, Touched, foresee};

@@ -142,6 +142,9 @@ pub struct Planned {
     /// What a rerun would do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreseen: Option<Foreseen>,
+    /// What people had stopped that holds up the call which a rerun would make.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// What became of it.
     pub fate: Fate,
 }

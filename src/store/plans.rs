@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::audit::AuditEntry;
+use super::switches::Switches;
 use super::{Nonce, StoreError};
 use crate::payment::Timestamp;
 
@@ -119,4 +120,7 @@ pub trait Plans: Send + Sync + 'static {
     /// Plans that are kept, as far as `most` goes: those first that are due within [`SOON`], as all are
     /// that a worker carries out, and then those that are kept longest, as the newest are.
     fn plans(&self, most: usize) -> impl Future<Output = Result<Vec<PlanId>, StoreError>> + Send;
+
+    /// What people have stopped: it holds up what a plan would have sent.
+    fn switches(&self) -> impl Future<Output = Result<Switches, StoreError>> + Send;
 }

@@ -23,6 +23,7 @@ use crate::operate::{
     planning,
 };
 use crate::payment::{LookUp, Payment, PaymentId, Timestamp};
+use crate::store::switches::{Outgoing, Switches};
 use crate::store::{By, FoundPlan, Loaded, PlanId, PlanWrite, Plans, Store, StoreError};
 
 /// How often is asked which plans are due.
@@ -187,13 +188,14 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
     /// step short: it must end within the lease.
     async fn ask_some(&self, plan: &mut Plan) -> Result<(), StoreError> {
         let until = self.clock.now() + ASKED_FOR;
+        let switches = self.store.switches().await?;
         let unasked = plan.payments.iter().enumerate();
         let unasked = unasked.filter(|(_, planned)| planned.fate == Fate::Unasked);
         let places: Vec<usize> = unasked.map(|(at, _)| at).take(ASKED_IN_A_STEP).collect();
         for places in places.chunks(ASKED_AT_ONCE) {
             let mut asking = Vec::with_capacity(places.len());
             for place in places {
-                asking.push(self.ask_about(plan, &plan.payments[*place].payment));
+                asking.push(self.ask_about(plan, &plan.payments[*place].payment, &switches));
             }
             let asked: Vec<_> = stream::iter(asking).buffered(ASKED_AT_ONCE).collect().await;
             for (place, planned) in places.iter().zip(asked) {
@@ -207,7 +209,12 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         Ok(())
     }
 
-    async fn ask_about(&self, plan: &Plan, id: &PaymentId) -> Result<Planned, StoreError> {
+    async fn ask_about(
+        &self,
+        plan: &Plan,
+        id: &PaymentId,
+        switches: &Switches,
+    ) -> Result<Planned, StoreError> {
         let mut planned = Planned::unasked(id.clone());
         let loaded = match self.store.load(id).await {
             Ok(loaded) => loaded.filter(|loaded| may_be_seen(plan, &loaded.payment)),
@@ -248,6 +255,15 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         let foreseen = foresee(&loaded.payment, look.as_ref(), now, policy);
         if foreseen.then == Then::TakesNone {
             return Ok(planned.left_out(LeftOut::TakesNone));
+        }
+        if let Then::Sends { step } = foreseen.then {
+            let call = Outgoing {
+                account: &account,
+                kind: loaded.payment.request().ask.kind(),
+                step: step.as_str(),
+                deadline: TimeDelta::zero(),
+            };
+            planned.stopped = switches.stops(call, now, now);
         }
         planned.foreseen = Some(foreseen);
         planned.fate = Fate::Waits;

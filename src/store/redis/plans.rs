@@ -9,6 +9,7 @@ use super::{RedisStore, value};
 use crate::payment::Timestamp;
 use crate::store::audit::AuditEntry;
 use crate::store::plans::SOON;
+use crate::store::switches::Switches;
 use crate::store::write::due_ms;
 use crate::store::{FoundPlan, Nonce, PlanId, PlanWrite, Plans, StoreError};
 
@@ -97,6 +98,11 @@ impl Plans for RedisStore {
         let mut found = ids(&self.0.link.read(&pipeline).await?);
         found.truncate(most);
         Ok(found)
+    }
+
+    async fn switches(&self) -> Result<Switches, StoreError> {
+        // The method of the same name that asks Redis.
+        Self::switches(self).await
     }
 }
 

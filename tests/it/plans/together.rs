@@ -2,7 +2,9 @@
 
 use futures_util::future::{join, join_all};
 use holdfast::api::intake::{self, Given};
+use holdfast::operate::switches;
 use holdfast::store::redis::{self, RedisStore};
+use holdfast::store::switches::{Switch, SwitchName};
 use holdfast_rig::{Redis, RedisOptions};
 
 use super::*;
@@ -189,4 +191,36 @@ async fn a_plan_that_is_stopped_while_payments_are_told_says_which_were_and_tell
         told += usize::from(given);
     }
     assert!((1..32).contains(&told), "{told} were told");
+}
+
+#[tokio::test]
+async fn a_plan_says_when_people_have_stopped_what_it_would_send() {
+    let (_redis, room) = on_redis().await;
+    let id = room.parked_charge("k", 100).await;
+    let (store, clock) = (&*room.stage.store, &room.stage.clock);
+    let switch = Switch {
+        since: clock.now(),
+        actor: "aina".to_owned(),
+        reason: "key replaced".to_owned(),
+        until: None,
+    };
+    for (stopped, told) in [
+        ("account:hotel", true),
+        ("account:rental", false),
+        ("step:charge", true),
+        ("step:capture", false),
+        ("all", true),
+    ] {
+        let name = SwitchName::parse(stopped).unwrap();
+        for (wanted, told) in [(Some(&switch), told), (None, false)] {
+            switches::switch(store, clock, ("pause", &name), wanted, &aina())
+                .await
+                .unwrap();
+            let plan = room.plan_of(std::slice::from_ref(&id)).await;
+            assert_eq!(fates(&plan), ["waits"]);
+            let warnings = plan.warnings().join("; ");
+            let said = format!("have stopped {stopped}:");
+            assert_eq!(warnings.contains(&said), told, "{stopped}: {warnings}");
+        }
+    }
 }
