@@ -11,7 +11,7 @@ use super::desk::{Desk, payment_id, person, user};
 use super::failure::Failure;
 use super::request::Around;
 use super::view::time;
-use crate::operate::planning::{self, PlanError, Said};
+use crate::operate::planning::{self, Listed, PlanError, Said};
 use crate::operate::shown::{fate_word, foreseen_word, phase_word, summary, whole};
 use crate::operate::{Fate, Filter, Phase, Plan, Selection};
 use crate::payment::{AccountName, ParkReason, StateName};
@@ -20,8 +20,6 @@ use crate::store::{PlanId, Plans};
 
 /// How often a plan is looked at while it is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
-/// How many plans are read at most.
-const MOST_LISTED: u16 = 1_000;
 
 /// What to do about plans.
 #[derive(Debug, Subcommand)]
@@ -303,16 +301,26 @@ impl<S: Plans> Desk<'_, S> {
 
     async fn list_plans(&self, limit: usize, out: &mut dyn Write) -> Result<(), Failure> {
         let now = self.clock.now();
-        let mut plans = planning::plans(self.store, usize::from(MOST_LISTED)).await?;
-        plans.truncate(limit);
         if self.as_json {
-            let shown: Vec<_> = plans.iter().map(|plan| summary(plan, now)).collect();
-            return Ok(writeln!(out, "{}", json!({ "plans": shown }))?);
+            let shown = |plan: &Plan| Some(summary(plan, now));
+            let Listed { plans, more } = planning::plans(self.store, limit, shown).await?;
+            return Ok(writeln!(
+                out,
+                "{}",
+                json!({ "plans": plans, "more": more })
+            )?);
         }
-        for plan in &plans {
+        let line = |plan: &Plan| {
             let (id, by, at) = (&plan.id, &plan.made_by, time(plan.made_at));
             let (phase, many) = (phase_word(plan, now), plan.payments.len());
-            writeln!(out, "{id}  {at}  {phase}  {many} payments  by {by}")?;
+            Some(format!("{id}  {at}  {phase}  {many} payments  by {by}"))
+        };
+        let Listed { plans, more } = planning::plans(self.store, limit, line).await?;
+        for plan in &plans {
+            writeln!(out, "{plan}")?;
+        }
+        if more {
+            writeln!(out, "there are more")?;
         }
         Ok(())
     }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
-use super::foresee::{Fit, Then, Touch};
+use super::foresee::{Fit, Touch};
 use super::plan::{
     Applied, Fate, LASTS, LeftOut, NotNow, Phase, Plan, Planned, Selection, VERSION,
 };
 use crate::payment::{
-    Currency, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State, Timestamp,
+    AccountName, Currency, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State,
+    Timestamp,
 };
 use crate::store::PlanId;
+use crate::store::audit::Mandate;
 
 /// How long a run that was stopped can be resumed.
 const RESUMED_WITHIN: TimeDelta = TimeDelta::hours(24);
@@ -57,6 +59,13 @@ impl Plan {
         IdempotencyKey::new(self.id.as_str())
     }
 
+    /// On whose word its reruns are told: of who had it go on last.
+    #[must_use]
+    pub fn mandate(&self) -> Option<&Mandate> {
+        let last = self.resumed.last().or(self.applied.as_ref());
+        last.map(|applied| &applied.mandate)
+    }
+
     /// Whether it can be applied no more though it never was.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
@@ -70,6 +79,17 @@ impl Plan {
             self.phase,
             Phase::Ready { .. } | Phase::Stopped { .. } | Phase::Done
         )
+    }
+
+    /// Whether the gateway is asked no more about payments of `account`, and why not.
+    #[must_use]
+    pub fn leaves_alone(&self, account: &AccountName) -> Option<LeftOut> {
+        let of = |planned: &&Planned| planned.account.as_ref() == Some(account);
+        let mut fates = self.payments.iter().filter(of).map(|planned| &planned.fate);
+        fates.find_map(|fate| match fate {
+            Fate::LeftOut { why } if why.is_of_account() => Some(*why),
+            _ => None,
+        })
     }
 
     /// Puts it to rest in a phase in which no worker does anything about it, until it is forgotten.
@@ -221,54 +241,6 @@ impl Plan {
         let largest = moves.map(|touch| touch.money.amount.minor()).max();
         largest.unwrap_or(0)
     }
-
-    /// What whoever applies it should know, in words.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        let count = |fits: &dyn Fn(&Planned) -> bool| {
-            self.payments.iter().filter(|planned| fits(planned)).count()
-        };
-        let left_out = |why: LeftOut| count(&|planned| planned.fate == Fate::LeftOut { why });
-        let stays = count(&|planned| {
-            let foreseen = planned.foreseen.as_ref();
-            foreseen.is_some_and(|it| matches!(it.then, Then::StaysParked { .. }))
-        });
-        let in_doubt = count(&|planned| planned.seen.as_ref().is_some_and(|seen| seen.in_doubt));
-        let most = MOST_PAYMENTS;
-        let told = [
-            (
-                usize::from(self.more),
-                format!("there are more than {most}: the rest needs another plan"),
-            ),
-            (
-                left_out(LeftOut::GatewaySilent),
-                "could not be asked about, and are left out".to_owned(),
-            ),
-            (
-                left_out(LeftOut::AccountMissing),
-                "are of an account that the worker does not have, and are left out".to_owned(),
-            ),
-            (
-                left_out(LeftOut::Unreadable),
-                "cannot be read, and are left out".to_owned(),
-            ),
-            (stays, "would stay parked as they are".to_owned()),
-            (
-                in_doubt,
-                "have a call whose effect is not known; it is looked for, and not made again"
-                    .to_owned(),
-            ),
-        ];
-        let some = told.into_iter().filter(|(many, _)| *many > 0);
-        some.map(|(many, text)| {
-            if text.starts_with("there are") {
-                text
-            } else {
-                format!("{many} {text}")
-            }
-        })
-        .collect()
-    }
 }
 
 impl Planned {
@@ -281,6 +253,7 @@ impl Planned {
             seen: None,
             shown: None,
             foreseen: None,
+            stopped: None,
             fate: Fate::Unasked,
         }
     }

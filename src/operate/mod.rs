@@ -18,11 +18,11 @@
 //! | `foresee` | what a rerun of a payment would do |
 //! | `plan`, `course` | a plan to rerun many, and its course |
 //! | `planning` | to have one made, applied, stopped, resumed |
-//! | `shown` | one as it is shown |
 //! | `pulse` | how much ends, how late work begins, how much goes wrong, over the last hour |
 //! | `timeline` | all that happened to a payment, and what is in doubt |
 //! | `legal` | what can be commanded of a payment now |
 //! | `words` | a payment in words |
+//! | `shown`, `warned` | one as it is shown, and what whoever applies it should know |
 
 pub mod audit;
 mod course;
@@ -41,6 +41,7 @@ pub mod shown;
 pub mod switches;
 pub mod tally;
 pub mod timeline;
+mod warned;
 pub mod words;
 
 pub use course::MOST_PAYMENTS;

@@ -142,6 +142,9 @@ pub struct Planned {
     /// What a rerun would do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreseen: Option<Foreseen>,
+    /// What people had stopped that holds up the call which a rerun would make.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// What became of it.
     pub fate: Fate,
 }
@@ -193,6 +196,10 @@ pub enum LeftOut {
     AccountMissing,
     /// The gateway could not be asked about it.
     GatewaySilent,
+    /// The gateway refuses its account's key, or did so before it was asked about.
+    KeyRefused,
+    /// The gateway wants to be asked less often, about its account, and it was not asked any more.
+    RateLimited,
     /// It takes no command any more.
     TakesNone,
     /// Its record cannot be read.
@@ -200,6 +207,12 @@ pub enum LeftOut {
 }
 
 impl LeftOut {
+    /// Whether it goes for all payments of the account that are to be asked about.
+    #[must_use]
+    pub const fn is_of_account(self) -> bool {
+        matches!(self, Self::KeyRefused | Self::RateLimited)
+    }
+
     /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -208,6 +221,8 @@ impl LeftOut {
             Self::Finished => "finished",
             Self::AccountMissing => "account_missing",
             Self::GatewaySilent => "gateway_silent",
+            Self::KeyRefused => "key_refused",
+            Self::RateLimited => "rate_limited",
             Self::TakesNone => "takes_none",
             Self::Unreadable => "unreadable",
         }

@@ -10,6 +10,9 @@ use super::plan::{Applied, NotNow, Plan};
 
 /// How often a plan is changed anew when somebody else changes it at the same time.
 const MOST_TRIES: usize = 20;
+/// So many plans are looked at for one list, and so much is read for it, or one plan more.
+const MOST_SOUGHT: usize = 1_000;
+const MOST_READ_BYTES: usize = 16 * 1024 * 1024;
 /// The longest name of an actor and the longest reason, in characters.
 const LONGEST_WORD: usize = 500;
 
@@ -102,18 +105,43 @@ pub async fn plan<S: Plans>(store: &S, id: &PlanId) -> Result<Plan, PlanError> {
     Ok(read(id, &found)?)
 }
 
-/// All plans that are kept and can be read, the newest first.
-pub async fn plans<S: Plans>(store: &S, most: usize) -> Result<Vec<Plan>, PlanError> {
-    let mut all = Vec::new();
-    for id in store.plans(most).await? {
-        match plan(store, &id).await {
-            Ok(plan) => all.push(plan),
-            Err(PlanError::Missing(_) | PlanError::Store(StoreError::Unreadable { .. })) => {}
-            Err(error) => return Err(error),
+/// Plans as they are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The newest first.
+    pub plans: Vec<T>,
+    /// Whether others were not looked at.
+    pub more: bool,
+}
+
+/// What `listed` makes of up to `most` plans that can be read: of those that a worker carries out, and
+/// of the newest. What it makes nothing of does not count. One plan is held at a time.
+pub async fn plans<S: Plans, T: Send>(
+    store: &S,
+    most: usize,
+    listed: impl Fn(&Plan) -> Option<T> + Send + Sync,
+) -> Result<Listed<T>, PlanError> {
+    let (mut all, mut read_bytes) = (Vec::new(), 0);
+    let ids = store.plans(MOST_SOUGHT).await?;
+    let mut more = ids.len() == MOST_SOUGHT;
+    for id in ids {
+        if all.len() == most || read_bytes >= MOST_READ_BYTES {
+            more = true;
+            break;
+        }
+        let Some(found) = store.plan(&id).await? else {
+            continue;
+        };
+        read_bytes += found.text.len();
+        if let Ok(plan) = read(&id, &found)
+            && let Some(shown) = listed(&plan)
+        {
+            all.push(((plan.made_at, plan.id), shown));
         }
     }
-    all.sort_by(|one, other| (other.made_at, &other.id).cmp(&(one.made_at, &one.id)));
-    Ok(all)
+    all.sort_by(|(one, _), (other, _)| other.cmp(one));
+    let plans = all.into_iter().map(|(_, shown)| shown).collect();
+    Ok(Listed { plans, more })
 }
 
 /// Has a plan applied.

@@ -4,14 +4,18 @@ use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::audit::AuditEntry;
+use super::switches::Switches;
 use super::{Nonce, StoreError};
 use crate::payment::Timestamp;
 
 const PREFIX: &str = "plan_";
 const DIGITS: usize = 32;
+/// Within this time a plan is due that is carried out.
+pub(super) const SOON: TimeDelta = TimeDelta::minutes(15);
 
 /// What a plan is called: `plan_` and 32 hexadecimal digits, at random.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,6 +117,10 @@ pub trait Plans: Send + Sync + 'static {
         until: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// All plans that are kept, as far as `most` goes.
+    /// Plans that are kept, as far as `most` goes: those first that are due within [`SOON`], as all are
+    /// that a worker carries out, and then those that are kept longest, as the newest are.
     fn plans(&self, most: usize) -> impl Future<Output = Result<Vec<PlanId>, StoreError>> + Send;
+
+    /// What people have stopped: it holds up what a plan would have sent.
+    fn switches(&self) -> impl Future<Output = Result<Switches, StoreError>> + Send;
 }

@@ -13,7 +13,7 @@
 //! | `breakers` | accounts whose key the gateway refused |
 //! | `gate`, `doorman` | what people have stopped does not leave; reading that, and saying what is under way |
 //! | `cards` | what is known of saved cards, beside all that |
-//! | `plans` | plans to rerun stopped payments |
+//! | `plans` | plans to rerun stopped payments; `telling`: payments of one are told, stage by stage |
 
 mod breakers;
 pub mod cards;

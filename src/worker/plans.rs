@@ -2,9 +2,10 @@
 //! has the plan applied, tells payments to be rerun, stage by stage.
 //!
 //! Nothing here moves money or holds a claim: a rerun is a command in a payment's record, under a key
-//! that follows from the plan, and a turn carries it out. What was told and not noted, because a worker
-//! died in between, is told again under the same key, and the record knows it. Each step takes the plan
+//! that follows from the plan, and a turn carries it out (`telling`). Each step takes the plan
 //! for a lease by writing it; who was too slow finds it changed, and leaves it.
+
+mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +15,15 @@ use futures_util::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::Policies;
-use crate::api::intake::{self, Commanded, Given, IntakeError};
 use crate::clock::Clock;
 use crate::config::Current;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, RATE_LIMITED};
 use crate::operate::{
     Fate, Filter, LeftOut, MOST_PAYMENTS, Phase, Plan, Planned, Seen, Selection, Then, foresee,
     planning,
 };
-use crate::payment::{
-    Command, CommandAnswer, IdempotencyKey, LookUp, Payment, PaymentId, Timestamp,
-};
-use crate::store::audit::Mandate;
+use crate::payment::{LookUp, Payment, PaymentId, Timestamp};
+use crate::store::switches::{Outgoing, Switches};
 use crate::store::{By, FoundPlan, Loaded, PlanId, PlanWrite, Plans, Store, StoreError};
 
 /// How often is asked which plans are due.
@@ -39,15 +37,11 @@ const TROUBLE_EVERY: TimeDelta = TimeDelta::minutes(1);
 const ASKED_IN_A_STEP: usize = 100;
 const ASKED_FOR: TimeDelta = TimeDelta::seconds(20);
 const ASKED_AT_ONCE: usize = 4;
-/// How many payments are told at once.
-const TOLD_AT_ONCE: usize = 8;
 /// How many payments an index is read for in one step, and in how many steps at most.
 const PAGE: usize = 200;
 const MOST_PAGES: usize = 250;
 /// How long a plan is nobody else's that was taken. If a step takes longer, somebody does the same.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
-/// How long a step waits for payments to come to rest, before it looks at them again.
-const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
 /// How long a plan waits that cannot be read.
 const UNREADABLE_REST: TimeDelta = TimeDelta::minutes(10);
 
@@ -122,7 +116,7 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
                 plan.found(payments, self.clock.now());
             }
             Phase::Asking => self.ask_some(&mut plan).await?,
-            Phase::Applying { .. } => self.go_on(&mut plan).await?,
+            Phase::Applying { .. } => return self.go_on(plan, found).await,
             Phase::Ready { .. } | Phase::Stopped { .. } | Phase::Done => {
                 // Nobody wants to know any more.
                 let write = PlanWrite {
@@ -134,10 +128,14 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
                 return forgotten.await.map(|gone| gone.is_some());
             }
         }
-        // Stopped meanwhile, it stays as it was stopped: what was told is known by its key.
-        let kept = planning::write(&*self.store, Some(&found), &plan, None).await?;
+        self.keep(&plan, &found).await
+    }
+
+    /// Writes what a step made of a plan, unless somebody changed it meanwhile.
+    async fn keep(&self, plan: &Plan, found: &FoundPlan) -> Result<bool, StoreError> {
+        let kept = planning::write(&*self.store, Some(found), plan, None).await?;
         if kept.is_some() {
-            tell_phase(&plan);
+            tell_phase(plan);
         }
         Ok(kept.is_some())
     }
@@ -190,13 +188,14 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
     /// step short: it must end within the lease.
     async fn ask_some(&self, plan: &mut Plan) -> Result<(), StoreError> {
         let until = self.clock.now() + ASKED_FOR;
+        let switches = self.store.switches().await?;
         let unasked = plan.payments.iter().enumerate();
         let unasked = unasked.filter(|(_, planned)| planned.fate == Fate::Unasked);
         let places: Vec<usize> = unasked.map(|(at, _)| at).take(ASKED_IN_A_STEP).collect();
         for places in places.chunks(ASKED_AT_ONCE) {
             let mut asking = Vec::with_capacity(places.len());
             for place in places {
-                asking.push(self.ask_about(plan, &plan.payments[*place].payment));
+                asking.push(self.ask_about(plan, &plan.payments[*place].payment, &switches));
             }
             let asked: Vec<_> = stream::iter(asking).buffered(ASKED_AT_ONCE).collect().await;
             for (place, planned) in places.iter().zip(asked) {
@@ -210,7 +209,12 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         Ok(())
     }
 
-    async fn ask_about(&self, plan: &Plan, id: &PaymentId) -> Result<Planned, StoreError> {
+    async fn ask_about(
+        &self,
+        plan: &Plan,
+        id: &PaymentId,
+        switches: &Switches,
+    ) -> Result<Planned, StoreError> {
         let mut planned = Planned::unasked(id.clone());
         let loaded = match self.store.load(id).await {
             Ok(loaded) => loaded.filter(|loaded| may_be_seen(plan, &loaded.payment)),
@@ -232,6 +236,11 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         let Some(policy) = policies.get(&account) else {
             return Ok(planned.left_out(LeftOut::AccountMissing));
         };
+        if loaded.payment.purchase().is_some()
+            && let Some(why) = plan.leaves_alone(&account)
+        {
+            return Ok(planned.left_out(why));
+        }
         // Dated by when it was asked for, as in a turn.
         let now = self.clock.now();
         let look = match loaded.payment.purchase() {
@@ -239,112 +248,26 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             None => None,
         };
         planned.shown = look.as_ref().map(|look| look.as_str().to_owned());
-        if matches!(look, Some(LookUp::Failed { .. })) {
-            return Ok(planned.left_out(LeftOut::GatewaySilent));
+        if let Some(why) = look.as_ref().and_then(unheard) {
+            return Ok(planned.left_out(why));
         }
         loaded.payment.nudged(loaded.nudges);
         let foreseen = foresee(&loaded.payment, look.as_ref(), now, policy);
         if foreseen.then == Then::TakesNone {
             return Ok(planned.left_out(LeftOut::TakesNone));
         }
+        if let Then::Sends { step } = foreseen.then {
+            let call = Outgoing {
+                account: &account,
+                kind: loaded.payment.request().ask.kind(),
+                step: step.as_str(),
+                deadline: TimeDelta::zero(),
+            };
+            planned.stopped = switches.stops(call, now, now);
+        }
         planned.foreseen = Some(foreseen);
         planned.fate = Fate::Waits;
         Ok(planned)
-    }
-
-    /// Looks what came of the payments that were told, and tells the next ones once nothing is open.
-    async fn go_on(&self, plan: &mut Plan) -> Result<(), StoreError> {
-        let open = plan.open();
-        if open.is_empty() {
-            self.tell_stage(plan).await?;
-        } else {
-            self.judge(plan, open).await?;
-        }
-        let now = self.clock.now();
-        plan.due_at = now + LOOK_AGAIN;
-        plan.staged(now);
-        Ok(())
-    }
-
-    /// Tells the payments of the next stage to be rerun, each once for the plan.
-    async fn tell_stage(&self, plan: &mut Plan) -> Result<(), StoreError> {
-        let Some((key, command)) = order(plan) else {
-            return Ok(());
-        };
-        let Some(by) = plan.applied.as_ref().map(|it| it.mandate.clone()) else {
-            return Ok(());
-        };
-        let places = plan.next_stage();
-        let mut telling = Vec::with_capacity(places.len());
-        for place in &places {
-            telling.push(self.tell_one(&plan.payments[*place], (&key, &command, &by)));
-        }
-        let told: Vec<_> = stream::iter(telling).buffered(TOLD_AT_ONCE).collect().await;
-        for (place, fate) in places.into_iter().zip(told) {
-            plan.payments[place].fate = fate?;
-        }
-        Ok(())
-    }
-
-    /// Tells one payment, if it is as it was planned. It is asked of the very record that the command is
-    /// written into.
-    async fn tell_one(
-        &self,
-        planned: &Planned,
-        (key, command, by): (&IdempotencyKey, &Command, &Mandate),
-    ) -> Result<Fate, StoreError> {
-        let still = |payment: &Payment| {
-            let seen = planned.seen.as_ref();
-            let same = seen.is_some_and(|seen| seen.is_still(payment));
-            same.then_some(()).ok_or(())
-        };
-        let policies = self.policies.get();
-        let what = Given {
-            to: &planned.payment,
-            key,
-            command,
-            by,
-        };
-        let told = intake::command_if(&*self.store, &self.clock, &policies, what, &still).await;
-        match told {
-            Ok(Ok(Commanded {
-                answer: CommandAnswer::Accepted,
-                ..
-            })) => Ok(Fate::Given {
-                at: self.clock.now(),
-            }),
-            // It ended, or somebody else was quicker.
-            Ok(Ok(_) | Err(())) | Err(IntakeError::Missing(_)) => Ok(Fate::ChangedSince),
-            // Stays as it is, and is told with the next stage.
-            Err(IntakeError::Busy(_)) => Ok(Fate::Waits),
-            Err(IntakeError::Store(error)) if !error.is_about_one() => Err(error),
-            Err(error) => {
-                tracing::warn!(payment.id = %planned.payment, %error, "a planned rerun is not told");
-                Ok(Fate::ChangedSince)
-            }
-        }
-    }
-
-    async fn judge(&self, plan: &mut Plan, open: Vec<usize>) -> Result<(), StoreError> {
-        let policies = self.policies.get();
-        let mut loading = Vec::with_capacity(open.len());
-        for place in &open {
-            loading.push(self.store.load(&plan.payments[*place].payment));
-        }
-        let loaded: Vec<_> = stream::iter(loading).buffered(TOLD_AT_ONCE).collect().await;
-        for (place, loaded) in open.into_iter().zip(loaded) {
-            let planned = &mut plan.payments[place];
-            match loaded {
-                Ok(Some(Loaded { payment, .. })) => {
-                    let policy = policies.get(&payment.request().account);
-                    planned.came_out(&payment, self.clock.now(), policy);
-                }
-                Ok(None) => planned.fate = Fate::ChangedSince,
-                Err(error) if error.is_about_one() => planned.fate = Fate::ChangedSince,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -352,17 +275,24 @@ fn is_meant(plan: &Plan, filter: &Filter, payment: &Payment, now: Timestamp) -> 
     may_be_seen(plan, payment) && filter.fits(payment, now)
 }
 
+/// Why a look-up said nothing, if it did not.
+fn unheard(look: &LookUp) -> Option<LeftOut> {
+    match look {
+        LookUp::Failed { denied: true, .. } => Some(LeftOut::KeyRefused),
+        LookUp::Failed {
+            retry_after_ms: Some(_),
+            ..
+        } => Some(LeftOut::RateLimited),
+        LookUp::Failed { why, .. } if why == RATE_LIMITED => Some(LeftOut::RateLimited),
+        LookUp::Failed { .. } => Some(LeftOut::GatewaySilent),
+        LookUp::Shown(_) | LookUp::NotFound => None,
+    }
+}
+
 fn may_be_seen(plan: &Plan, payment: &Payment) -> bool {
     let account = &payment.request().account;
     let accounts = plan.accounts.as_ref();
     accounts.is_none_or(|accounts| accounts.contains(account))
-}
-
-/// The command of a plan's reruns, and its key.
-fn order(plan: &Plan) -> Option<(IdempotencyKey, Command)> {
-    let applied = plan.applied.as_ref()?;
-    let (reason, actor) = (applied.reason.clone(), applied.by.clone());
-    Some((plan.key().ok()?, Command::Rerun { reason, actor }))
 }
 
 /// Says what a person should know of a plan that was written.

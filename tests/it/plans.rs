@@ -2,6 +2,7 @@
 //! hundred operators at once cause the one legal effect. The sandbox's ledger is the judge.
 
 mod kinds;
+mod listed;
 mod terminal;
 mod together;
 
@@ -18,7 +19,7 @@ use holdfast::operate::{Filter, NotNow, Phase, Plan, Selection};
 use holdfast::payment::*;
 use holdfast::store::audit::Mandate;
 use holdfast::store::memory::{MemoryStore, Trouble};
-use holdfast::store::{Plans, Store};
+use holdfast::store::{PlanId, Plans, Store};
 use holdfast::worker::Policies;
 use holdfast::worker::plans::Planner;
 
@@ -40,7 +41,7 @@ impl Room<MemoryStore> {
 impl<S: Store + Plans> Room<S> {
     async fn over(store: S, clock: Clock) -> Self {
         let stage = Stage::over(store, clock, UnknownPolicy::Park).await;
-        let planner = planner(&stage);
+        let planner = planner(&stage, UnknownPolicy::Park);
         Self { stage, planner }
     }
 
@@ -107,9 +108,9 @@ impl<S: Store + Plans> Room<S> {
     }
 }
 
-fn planner<S: Store + Plans>(stage: &Stage<S>) -> Planner<S, ChipGateway> {
+fn planner<S: Store + Plans>(stage: &Stage<S>, unknown: UnknownPolicy) -> Planner<S, ChipGateway> {
     let gateway = Arc::new(gateway(&stage.sandbox.base_url(), &stage.clock));
-    let policies = Policies::from([(account(), policy(UnknownPolicy::Park))]);
+    let policies = Policies::from([(account(), policy(unknown))]);
     Planner::new(
         Arc::clone(&stage.store),
         gateway,
@@ -276,6 +277,39 @@ async fn what_cannot_be_planned_is_left_out_and_says_why() {
 }
 
 #[tokio::test]
+async fn an_account_that_the_gateway_turns_away_is_asked_about_no_further() {
+    for (turned_away, why) in [
+        (Effect::status_before_commit(401), "key_refused"),
+        (Effect::status_before_commit(403), "key_refused"),
+        (Effect::rate_limited(30), "rate_limited"),
+    ] {
+        let room = Room::open().await;
+        let mut ids = Vec::new();
+        for at in 0..12 {
+            ids.push(room.parked_charge(&format!("k{at}"), 100).await);
+        }
+        let unmade = room.stage.charge("unmade", 100).await;
+        let wrong = Rule::on(Operation::Create, Effect::status_before_commit(400));
+        room.stage.fault(wrong.times(1));
+        room.stage.work().await;
+        ids.push(unmade);
+        room.stage
+            .fault(Rule::on(Operation::Retrieve, turned_away).times(100));
+        let asked = || room.stage.ledger().counts(Operation::Retrieve).arrived;
+        let before = asked();
+        let plan = room.plan_of(&ids).await;
+        assert_eq!(asked() - before, 4, "as many as are asked about at once");
+        let shown = whole(&plan, room.stage.clock.now());
+        for at in 0..12 {
+            assert_eq!(shown["payments"][at]["left_out"], why);
+        }
+        assert_eq!(fates(&plan)[12], "waits", "nothing is asked about it");
+        let warnings = plan.warnings();
+        assert!(warnings[0].starts_with("12 are "), "{warnings:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_stops_at_the_first_odd_result_and_goes_on_when_a_person_says_so() {
     let room = Room::open().await;
     let mut ids = Vec::new();
@@ -294,7 +328,8 @@ async fn a_run_stops_at_the_first_odd_result_and_goes_on_when_a_person_says_so()
     assert_eq!(fates(&stopped)[0], "odd");
     assert!(fates(&stopped)[1..].iter().all(|fate| *fate == "waits"));
     assert_eq!(charges(&room) - before, 1, "one was tried, and no other");
-    let said = Said::new("aina", "looked at it", &aina()).unwrap();
+    let badrul = Mandate::typed_by("badrul");
+    let said = Said::new("badrul", "looked at it", &badrul).unwrap();
     let (store, clock) = (&*room.stage.store, &room.stage.clock);
     planning::resume(store, clock, &plan.id, &said)
         .await
@@ -306,6 +341,11 @@ async fn a_run_stops_at_the_first_odd_result_and_goes_on_when_a_person_says_so()
         assert_eq!(room.stage.taken(id).1, 1);
     }
     assert_eq!(room.stage.taken(&ids[0]), (0, 0));
+    let audit = room.stage.store.audit();
+    let reruns = audit.iter().filter(|entry| entry.action == "rerun");
+    let actors: Vec<_> = reruns.map(|entry| entry.actor.name.as_str()).collect();
+    assert_eq!(actors[0], "aina");
+    assert_eq!(actors[1..], ["badrul"; 11], "on whose word they were told");
 }
 
 #[tokio::test]
@@ -456,10 +496,11 @@ async fn a_plan_is_forgotten_after_thirty_days() {
     let store = &*room.stage.store;
     room.stage.pass(TimeDelta::days(30) - TimeDelta::minutes(1));
     while room.planner.carry_out().await.unwrap() > 0 {}
-    assert_eq!(planning::plans(store, 10).await.unwrap().len(), 1);
+    let listed = || planning::plans(store, 10, |plan| Some(plan.clone()));
+    assert_eq!(listed().await.unwrap().plans.len(), 1);
     room.stage.pass(TimeDelta::minutes(1));
     while room.planner.carry_out().await.unwrap() > 0 {}
-    assert_eq!(planning::plans(store, 10).await.unwrap(), []);
+    assert_eq!(listed().await.unwrap().plans, []);
     let gone = planning::plan(store, &plan.id).await.unwrap_err();
     assert!(matches!(gone, PlanError::Missing(_)), "{gone}");
 }

@@ -133,7 +133,11 @@ pub(super) fn schemas(schemas: &mut Map<String, Value>) {
     schemas.insert(
         "Plans".to_owned(),
         object(&json!({
-            "plans": { "type": "array", "items": summary },
+            "plans": {
+                "type": "array", "items": summary, "maxItems": 200,
+                "description": "Those that a worker carries out and the newest, the newest first.",
+            },
+            "more": { "type": "boolean", "description": "Whether others were not looked at." },
         })),
     );
 }
@@ -250,8 +254,8 @@ fn planned() -> Value {
             "unasked", "left_out", "waits", "told", "changed_since", "as_foreseen", "odd",
         ]},
         "left_out": { "enum": [
-            "missing", "finished", "account_missing", "gateway_silent", "takes_none", "unreadable",
-            null,
+            "missing", "finished", "account_missing", "gateway_silent", "key_refused",
+            "rate_limited", "takes_none", "unreadable", null,
         ]},
         "came_to": maybe(&states()),
         "parked_again_for": text,

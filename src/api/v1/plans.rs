@@ -15,7 +15,7 @@ use super::guard::Caller;
 use super::keys::Scope;
 use super::problem::{Problem, ProblemCode};
 use super::{Service, body};
-use crate::operate::planning::{self, PlanError, Said};
+use crate::operate::planning::{self, Listed, PlanError, Said};
 use crate::operate::shown::{summary, whole};
 use crate::operate::{Filter, MOST_PAYMENTS, Plan, Selection};
 use crate::payment::{AccountName, KEYED, PaymentId, StateName};
@@ -94,12 +94,11 @@ pub(super) async fn list<S: Store + Plans>(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
     may_operate(&caller)?;
-    let plans = planning::plans(&*service.store, MOST_LISTED);
-    let plans = service.in_time(plans).await?;
     let now = service.clock.now();
-    let seen = plans.iter().filter(|plan| sees(&caller, plan));
-    let shown: Vec<Value> = seen.map(|plan| summary(plan, now)).collect();
-    Ok(Json(json!({ "plans": shown })))
+    let seen = |plan: &Plan| sees(&caller, plan).then(|| summary(plan, now));
+    let listed = planning::plans(&*service.store, MOST_LISTED, seen);
+    let Listed { plans, more } = service.in_time(listed).await?;
+    Ok(Json(json!({ "plans": plans, "more": more })))
 }
 
 pub(super) async fn show<S: Store + Plans>(

@@ -2,6 +2,8 @@
 
 use super::MemoryStore;
 use crate::payment::Timestamp;
+use crate::store::plans::SOON;
+use crate::store::switches::Switches;
 use crate::store::{FoundPlan, PlanId, PlanWrite, Plans, StoreError};
 
 impl Plans for MemoryStore {
@@ -63,8 +65,19 @@ impl Plans for MemoryStore {
     }
 
     async fn plans(&self, most: usize) -> Result<Vec<PlanId>, StoreError> {
-        self.ask("plans", |books, _| {
-            Ok(books.plans.keys().take(most).cloned().collect())
+        self.ask("plans", |books, now| {
+            let all = books.plans.iter().map(|(id, (_, _, due))| (*due, id));
+            let (mut soon, mut later): (Vec<_>, Vec<_>) =
+                all.partition(|(due, _)| *due <= now + SOON);
+            soon.sort_unstable();
+            later.sort_unstable_by(|one, other| other.cmp(one));
+            let ids = soon.into_iter().chain(later).map(|(_, id)| id.clone());
+            Ok(ids.take(most).collect())
         })
+    }
+
+    /// Nothing can be stopped in it.
+    async fn switches(&self) -> Result<Switches, StoreError> {
+        Ok(Switches::default())
     }
 }

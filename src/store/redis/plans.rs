@@ -8,6 +8,8 @@ use super::value::{items, text, word};
 use super::{RedisStore, value};
 use crate::payment::Timestamp;
 use crate::store::audit::AuditEntry;
+use crate::store::plans::SOON;
+use crate::store::switches::Switches;
 use crate::store::write::due_ms;
 use crate::store::{FoundPlan, Nonce, PlanId, PlanWrite, Plans, StoreError};
 
@@ -84,11 +86,23 @@ impl Plans for RedisStore {
     }
 
     async fn plans(&self, most: usize) -> Result<Vec<PlanId>, StoreError> {
+        let soon = due_ms(self.0.clock.now() + SOON);
+        let due = self.0.keys.plans_due();
         let mut pipeline = Pipeline::new();
-        pipeline.cmd("ZRANGE").arg(self.0.keys.plans_due());
-        pipeline.arg("+inf").arg("-inf").arg("BYSCORE").arg("REV");
+        pipeline.cmd("ZRANGE").arg(&due).arg("-inf").arg(soon);
+        pipeline.arg("BYSCORE").arg("LIMIT").arg(0).arg(most);
+        pipeline.cmd("ZRANGE").arg(&due).arg("+inf");
+        pipeline.arg(format!("({soon}"));
+        pipeline.arg("BYSCORE").arg("REV");
         pipeline.arg("LIMIT").arg(0).arg(most);
-        Ok(ids(&self.0.link.read(&pipeline).await?))
+        let mut found = ids(&self.0.link.read(&pipeline).await?);
+        found.truncate(most);
+        Ok(found)
+    }
+
+    async fn switches(&self) -> Result<Switches, StoreError> {
+        // The method of the same name that asks Redis.
+        Self::switches(self).await
     }
 }
 

@@ -120,6 +120,38 @@ async fn a_plan_says_what_applying_it_then_does() {
 }
 
 #[tokio::test]
+async fn a_plan_that_charges_in_doubt_again_never_says_that_it_does_not() {
+    let mut room = Room::open().await;
+    let id = room.stage.charge("traceless", 1_500).await;
+    let lost = Rule::on(Operation::Charge, Effect::timeout_before_commit());
+    room.stage.fault(lost.times(1));
+    room.stage.work_for(TimeDelta::minutes(40)).await;
+    for (unknown, foreseen, told, untold) in [
+        (
+            UnknownPolicy::Park,
+            "stays parked: outcome_unknown",
+            "not made again",
+            "charged or captured again",
+        ),
+        (
+            UnknownPolicy::ResendSame,
+            "charges",
+            "charged or captured again",
+            "not made again",
+        ),
+    ] {
+        room.planner = planner(&room.stage, unknown);
+        let plan = room.plan_of(std::slice::from_ref(&id)).await;
+        assert!(plan.payments[0].seen.as_ref().unwrap().in_doubt);
+        let word = foreseen_word(plan.payments[0].foreseen.as_ref().unwrap());
+        assert!(word.starts_with(foreseen), "{word}");
+        let warnings = plan.warnings().join("; ");
+        assert!(warnings.contains(told), "{warnings}");
+        assert!(!warnings.contains(untold), "{warnings}");
+    }
+}
+
+#[tokio::test]
 async fn a_filter_narrows_down_by_reason_account_and_age() {
     let room = Room::open().await;
     let all = stopped(&room).await;

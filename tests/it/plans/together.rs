@@ -2,12 +2,26 @@
 
 use futures_util::future::{join, join_all};
 use holdfast::api::intake::{self, Given};
+use holdfast::operate::switches;
 use holdfast::store::redis::{self, RedisStore};
+use holdfast::store::switches::{Switch, SwitchName};
 use holdfast_rig::{Redis, RedisOptions};
 
 use super::*;
 
 const OPERATORS: usize = 100;
+
+pub(super) async fn on_redis() -> (Redis, Room<RedisStore>) {
+    let redis_process = Redis::start(RedisOptions::default()).await.unwrap();
+    let clock = Clock::manual(start_time());
+    let settings = redis::Settings {
+        url: redis_process.url(),
+        ..redis::Settings::default()
+    };
+    let store = RedisStore::connect(settings, clock.clone()).await.unwrap();
+    let room = Room::over(store, clock).await;
+    (redis_process, room)
+}
 
 /// Twenty payments that stopped: ten that a rerun charges, five that were charged late, and five whose
 /// charge left no trace, which nothing may charge again.
@@ -73,19 +87,12 @@ async fn operates(room: &Room<RedisStore>, number: usize, all: &[PaymentId]) {
 
 #[tokio::test]
 async fn a_hundred_operators_at_once_cause_the_one_legal_effect() {
-    let redis_process = Redis::start(RedisOptions::default()).await.unwrap();
-    let clock = Clock::manual(start_time());
-    let settings = redis::Settings {
-        url: redis_process.url(),
-        ..redis::Settings::default()
-    };
-    let store = RedisStore::connect(settings, clock.clone()).await.unwrap();
-    let room = Room::over(store, clock).await;
+    let (_redis, room) = on_redis().await;
     let [declined, late, traceless] = twenty(&room).await;
     let all: Vec<PaymentId> = [&declined[..], &late, &traceless].concat();
     let operators = join_all((0..OPERATORS).map(|number| operates(&room, number, &all)));
     let over = AtomicBool::new(false);
-    let planners = [planner(&room.stage), planner(&room.stage)];
+    let planners = [UnknownPolicy::Park; 2].map(|unknown| planner(&room.stage, unknown));
     let working = async {
         while !over.load(Ordering::SeqCst) {
             for planner in &planners {
@@ -110,8 +117,9 @@ async fn a_hundred_operators_at_once_cause_the_one_legal_effect() {
     let operating = async {
         operators.await;
         loop {
-            let plans = planning::plans(&*room.stage.store, 1_000).await.unwrap();
-            if plans.iter().all(Plan::rests) {
+            let rests = |plan: &Plan| Some(plan.rests());
+            let listed = planning::plans(&*room.stage.store, 1_000, rests);
+            if listed.await.unwrap().plans.iter().all(|rests| *rests) {
                 break over.store(true, Ordering::SeqCst);
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -131,5 +139,96 @@ async fn a_hundred_operators_at_once_cause_the_one_legal_effect() {
             .iter()
             .filter(|it| it.step == Step::Charge);
         assert_eq!(charges.count(), 1, "not sent again");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_is_stopped_while_payments_are_told_says_which_were_and_tells_few_more() {
+    let (_redis, room) = on_redis().await;
+    let wrong = Effect::decline("acquirer_configuration_error");
+    room.stage
+        .fault(Rule::on(Operation::Charge, wrong).times(64));
+    let mut ids = Vec::new();
+    for at in 0..64 {
+        ids.push(room.stage.charge(&format!("k{at}"), 100).await);
+    }
+    room.stage.work().await;
+    let plan = room.plan_of(&ids).await;
+    for id in ids.iter().skip(1).step_by(4) {
+        room.stage.command(id, "by-hand", rerun()).await;
+    }
+    room.apply(&plan).await.unwrap();
+    let store = &*room.stage.store;
+    let found = store.plan(&plan.id).await.unwrap().unwrap();
+    let mut applied = planning::read(&plan.id, &found).unwrap();
+    // All of them are of one stage.
+    applied.phase = Phase::Applying {
+        stage: 2,
+        odd_before: 0,
+    };
+    let write = planning::write(store, Some(&found), &applied, None);
+    assert!(write.await.unwrap().is_some());
+
+    let said = Said::new("badrul", "wait", &aina()).unwrap();
+    let stopping = async {
+        while room.stage.payment(&ids[0]).await.commands().is_empty() {}
+        let stopped = planning::stop(store, &room.stage.clock, &plan.id, &said);
+        stopped.await.unwrap();
+    };
+    let (told, ()) = join(room.planner.carry_out(), stopping).await;
+    told.unwrap();
+    let stopped = room.plan(&plan).await;
+    assert!(
+        matches!(stopped.phase, Phase::Stopped { .. }),
+        "{stopped:?}"
+    );
+    let key = plan.key().unwrap();
+    let mut told = 0;
+    for (planned, fate) in stopped.payments.iter().zip(fates(&stopped)) {
+        let payment = room.stage.payment(&planned.payment).await;
+        let given = payment.commands().iter().any(|given| given.key == key);
+        assert_eq!(given, fate == "told", "{fate}: {:?}", payment.commands());
+        told += usize::from(given);
+    }
+    assert!((1..32).contains(&told), "{told} were told");
+}
+
+#[tokio::test]
+async fn a_plan_says_when_people_have_stopped_what_it_would_send() {
+    let (_redis, room) = on_redis().await;
+    let id = room.parked_charge("k", 100).await;
+    let (store, clock) = (&*room.stage.store, &room.stage.clock);
+    let switch = Switch {
+        since: clock.now(),
+        actor: "aina".to_owned(),
+        reason: "key replaced".to_owned(),
+        until: None,
+    };
+    for (stopped, told) in [
+        ("account:hotel", true),
+        ("account:rental", false),
+        ("step:charge", true),
+        ("step:capture", false),
+        ("all", true),
+    ] {
+        let name = SwitchName::parse(stopped).unwrap();
+        for (stops, told) in [(true, told), (false, false)] {
+            if stops {
+                let by = aina();
+                switches::stop(store, clock, ("pause", &name), &switch, &by)
+                    .await
+                    .unwrap();
+            } else {
+                let (found, by) = (store.switches().await.unwrap(), aina());
+                switches::let_go(store, clock, ("resume", &name), &found, &by)
+                    .await
+                    .unwrap();
+            }
+            let plan = room.plan_of(std::slice::from_ref(&id)).await;
+            assert_eq!(fates(&plan), ["waits"]);
+            let warnings = plan.warnings().join("; ");
+            let said = format!("have stopped {stopped}:");
+            assert_eq!(warnings.contains(&said), told, "{stopped}: {warnings}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use holdfast::payment::{CardId, KnownCard, Payment, PaymentId, Timestamp};
 use holdfast::store::audit::AuditEntry;
+use holdfast::store::switches::Switches;
 use holdfast::store::{
     By, CardKept, Cards, Claim, ClaimKey, Claims, Created, Cursor, FoundCard, FoundPlan, Loaded,
     NotDurable, Nudged, Page, Permit, PlanId, PlanWrite, Plans, SaveError, Saved, Stats, Store,
@@ -334,5 +335,10 @@ impl<S: Plans> Plans for Watched<S> {
     async fn plans(&self, most: usize) -> Result<Vec<PlanId>, StoreError> {
         self.there()?;
         self.inner.plans(most).await
+    }
+
+    async fn switches(&self) -> Result<Switches, StoreError> {
+        self.there()?;
+        self.inner.switches().await
     }
 }
