@@ -137,7 +137,7 @@ fn shown(reply: &Reply, purchase: &PurchaseId) -> CardLook {
         } => {
             return CardLook::Unclear {
                 why,
-                denied,
+                denied: denied.is_any(),
                 retry_after_ms,
             };
         }

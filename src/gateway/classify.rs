@@ -5,7 +5,7 @@ use chrono::DateTime;
 
 use super::refusal::{Code, Refusal};
 use super::wire::read_sighting;
-use crate::payment::{Answer, LookUp, PurchaseId, Sighting, Timestamp};
+use crate::payment::{Answer, Denial, LookUp, PurchaseId, Sighting, Timestamp};
 
 /// An HTTP answer, read to its end.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub fn answer(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
 /// What the answer to a look-up of `purchase` means.
 #[must_use]
 pub fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
-    let failed = |why: String, denied| LookUp::Failed {
+    let failed = |why: String, denied: Denial| LookUp::Failed {
         why,
         denied,
         retry_after_ms: asked_to_wait_ms(reply),
@@ -51,17 +51,20 @@ pub fn look_up(reply: &Reply, purchase: &PurchaseId) -> LookUp {
             code,
             denied: false,
         } if code == NOT_FOUND => LookUp::NotFound,
-        Answer::NoEffect { code, denied } => failed(code, denied),
+        Answer::NoEffect { code, denied: true } => failed(code, Denial::Said),
         Answer::RateLimited { retry_after_ms } => LookUp::Failed {
             why: RATE_LIMITED.to_owned(),
-            denied: false,
+            denied: Denial::No,
             retry_after_ms,
         },
-        Answer::Declined { code } | Answer::Conflict { code } => failed(code, false),
+        Answer::NoEffect { code, .. } | Answer::Declined { code } | Answer::Conflict { code } => {
+            failed(code, Denial::No)
+        }
         // Whoever turned it away, the gateway or something before it: nothing is concluded, and the
         // account is left alone for a while.
         Answer::Unknown { why } | Answer::NotSent { why } => {
-            failed(why, matches!(reply.status, 401 | 403))
+            let bare = matches!(reply.status, 401 | 403);
+            failed(why, if bare { Denial::Bare } else { Denial::No })
         }
     }
 }
@@ -454,18 +457,18 @@ mod tests {
             other => panic!("{other:?}"),
         };
         for (status, body) in [(200, "{}"), (500, ""), (302, ""), (400, "{}")] {
-            assert!(!failed(status, body), "{status} {body}");
+            assert_eq!(failed(status, body), Denial::No, "{status} {body}");
         }
         for (status, body) in [
             (401, all("authentication_failed")),
             (403, all("forbidden")),
             (400, all("forbidden")),
         ] {
-            assert!(failed(status, &body), "{status} {body}");
+            assert_eq!(failed(status, &body), Denial::Said, "{status} {body}");
         }
         // Whoever turned it away: the account is left alone for a while.
         for (status, body) in [(401, ""), (401, "<html>"), (403, r#"{"code":"waf"}"#)] {
-            assert!(failed(status, body), "{status} {body}");
+            assert_eq!(failed(status, body), Denial::Bare, "{status} {body}");
         }
         assert!(matches!(
             asked(200, &purchase(ID, "hold")),
@@ -473,7 +476,7 @@ mod tests {
         ));
         let slow_down = LookUp::Failed {
             why: "rate_limited".to_owned(),
-            denied: false,
+            denied: Denial::No,
             retry_after_ms: Some(3000),
         };
         assert_eq!(asked(429, r#"{"retry_after":3}"#), slow_down);
@@ -495,7 +498,13 @@ mod tests {
             assert_eq!(word(&said(404, body)), "unknown", "{body}");
             let look = asked(404, body);
             assert!(
-                matches!(look, LookUp::Failed { denied: false, .. }),
+                matches!(
+                    look,
+                    LookUp::Failed {
+                        denied: Denial::No,
+                        ..
+                    }
+                ),
                 "{body}: {look:?}"
             );
         }
@@ -509,7 +518,13 @@ mod tests {
                 assert_eq!(word(&said(status, body)), "unknown", "{status} {body}");
                 let look = asked(status, body);
                 assert!(
-                    matches!(look, LookUp::Failed { denied: true, .. }),
+                    matches!(
+                        look,
+                        LookUp::Failed {
+                            denied: Denial::Bare,
+                            ..
+                        }
+                    ),
                     "{status} {body}: {look:?}"
                 );
             }
@@ -568,7 +583,7 @@ mod tests {
         );
         let look = look_up(&reply, &purchase);
         assert!(
-            matches!(&look, LookUp::Failed { retry_after_ms, denied: false, .. } if *retry_after_ms == wait),
+            matches!(&look, LookUp::Failed { retry_after_ms, denied: Denial::No, .. } if *retry_after_ms == wait),
             "{look:?}"
         );
     }

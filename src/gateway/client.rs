@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::transport::{Transport, TransportError, Trip};
 use crate::clock::Clock;
 use crate::config::Current;
-use crate::payment::{AccountName, Answer, CreateOrder, LookUp, MoneyOrder, PurchaseId};
+use crate::payment::{AccountName, Answer, CreateOrder, Denial, LookUp, MoneyOrder, PurchaseId};
 use crate::store::Permit;
 
 /// The code of a call for an account that the configuration does not name.
@@ -151,13 +151,13 @@ impl Gateway for ChipGateway {
             let why = UNKNOWN_ACCOUNT.to_owned();
             return LookUp::Failed {
                 why,
-                denied: false,
+                denied: Denial::No,
                 retry_after_ms: None,
             };
         };
         let failed = |why| LookUp::Failed {
             why,
-            denied: false,
+            denied: Denial::No,
             retry_after_ms: None,
         };
         let mut http_status = None;

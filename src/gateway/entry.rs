@@ -106,7 +106,7 @@ impl ChipGateway {
                 retry_after_ms,
             } => EntryLook::Failed {
                 why,
-                denied,
+                denied: denied.is_any(),
                 retry_after_ms,
             },
         }

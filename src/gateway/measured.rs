@@ -54,7 +54,7 @@ impl<G: Gateway> Gateway for Measured<G> {
         let class = match &outcome {
             LookUp::Shown(_) => "shown",
             LookUp::NotFound => "not_found",
-            LookUp::Failed { denied, .. } => unclear(*denied),
+            LookUp::Failed { denied, .. } => unclear(denied.is_any()),
         };
         self.note(account, ("look_up", class), began);
         outcome

@@ -309,6 +309,25 @@ impl LookUp {
     }
 }
 
+/// Whether the key or its rights were refused, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// Not so.
+    No,
+    /// So says the number alone, 401 or 403: something before the gateway may have answered.
+    Bare,
+    /// So the gateway says, with its code.
+    Said,
+}
+
+impl Denial {
+    /// Whether it was, whoever says so.
+    #[must_use]
+    pub const fn is_any(self) -> bool {
+        !matches!(self, Self::No)
+    }
+}
+
 /// What came of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LookUp {
@@ -320,8 +339,8 @@ pub enum LookUp {
     Failed {
         /// Why, in our words or as the gateway's code.
         why: String,
-        /// Whether the key or its rights were refused (401, 403).
-        denied: bool,
+        /// Whether the key or its rights were refused.
+        denied: Denial,
         /// How long the gateway asks to wait, in milliseconds.
         retry_after_ms: Option<u64>,
     },

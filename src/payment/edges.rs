@@ -606,7 +606,7 @@ fn a_wait_that_the_gateway_asks_for_is_kept_up_to_the_longest_allowed() {
         scene.until_due();
         let failed = LookUp::Failed {
             why: "rate_limited".into(),
-            denied: false,
+            denied: Denial::No,
             retry_after_ms: asked_ms,
         };
         let (policy, now) = (scene.policy.clone(), scene.now);

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 
-use super::attempt::{Answer, AnswerClass, Attempt, LookUp, Looks, Note, Step, Verdict};
+use super::attempt::{Answer, AnswerClass, Attempt, Denial, LookUp, Looks, Note, Step, Verdict};
 use super::evidence::Sighting;
 use super::ladder::millis;
 use super::reading::is_quiet;
@@ -210,11 +210,14 @@ impl Payment {
         }
     }
 
-    /// A refusal may be somebody's slip, or of a proxy: it counts once it lasts. Whatever the gateway
+    /// A refusal may be somebody's slip: it counts once it lasts, and is the gateway's own word. Whatever the gateway
     /// tells of the purchase ends it; what tells nothing does not.
     fn note_denial(&mut self, outcome: &LookUp, now: Timestamp) {
         match outcome {
-            LookUp::Failed { denied: true, .. } => {
+            LookUp::Failed {
+                denied: Denial::Said,
+                ..
+            } => {
                 let first = Denied {
                     since: now,
                     looks: 0,
@@ -222,7 +225,7 @@ impl Payment {
                 let denied = self.pace.denied.get_or_insert(first);
                 denied.looks = denied.looks.saturating_add(1);
             }
-            LookUp::Failed { denied: false, .. } => {}
+            LookUp::Failed { .. } => {}
             LookUp::Shown(_) | LookUp::NotFound => self.pace.denied = None,
         }
     }

@@ -72,7 +72,9 @@ mod second_looks;
 #[cfg(test)]
 mod table;
 
-pub use attempt::{Answer, AnswerClass, Attempt, Closed, LookUp, Looks, Note, Step, Verdict};
+pub use attempt::{
+    Answer, AnswerClass, Attempt, Closed, Denial, LookUp, Looks, Note, Step, Verdict,
+};
 pub use card::{CardFace, ShownCard};
 pub use card_evidence::{CardDeath, CardEvidence, CardSign, Death};
 pub use card_order::{CardAsked, CardOrder, Voice, Wanted, Wish};

@@ -171,7 +171,11 @@ fn look_up(payment: &Payment, reply: &Reply) -> LookUp {
         Reply::Class(3) => LookUp::NotFound,
         Reply::Class(class) => LookUp::Failed {
             why: "gone".into(),
-            denied: *class == 1,
+            denied: if *class == 1 {
+                Denial::Said
+            } else {
+                Denial::No
+            },
             retry_after_ms: (*class == 6).then_some(5_000),
         },
     }

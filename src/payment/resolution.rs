@@ -5,7 +5,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{LookUp, Step, Verdict};
+use super::attempt::{Denial, LookUp, Step, Verdict};
 use super::command::CommandAnswer;
 use super::evidence::{Sighting, Standing, Stated, TakenProof, TryKind};
 use super::reading::is_quiet;
@@ -290,7 +290,10 @@ impl Payment {
             LookUp::Shown(seen) => seen,
             // It may be there and captured, for all that anybody can see.
             _ if outcome == StatedEnd::HoldGone && !lapsed => return Says::NotAnswered,
-            LookUp::Failed { denied: true, .. } if self.is_denied_for_long(now, policy) => {
+            LookUp::Failed {
+                denied: Denial::Said,
+                ..
+            } if self.is_denied_for_long(now, policy) => {
                 return Says::Nothing;
             }
             LookUp::NotFound if self.is_missing_for_long(now, policy) => return Says::Nothing,

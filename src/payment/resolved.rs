@@ -77,6 +77,11 @@ fn by_look(scene: &mut Scene, look: &LookUp) {
 }
 
 fn silent(denied: bool) -> LookUp {
+    let denied = if denied { Denial::Said } else { Denial::No };
+    failed(denied)
+}
+
+fn failed(denied: Denial) -> LookUp {
     LookUp::Failed {
         why: "away".into(),
         denied,
@@ -662,6 +667,9 @@ fn a_refused_key_counts_once_it_was_refused_in_three_looks_over_the_quiet_period
     );
     let away = [denied(), silent(false), denied(), silent(false), denied()];
     assert_eq!(after(&away, QUIET / 4), StateName::Failed);
+    let bare = || failed(Denial::Bare);
+    let by_a_proxy = [bare(), denied(), bare(), denied(), bare(), bare()];
+    assert_eq!(after(&by_a_proxy, QUIET), StateName::Parked, "not its word");
     let not_told = [silent(false), silent(false), silent(false), silent(false)];
     assert_eq!(after(&not_told, QUIET), StateName::Parked);
 }

@@ -180,7 +180,7 @@ pub(super) fn failed_get(scene: &mut Scene) {
     assert_eq!(scene.next(), Next::LookUp);
     let failed = LookUp::Failed {
         why: "time-out".into(),
-        denied: false,
+        denied: Denial::No,
         retry_after_ms: None,
     };
     scene.payment.looked_up(&failed, scene.now, &scene.policy);

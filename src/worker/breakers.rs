@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::TimeDelta;
 
-use crate::payment::{AccountName, Answer, LookUp, Timestamp};
+use crate::payment::{AccountName, Answer, Denial, LookUp, Timestamp};
 
 /// How long an account is left alone after the gateway refused its key.
 const OPEN_FOR: TimeDelta = TimeDelta::seconds(60);
@@ -38,8 +38,13 @@ impl Key {
 
     pub(super) const fn of_look_up(outcome: &LookUp) -> Self {
         match outcome {
-            LookUp::Failed { denied: true, .. } => Self::Refused,
-            LookUp::Failed { denied: false, .. } => Self::Unproved,
+            LookUp::Failed {
+                denied: Denial::Said | Denial::Bare,
+                ..
+            } => Self::Refused,
+            LookUp::Failed {
+                denied: Denial::No, ..
+            } => Self::Unproved,
             LookUp::Shown(_) | LookUp::NotFound => Self::Taken,
         }
     }

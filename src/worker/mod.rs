@@ -40,8 +40,8 @@ use crate::clock::Clock;
 use crate::config::Current;
 use crate::gateway::Gateway;
 use crate::payment::{
-    AccountName, Answer, Event, LookUp, Next, ParkReason, Policy, StateName, Step, Timestamp,
-    millis,
+    AccountName, Answer, Denial, Event, LookUp, Next, ParkReason, Policy, StateName, Step,
+    Timestamp, millis,
 };
 use crate::queue::{Handler, Rests};
 use crate::store::{Claim, Store};
@@ -210,7 +210,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         let outcome = if self.is_stale(now, turn) {
             LookUp::Failed {
                 why: "the answer took too long to be believed".to_owned(),
-                denied: false,
+                denied: Denial::No,
                 retry_after_ms: None,
             }
         } else {

@@ -313,7 +313,13 @@ async fn what_fails_before_a_connection_stands_was_not_sent() {
         }
         let look = gateway.look_up(&account(), &purchase_id()).await;
         assert!(
-            matches!(look, LookUp::Failed { denied: false, .. }),
+            matches!(
+                look,
+                LookUp::Failed {
+                    denied: Denial::No,
+                    ..
+                }
+            ),
             "{look:?}"
         );
     }
@@ -381,7 +387,13 @@ async fn what_breaks_after_a_connection_stood_is_unknown_and_is_not_sent_again()
         );
         let look = gateway.look_up(&account(), &purchase_id()).await;
         assert!(
-            matches!(look, LookUp::Failed { denied: false, .. }),
+            matches!(
+                look,
+                LookUp::Failed {
+                    denied: Denial::No,
+                    ..
+                }
+            ),
             "{case}: {look:?}"
         );
     }
@@ -702,7 +714,13 @@ async fn an_account_that_is_not_configured_calls_nobody() {
     let look = gateway.look_up(&stranger, &purchase_id()).await;
     // Nobody refused anything: an account that was just taken out must park nothing.
     assert!(
-        matches!(look, LookUp::Failed { denied: false, .. }),
+        matches!(
+            look,
+            LookUp::Failed {
+                denied: Denial::No,
+                ..
+            }
+        ),
         "{look:?}"
     );
     let mut order = order(&payment(&stage::charge_of(TOKEN, 1500)));

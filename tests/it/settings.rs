@@ -762,7 +762,7 @@ fn planted() -> (Payment, String) {
         "{payment:?} {order:?} {answer:?} {:?} {charge:?} {saved:?} {config:?} {policies:?} {wiring:?}",
         LookUp::Failed {
             why: "x".into(),
-            denied: false,
+            denied: Denial::No,
             retry_after_ms: None
         },
     );

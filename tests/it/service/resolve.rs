@@ -148,8 +148,8 @@ async fn two_keys_state_that_it_was_never_paid_where_the_gateway_shows_nothing_a
     let heard = pair.says(OTHER, &id, "approve_by_hand", &never).await;
     assert_eq!(heard.status, 202, "{heard:?}");
     stage.work_for(TimeDelta::minutes(5)).await;
-    let state = stage.state(&id).await;
-    assert_eq!(state, StateName::Parked, "it may be a slip");
+    let still = stage.state(&id).await;
+    assert_eq!(still, StateName::Parked, "it may be a slip");
     stage.work_for(TimeDelta::minutes(20)).await;
     assert_eq!(stage.state(&id).await, StateName::Failed);
     let event = pair.event();

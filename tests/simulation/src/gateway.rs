@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chip_sandbox::{Manner, Request, Response, Rule, Step};
 use holdfast::gateway::{Call, Gateway, Reply, answer, look_up, look_up_path};
 use holdfast::payment::{
-    AccountName, Answer, CreateOrder, LookUp, MoneyCall, MoneyOrder, PurchaseId,
+    AccountName, Answer, CreateOrder, Denial, LookUp, MoneyCall, MoneyOrder, PurchaseId,
 };
 use holdfast::store::Permit;
 use tokio::sync::oneshot;
@@ -112,7 +112,7 @@ fn unwritable() -> Answer {
 fn failed(why: &str) -> LookUp {
     LookUp::Failed {
         why: why.to_owned(),
-        denied: false,
+        denied: Denial::No,
         retry_after_ms: None,
     }
 }
