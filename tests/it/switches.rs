@@ -397,8 +397,9 @@ async fn whoever_stops_while_a_worker_starts_waits_for_it() {
     assert_eq!(done.unwrap_err().exit_code(), 3);
     doorman.round().await;
     assert!(gate.told(lodge.clock.now()).unwrap().contains("all"));
-    let told = lodge.told(&stop).await;
-    assert!(told.contains("1 of 1 workers have seen it"), "{told}");
+    let version = lodge.store.switches().await.unwrap().version;
+    let seen = seen(&lodge.store, &lodge.clock, version).await.unwrap();
+    assert_eq!((seen.workers, seen.behind), (1, vec![]));
 }
 
 #[tokio::test]

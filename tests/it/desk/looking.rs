@@ -222,7 +222,7 @@ async fn what_is_stopped_stands_on_the_overview_with_who_and_why() {
     };
     let name = ("stop", &SwitchName::All);
     let by = Mandate::typed_by("farid");
-    switches::switch(store, clock, name, Some(&stopped), &by)
+    switches::stop(store, clock, name, &stopped, &by)
         .await
         .unwrap();
     let page = office.get(&cookie, "/desk").await;
