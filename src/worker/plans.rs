@@ -278,7 +278,7 @@ fn is_meant(plan: &Plan, filter: &Filter, payment: &Payment, now: Timestamp) -> 
 /// Why a look-up said nothing, if it did not.
 fn unheard(look: &LookUp) -> Option<LeftOut> {
     match look {
-        LookUp::Failed { denied: true, .. } => Some(LeftOut::KeyRefused),
+        LookUp::Failed { denied, .. } if denied.is_any() => Some(LeftOut::KeyRefused),
         LookUp::Failed {
             retry_after_ms: Some(_),
             ..
