@@ -304,3 +304,19 @@ async fn a_rerun_is_for_whoever_may_move_what_it_may_come_to() {
     let done = office.commands(&cookie, (&id, "rerun"), &why).await;
     assert_eq!(done.status, 303, "{}", done.text);
 }
+
+#[tokio::test]
+async fn what_is_open_does_not_hang_on_the_keys_of_commands_before() {
+    let office = Office::open().await;
+    let id = office.stage.authorize_by_token("k", 9_900, "{}").await;
+    office.stage.work().await;
+    let later = Command::Reschedule {
+        capture_at: Some("2027-02-02T10:30:00Z".parse().unwrap()),
+        capture_amount: None,
+        release_at: None,
+    };
+    office.stage.command(&id, "tried-on-a-copy", later).await;
+    let cookie = office.enter(OPERATOR).await;
+    let page = office.get(&cookie, &format!("/desk/payments/{id}")).await;
+    page.shows(&["capture…", "release…", "reschedule…"]);
+}
