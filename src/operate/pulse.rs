@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(second.late_ms, Some(60_000));
         assert_eq!((last.ended, last.wrong(), last.late_ms), (0, 0, Some(0)));
         assert_eq!(minutes[0], Minute::default());
-        let later = pulse.minutes(at(61));
+        let later = pulse.minutes(at(60));
         assert_eq!(later[0].ended, 5, "the oldest minute that is shown");
         assert_eq!(later[2], Minute::default());
     }
