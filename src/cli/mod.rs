@@ -243,7 +243,7 @@ async fn open(
         for (kind, text) in quarantine::waiting(&store).await? {
             warn(kind, text)?;
         }
-        for text in standing(&store, clock).await? {
+        for text in standing(&store, clock, &|_| true).await? {
             warn("stopped", text)?;
         }
     }

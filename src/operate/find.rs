@@ -115,7 +115,8 @@ pub async fn find(
     now: Timestamp,
 ) -> Result<Found, FindError> {
     let limit = limit.max(1);
-    let admits = |face: &Face| filter.admits(face, now) && may(&face.account);
+    let admits = |face: &Face| filter.admits(face, now);
+    let asked: Asked<'_> = (&admits, may);
     let by = match (&filter.reference, &filter.account, filter.state) {
         (Some(reference), Some(account), _) => By::Reference(account.clone(), reference.clone()),
         (Some(_), None, _) => return Err(FindError::NoAccount),
@@ -125,79 +126,99 @@ pub async fn find(
                 let none = || InvalidCursor::of(text);
                 FaceCursor::from_text(text).ok_or_else(none)
             });
-            return by_face(store, (filter.state, &admits), (cursor.transpose()?, limit)).await;
+            return by_face(store, (filter.state, asked), (cursor.transpose()?, limit)).await;
         }
     };
     let cursor = after.map(Cursor::from_text).transpose()?;
-    by_record(store, (&by, &admits), (cursor, limit)).await
+    by_record(store, (&by, asked), (cursor, limit)).await
 }
 
-type Admits<'a> = &'a (dyn Fn(&Face) -> bool + Sync);
+/// What is looked for, and whose payments may be seen. What may not be seen is passed over: it is not
+/// counted, and no page ends at it, for a cursor tells where it stands.
+type Asked<'a> = (
+    &'a (dyn Fn(&Face) -> bool + Sync),
+    &'a (dyn Fn(&AccountName) -> bool + Sync),
+);
 
 async fn by_face(
     store: &RedisStore,
-    (of, admits): (Option<StateName>, Admits<'_>),
+    (of, (admits, may)): (Option<StateName>, Asked<'_>),
     (mut after, limit): (Option<FaceCursor>, usize),
 ) -> Result<Found, FindError> {
-    let (mut ids, mut looked_at) = (Vec::new(), 0);
-    let next = loop {
+    let (mut ids, mut looked_at, mut passed) = (Vec::new(), 0, 0);
+    let mut last = None;
+    loop {
         let page = store.faces(of, after.as_ref()).await?;
         after = page.next;
-        let mut faces = page.faces.iter().peekable();
+        passed += page.faces.len();
+        let mut faces = page.faces.iter().filter(|face| may(&face.account));
         while ids.len() < limit
             && let Some(face) = faces.next()
         {
             looked_at += 1;
+            last = Some(FaceCursor::behind(face));
             if admits(face) {
                 ids.push(face.id.clone());
-                if ids.len() == limit && faces.peek().is_some() {
-                    after = Some(FaceCursor::behind(face));
-                }
             }
         }
-        if after.is_none() || ids.len() == limit || looked_at >= MOST_FACES {
-            break after;
+        let more = after.is_some() || faces.next().is_some();
+        // However far it is to the next one that may be seen, a page ends behind one.
+        let far = passed >= MOST_FACES && last.is_some();
+        if !more {
+            last = None;
         }
-    };
+        if !more || ids.len() == limit || far {
+            break;
+        }
+    }
     // It may have changed since: what is shown is what fits still.
     let mut payments = store.load_all(&ids).await?;
-    payments.retain(|loaded| admits(&seen(loaded)));
+    payments.retain(|loaded| {
+        let face = seen(loaded);
+        may(&face.account) && admits(&face)
+    });
     Ok(Found {
         payments,
         looked_at,
-        next: next.map(|cursor| cursor.as_str().to_owned()),
+        next: last.map(|cursor| cursor.as_str().to_owned()),
     })
 }
 
 async fn by_record(
     store: &RedisStore,
-    (by, admits): (&By, Admits<'_>),
+    (by, (admits, may)): (&By, Asked<'_>),
     (mut after, limit): (Option<Cursor>, usize),
 ) -> Result<Found, FindError> {
-    let (mut payments, mut looked_at) = (Vec::new(), 0);
+    let (mut payments, mut looked_at, mut passed) = (Vec::new(), 0, 0);
+    let mut last = None;
     loop {
         let page = store.list(by, after.as_ref(), STEP).await?;
         after = page.next;
-        let mut records = page.payments.into_iter().peekable();
+        passed += page.payments.len();
+        let records = page.payments.into_iter();
+        let mut records = records.filter(|loaded| may(&loaded.payment.request().account));
         while payments.len() < limit
             && let Some(loaded) = records.next()
         {
             looked_at += 1;
+            last = Some(Cursor::behind(&loaded.payment));
             if admits(&seen(&loaded)) {
                 payments.push(loaded);
-                if payments.len() == limit && records.peek().is_some() {
-                    after = payments.last().map(|last| Cursor::behind(&last.payment));
-                }
             }
         }
-        if after.is_none() || payments.len() == limit || looked_at >= MOST_RECORDS {
+        let more = after.is_some() || records.next().is_some();
+        let far = passed >= MOST_RECORDS && last.is_some();
+        if !more {
+            last = None;
+        }
+        if !more || payments.len() == limit || far {
             break;
         }
     }
     Ok(Found {
         payments,
         looked_at,
-        next: after.map(|cursor| cursor.as_str().to_owned()),
+        next: last.map(|cursor| cursor.as_str().to_owned()),
     })
 }
 

@@ -34,11 +34,15 @@ fn rerun(actor: &str) -> Command {
 
 /// Whether the payment would accept it.
 fn accepts(payment: &Payment, command: &Command, now: Timestamp) -> bool {
-    let Ok(key) = IdempotencyKey::new("tried-on-a-copy") else {
+    // A key that nobody has used, or the copy would answer as it was answered then.
+    let Ok(key) = IdempotencyKey::new(uuid::Uuid::new_v4().to_string()) else {
         return false;
     };
-    let answer = payment.clone().command(key, command.clone(), now);
-    answer == Ok(CommandAnswer::Accepted)
+    match payment.clone().command(key, command.clone(), now) {
+        Ok(answer) => answer == CommandAnswer::Accepted,
+        // Open to whoever names another amount, or other times.
+        Err(wrong) => wrong.field == "amount" || wrong.field.starts_with("plan"),
+    }
 }
 
 /// What a person can command of a parked payment.

@@ -31,11 +31,31 @@ struct Look {
 pub struct Minute {
     /// How many payments ended.
     pub ended: u64,
-    /// How many of them failed, and how many were parked.
-    pub wrong: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// How many were parked, which is no end.
+    pub parked: u64,
     /// How late the most overdue payment was at the worst look, in milliseconds; `None` if nobody
     /// looked.
     pub late_ms: Option<u64>,
+}
+
+impl Minute {
+    /// How many went wrong.
+    #[must_use]
+    pub const fn wrong(&self) -> u64 {
+        self.failed + self.parked
+    }
+}
+
+/// Of what came to an end or to a stop, how much went wrong, in percent.
+#[must_use]
+pub fn share_wrong(minutes: &[Minute]) -> u64 {
+    let sum = |of: fn(&Minute) -> u64| minutes.iter().map(of).sum::<u64>();
+    let stopped = sum(|it| it.ended + it.parked);
+    (sum(Minute::wrong) * 100)
+        .checked_div(stopped)
+        .unwrap_or_default()
 }
 
 /// How many minutes are shown.
@@ -101,7 +121,8 @@ impl Pulse {
                     .into_iter()
                     .filter(|state| state.is_finished());
                 minute.ended += ended.map(more).sum::<u64>();
-                minute.wrong += more(StateName::Failed) + more(StateName::Parked);
+                minute.failed += more(StateName::Failed);
+                minute.parked += more(StateName::Parked);
             }
         }
         minutes
@@ -131,13 +152,27 @@ mod tests {
         pulse.note(&counted(5, 2, None), at(2));
         let minutes = pulse.minutes(at(2));
         let [.., first, second, last] = minutes;
-        assert_eq!((first.ended, first.wrong, first.late_ms), (0, 0, Some(0)));
-        assert_eq!((second.ended, second.wrong), (5, 1));
+        assert_eq!((first.ended, first.wrong(), first.late_ms), (0, 0, Some(0)));
+        assert_eq!((second.ended, second.wrong()), (5, 1));
         assert_eq!(second.late_ms, Some(60_000));
-        assert_eq!((last.ended, last.wrong, last.late_ms), (0, 0, Some(0)));
+        assert_eq!((last.ended, last.wrong(), last.late_ms), (0, 0, Some(0)));
         assert_eq!(minutes[0], Minute::default());
-        let later = pulse.minutes(at(61));
+        let later = pulse.minutes(at(60));
         assert_eq!(later[0].ended, 5, "the oldest minute that is shown");
         assert_eq!(later[2], Minute::default());
+    }
+
+    #[test]
+    fn what_was_parked_is_no_end_and_counts_once_among_all_that_stopped() {
+        let minute = |ended, failed, parked| Minute {
+            ended,
+            failed,
+            parked,
+            late_ms: None,
+        };
+        assert_eq!(share_wrong(&[minute(0, 0, 0)]), 0);
+        assert_eq!(share_wrong(&[minute(10, 0, 10)]), 50);
+        assert_eq!(share_wrong(&[minute(10, 10, 0)]), 100);
+        assert_eq!(share_wrong(&[minute(5, 1, 0), minute(1, 0, 4)]), 50);
     }
 }

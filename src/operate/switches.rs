@@ -179,10 +179,16 @@ pub async fn wait_until_seen(
     }
 }
 
-/// What is stopped, a line for each.
-pub async fn standing(store: &RedisStore, clock: &Clock) -> Result<Vec<String>, StoreError> {
+/// What is stopped, a line for each that `concerns` whoever asks: who paused an account and why is for
+/// those who see it.
+pub async fn standing(
+    store: &RedisStore,
+    clock: &Clock,
+    concerns: &(dyn Fn(&SwitchName) -> bool + Sync),
+) -> Result<Vec<String>, StoreError> {
     let switches = store.switches().await?;
     let lines = switches.standing(clock.now());
+    let lines = lines.filter(|(name, _)| concerns(name));
     let mut lines: Vec<String> = lines.map(|(name, switch)| line(name, switch)).collect();
     lines.extend(switches.unknown.map(|name| {
         format!("everything is stopped: {name} is, and this version does not know what that is")

@@ -110,11 +110,14 @@ impl Seen {
 
     /// What a form of the page has in a hidden field.
     fn hidden(&self, name: &str) -> String {
-        let (_, rest) = self
-            .text
-            .split_once(&format!(r#"name="{name}" value=""#))
-            .unwrap_or_else(|| panic!("no field {name} in {}", self.text));
-        rest.split('"').next().unwrap().to_owned()
+        self.hidden_if(name)
+            .unwrap_or_else(|| panic!("no field {name} in {}", self.text))
+    }
+
+    fn hidden_if(&self, name: &str) -> Option<String> {
+        let field = format!(r#"name="{name}" value=""#);
+        let (_, rest) = self.text.split_once(&field)?;
+        Some(rest.split('"').next().unwrap().to_owned())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::api::v1::plans::actor;
 use crate::api::v1::problem::Problem;
 use crate::operate::legal::{Legal, legal};
 use crate::operate::words::word;
-use crate::payment::{Command, CommandAnswer, IdempotencyKey, Payment, Timestamp};
+use crate::payment::{Command, CommandAnswer, CommandEntry, IdempotencyKey, Payment};
 use crate::store::audit::Via;
 use crate::store::{Loaded, Store};
 
@@ -34,10 +34,36 @@ pub(super) fn allowed(who: &Who) -> Result<(), String> {
     Ok(())
 }
 
-/// What became of a command, in a sentence.
-pub(super) const fn told(answer: CommandAnswer) -> &'static str {
+/// What became of a command, in a sentence, where this much is `stopped` of what may be sent.
+pub(super) fn told(entry: &CommandEntry, stopped: &[String]) -> &'static str {
+    match entry.answer {
+        CommandAnswer::Accepted => to_follow(&entry.command, stopped),
+        refused => not_done(refused),
+    }
+}
+
+/// What follows a command that was accepted.
+fn to_follow(command: &Command, stopped: &[String]) -> &'static str {
+    match command {
+        Command::Reschedule { .. } => "Recorded. It is done at the times of the plan.",
+        Command::ProposeByHand { .. } => {
+            "Recorded. Nothing follows before another person approves it."
+        }
+        Command::ResolveAsShown { .. } | Command::ApproveByHand { .. } => {
+            "Recorded. A worker looks at the gateway, and reports it if that allows it."
+        }
+        Command::Rerun { .. } | Command::Capture { .. } | Command::Release | Command::Cancel => {
+            match stopped {
+                [] => "Recorded. A worker carries it out now.",
+                _ => "Recorded. What it sends waits for what is stopped to go on.",
+            }
+        }
+    }
+}
+
+const fn not_done(answer: CommandAnswer) -> &'static str {
     match answer {
-        CommandAnswer::Accepted => "Recorded. A worker carries it out now.",
+        CommandAnswer::Accepted => "Recorded.",
         CommandAnswer::Done => "That is true already; nothing was changed.",
         CommandAnswer::TooLateInDoubt => {
             "Refused: a call that decides the matter was sent, and the money was not seen to move."
@@ -109,6 +135,7 @@ pub(super) async fn ask(
             form method="post" action=(format!("{back}/{}", legal.name())) {
                 input type="hidden" name="mark" value=(who.mark);
                 input type="hidden" name="key" value=(key);
+                @if legal.name() == "approve_by_hand" { (proposed(payment)) }
                 (fields(&legal))
                 div.buttons {
                     button.primary type="submit" { (words(legal.name())) }
@@ -120,12 +147,26 @@ pub(super) async fn ask(
     Ok(framed(&who, (&words(&name), Page::Payments, 0), &body))
 }
 
+/// Who proposed it, and why: that is what is approved.
+fn proposed(payment: &Payment) -> Markup {
+    let said = payment.resolution().and_then(|known| known.said.first());
+    html! {
+        @if let Some(said) = said {
+            p { "Proposed by " strong { (said.actor) } ": " (said.reason) }
+        }
+    }
+}
+
 fn fields(legal: &Legal) -> Markup {
-    let optional = legal.money.map(|it| amount(it.amount.minor()));
+    let shown = legal.money.map(|it| it.amount.minor());
+    let optional = shown.map(amount);
     html! {
         @match legal.name() {
-            "capture" => label { "Amount" input.short name="amount" inputmode="decimal"
-                placeholder=[optional]; },
+            "capture" => {
+                // Left empty, it is the amount that stands here, whatever the plan says by then.
+                @if let Some(shown) = shown { input type="hidden" name="shown" value=(shown); }
+                label { "Amount" input.short name="amount" inputmode="decimal" placeholder=[optional]; }
+            },
             "reschedule" => {
                 label { "Capture at, UTC" input type="datetime-local" name="capture_at"; }
                 label { "Amount" input.short name="amount" inputmode="decimal" placeholder=[optional]; }
@@ -136,6 +177,7 @@ fn fields(legal: &Legal) -> Markup {
         @match (legal.command.reason(), &legal.command) {
             (Some(_), command) => {
                 @if let Command::ProposeByHand { outcome, .. } | Command::ApproveByHand { outcome, .. } = command {
+                    input type="hidden" name="outcome" value=(word(outcome));
                     p { "It is stated: " strong { (words(&word(outcome))) } "." }
                 }
                 label { "Why" input name="reason" required maxlength="300" autofocus
@@ -155,6 +197,12 @@ pub(super) struct Typed {
     reason: String,
     #[serde(default)]
     amount: String,
+    /// The amount that the page showed, in minor units.
+    #[serde(default)]
+    shown: String,
+    /// How it ended, as the page stated it.
+    #[serde(default)]
+    outcome: String,
     #[serde(default)]
     capture_at: String,
     #[serde(default)]
@@ -175,8 +223,7 @@ pub(super) async fn give(
     let id = loaded.payment.id();
     let key = IdempotencyKey::new(typed.key.clone());
     let key = key.map_err(|_| Trouble::wrong("The form has no key; load it again."))?;
-    let now = desk.clock.now();
-    let command = command(&name, &typed, (&loaded.payment, &actor(&who.caller)), now)?;
+    let command = command(&name, &typed, &actor(&who.caller))?;
     let judge = |payment: &Payment| {
         commands::may(&who.caller, payment, &command)?;
         desk.store.durability().map_err(|lack| {
@@ -208,7 +255,7 @@ pub(super) async fn give(
         return Ok(Redirect::to(&done).into_response());
     }
     // What comes after the end is not noted.
-    Err(Trouble::wrong(told(answer)))
+    Err(Trouble::wrong(not_done(answer)))
 }
 
 impl Desk {
@@ -229,23 +276,9 @@ impl Desk {
     }
 }
 
-/// The command that was typed, read as every other. How a payment ended is as the page before had it.
-fn command(
-    name: &str,
-    typed: &Typed,
-    (payment, actor): (&Payment, &str),
-    now: Timestamp,
-) -> Result<Command, Trouble> {
-    let known = legal(payment, actor, now).into_iter();
-    let mut known = known.map(|legal| legal.command);
-    let stated = known.find_map(|known| match known {
-        Command::ProposeByHand { outcome, .. } | Command::ApproveByHand { outcome, .. }
-            if known.word() == name =>
-        {
-            Some(word(&outcome))
-        }
-        _ => None,
-    });
+/// The command that was typed, read as every other. What the page before showed is given as it was shown:
+/// what has changed since is for the payment to refuse, and a form that is sent twice is one command.
+fn command(name: &str, typed: &Typed, actor: &str) -> Result<Command, Trouble> {
     let mut fields = Map::new();
     let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let mut set = |field: &str, value: Option<Value>| {
@@ -263,9 +296,15 @@ fn command(
         "rerun" | "resolve_as_shown" | "propose_by_hand" | "approve_by_hand" => {
             set("reason", Some(typed.reason.trim().into()));
             set("actor", Some(actor.into()));
-            set("outcome", stated.map(Value::from));
+            set("outcome", given(&typed.outcome).map(Value::from));
         }
-        "capture" => set("amount", amount),
+        "capture" => {
+            let shown = typed.shown.parse::<u64>().ok().map(Value::from);
+            let amount = amount
+                .or(shown)
+                .ok_or_else(|| Trouble::wrong("The form does not say how much; load it again."))?;
+            set("amount", Some(amount));
+        }
         "reschedule" => {
             set("capture_amount", amount);
             set("capture_at", time(&typed.capture_at));

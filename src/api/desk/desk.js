@@ -26,14 +26,23 @@
     return chosen && !chosen.isCollapsed && shown.contains(chosen.anchorNode);
   };
 
+  // One question at a time: answers that come out of order would show what was before.
+  const PATIENCE_MS = 10000;
+  let asking = false;
   const refresh = async () => {
     const parts = [...document.querySelectorAll('[data-fresh]')];
-    if (document.hidden || parts.length === 0 || parts.some(isReading)) return;
+    if (document.hidden || asking || parts.length === 0) return;
+    if (parts.some(isReading)) { tell('held while text is selected', true); return; }
+    asking = true;
     try {
-      const answer = await fetch(location.href, { headers: { 'X-Live': '1' }, cache: 'no-store' });
+      const answer = await fetch(location.href, {
+        headers: { 'X-Live': '1' }, cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS),
+      });
       if (answer.status === 401) { location.assign('/desk/login'); return; }
       if (!answer.ok) throw new Error(String(answer.status));
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      // Somebody may have begun to read while it was on its way.
+      if (parts.some(isReading)) { tell('held while text is selected', true); return; }
       for (const shown of parts) {
         const fresh = page.getElementById(shown.id);
         if (fresh) replace(shown, fresh);
@@ -41,6 +50,8 @@
       tell('live', false);
     } catch {
       tell('not reached; this is older', true);
+    } finally {
+      asking = false;
     }
   };
 

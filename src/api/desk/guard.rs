@@ -12,6 +12,7 @@ use super::Desk;
 use super::frame::Trouble;
 use super::session::Who;
 use crate::api::v1::Scope;
+use crate::api::v1::problem::Problem;
 
 /// Nothing from elsewhere, nothing inline, in no frame, and forms to this very place alone.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -49,6 +50,9 @@ pub(super) async fn let_in(
         let told = "Without API keys the desk is for this machine alone: ask for it by localhost.";
         return Trouble::forbidden(told).into_response();
     }
+    if let Err(problem) = who.caller.count(&desk.keys, 1, desk.clock.now()) {
+        return problem_page(problem);
+    }
     if who.caller.may(Scope::Read).is_err() {
         return Trouble::forbidden("The key lacks the scope read.").into_response();
     }
@@ -57,6 +61,17 @@ pub(super) async fn let_in(
     }
     request.extensions_mut().insert(who);
     next.run(request).await
+}
+
+/// The page of a problem that passes, with when to ask again.
+fn problem_page(problem: Problem) -> Response {
+    let after = problem.retry_after_s;
+    let mut page = Trouble::from(problem).into_response();
+    if let Some(seconds) = after {
+        page.headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    page
 }
 
 impl Desk {

@@ -19,6 +19,8 @@ use crate::store::Loaded;
 
 /// How many payments a page shows.
 const PAGE: usize = 50;
+/// How long an id is: what is longer is part of none.
+const LONGEST_ID: usize = 36;
 /// How often the page asks again, in seconds.
 const LIVE_S: u32 = 10;
 /// Farther ahead than any hold lasts.
@@ -54,7 +56,13 @@ pub(super) async fn page(
     let policies = desk.policies.get();
     let accounts = policies.keys().filter(|name| who.caller.sees(name));
     let accounts: Vec<&AccountName> = accounts.collect();
-    let filter = asked.filter(&accounts, now);
+    let filter = asked.filter(&accounts, now).and_then(|filter| {
+        let of = filter.account.as_ref();
+        match of.filter(|account| !who.caller.sees(account)) {
+            None => Ok(filter),
+            Some(_) => Err("The key is not for that account.".to_owned()),
+        }
+    });
     let found = match &filter {
         Ok(filter) => {
             let may = |account: &AccountName| who.caller.sees(account);
@@ -116,6 +124,10 @@ impl Asked {
             Some("any") => Ok(Some(now + EVER)),
             Some(text) => hours(text).map(|ahead| Some(now + ahead)),
         };
+        let id_part = given(&self.id);
+        if id_part.as_ref().is_some_and(|part| part.len() > LONGEST_ID) {
+            return Err(format!("An id has {LONGEST_ID} characters at most."));
+        }
         let state = given(&self.state).map(|state| state.parse()).transpose()?;
         Ok(Filter {
             state,
@@ -132,7 +144,7 @@ impl Asked {
             },
             lapses_before: ahead(&self.lapses)?,
             planned_before: ahead(&self.due)?,
-            id_part: given(&self.id),
+            id_part,
         })
     }
 }
@@ -143,13 +155,24 @@ fn hours(text: &str) -> Result<TimeDelta, String> {
     hours.ok_or_else(|| format!("{text:?} is no number of hours"))
 }
 
-/// An amount as people type it, in minor units: `1,500` and `1500.50`.
+/// An amount as people type it, in minor units: `1,500` and `1500.50`. A comma parts thousands and nothing
+/// else: where it stands for a point, `1,50` would be a hundred times too much.
 pub(super) fn minor(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no amount; type one such as 1500 or 1500.50");
-    let plain = text.replace(',', "");
-    let (whole, rest) = plain.split_once('.').unwrap_or((&plain, "00"));
+    let wrong = || {
+        format!(
+            "{text:?} is no amount; type one such as 1500, 1,500 or 1500.50, with a point before the sen"
+        )
+    };
+    let (whole, rest) = text.split_once('.').unwrap_or((text, "00"));
     let digits = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
-    if rest.len() != 2 || whole.is_empty() || !digits(whole) || !digits(rest) {
+    let grouped = match whole.split_once(',') {
+        None => !whole.is_empty(),
+        Some((first, later)) => {
+            (1..=3).contains(&first.len()) && later.split(',').all(|group| group.len() == 3)
+        }
+    };
+    let whole = whole.replace(',', "");
+    if rest.len() != 2 || !grouped || !digits(&whole) || !digits(rest) {
         return Err(wrong());
     }
     format!("{whole}{rest}").parse().map_err(|_| wrong())
@@ -324,6 +347,14 @@ mod tests {
             ("15", Some(1_500)),
             ("15.05", Some(1_505)),
             ("1,500.00", Some(150_000)),
+            ("1,234,567", Some(123_456_700)),
+            ("1,50", None),
+            ("40,00", None),
+            ("1,5.00", None),
+            ("15,00,000", None),
+            ("1500,000", None),
+            (",500", None),
+            ("1.500,00", None),
             ("15.5", None),
             ("", None),
             (".50", None),

@@ -11,11 +11,12 @@ use super::chart::{Bar, bars};
 use super::frame::{Page, Trouble, framed};
 use super::session::Who;
 use super::show::{amount, count, count_and_age, in_currency, span, state, sums, when, words};
-use crate::operate::pulse::{MINUTES, Minute};
+use crate::operate::pulse::{MINUTES, Minute, share_wrong};
 use crate::operate::switches;
 use crate::operate::tally::{BAR_HOURS, DUE_HOURS, LAPSING_HOURS, Sum, Sums, Tally};
 use crate::payment::{AccountName, Timestamp, millis};
 use crate::store::Store;
+use crate::store::switches::SwitchName;
 
 /// How often the page asks again, in seconds.
 const LIVE_S: u32 = 5;
@@ -28,7 +29,11 @@ pub(super) async fn page(
     let tally = tally.only(&|account: &AccountName| who.caller.sees(account));
     let now = desk.clock.now();
     let minutes = desk.pulse.minutes(now);
-    let stopped = desk.in_time(switches::standing(&desk.store, &desk.clock));
+    let concerns = |name: &SwitchName| match name {
+        SwitchName::Account(account) => who.caller.sees(account),
+        _ => true,
+    };
+    let stopped = desk.in_time(switches::standing(&desk.store, &desk.clock, &concerns));
     let stopped = stopped.await?;
     let body = html! {
         div #overview data-fresh="" {
@@ -48,7 +53,8 @@ pub(super) async fn page(
                 div { (parked(&tally, now)) (by_account(&tally, now)) }
                 (states(&tally, now))
             }
-            (hour(&minutes))
+            // What the hour counts is of all accounts.
+            @if who.caller.accounts().is_none() { (hour(&minutes)) }
         }
     };
     Ok(framed(&who, ("Overview", Page::Overview, LIVE_S), &body))
@@ -279,7 +285,6 @@ fn cells(of: &Sums, now: Timestamp) -> Markup {
 /// The last hour, as this worker saw it.
 fn hour(minutes: &[Minute; MINUTES]) -> Markup {
     let ended: u64 = minutes.iter().map(|minute| minute.ended).sum();
-    let wrong: u64 = minutes.iter().map(|minute| minute.wrong).sum();
     let late = minutes.iter().filter_map(|minute| minute.late_ms).max();
     let late_text = |ms: u64| match ms {
         0..1_000 => format!("{ms} ms"),
@@ -297,11 +302,10 @@ fn hour(minutes: &[Minute; MINUTES]) -> Markup {
     let lates = each("late", |it| it.late_ms.unwrap_or_default(), &|it| {
         it.late_ms.map_or("nobody looked".to_owned(), late_text)
     });
-    let wrongs = each("wrong", |it| it.wrong, &|it| {
-        format!("{} failed or parked", it.wrong)
+    let wrongs = each("wrong", Minute::wrong, &|it| {
+        format!("{} failed, {} parked", it.failed, it.parked)
     });
-    // Of what came to an end or to a stop, how much went wrong; parked is no end.
-    let share = (wrong * 100).checked_div(ended.max(wrong)).unwrap_or(0);
+    let share = share_wrong(minutes);
     html! {
         section.panel {
             div.heading {

@@ -12,15 +12,16 @@ use super::act::{allowed, told};
 use super::frame::{Page, Trouble, framed};
 use super::session::Who;
 use super::show::{absolute, doubt, money, state, when, words};
-use crate::api::intake;
 use crate::api::v1::plans::actor;
 use crate::operate::legal::legal;
+use crate::operate::switches;
 use crate::operate::timeline::{Doubt, Kind, Moment, timeline};
 use crate::operate::words::{asked, called, next, plan, why};
-use crate::payment::{Ask, Payment, PaymentId, Policy, State as Standing, Timestamp};
+use crate::payment::{Ask, Payment, PaymentId, Policy, ResolvedHow, State as Standing, Timestamp};
 use crate::store::audit::{AuditEntry, AuditStream, Chained};
 use crate::store::redis::AuditOrder;
-use crate::store::{EndpointName, Loaded, StoreError};
+use crate::store::switches::SwitchName;
+use crate::store::{EndpointName, Loaded, Store, StoreError};
 
 /// How often the page asks again, in seconds.
 const LIVE_S: u32 = 2;
@@ -45,7 +46,14 @@ pub(super) async fn page(
     let policies = desk.policies.get();
     let payment = &loaded.payment;
     let policy = policies.get(&payment.request().account);
-    let told_to = desk.in_time(desk.told_to(payment.id())).await?;
+    let mut told_to = desk.in_time(desk.told_to(payment.id())).await?;
+    if who.caller.accounts().is_some() {
+        // Where events of others go is theirs.
+        told_to.retain(|it| it.events > 0);
+    }
+    let of_it = |name: &SwitchName| concerns(name, payment);
+    let stopped = switches::standing(&desk.store, &desk.clock, &of_it);
+    let stopped = desk.in_time(stopped).await?;
     let asked = desk.in_time(desk.asked_by(payment)).await?;
     let title = format!("Payment {}", super::show::short(payment.id().as_str()));
     let done = payment
@@ -57,9 +65,12 @@ pub(super) async fn page(
         div #payment data-fresh="" {
             p.crumbs { a href="/desk/payments" { "Payments" } }
             @if let Some(entry) = done {
-                p.done role="status" { (told(entry.answer)) }
+                p.done role="status" { (told(entry, &stopped)) }
             }
             (head(&loaded, policy, now))
+            @for line in &stopped {
+                p.problem role="status" { strong { "Stopped. " } (line) }
+            }
             (actions(&who, &loaded, now))
             div.columns.uneven {
                 section.panel { h2 { "What happened" } (happened(&timeline(payment), now)) }
@@ -74,6 +85,17 @@ pub(super) async fn page(
         }
     };
     Ok(framed(&who, (&title, Page::Payments, LIVE_S), &body))
+}
+
+/// Whether what is stopped may keep something of this payment from being sent.
+fn concerns(name: &SwitchName, payment: &Payment) -> bool {
+    let request = payment.request();
+    !payment.state().name().is_finished()
+        && match name {
+            SwitchName::Account(account) => *account == request.account,
+            SwitchName::Kind(kind) => *kind == request.ask.kind(),
+            SwitchName::All | SwitchName::Step(_) | SwitchName::Drain => true,
+        }
 }
 
 /// What is pending of a payment for one endpoint.
@@ -91,11 +113,9 @@ impl Desk {
         let id = id
             .and_then(|id| PaymentId::new(id).ok())
             .ok_or_else(nothing)?;
-        match self.in_time(intake::load(&*self.store, &id)).await {
-            Ok(loaded) if who.caller.sees(&loaded.payment.request().account) => Ok(loaded),
-            Ok(_) => Err(nothing()),
-            Err(trouble) => Err(trouble),
-        }
+        let loaded = self.in_time(self.store.load(&id)).await?;
+        let own = |loaded: &Loaded| who.caller.sees(&loaded.payment.request().account);
+        loaded.filter(own).ok_or_else(nothing)
     }
 
     /// Who commanded it and why, as far as the newest entries of the audit log tell.
@@ -161,16 +181,22 @@ fn head(loaded: &Loaded, policy: Option<&Policy>, now: Timestamp) -> Markup {
 fn standing(loaded: &Loaded, now: Timestamp) -> Markup {
     let state = loaded.payment.state();
     let reason = why(state).map(|why| words(&why)).unwrap_or_default();
+    // Where people settled it, on whose word this stands.
+    let how = match loaded.payment.resolved() {
+        Some(ResolvedHow::AsShown) => ", as the gateway showed",
+        Some(ResolvedHow::ByHand) => ", as two people stated",
+        None => "",
+    };
     html! {
         @match state {
             Standing::New => "Recorded; nothing is reserved or taken.",
             Standing::AwaitingPayer => "The payer has a link and may pay.",
             Standing::Held(hold) => { (money(hold.money)) " is held; the hold lapses "
                 (when(hold.expires_at, now)) "." },
-            Standing::Paid(taken) => { (money(*taken)) " was taken." },
-            Standing::Released => "The hold was given back.",
+            Standing::Paid(taken) => { (money(*taken)) " was taken" (how) "." },
+            Standing::Released => { "The hold was given back" (how) "." },
             Standing::Saved(_) => "The card is saved.",
-            Standing::Failed(_) => { "Failed: " (reason) ". No money moved." },
+            Standing::Failed(_) => { "Failed: " (reason) ". No money moved" (how) "." },
             Standing::Parked { from, .. } => { "Parked: " strong { (reason) } ". Before that it was "
                 (words(Standing::from(from.clone()).name().as_str())) "; a person decides." },
         }
@@ -288,7 +314,9 @@ fn events(loaded: &Loaded, told_to: &[Pending]) -> Markup {
                     }
                 }
             }
-            @if told_to.is_empty() { dt { "endpoints" } dd { "none: events stand in the streams of Redis" } }
+            @if told_to.is_empty() {
+                dt { "endpoints" } dd { "nothing waits to be sent; events stand in the streams of Redis" }
+            }
             dt { "hints heard" }
             dd { @match loaded.nudges { 0 => "none", 1 => "1 webhook or callback made it look",
                 nudges => { (nudges) " webhooks and callbacks made it look" } } }

@@ -26,8 +26,11 @@ use crate::payment::Timestamp;
 const LASTS: TimeDelta = TimeDelta::hours(8);
 /// How many there are at most; the ones that end first make room.
 const MOST_SESSIONS: usize = 1_000;
-/// How many keys may be shown in a minute, by all together: what is left for people after a crowd.
-const LOGINS_A_MINUTE: usize = 30;
+/// How many a key has at most; its own oldest makes room.
+const MOST_OF_A_KEY: usize = 20;
+/// How many keys that are not valid may be shown in a minute, by all together. Whoever holds one that is
+/// comes in whatever others try.
+const WRONG_A_MINUTE: usize = 30;
 const COOKIE: &str = "holdfast_desk";
 
 /// Whoever looks at a page.
@@ -139,11 +142,12 @@ impl Sessions {
         };
         let mut open = locked(&self.open);
         open.retain(|_, session| now < session.ends_at);
+        let own = |session: &Session| session.key == key.hash;
+        if open.values().filter(|session| own(session)).count() >= MOST_OF_A_KEY {
+            leave_first(&mut open, own);
+        }
         if open.len() >= MOST_SESSIONS {
-            let first = open.iter().min_by_key(|(_, session)| session.ends_at);
-            if let Some(first) = first.map(|(name, _)| *name) {
-                open.remove(&first);
-            }
+            leave_first(&mut open, |_| true);
         }
         open.insert(KeyHash::of(&name), session);
         name
@@ -155,16 +159,25 @@ impl Sessions {
         }
     }
 
-    /// Whether one more key may be shown now.
+    /// Whether one more key that is not valid may be shown now.
     fn may_try(&self, now: Timestamp) -> bool {
         let mut tries = locked(&self.tries);
         let minute = TimeDelta::minutes(1);
         tries.retain(|at| now - *at < minute && *at <= now);
-        let may = tries.len() < LOGINS_A_MINUTE;
+        let may = tries.len() < WRONG_A_MINUTE;
         if may {
             tries.push(now);
         }
         may
+    }
+}
+
+/// Ends the one of these sessions that would end first.
+fn leave_first(open: &mut BTreeMap<KeyHash, Session>, of: impl Fn(&Session) -> bool) {
+    let those = open.iter().filter(|(_, session)| of(session));
+    let first = those.min_by_key(|(_, session)| session.ends_at);
+    if let Some(first) = first.map(|(name, _)| *name) {
+        open.remove(&first);
     }
 }
 
@@ -218,13 +231,14 @@ pub(super) async fn enter(
             Some("The form was not sent from the desk."),
         );
     }
-    if !desk.sessions.may_try(now) {
-        let told = "Too many keys were shown within a minute. Wait a little.";
-        return login(StatusCode::TOO_MANY_REQUESTS, Some(told));
-    }
     let key = shown.ok().map(|Form(shown)| shown.key);
     let found = key.and_then(|key| desk.keys.find(key.trim(), now).ok());
     let Some(key) = found else {
+        if !desk.sessions.may_try(now) {
+            let told =
+                "Too many keys that are not valid were shown within a minute. Wait a little.";
+            return login(StatusCode::TOO_MANY_REQUESTS, Some(told));
+        }
         tracing::info!("a key that is not valid was shown at the desk");
         let told = "The key is not known, or has expired.";
         return login(StatusCode::UNAUTHORIZED, Some(told));

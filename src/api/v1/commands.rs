@@ -144,7 +144,13 @@ pub(in crate::api) fn may(
     caller.may_move(moved(payment, command))
 }
 
-/// How much a command may let be taken, in minor units.
+/// How much a command may let be taken, in minor units. A rerun goes on with what the payment was about,
+/// and may come to as much as a capture of all of it.
 pub(in crate::api) fn moved(payment: &Payment, command: &Command) -> u64 {
-    payment.lets_take(command).map_or(0, Amount::minor)
+    let all = Command::Capture { amount: None };
+    let taking = match command {
+        Command::Rerun { .. } => &all,
+        other => other,
+    };
+    payment.lets_take(taking).map_or(0, Amount::minor)
 }

@@ -9,10 +9,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Service;
-use super::keys::{ApiKey, Closed, Scope};
+use super::keys::{ApiKey, Closed, KeyRing, Scope};
 use super::problem::{Problem, ProblemCode};
 use super::shown::Secrets;
-use crate::payment::{self, AccountName};
+use crate::payment::{self, AccountName, Timestamp};
 use crate::store::audit::{ActorKind, Mandate, Via};
 
 /// Whoever asked, by the key that was shown.
@@ -59,13 +59,7 @@ impl<S: crate::store::Store> Service<S> {
 
     /// Counts requests against what the key may make.
     pub(super) fn count(&self, caller: &Caller, requests: u32) -> Result<(), Problem> {
-        let paces = &self.keys.paces;
-        paces
-            .take(&caller.0.name, requests, self.clock.now())
-            .map_err(|wait| {
-                let told = "the key makes more requests than it may; wait as Retry-After says";
-                Problem::new(ProblemCode::RateLimited, told).after(wait)
-            })
+        caller.count(&self.keys, requests, self.clock.now())
     }
 }
 
@@ -86,6 +80,20 @@ impl Caller {
     /// Whoever holds this key.
     pub(in crate::api) const fn of(key: Arc<ApiKey>) -> Self {
         Self(key)
+    }
+
+    /// Counts requests against what the key may make, through whichever door they come.
+    pub(in crate::api) fn count(
+        &self,
+        keys: &KeyRing,
+        requests: u32,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let taken = keys.paces.take(&self.0.name, requests, now);
+        taken.map_err(|wait| {
+            let told = "the key makes more requests than it may; wait as Retry-After says";
+            Problem::new(ProblemCode::RateLimited, told).after(wait)
+        })
     }
 
     /// What it is called, in the log.

@@ -20,7 +20,7 @@ pub(in crate::api) struct Problem {
     pub(in crate::api) detail: String,
     pub(in crate::api) field: Option<String>,
     /// When it may be tried again, in seconds.
-    pub(super) retry_after_s: Option<i64>,
+    pub(in crate::api) retry_after_s: Option<i64>,
     /// Whether it is the answer of before.
     pub(super) said: Said,
     /// The payment that it is about, as it is.

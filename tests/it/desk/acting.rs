@@ -1,7 +1,11 @@
 //! What is commanded at the desk goes the way of all commands.
 
 use holdfast::api::{ApiKey, Scope};
+use holdfast::operate::switches;
 use holdfast::payment::*;
+use holdfast::store::Store;
+use holdfast::store::audit::Mandate;
+use holdfast::store::switches::{Switch, SwitchName};
 use reqwest::header::LOCATION;
 
 use super::{OPERATOR, Office, READER, key};
@@ -18,7 +22,13 @@ impl Office {
         let page = self.get(cookie, &path).await;
         assert_eq!(page.status, 200, "{}", page.text);
         let (mark, key) = (page.hidden("mark"), page.hidden("key"));
+        let shown = ["shown", "outcome"].map(|name| (name, page.hidden_if(name)));
         let mut fields = vec![("mark", &*mark), ("key", &*key)];
+        fields.extend(
+            shown
+                .iter()
+                .filter_map(|(name, value)| Some((*name, value.as_deref()?))),
+        );
         fields.extend_from_slice(filled);
         self.post(cookie, &path, &fields).await
     }
@@ -44,6 +54,21 @@ async fn a_rerun_looks_and_is_kept_with_who_and_why() {
         "Recorded. A worker carries it out now.",
         "rerun by key:aisyah (the bank says it never came): accepted",
     ]);
+    let name = ("stop", &SwitchName::All);
+    let stopped = Switch {
+        actor: "farid".to_owned(),
+        reason: "amounts are wrong".to_owned(),
+        since: office.stage.clock.now(),
+        until: None,
+    };
+    let (store, clock) = (&office.stage.store, &office.stage.clock);
+    let by = Mandate::typed_by("farid");
+    switches::stop(store, clock, name, &stopped, &by)
+        .await
+        .unwrap();
+    let shown = office.get(&cookie, done.header(LOCATION)).await;
+    shown.shows(&["Recorded. What it sends waits for what is stopped to go on."]);
+    shown.shows_none_of(&["carries it out now"]);
     let before = office.stage.ledger().movements().len();
     office.stage.work().await;
     let after = office.stage.ledger().movements().len();
@@ -90,6 +115,8 @@ async fn a_hold_is_released_and_a_plan_moved_by_a_form() {
     assert_eq!(moved.status, 303, "{}", moved.text);
     let plan = office.stage.payment(&id).await.plan().clone();
     let at = "2027-02-02T10:30:00Z".parse::<Timestamp>().unwrap();
+    let shown = office.get(&cookie, moved.header(LOCATION)).await;
+    shown.shows(&["Recorded. It is done at the times of the plan."]);
     assert_eq!(plan.capture_at, Some(at));
     assert_eq!(plan.capture_amount.map(Amount::minor), Some(5_000));
     let late = [("capture_at", "2028-02-02T10:30")];
@@ -148,6 +175,8 @@ async fn how_a_payment_ended_is_stated_by_two_people_and_never_by_one() {
     let why = [("reason", "the bank's list does not have it")];
     let done = office.commands(&one, (&id, "propose_by_hand"), &why).await;
     assert_eq!(done.status, 303, "{}", done.text);
+    let shown = office.get(&one, done.header(LOCATION)).await;
+    shown.shows(&["Nothing follows before another person approves it."]);
     let path = format!("/desk/payments/{id}");
     office
         .get(&one, &path)
@@ -156,10 +185,29 @@ async fn how_a_payment_ended_is_stated_by_two_people_and_never_by_one() {
     office.get(&other, &path).await.shows(&["approve by hand…"]);
     let ask = office.get(&other, &format!("{path}/approve_by_hand")).await;
     ask.shows(&["It is stated: ", "never paid"]);
-    let done = office
-        .commands(&other, (&id, "approve_by_hand"), &why)
-        .await;
-    assert_eq!(done.status, 303, "{}", done.text);
+    ask.shows(&["key:aisyah", "the bank's list does not have it"]);
+    // Another end than the one that the page stated is not approved.
+    let [mark, key] = ["mark", "key"].map(|name| ask.hidden(name));
+    let another = format!("{key}-another");
+    let fields = |key, outcome| {
+        [
+            ("mark", &*mark),
+            ("key", key),
+            ("reason", "the list does not have it"),
+            ("outcome", outcome),
+        ]
+    };
+    let to = format!("{path}/approve_by_hand");
+    let sent = fields(&*another, "hold_gone");
+    let refused = office.post(&other, &to, &sent).await;
+    let refused = office.get(&other, refused.header(LOCATION)).await;
+    refused.shows(&["Refused: it means nothing in this state."]);
+    let said = office.stage.payment(&id).await;
+    assert_eq!(said.resolution().unwrap().said.len(), 1);
+    for _ in 0..2 {
+        let done = office.post(&other, &to, &fields(&*key, "never_paid")).await;
+        assert_eq!(done.status, 303, "{}", done.text);
+    }
     let said = office.stage.payment(&id).await;
     let said = said.resolution().unwrap().said.clone();
     let who: Vec<_> = said.iter().map(|said| &*said.actor).collect();
@@ -182,4 +230,93 @@ async fn a_rerun_without_a_reason_and_what_is_no_command_are_refused() {
         assert_eq!(page.status, 400, "{name}");
     }
     assert!(office.stage.payment(&id).await.commands().is_empty());
+}
+
+#[tokio::test]
+async fn an_amount_left_empty_is_the_one_that_the_page_showed() {
+    let office = Office::open().await;
+    let id = office.stage.authorize_by_token("k", 9_900, "{}").await;
+    office.stage.work().await;
+    let cookie = office.enter(OPERATOR).await;
+    let path = format!("/desk/payments/{id}/capture");
+    let page = office.get(&cookie, &path).await;
+    let [mark, key, shown] = ["mark", "key", "shown"].map(|name| page.hidden(name));
+    assert_eq!(shown, "9900");
+    // The plan is another one by the time that the form is sent.
+    let less = [("capture_at", "2027-02-02T10:30"), ("amount", "50.00")];
+    let moved = office.commands(&cookie, (&id, "reschedule"), &less).await;
+    assert_eq!(moved.status, 303, "{}", moved.text);
+    let (sent, empty) = ([("mark", &*mark), ("key", &*key)], ("amount", ""));
+    let bare = office.post(&cookie, &path, &sent).await;
+    assert_eq!(bare.status, 400, "what was shown is not known");
+    let fields = [sent[0], sent[1], ("shown", &*shown), empty];
+    let done = office.post(&cookie, &path, &fields).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    office.stage.work().await;
+    assert_eq!(office.stage.taken(&id), (9_900, 1));
+}
+
+#[tokio::test]
+async fn what_people_settled_says_on_whose_word_it_stands() {
+    let office = Office::open().await;
+    let stage = &office.stage;
+    let id = stage.authorize_by_token("k", 1_500, "{}").await;
+    stage.work().await;
+    // Somebody else captures another amount.
+    let payment = stage.payment(&id).await;
+    let purchase = payment.purchase().unwrap().id.as_str();
+    let address = format!("{}purchases/{purchase}/capture/", stage.sandbox.base_url());
+    let request = office.client.post(address).bearer_auth(crate::stage::KEY);
+    let answer = request.json(&serde_json::json!({"amount": 900})).send();
+    assert_eq!(answer.await.unwrap().status().as_u16(), 200);
+    stage.store.nudge(&id).await.unwrap();
+    stage.work().await;
+    assert_eq!(stage.state(&id).await, StateName::Parked);
+    let cookie = office.enter(OPERATOR).await;
+    let why = [("reason", "captured in the portal")];
+    let done = office.commands(&cookie, (&id, "resolve_as_shown"), &why);
+    let done = done.await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    stage.work().await;
+    let page = office.get(&cookie, &format!("/desk/payments/{id}")).await;
+    page.shows(&["9.00</span> was taken, as the gateway showed."]);
+}
+
+#[tokio::test]
+async fn a_rerun_is_for_whoever_may_move_what_it_may_come_to() {
+    let limited = |largest| ApiKey {
+        largest_amount_minor: Some(largest),
+        ..key(
+            "limited",
+            OPERATOR,
+            &[Scope::Read, Scope::Command, Scope::Operate],
+        )
+    };
+    let office = Office::with(vec![limited(4_199)]).await;
+    let id = office.parked("k").await;
+    let cookie = office.enter(OPERATOR).await;
+    let why = [("reason", "the bank says it never came")];
+    let refused = office.commands(&cookie, (&id, "rerun"), &why).await;
+    assert_eq!(refused.status, 403, "{}", refused.text);
+    refused.shows(&["may move 4199 at most"]);
+    assert!(office.stage.payment(&id).await.commands().is_empty());
+    office.ring.replace(vec![limited(4_200)]);
+    let done = office.commands(&cookie, (&id, "rerun"), &why).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+}
+
+#[tokio::test]
+async fn what_is_open_does_not_hang_on_the_keys_of_commands_before() {
+    let office = Office::open().await;
+    let id = office.stage.authorize_by_token("k", 9_900, "{}").await;
+    office.stage.work().await;
+    let later = Command::Reschedule {
+        capture_at: Some("2027-02-02T10:30:00Z".parse().unwrap()),
+        capture_amount: None,
+        release_at: None,
+    };
+    office.stage.command(&id, "tried-on-a-copy", later).await;
+    let cookie = office.enter(OPERATOR).await;
+    let page = office.get(&cookie, &format!("/desk/payments/{id}")).await;
+    page.shows(&["capture…", "release…", "reschedule…"]);
 }

@@ -97,8 +97,27 @@ async fn keys_cannot_be_tried_without_end() {
     }
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 30);
     assert_eq!(statuses.last(), Some(&429));
-    office.stage.pass(TimeDelta::minutes(1));
+    // That locks out nobody who has a key.
     office.enter(OPERATOR).await;
+    office.stage.pass(TimeDelta::minutes(1));
+    let again = office.post("", "/desk/login", &guess).await;
+    assert_eq!(again.status, 401);
+}
+
+#[tokio::test]
+async fn a_key_that_logs_in_without_end_ends_its_own_sessions_alone() {
+    let office = Office::open().await;
+    let other = office.enter(READER).await;
+    let mut own = Vec::new();
+    for _ in 0..21 {
+        own.push(office.enter(OPERATOR).await);
+        office.stage.pass(TimeDelta::seconds(1));
+    }
+    let mut statuses = Vec::new();
+    for cookie in [&own[0], &own[1], &own[20], &other] {
+        statuses.push(office.get(cookie, "/desk").await.status);
+    }
+    assert_eq!(statuses, [303, 200, 200, 200]);
 }
 
 #[tokio::test]
@@ -150,4 +169,20 @@ async fn a_form_from_elsewhere_is_refused() {
     assert!(office.stage.payment(&id).await.commands().is_empty());
     assert_eq!(office.sent(post(fine, &mark)).await.status, 303);
     assert_eq!(office.stage.payment(&id).await.commands().len(), 1);
+}
+
+#[tokio::test]
+async fn pages_count_as_requests_of_their_key() {
+    let office = Office::open().await;
+    let cookie = office.enter(READER).await;
+    for _ in 0..1_000 {
+        let seen = office.get(&cookie, "/desk/nowhere").await;
+        assert_eq!(seen.status, 404);
+    }
+    let seen = office.get(&cookie, "/desk/nowhere").await;
+    assert_eq!((seen.status, seen.header("retry-after")), (429, "1"));
+    let other = office.enter(OPERATOR).await;
+    assert_eq!(office.get(&other, "/desk/nowhere").await.status, 404);
+    office.stage.pass(TimeDelta::seconds(1));
+    assert_eq!(office.get(&cookie, "/desk/nowhere").await.status, 404);
 }

@@ -1,5 +1,6 @@
 //! What pages show, and what they never do.
 
+use holdfast::operate::find::{Filter, find};
 use holdfast::operate::switches;
 use holdfast::payment::*;
 use holdfast::store::Store;
@@ -104,20 +105,37 @@ async fn a_key_sees_its_own_accounts_and_nothing_of_others() {
     let cookie = office.enter(RENTAL).await;
     let overview = office.get(&cookie, "/desk").await;
     overview.shows(&["Nothing is held", "Everything has ended."]);
-    overview.shows_none_of(&["99.00", "hotel"]);
+    overview.shows_none_of(&["99.00", "hotel", "The last hour"]);
     let list = office.get(&cookie, "/desk/payments").await;
     list.shows(&["No payment is like that."]);
     list.shows_none_of(&["hotel", id.as_str()]);
+    list.shows(&["0 shown, 0 looked at"]);
+    // One that is there and another account's is as one that is not there.
+    let missing = "00000000-0000-4000-8000-000000000000";
+    assert_ne!(missing, id.as_str());
     for path in ["", "/release"] {
-        let page = office
-            .get(&cookie, &format!("/desk/payments/{id}{path}"))
-            .await;
-        assert_eq!(page.status, 404);
-        page.shows_none_of(&["hotel"]);
+        let mut pages = Vec::new();
+        for id in [id.as_str(), missing] {
+            let path = format!("/desk/payments/{id}{path}");
+            let page = office.get(&cookie, &path).await;
+            assert_eq!(page.status, 404);
+            page.shows_none_of(&["hotel", id]);
+            pages.push(page.text);
+        }
+        assert_eq!(pages[0], pages[1]);
     }
+    let mut refused = Vec::new();
+    for account in ["hotel", "no-such"] {
+        let query = format!("/desk/payments?account={account}&reference=r");
+        let page = office.get(&cookie, &query).await;
+        page.shows(&["The key is not for that account."]);
+        page.shows_none_of(&["looked at"]);
+        refused.push(page.text);
+    }
+    assert_eq!(refused[0], refused[1]);
     let cookie = office.enter(READER).await;
     let overview = office.get(&cookie, "/desk").await;
-    overview.shows(&["99.00"]);
+    overview.shows(&["99.00", "The last hour"]);
 }
 
 #[tokio::test]
@@ -128,6 +146,7 @@ async fn what_is_typed_wrongly_is_told_and_breaks_nothing() {
         ("state=gone", "is no state"),
         ("least=much", "is no amount"),
         ("age=x", "is no number of hours"),
+        ("id=0123456789012345678901234567890123456", "36 characters"),
         ("account=a%20b", "the account name"),
         ("reference=r", "Not understood"),
         ("after=nonsense", "Begin anew"),
@@ -195,6 +214,12 @@ async fn style_and_script_come_from_here_and_nothing_is_inline() {
         assert_eq!(seen.status, 200);
         assert!(seen.header("content-type").starts_with(kind));
     }
+    let script = office.get("", "/desk/desk.js").await;
+    script.shows(&[
+        "held while text is selected",
+        "AbortSignal.timeout",
+        "|| asking",
+    ]);
     let all = office.one_of_each().await;
     let cookie = office.enter(OPERATOR).await;
     let mut paths = vec!["/desk".to_owned(), "/desk/payments".to_owned()];
@@ -207,24 +232,112 @@ async fn style_and_script_come_from_here_and_nothing_is_inline() {
     }
 }
 
+/// Stops something, by farid.
+async fn stop(office: &Office, name: &SwitchName, reason: &str) {
+    let (store, clock) = (&office.stage.store, &office.stage.clock);
+    let stopped = Switch {
+        actor: "farid".to_owned(),
+        reason: reason.to_owned(),
+        since: clock.now(),
+        until: None,
+    };
+    let by = Mandate::typed_by("farid");
+    switches::stop(store, clock, ("stop", name), &stopped, &by)
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn what_is_stopped_stands_on_the_overview_with_who_and_why() {
     let office = Office::open().await;
     let cookie = office.enter(READER).await;
     let page = office.get(&cookie, "/desk").await;
     page.shows_none_of(&["Stopped."]);
-    let (store, clock) = (&office.stage.store, &office.stage.clock);
-    let stopped = Switch {
-        actor: "farid".to_owned(),
-        reason: "amounts are <wrong>".to_owned(),
-        since: clock.now(),
-        until: None,
-    };
-    let name = ("stop", &SwitchName::All);
-    let by = Mandate::typed_by("farid");
-    switches::stop(store, clock, name, &stopped, &by)
-        .await
-        .unwrap();
+    stop(&office, &SwitchName::All, "amounts are <wrong>").await;
     let page = office.get(&cookie, "/desk").await;
     page.shows(&["Stopped.", "by farid: amounts are &lt;wrong&gt;"]);
+}
+
+#[tokio::test]
+async fn what_is_stopped_stands_with_the_payments_that_it_concerns_and_no_others() {
+    let office = Office::open().await;
+    let id = office.stage.authorize_by_token("held", 9_900, "{}").await;
+    office.stage.work().await;
+    let other = AccountName::new("rental").unwrap();
+    stop(&office, &SwitchName::Account(other), "rental-why").await;
+    stop(&office, &SwitchName::Kind("charge"), "charge-why").await;
+    let cookie = office.enter(READER).await;
+    let path = format!("/desk/payments/{id}");
+    let page = office.get(&cookie, &path).await;
+    page.shows_none_of(&["Stopped."]);
+    stop(
+        &office,
+        &SwitchName::Account(crate::stage::account()),
+        "hotel-why",
+    )
+    .await;
+    let page = office.get(&cookie, &path).await;
+    page.shows(&["Stopped.", "by farid: hotel-why"]);
+    page.shows_none_of(&["rental-why", "charge-why"]);
+    // Why an account is paused is for those who see it.
+    let cookie = office.enter(RENTAL).await;
+    let page = office.get(&cookie, "/desk").await;
+    page.shows(&["rental-why", "charge-why"]);
+    page.shows_none_of(&["hotel"]);
+}
+
+#[tokio::test]
+async fn no_page_of_a_list_ends_at_a_payment_of_another_account() {
+    let office = Office::open().await;
+    for number in 0..60 {
+        let account = if number % 2 == 0 { "rental" } else { "hotel" };
+        let body = serde_json::json!({
+            "v": 1, "type": "charge", "account": account, "idempotency_key": format!("k{number}"),
+            "money": {"amount": 1500, "currency": "MYR"}, "token": "a-token",
+            "not_before": "2027-03-01T00:00:00Z", "customer": {"email": "payer@test.example"},
+        });
+        let request = Request::from_json(body.to_string().as_bytes()).unwrap();
+        let now = office.stage.clock.now();
+        let payment = Payment::new(request, now).unwrap();
+        office.stage.store.create(&payment, now).await.unwrap();
+        office.stage.pass(chrono::TimeDelta::seconds(1));
+    }
+    let rental = AccountName::new("rental").unwrap();
+    let may = |account: &AccountName| *account == rental;
+    let (store, now) = (&office.stage.store, office.stage.clock.now());
+    for state in [None, Some(StateName::New)] {
+        let filter = Filter {
+            state,
+            ..Filter::default()
+        };
+        let (mut after, mut all) = (None::<String>, Vec::new());
+        loop {
+            let page = (after.as_deref(), 7);
+            let found = find(store, (&filter, &may), page, now).await.unwrap();
+            assert_eq!(
+                found.looked_at,
+                found.payments.len(),
+                "others are not counted"
+            );
+            let Some(last) = found.payments.last() else {
+                panic!("a page shows nothing, and there was to be more")
+            };
+            if let Some(next) = &found.next {
+                assert!(next.contains(last.payment.id().as_str()), "{next}");
+            }
+            all.extend(found.payments.iter().map(|it| it.payment.id().clone()));
+            after = found.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(all.len(), 30);
+    }
+    // What fits nothing is looked for as far as there is anything, and leaves no trace of others.
+    let filter = Filter {
+        id_part: Some("zz".to_owned()),
+        ..Filter::default()
+    };
+    let found = find(store, (&filter, &may), (None, 7), now).await.unwrap();
+    assert_eq!((found.looked_at, found.next), (30, None));
 }
