@@ -117,7 +117,7 @@ pub trait Plans: Send + Sync + 'static {
         until: Timestamp,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Plans that are kept, as far as `most` goes: those first that are due within [`SOON`], as all are
+    /// Plans that are kept, as far as `most` goes: those first that are due within `SOON`, as all are
     /// that a worker carries out, and then those that are kept longest, as the newest are.
     fn plans(&self, most: usize) -> impl Future<Output = Result<Vec<PlanId>, StoreError>> + Send;
 
