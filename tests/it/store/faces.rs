@@ -104,12 +104,15 @@ impl Lives {
         let world = World::on_redis().await;
         let now = world.now();
         let plan = r#"{"capture_at":"2027-01-17T08:00:00Z","release_at":"2027-01-18T08:00:00Z"}"#;
+        let given_back = r#"{"release_at":"2027-01-18T08:00:00Z"}"#;
         let token = r#"{"token":"5a9e3c1c-0000-4000-8000-000000000001"}"#;
         let payments = [
             payment("charge", now),
             called("called", "main", "order 1", now),
             adopted("adopted", now),
             authorized("token", token, plan, now),
+            authorized("given back", token, given_back, now),
+            authorized("given back later", r#"{"checkout":{}}"#, given_back, now),
             authorized("checkout", r#"{"checkout":{}}"#, "{}", now),
             authorized("planned", r#"{"checkout":{}}"#, plan, now),
         ];
