@@ -148,7 +148,7 @@ fn wanted() -> Value {
         "description": "Give `payments`, or a `state`, which the rest narrows down.",
         "properties": {
             "payments": {
-                "type": "array", "minItems": 1, "maxItems": 1000,
+                "type": ["array", "null"], "minItems": 1, "maxItems": 1000,
                 "items": { "type": "string", "pattern": "^pay_[0-9a-f]{32}$" },
             },
             "state": { "enum": ["new", "awaiting_payer", "held", "parked", null] },
