@@ -6,7 +6,7 @@
 
 use chrono::TimeDelta;
 
-use crate::payment::{AccountName, Reference, StateName, Timestamp};
+use crate::payment::{AccountName, PaymentId, Reference, StateName, Timestamp};
 use crate::store::redis::{FaceCursor, RedisStore};
 use crate::store::{At, By, Cursor, Face, InvalidCursor, Loaded, Store, StoreError};
 
@@ -17,8 +17,8 @@ const MOST_RECORDS: usize = 2_000;
 /// How many records are read in one go.
 const STEP: usize = 200;
 
-/// What is looked for. What is not given does not matter; without a state, a reference or a wish for
-/// what is finished, what is unfinished is meant.
+/// What is looked for. What is not given does not matter; without a state, a reference or a whole id,
+/// what is unfinished is meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// In this state.
@@ -43,7 +43,7 @@ pub struct Filter {
     pub lapses_before: Option<Timestamp>,
     /// With something planned before this time.
     pub planned_before: Option<Timestamp>,
-    /// With an id in which this stands.
+    /// With an id in which this stands. Whoever gives the whole id means that payment, ended or not.
     pub id_part: Option<String>,
 }
 
@@ -83,6 +83,13 @@ pub enum FindError {
 }
 
 impl Filter {
+    /// The id that is looked for, if it is a whole one.
+    fn whole_id(&self) -> Option<PaymentId> {
+        let part = self.id_part.as_ref()?.to_ascii_lowercase();
+        let whole = PaymentId::looks_like_one(&part);
+        whole.then(|| PaymentId::new(part).ok()).flatten()
+    }
+
     /// Whether a payment with this face is looked for.
     #[must_use]
     pub fn admits(&self, face: &Face, now: Timestamp) -> bool {
@@ -117,6 +124,9 @@ pub async fn find(
     let limit = limit.max(1);
     let admits = |face: &Face| filter.admits(face, now);
     let asked: Asked<'_> = (&admits, may);
+    if let Some(id) = filter.whole_id() {
+        return by_id(store, (&id, asked)).await;
+    }
     let by = match (&filter.reference, &filter.account, filter.state) {
         (Some(reference), Some(account), _) => By::Reference(account.clone(), reference.clone()),
         (Some(_), None, _) => return Err(FindError::NoAccount),
@@ -139,6 +149,22 @@ type Asked<'a> = (
     &'a (dyn Fn(&Face) -> bool + Sync),
     &'a (dyn Fn(&AccountName) -> bool + Sync),
 );
+
+async fn by_id(
+    store: &RedisStore,
+    (id, (admits, may)): (&PaymentId, Asked<'_>),
+) -> Result<Found, FindError> {
+    let loaded = store.load(id).await?;
+    let seen_by = |loaded: &Loaded| may(&loaded.payment.request().account);
+    let mut payments: Vec<Loaded> = loaded.into_iter().filter(seen_by).collect();
+    let looked_at = payments.len();
+    payments.retain(|loaded| admits(&seen(loaded)));
+    Ok(Found {
+        payments,
+        looked_at,
+        next: None,
+    })
+}
 
 async fn by_face(
     store: &RedisStore,

@@ -97,6 +97,11 @@ fn of_attempt(attempt: &Attempt) -> Vec<Moment> {
             .unwrap_or_default();
         let answered = format!("{name}: answered {}{code}", word(&note.class));
         moments.push(moment(note.at, Kind::Answer, answered));
+    } else if attempt.looks.is_some() {
+        // Whoever asks why a payment took long finds the cause here: the answer was lost, or whoever
+        // waited for it was.
+        let lost = format!("{name}: no answer is recorded");
+        moments.push(moment(attempt.opened_at, Kind::Answer, lost));
     }
     if let Some(looks) = &attempt.looks {
         let Looks {
@@ -165,4 +170,43 @@ pub fn doubt(payment: &Payment, policy: Option<&Policy>, now: Timestamp) -> Opti
     Some(format!(
         "what {step} of {sent} did is not known yet: {seen}{until}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn whoever_asks_why_it_was_in_doubt_finds_that_no_answer_came() {
+        let at = |seconds| Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let mut attempt = Attempt {
+            number: 2,
+            step: Step::Charge,
+            opened_at: at(1),
+            tries_before: 0,
+            opened_by: None,
+            looks: None,
+            note: None,
+            closed: None,
+        };
+        let told = |attempt: &Attempt| -> Vec<String> {
+            let moments = of_attempt(attempt).into_iter();
+            moments.map(|moment| moment.text).collect()
+        };
+        // It is on its way: nothing is said of its answer.
+        assert_eq!(told(&attempt), ["attempt 2 charge: opened"]);
+        attempt.looks = Some(Looks {
+            count: 1,
+            last_at: at(2),
+            last_saw: "paid".to_owned(),
+        });
+        let expected = [
+            "attempt 2 charge: opened",
+            "attempt 2 charge: no answer is recorded",
+            "attempt 2 charge: looked up once, last seen paid",
+        ];
+        assert_eq!(told(&attempt), expected);
+    }
 }

@@ -3,6 +3,7 @@
 mod acting;
 mod entering;
 mod looking;
+mod switching;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use crate::store::StoreError;
 pub(super) enum Page {
     Overview,
     Payments,
+    Switches,
 }
 
 /// A page for somebody who is logged in. `live` says how often the parts that change are asked for
@@ -41,6 +42,7 @@ pub(super) fn framed(
                 nav aria-label="Pages" {
                     (link("/desk", "Overview", Page::Overview, "g o"))
                     (link("/desk/payments", "Payments", Page::Payments, "g p"))
+                    (link("/desk/switches", "Stop and go", Page::Switches, "g s"))
                 }
                 span.spring {}
                 @if live > 0 {

@@ -14,7 +14,7 @@ use super::session::Who;
 use super::show::{age, doubt, money, short, state, when, words};
 use crate::operate::find::{Doubt, Filter, Found, find, seen};
 use crate::operate::words::why;
-use crate::payment::{AccountName, Reference, StateName, Timestamp};
+use crate::payment::{AccountName, PaymentId, Reference, StateName, Timestamp};
 use crate::store::Loaded;
 
 /// How many payments a page shows.
@@ -77,7 +77,7 @@ pub(super) async fn page(
         (form(&asked, &accounts))
         div #found data-fresh="" {
             @match &found {
-                Ok(found) => { (table(found, now)) (more(&asked, found)) }
+                Ok(found) => { (table(&asked, found, now)) (more(&asked, found)) }
                 Err(wrong) => { p.problem role="alert" { (wrong) } }
             }
         }
@@ -182,7 +182,7 @@ fn form(asked: &Asked, accounts: &[&AccountName]) -> Markup {
     html! {
         form.filter method="get" action="/desk/payments" role="search" {
             label { "Id"
-                input #find name="id" value=(asked.id) placeholder="part of an id" spellcheck="false"; }
+                input #find name="id" value=(asked.id) placeholder="whole, or a part" spellcheck="false"; }
             label { "Reference"
                 input name="reference" value=(asked.reference) placeholder="whole"; }
             label { "State"
@@ -261,11 +261,12 @@ fn further(asked: &Asked) -> Markup {
     }
 }
 
-fn table(found: &Found, now: Timestamp) -> Markup {
+fn table(asked: &Asked, found: &Found, now: Timestamp) -> Markup {
     html! {
         @if found.payments.is_empty() {
             p.empty {
                 @if found.next.is_some() { "None among those that were looked at; there are more." }
+                @else if asked.passes_over_the_ended() { (among_the_ended(asked)) }
                 @else { "No payment is like that." }
             }
         } @else {
@@ -277,6 +278,21 @@ fn table(found: &Found, now: Timestamp) -> Markup {
                 tbody { @for loaded in &found.payments { (row(loaded, now)) } }
             }
         }
+    }
+}
+
+/// Where else what is looked for may stand.
+fn among_the_ended(asked: &Asked) -> Markup {
+    let ended = StateName::ALL.into_iter().filter(|name| name.is_finished());
+    html! {
+        "No payment that has not ended is like that. Look among those that are "
+        @for (at, name) in ended.enumerate() {
+            @if at > 0 { ", " }
+            a href=(asked.with(|asked| name.as_str().clone_into(&mut asked.state))) {
+                (words(name.as_str()))
+            }
+        }
+        "."
     }
 }
 
@@ -306,27 +322,35 @@ fn row(loaded: &Loaded, now: Timestamp) -> Markup {
 }
 
 fn more(asked: &Asked, found: &Found) -> Markup {
-    let next = found.next.as_ref().map(|next| {
-        let asked = Asked {
-            after: next.clone(),
-            ..asked.clone()
-        };
-        let query = url::form_urlencoded::Serializer::new(String::new());
-        asked.written(query)
-    });
+    let next = found.next.as_ref();
+    let next = next.map(|next| asked.with(|asked| asked.after.clone_from(next)));
     html! {
         p.more {
             span.quiet { (found.payments.len()) " shown, " (found.looked_at) " looked at" }
-            @if let Some(query) = next {
-                a.button href=(format!("/desk/payments?{query}")) rel="next" { "Further" }
+            @if let Some(next) = next { a.button href=(next) rel="next" { "Further" }
             }
         }
     }
 }
 
 impl Asked {
+    /// Whether what has ended is not among what is shown.
+    fn passes_over_the_ended(&self) -> bool {
+        self.state.is_empty()
+            && self.reference.is_empty()
+            && !PaymentId::looks_like_one(self.id.trim())
+    }
+
+    /// The address of the same question with something changed.
+    fn with(&self, change: impl FnOnce(&mut Self)) -> String {
+        let mut changed = self.clone();
+        change(&mut changed);
+        format!("/desk/payments?{}", changed.written())
+    }
+
     /// As an address has it.
-    fn written(&self, mut query: url::form_urlencoded::Serializer<'_, String>) -> String {
+    fn written(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
         let fields = serde_json::to_value(self).unwrap_or_default();
         for (name, value) in fields.as_object().into_iter().flatten() {
             if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {

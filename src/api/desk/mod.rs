@@ -9,6 +9,7 @@
 //! | `list` | payments by what is known of them |
 //! | `payment` | one payment, and all that happened to it |
 //! | `act` | what can be commanded of it, asked once more, then given |
+//! | `switches` | what is stopped, and to stop and to let go on |
 //! | `frame`, `show`, `chart` | what pages share: the frame, money and times, bars |
 //!
 //! A page reads what `operate/` answers and gives commands through `api/intake.rs`, under the same rules
@@ -23,6 +24,7 @@ mod overview;
 mod payment;
 mod session;
 mod show;
+mod switches;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -114,6 +116,11 @@ pub fn router(desk: Desk, limits: &Limits) -> Router {
         .route(
             "/desk/payments/{id}/{command}",
             get(act::ask).post(act::give),
+        )
+        .route("/desk/switches", get(switches::page))
+        .route(
+            "/desk/switches/{name}",
+            get(switches::ask).post(switches::give),
         )
         .route("/desk/logout", post(session::leave))
         .route("/desk/{*rest}", get(nothing))

@@ -45,7 +45,7 @@ pub(super) async fn page(
                 p.problem role="alert" { strong { "No money moves now. " } (lack.to_string()) }
             }
             @for line in &stopped {
-                p.problem role="status" { strong { "Stopped. " } (line) }
+                p.problem role="status" { strong { a href="/desk/switches" { "Stopped." } } " " (line) }
             }
             (tiles(&tally, now))
             (lapses(&tally))

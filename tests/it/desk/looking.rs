@@ -107,7 +107,7 @@ async fn a_key_sees_its_own_accounts_and_nothing_of_others() {
     overview.shows(&["Nothing is held", "Everything has ended."]);
     overview.shows_none_of(&["99.00", "hotel", "The last hour"]);
     let list = office.get(&cookie, "/desk/payments").await;
-    list.shows(&["No payment is like that."]);
+    list.shows(&["No payment that has not ended is like that."]);
     list.shows_none_of(&["hotel", id.as_str()]);
     list.shows(&["0 shown, 0 looked at"]);
     // One that is there and another account's is as one that is not there.
@@ -203,6 +203,30 @@ async fn a_list_goes_on_where_the_page_before_ended() {
 }
 
 #[tokio::test]
+async fn who_has_an_id_finds_its_payment_ended_or_not_and_who_has_a_part_is_told_where_to_look() {
+    let office = Office::open().await;
+    let id = office.stage.charge("paid", 1_500).await;
+    office.stage.work().await;
+    let link = format!("/desk/payments/{id}");
+    let cookie = office.enter(READER).await;
+    let whole = format!("/desk/payments?id=%20{}", id.as_str().to_uppercase());
+    office.get(&cookie, &whole).await.shows(&[&link]);
+    let held = office.get(&cookie, &format!("{whole}&state=held")).await;
+    held.shows(&["No payment is like that."]);
+    let part = &id.as_str()[4..12];
+    let list = office
+        .get(&cookie, &format!("/desk/payments?id={part}"))
+        .await;
+    list.shows_none_of(&[&link]);
+    let there = format!("/desk/payments?id={part}&amp;state=paid");
+    list.shows(&["No payment that has not ended is like that.", &there]);
+    let list = office.get(&cookie, &there.replace("&amp;", "&")).await;
+    list.shows(&[&link]);
+    let rental = office.enter(RENTAL).await;
+    office.get(&rental, &whole).await.shows_none_of(&[&link]);
+}
+
+#[tokio::test]
 async fn style_and_script_come_from_here_and_nothing_is_inline() {
     let office = Office::open().await;
     for (path, kind) in [
@@ -222,7 +246,13 @@ async fn style_and_script_come_from_here_and_nothing_is_inline() {
     ]);
     let all = office.one_of_each().await;
     let cookie = office.enter(OPERATOR).await;
-    let mut paths = vec!["/desk".to_owned(), "/desk/payments".to_owned()];
+    let pages = [
+        "/desk",
+        "/desk/payments",
+        "/desk/switches",
+        "/desk/switches/all",
+    ];
+    let mut paths = pages.map(str::to_owned).to_vec();
     paths.extend(all.iter().map(|(_, id)| format!("/desk/payments/{id}")));
     for path in paths {
         let page = office.get(&cookie, &path).await;
@@ -233,7 +263,7 @@ async fn style_and_script_come_from_here_and_nothing_is_inline() {
 }
 
 /// Stops something, by farid.
-async fn stop(office: &Office, name: &SwitchName, reason: &str) {
+pub(super) async fn stop(office: &Office, name: &SwitchName, reason: &str) {
     let (store, clock) = (&office.stage.store, &office.stage.clock);
     let stopped = Switch {
         actor: "farid".to_owned(),

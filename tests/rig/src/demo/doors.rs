@@ -1,8 +1,8 @@
 //! `make demo KEEP=1`: where to look, and something to do.
 
 use anyhow::Context;
-use chip_sandbox::TestCard;
-use holdfast::payment::StateName;
+use chip_sandbox::{Effect, Operation, Rule, TestCard};
+use holdfast::payment::{State, StateName};
 
 use super::table::rm;
 use super::{Demo, Desk, scenes};
@@ -10,6 +10,8 @@ use crate::works::PARKS;
 
 /// What the hold is of that is left to be paid.
 const YOURS: u64 = 12_300;
+/// What the charge is of that is left to be lost.
+const MINIBAR: u64 = 4_650;
 
 impl Demo {
     /// Prints where to look, and leaves a hold to pay.
@@ -25,6 +27,9 @@ impl Demo {
         let folder = self.works.folder();
         std::fs::write(folder.join("card"), TestCard::Plain.form(false))?;
         self.write_settings(page)?;
+        self.write_fault().await?;
+        let lost = self.asked.iter().find(|asked| asked.what == scenes::LOST);
+        let lost = &lost.context("the charge whose answer was lost")?.id;
         let (listen, folder, yours) = (&self.listen, folder.display(), rm(YOURS));
         let Desk { address, key } = &self.desk;
         println!(
@@ -42,8 +47,37 @@ impl Demo {
                curl -s -o {folder}/page.html -d @{folder}/card $CHECKOUT   # pays it\n  \
                holdfast list --state held\n  \
                holdfast show {id}\n  \
-               holdfast capture {id} --amount 5000"
+               holdfast capture {id} --amount 5000\n\n\
+             See why a payment was in doubt, and that it was paid once:\n  \
+               holdfast show {lost}\n\n\
+             Lose the next charge on its way. Nobody knows what became of it, so a person is asked:\n  \
+               curl -s -H content-type:application/json -d @{folder}/fault {origin}/sandbox/faults\n  \
+               holdfast enqueue --request {folder}/charge.json\n  \
+               holdfast list --state parked      # after some ten seconds\n  \
+               holdfast plans make --state parked\n  \
+               holdfast plans apply PLAN --reason 'the bank says it never came'\n\n\
+             Pause the account, see that nothing starts, and let it go on:\n  \
+               holdfast pause --account {PARKS} --reason 'trying it out'\n  \
+               holdfast switches; holdfast workers\n  \
+               holdfast resume --account {PARKS} --reason 'tried'\n  \
+               holdfast audit list"
         );
+        Ok(())
+    }
+
+    /// What loses the next charge on its way, and a charge to be lost.
+    async fn write_fault(&self) -> anyhow::Result<()> {
+        let rule = Rule::on(Operation::Charge, Effect::timeout_before_commit()).times(1);
+        let folder = self.works.folder();
+        std::fs::write(folder.join("fault"), serde_json::to_vec(&rule)?)?;
+        let card = self.asked.first().context("the saved card")?;
+        let saved = self.works.load(&card.id).await?.payment;
+        let State::Saved(token) = saved.state() else {
+            anyhow::bail!("the card is not saved");
+        };
+        let charge = scenes::charge(token.as_str(), MINIBAR);
+        let charge = scenes::request(PARKS, "minibar-again", &charge);
+        std::fs::write(folder.join("charge.json"), charge)?;
         Ok(())
     }
 

@@ -10,6 +10,8 @@ use crate::works::{PARKS, RESENDS};
 
 /// The code that the bank declines with; final, by `config/declines.toml`.
 const DECLINE: &str = "do_not_honour";
+/// The one of which nobody knew at first what it did.
+pub(super) const LOST: &str = "charge, paid, its answer is lost";
 const CUSTOMER: &str = r#""customer":{"email":"guest@test.example","full_name":"Test Guest"}"#;
 const CHECKOUT: &str = r#"{"checkout":{"success_redirect":"https://hotel.test.example/ok","failure_redirect":"https://hotel.test.example/no"}}"#;
 
@@ -100,7 +102,7 @@ impl Demo {
 
         self.fault(PARKS, "lost", Effect::timeout_after_commit())?;
         let found = Expected::paid(7_700).with_look_ups(LookUps::FoundPaid);
-        let scene = ("charge, paid, its answer is lost", found);
+        let scene = (LOST, found);
         self.ask(PARKS, "lost", &charge(token, 7_700), scene)
             .await?;
 

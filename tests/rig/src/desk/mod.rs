@@ -157,6 +157,8 @@ impl Visit {
                 "confirm-reschedule",
                 format!("{}/reschedule", of(&self.scenes.held)),
             ),
+            ("switches", "/switches".to_owned()),
+            ("confirm-pause", "/switches/account:hotel".to_owned()),
         ];
         for (name, path) in &pages {
             self.browser.open(&self.at(path)).await?;
