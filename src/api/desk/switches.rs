@@ -220,7 +220,15 @@ pub(super) async fn ask(
     let stopped = found.set.get(&name);
     let (title, meaning) = match stopped {
         None => (
-            format!("Stop {}", named(&name)),
+            format!(
+                "{} {}",
+                if name == SwitchName::All {
+                    "Stop"
+                } else {
+                    "Pause"
+                },
+                named(&name)
+            ),
             "No new call of it is made. What is under way goes to its end and is written, look-ups go on, \
              and whatever is asked for is recorded. A hold that lapses meanwhile is lost.",
         ),

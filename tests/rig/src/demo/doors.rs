@@ -86,7 +86,8 @@ impl Demo {
         let command = self.works.command();
         let programs = command.binary.parent().context("a folder")?;
         let mut text = format!(
-            "export PATH={}:\"$PATH\"\nexport HOLDFAST_CONFIG={}\nCHECKOUT={}\n",
+            "export PATH={}:\"$PATH\"\nexport HOLDFAST_CONFIG={}\nCHECKOUT={}\n\
+             export USER=\"${{USER:-$(id -un)}}\"\n",
             quoted(&programs.display().to_string()),
             quoted(&command.config.display().to_string()),
             quoted(page)
