@@ -15,6 +15,8 @@ use crate::tree::Tree;
 const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// How long a layer may take.
 const LAYER_LIMIT: Duration = Duration::from_secs(6 * 60);
+/// What tests are compiled by: most of a round goes by in the compiler, and little in the tests.
+const TESTED: &str = "small-changes";
 /// So many seeds that broke a promise are enough.
 const ENOUGH: &str = "1";
 /// What nextest answers when a filter fits no test.
@@ -164,7 +166,7 @@ impl Round {
     fn tests(&self, target: &[&str], names: &[&str]) -> anyhow::Result<(Exit, Said)> {
         let filter: Vec<String> = names.iter().map(|name| format!("test({name})")).collect();
         let nextest = |more: &[&str]| {
-            let mut command = self.cargo(&["nextest", "run", "--cargo-profile", "mutants"]);
+            let mut command = self.cargo(&["nextest", "run", "--cargo-profile", TESTED]);
             command.args(["-p", "holdfast"]).args(target).args(more);
             command
         };
@@ -186,15 +188,7 @@ impl Round {
     }
 
     fn examples(&self, path: &str) -> anyhow::Result<(Exit, Said)> {
-        let mut test = self.cargo(&[
-            "test",
-            "--profile",
-            "mutants",
-            "-p",
-            "holdfast",
-            "--doc",
-            path,
-        ]);
+        let mut test = self.cargo(&["test", "--profile", TESTED, "-p", "holdfast", "--doc", path]);
         let (exit, told) = self.go(&mut test, BUILD_LIMIT)?;
         let failed: Vec<&str> = told
             .lines()
@@ -211,7 +205,7 @@ impl Round {
 
     /// Compiling is what it dies of, and of nothing else: another error is a slip in the mutant.
     fn compile(&self, code: &str) -> anyhow::Result<(Exit, Said)> {
-        let mut check = self.cargo(&["check", "--profile", "mutants", "-p", "holdfast", "--lib"]);
+        let mut check = self.cargo(&["check", "--profile", TESTED, "-p", "holdfast", "--lib"]);
         let (exit, told) = self.go(&mut check, BUILD_LIMIT)?;
         let errors: Vec<&str> = told
             .lines()
