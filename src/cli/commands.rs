@@ -98,7 +98,7 @@ const fn meaning(answer: CommandAnswer) -> &'static str {
             "too late: a call that decides the matter was sent, and the money has not been seen to move"
         }
         CommandAnswer::AlreadyDecided => {
-            "another command has decided about this hold; nothing was changed"
+            "another command has decided about this payment, or two people have; nothing was changed"
         }
         CommandAnswer::TooLateCaptured => "too late: the money was taken",
         CommandAnswer::TooLateReleased => "too late: the hold was given back",

@@ -201,7 +201,11 @@ fn resolved(resolution: &Resolution) -> String {
     let who = resolution.said.iter().map(|said| said.actor.as_str());
     let who = who.collect::<Vec<_>>().join(" and ");
     let far = match &resolution.progress {
-        Progress::Proposed => "another person is to approve it".to_owned(),
+        Progress::Proposed => {
+            let said = resolution.said.first();
+            let at = said.map_or_else(String::new, |said| format!(" at {}", time(said.at)));
+            format!("proposed{at}: another person is to approve it within a day")
+        }
         Progress::Wanted => "a look comes first".to_owned(),
         Progress::Void { shown } => format!("came to nothing: the gateway showed {shown}"),
         Progress::Done => "done".to_owned(),

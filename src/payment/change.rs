@@ -144,6 +144,7 @@ impl Payment {
                 at: now,
                 to: state.name(),
             });
+            self.leave_words_behind(&state);
         }
         self.state = state;
         self.stop_looking();

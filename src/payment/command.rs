@@ -124,7 +124,7 @@ pub enum CommandAnswer {
     Done,
     /// A call that decides the matter was sent, and the money has not been seen to move.
     TooLateInDoubt,
-    /// Another command has decided about the hold, and is being carried out.
+    /// Another command, or two people's word, has decided about it, and is being carried out.
     AlreadyDecided,
     /// The money was taken.
     TooLateCaptured,

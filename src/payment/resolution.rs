@@ -20,6 +20,9 @@ pub const KEYED: &str = "key:";
 /// How long what one person states waits for another one, and what both state for a look.
 const STATED_FOR: TimeDelta = TimeDelta::hours(24);
 
+/// What became of a word about a payment that went on: the gateway showed that it was not at its end.
+const WENT_ON: &str = "otherwise";
+
 /// An end that people state where the gateway does not show it. Never that money was taken: that is
 /// reported only where the gateway shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,10 +140,13 @@ impl Payment {
         CommandAnswer::Accepted
     }
 
-    /// States an end. Nothing follows from one person's word.
+    /// States an end. Nothing follows from one person's word, nor is anything of two people's undone by it.
     pub(super) fn propose_by_hand(&mut self, outcome: StatedEnd, said: Spoken) -> CommandAnswer {
         if !self.can_be_resolved() || !self.can_end_so(outcome) {
             return CommandAnswer::NotApplicable;
+        }
+        if self.wanted_by(ResolvedHow::ByHand, said.at).is_some() {
+            return CommandAnswer::AlreadyDecided;
         }
         self.resolution = Some(Resolution {
             how: ResolvedHow::ByHand,
@@ -173,6 +179,18 @@ impl Payment {
         proposed.progress = Progress::Wanted;
         self.look_wanted = true;
         Ok(CommandAnswer::Accepted)
+    }
+
+    /// People spoke of the payment as it was parked then. Once it goes on, calls follow that they knew nothing
+    /// of: if it is parked again, that is for people to say anew.
+    pub(super) fn leave_words_behind(&mut self, next: &State) {
+        let goes_on = !matches!(next, State::Parked { .. }) && !next.name().is_finished();
+        if let Some(said) = self.resolution.as_mut().filter(|_| goes_on)
+            && matches!(said.progress, Progress::Proposed | Progress::Wanted)
+        {
+            let shown = WENT_ON.to_owned();
+            said.progress = Progress::Void { shown };
+        }
     }
 
     const fn can_be_resolved(&self) -> bool {

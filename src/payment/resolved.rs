@@ -379,6 +379,89 @@ fn another_outcome_or_none_that_was_proposed_is_not_approved() {
     assert_eq!(replaced, CommandAnswer::NotApplicable, "it was withdrawn");
 }
 
+/// A charge that the acquirer would not make, parked with its call explained; and how it is shown since.
+fn declined_for_operator() -> (Scene, Sighting) {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Answer::Declined {
+        code: "purchase_charge_error".into(),
+    });
+    let mut seen = sighting(&scene.payment, Standing::Payable);
+    seen.tries = vec![failed_try(TryKind::Pay, "acquirer_configuration_error")];
+    scene.look_at(seen.clone());
+    assert_eq!(scene.state(), StateName::Parked);
+    assert!(scene.payment.open_attempt().is_none());
+    (scene, seen)
+}
+
+#[test]
+fn a_word_about_a_payment_that_went_on_since_is_approved_by_nobody() {
+    let (mut scene, seen) = declined_for_operator();
+    scene.command(propose(StatedEnd::NeverPaid, "aina"));
+    scene.command(rerun());
+    scene.look_at(seen.clone());
+    assert_eq!(scene.answer(&Scene::unknown()), Step::Charge);
+    scene.pass(QUIET);
+    scene.look_at(seen);
+    assert_eq!(
+        scene.state(),
+        StateName::Parked,
+        "of that charge nobody spoke"
+    );
+    assert_eq!(*progress(&scene), void("otherwise"));
+    let late = scene.command(approve(StatedEnd::NeverPaid, "badrul"));
+    assert_eq!(late, CommandAnswer::NotApplicable);
+    // Of what is true now people can speak anew.
+    stated(&mut scene, StatedEnd::NeverPaid);
+
+    let mut scene = stuck_hold();
+    scene.command(propose(StatedEnd::HoldGone, "aina"));
+    scene.command(capture(1500));
+    scene.look(Standing::Held);
+    assert!(matches!(
+        scene.answer(&Scene::unknown()),
+        Step::Capture { .. }
+    ));
+    scene.pass(QUIET);
+    scene.look(Standing::Held);
+    assert_eq!(scene.state(), StateName::Parked);
+    let late = scene.command(approve(StatedEnd::HoldGone, "badrul"));
+    assert_eq!(late, CommandAnswer::NotApplicable);
+}
+
+#[test]
+fn what_two_people_stated_is_not_wanted_of_a_payment_that_went_on_by_an_older_look() {
+    let (mut scene, seen) = declined_for_operator();
+    scene.command(rerun());
+    let began = scene.now;
+    scene.pass(TimeDelta::milliseconds(1));
+    stated(&mut scene, StatedEnd::NeverPaid);
+    let old = LookUp::Shown(Box::new(seen));
+    scene.payment.looked_up(&old, began, &scene.policy);
+    assert_eq!(scene.state(), StateName::New);
+    assert_eq!(*progress(&scene), void("otherwise"));
+}
+
+#[test]
+fn what_two_people_stated_is_undone_by_no_third_proposal_while_it_counts() {
+    let third = || propose(StatedEnd::NeverPaid, "citra");
+    let mut scene = doubtful();
+    stated(&mut scene, StatedEnd::NeverPaid);
+    assert_eq!(scene.command(third()), CommandAnswer::AlreadyDecided);
+    assert_eq!(*progress(&scene), Progress::Wanted);
+    assert_eq!(scene.payment.resolution().unwrap().said.len(), 2);
+    // Once their word is too old, somebody else's counts.
+    scene.pass(TimeDelta::hours(24));
+    assert_eq!(scene.command(third()), CommandAnswer::AlreadyDecided);
+    scene.pass(TimeDelta::milliseconds(1));
+    assert_eq!(scene.command(third()), CommandAnswer::Accepted);
+    // And whoever knows better may stop it alone: then nothing is reported on their word.
+    let mut scene = doubtful();
+    stated(&mut scene, StatedEnd::NeverPaid);
+    assert_eq!(scene.command(as_shown()), CommandAnswer::Accepted);
+    scene.look(Standing::Other("odd".into()));
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
 #[test]
 fn a_word_waits_a_day_for_another_one() {
     let day = TimeDelta::hours(24);

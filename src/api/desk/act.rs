@@ -13,15 +13,18 @@ use serde_json::{Map, Value};
 use super::Desk;
 use super::frame::{Page, Trouble, framed};
 use super::session::Who;
-use super::show::{amount, money, state, words};
+use super::show::{amount, money, state, when, words};
 use crate::api::intake::{self, Commanded, Given};
 use crate::api::v1::Scope;
 use crate::api::v1::commands;
 use crate::api::v1::plans::actor;
-use crate::api::v1::problem::Problem;
+use crate::api::v1::problem::{Problem, ProblemCode};
 use crate::operate::legal::{Legal, legal};
-use crate::operate::words::word;
-use crate::payment::{Command, CommandAnswer, CommandEntry, IdempotencyKey, Payment};
+use crate::operate::words::{time, word};
+use crate::payment::{
+    Amount, Command, CommandAnswer, CommandEntry, IdempotencyKey, Payment, Progress, Resolution,
+    Timestamp,
+};
 use crate::store::audit::Via;
 use crate::store::{Loaded, Store};
 
@@ -68,7 +71,9 @@ const fn not_done(answer: CommandAnswer) -> &'static str {
         CommandAnswer::TooLateInDoubt => {
             "Refused: a call that decides the matter was sent, and the money was not seen to move."
         }
-        CommandAnswer::AlreadyDecided => "Refused: another command decided about the hold.",
+        CommandAnswer::AlreadyDecided => {
+            "Refused: another command has decided, or two people have."
+        }
         CommandAnswer::TooLateCaptured => "Refused: the money was taken.",
         CommandAnswer::TooLateReleased => "Refused: the hold was given back.",
         CommandAnswer::Expired => "Refused: its time was over before anything was taken.",
@@ -135,7 +140,7 @@ pub(super) async fn ask(
             form method="post" action=(format!("{back}/{}", legal.name())) {
                 input type="hidden" name="mark" value=(who.mark);
                 input type="hidden" name="key" value=(key);
-                @if legal.name() == "approve_by_hand" { (proposed(payment)) }
+                (said_before(payment, legal.name(), desk.clock.now()))
                 (fields(&legal))
                 div.buttons {
                     button.primary type="submit" { (words(legal.name())) }
@@ -147,14 +152,55 @@ pub(super) async fn ask(
     Ok(framed(&who, (&words(&name), Page::Payments, 0), &body))
 }
 
-/// Who proposed it, and why: that is what is approved.
-fn proposed(payment: &Payment) -> Markup {
-    let said = payment.resolution().and_then(|known| known.said.first());
+/// What people stated, where that is approved, or where it is undone.
+fn said_before(payment: &Payment, name: &str, now: Timestamp) -> Markup {
+    let waits =
+        |known: &&Resolution| matches!(known.progress, Progress::Proposed | Progress::Wanted);
+    let Some(known) = payment.resolution().filter(waits) else {
+        return html! {};
+    };
+    let who: Vec<&str> = known.said.iter().map(|said| said.actor.as_str()).collect();
+    let outcome = known
+        .outcome
+        .map_or_else(String::new, |it| words(&word(&it)));
     html! {
-        @if let Some(said) = said {
-            p { "Proposed by " strong { (said.actor) } ": " (said.reason) }
+        @match (name, known.said.first()) {
+            ("approve_by_hand", Some(said)) => {
+                input type="hidden" name="stated" value=(stated(payment));
+                p { "Proposed by " strong { (said.actor) } " " (when(said.at, now)) ": " (said.reason) }
+            },
+            ("resolve_as_shown" | "propose_by_hand", Some(_)) if known.outcome.is_some() => {
+                p.problem { "What " (who.join(" and ")) " stated is undone by it: " (outcome) "." }
+            },
+            _ => {},
         }
     }
+}
+
+/// Which proposal stands, for the form that approves it: one that was made since is not what was read.
+fn stated(payment: &Payment) -> String {
+    let said = payment.resolution().and_then(|known| known.said.first());
+    said.map_or_else(String::new, |said| {
+        format!("{} {}", time(said.at), said.actor)
+    })
+}
+
+/// What the command leaves as it is must be what the page showed.
+fn is_as_shown(payment: &Payment, command: &Command, typed: &Typed) -> Result<(), Problem> {
+    let told = match command {
+        Command::Reschedule {
+            capture_amount: None,
+            ..
+        } if payment.lets_take(command).map(Amount::minor) != typed.shown.parse().ok() => {
+            "the amount that the plan takes is not the one that the page showed"
+        }
+        Command::ApproveByHand { .. } if stated(payment) != typed.stated => {
+            "what is proposed is not what the page showed"
+        }
+        _ => return Ok(()),
+    };
+    let told = format!("{told}; nothing was changed. Look again, and decide anew");
+    Err(Problem::new(ProblemCode::AlreadyDecided, told))
 }
 
 fn fields(legal: &Legal) -> Markup {
@@ -162,12 +208,14 @@ fn fields(legal: &Legal) -> Markup {
     let optional = shown.map(amount);
     html! {
         @match legal.name() {
+            // Left empty, it is the amount that stands here, whatever the plan says by then.
             "capture" => {
-                // Left empty, it is the amount that stands here, whatever the plan says by then.
                 @if let Some(shown) = shown { input type="hidden" name="shown" value=(shown); }
                 label { "Amount" input.short name="amount" inputmode="decimal" placeholder=[optional]; }
             },
+            // Left empty, it is what the plan says, and that must be what stands here.
             "reschedule" => {
+                @if let Some(shown) = shown { input type="hidden" name="shown" value=(shown); }
                 label { "Capture at, UTC" input type="datetime-local" name="capture_at"; }
                 label { "Amount" input.short name="amount" inputmode="decimal" placeholder=[optional]; }
                 label { "Release at, UTC" input type="datetime-local" name="release_at"; }
@@ -200,6 +248,9 @@ pub(super) struct Typed {
     /// The amount that the page showed, in minor units.
     #[serde(default)]
     shown: String,
+    /// The proposal that it showed.
+    #[serde(default)]
+    stated: String,
     /// How it ended, as the page stated it.
     #[serde(default)]
     outcome: String,
@@ -226,9 +277,10 @@ pub(super) async fn give(
     let command = command(&name, &typed, &actor(&who.caller))?;
     let judge = |payment: &Payment| {
         commands::may(&who.caller, payment, &command)?;
+        is_as_shown(payment, &command, &typed)?;
         desk.store.durability().map_err(|lack| {
             let told = format!("nothing new is recorded now: {lack}");
-            Problem::new(crate::api::v1::ProblemCode::StoreUnavailable, told)
+            Problem::new(ProblemCode::StoreUnavailable, told)
         })
     };
     let policies = desk.policies.get();

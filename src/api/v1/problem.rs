@@ -81,7 +81,7 @@ impl Problem {
             ),
             CommandAnswer::AlreadyDecided => (
                 ProblemCode::AlreadyDecided,
-                "when this command was given, another one had decided about the hold",
+                "when this command was given, another one had decided, or two people had",
             ),
             CommandAnswer::TooLateCaptured => (ProblemCode::TooLateCaptured, "the money was taken"),
             CommandAnswer::TooLateReleased => {

@@ -22,7 +22,7 @@ impl Office {
         let page = self.get(cookie, &path).await;
         assert_eq!(page.status, 200, "{}", page.text);
         let (mark, key) = (page.hidden("mark"), page.hidden("key"));
-        let shown = ["shown", "outcome"].map(|name| (name, page.hidden_if(name)));
+        let shown = ["shown", "outcome", "stated"].map(|name| (name, page.hidden_if(name)));
         let mut fields = vec![("mark", &*mark), ("key", &*key)];
         fields.extend(
             shown
@@ -187,12 +187,13 @@ async fn how_a_payment_ended_is_stated_by_two_people_and_never_by_one() {
     ask.shows(&["It is stated: ", "never paid"]);
     ask.shows(&["key:aisyah", "the bank's list does not have it"]);
     // Another end than the one that the page stated is not approved.
-    let [mark, key] = ["mark", "key"].map(|name| ask.hidden(name));
+    let [mark, key, read] = ["mark", "key", "stated"].map(|name| ask.hidden(name));
     let another = format!("{key}-another");
     let fields = |key, outcome| {
         [
             ("mark", &*mark),
             ("key", key),
+            ("stated", &*read),
             ("reason", "the list does not have it"),
             ("outcome", outcome),
         ]
@@ -212,6 +213,80 @@ async fn how_a_payment_ended_is_stated_by_two_people_and_never_by_one() {
     let said = said.resolution().unwrap().said.clone();
     let who: Vec<_> = said.iter().map(|said| &*said.actor).collect();
     assert_eq!(who, ["key:aisyah", "key:farid"]);
+}
+
+#[tokio::test]
+async fn a_proposal_is_approved_that_was_read_and_no_other() {
+    let all = [Scope::Read, Scope::Command, Scope::Operate];
+    let both = vec![key("aisyah", OPERATOR, &all), key("farid", READER, &all)];
+    let office = Office::with(both).await;
+    let id = office.parked("k").await;
+    let (one, other) = (office.enter(OPERATOR).await, office.enter(READER).await);
+    let why = [("reason", "the bank's list does not have it")];
+    office.commands(&one, (&id, "propose_by_hand"), &why).await;
+    office.stage.pass(chrono::TimeDelta::minutes(5));
+    let path = format!("/desk/payments/{id}/approve_by_hand");
+    let ask = office.get(&other, &path).await;
+    ask.shows(&["key:aisyah", "5 min ago"]);
+    // It is proposed anew, for another reason, while somebody reads.
+    let undone = office
+        .get(&one, &format!("/desk/payments/{id}/resolve_as_shown"))
+        .await;
+    undone.shows(&["What key:aisyah stated is undone by it: never paid."]);
+    let anew = [("reason", "the guest says so")];
+    office.commands(&one, (&id, "propose_by_hand"), &anew).await;
+    let names = ["mark", "key", "stated", "outcome"];
+    let shown = names.map(|name| ask.hidden(name));
+    let mut fields: Vec<_> = names
+        .into_iter()
+        .zip(shown.iter().map(|it| &**it))
+        .collect();
+    fields.push(("reason", "the list does not have it"));
+    let refused = office.post(&other, &path, &fields).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    refused.shows(&["what is proposed is not what the page showed"]);
+    let known = office.stage.payment(&id).await;
+    assert_eq!(known.resolution().unwrap().progress, Progress::Proposed);
+    let read = [("reason", "so I heard")];
+    let done = office
+        .commands(&other, (&id, "approve_by_hand"), &read)
+        .await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    let page = office.get(&one, &format!("/desk/payments/{id}")).await;
+    page.shows_none_of(&["propose by hand…"]);
+}
+
+#[tokio::test]
+async fn a_plan_is_moved_with_the_amount_that_the_page_showed_or_not_at_all() {
+    let office = Office::open().await;
+    let id = office.stage.authorize_by_token("k", 9_900, "{}").await;
+    office.stage.work().await;
+    let cookie = office.enter(OPERATOR).await;
+    let path = format!("/desk/payments/{id}/reschedule");
+    let page = office.get(&cookie, &path).await;
+    let [mark, key, shown] = ["mark", "key", "shown"].map(|name| page.hidden(name));
+    assert_eq!(shown, "9900");
+    let less = [("capture_at", "2027-02-02T10:30"), ("amount", "50.00")];
+    let moved = office.commands(&cookie, (&id, "reschedule"), &less).await;
+    assert_eq!(moved.status, 303, "{}", moved.text);
+    let fields = [
+        ("mark", &*mark),
+        ("key", &*key),
+        ("shown", &*shown),
+        ("capture_at", "2027-02-03T10:30"),
+    ];
+    let refused = office.post(&cookie, &path, &fields).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    refused.shows(&["is not the one that the page showed"]);
+    let plan = office.stage.payment(&id).await.plan().clone();
+    assert_eq!(plan.capture_amount.map(Amount::minor), Some(5_000));
+    assert_eq!(plan.capture_at, "2027-02-02T10:30:00Z".parse().ok());
+    let later = [("capture_at", "2027-02-03T10:30")];
+    let moved = office.commands(&cookie, (&id, "reschedule"), &later).await;
+    assert_eq!(moved.status, 303, "{}", moved.text);
+    let plan = office.stage.payment(&id).await.plan().clone();
+    assert_eq!(plan.capture_amount.map(Amount::minor), Some(5_000));
+    assert_eq!(plan.capture_at, "2027-02-03T10:30:00Z".parse().ok());
 }
 
 #[tokio::test]
