@@ -1,20 +1,24 @@
 //! `holdfast webhooks`: the gateway's webhooks, set up by its own API. What to do is decided from
 //! what is registered now, so that each command can be run again after any answer, or none.
 
-use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use url::Url;
 
 use super::Failure;
+use super::commands::typist;
+use super::desk::person;
+use super::key_file::{KeyFile, key_of};
 use super::worker::gateway;
 use crate::clock::Clock;
 use crate::config::{Account, Config, Mode, unknown_account};
-use crate::gateway::{ChipGateway, NotRegistered, PublicKey, Registered};
+use crate::gateway::{ChipGateway, NotRegistered, Registered};
 use crate::payment::AccountName;
+use crate::store::audit::{AuditEntry, Mandate};
+use crate::store::redis::RedisStore;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -44,6 +48,9 @@ Example: holdfast webhooks register --account hotel \\
         /// Where to write the public key under which it signs.
         #[arg(long, value_name = "FILE")]
         key_file: PathBuf,
+        /// Who asks, and why.
+        #[command(flatten)]
+        by: By,
     },
     /// List all that are registered, and whether their keys are configured here.
     #[command(after_help = "Example: holdfast webhooks list --account hotel")]
@@ -68,7 +75,21 @@ Examples:
         /// Where to write the new public key.
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
+        /// Who asks, and why.
+        #[command(flatten)]
+        by: By,
     },
+}
+
+/// Who asks, and why.
+#[derive(Debug, Args)]
+pub struct By {
+    /// Who asks; the user of this terminal without it.
+    #[arg(long, value_parser = person)]
+    actor: Option<String>,
+    /// Why; kept in the audit log.
+    #[arg(long)]
+    reason: Option<String>,
 }
 
 impl WebhooksVerb {
@@ -85,21 +106,32 @@ impl WebhooksVerb {
 pub(super) async fn run(
     verb: &WebhooksVerb,
     config: &Config,
-    as_json: bool,
+    (env, as_json): (&[(String, String)], bool),
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    let clock = Clock::system();
     let named = AccountName::new(verb.account());
     let named = named.map_err(|error| Failure::Wrong(format!("--account: {error}")))?;
     let Some((name, account)) = config.accounts.get_key_value(&named) else {
         let told = unknown_account(&named, config.accounts.keys());
         return Err(Failure::Wrong(told));
     };
-    let gateway = gateway(config, &Clock::system());
+    let gateway = gateway(config, &clock);
     let gateway = gateway.map_err(|error| Failure::Other(format!("{error:#}")))?;
+    let log = match verb {
+        WebhooksVerb::List { .. } => None,
+        WebhooksVerb::Register { by, .. } | WebhooksVerb::Rotate { by, .. } => {
+            let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+            let typed = Mandate::typed_by(&typist(by.actor.as_deref(), env));
+            Some((store, typed.because(by.reason.as_deref())))
+        }
+    };
     let desk = Desk {
         gateway,
         name,
         account,
+        log,
+        clock,
     };
     let told = match verb {
         WebhooksVerb::List { .. } => desk.list().await?,
@@ -123,6 +155,9 @@ struct Desk<'a> {
     gateway: ChipGateway,
     name: &'a AccountName,
     account: &'a Account,
+    /// Where it is written down before anything is changed at the gateway, and on whose word.
+    log: Option<(RedisStore, Mandate)>,
+    clock: Clock,
 }
 
 struct Told {
@@ -167,6 +202,7 @@ impl Desk<'_> {
         }
         let webhook = self.there_or_new(there.pop(), url, key_file).await?;
         let webhook = if self.knows(&webhook) && !webhook.hears_enough() {
+            self.intend("webhook_complete").await?;
             self.gateway.complete(self.name, &webhook).await?
         } else {
             webhook
@@ -211,10 +247,12 @@ impl Desk<'_> {
             return Err(Failure::Refused(told.to_owned()));
         }
         if !newest.hears_enough() {
+            self.intend("webhook_complete").await?;
             self.gateway.complete(self.name, &newest).await?;
         }
         let old = there.iter().filter(|old| old.id != newest.id);
         for old in old.clone() {
+            self.intend("webhook_remove").await?;
             self.gateway.unregister(self.name, old).await?;
         }
         if self.at(url).await?.len() > 1 {
@@ -244,9 +282,19 @@ impl Desk<'_> {
             return Ok(there);
         }
         let file = KeyFile::open(file, None)?;
+        self.intend("webhook_register").await?;
         let made = self.gateway.register(self.name, url).await?;
         file.keep(&made)?;
         Ok(made)
+    }
+
+    /// Adds to the audit log what is about to be changed at the gateway.
+    async fn intend(&self, what: &str) -> Result<(), Failure> {
+        let Some((store, by)) = &self.log else {
+            return Ok(());
+        };
+        let intent = AuditEntry::intent(by, what, Some(self.name.as_str()), self.clock.now());
+        Ok(store.note_intent(&intent).await?)
     }
 
     /// Those that post to `url`, the oldest first.
@@ -307,63 +355,6 @@ impl Desk<'_> {
         };
         Told { text, json }
     }
-}
-
-fn key_of(webhook: &Registered) -> Result<PublicKey, Failure> {
-    webhook.key().ok_or_else(|| {
-        let told = "the gateway showed no key that can be used; look into its portal";
-        Failure::Other(told.to_owned())
-    })
-}
-
-/// A file for a key. Written beside its place first: it is there whole, or not at all.
-struct KeyFile<'a> {
-    path: &'a Path,
-    /// Where it is written; nothing is to be written without it.
-    part: Option<(PathBuf, fs::File)>,
-}
-
-impl<'a> KeyFile<'a> {
-    /// Makes sure that the key can be written, or is there. A file that holds anything else stays.
-    fn open(path: &'a Path, key: Option<&PublicKey>) -> Result<Self, Failure> {
-        match fs::read(path) {
-            Ok(there) if !there.is_empty() => {
-                let there = PublicKey::from_pem(&String::from_utf8_lossy(&there)).ok();
-                if there.is_none() || there.as_ref() != key {
-                    return Err(Failure::Refused(format!(
-                        "{} holds something else; give the new key a file of its own",
-                        path.display()
-                    )));
-                }
-                return Ok(Self { path, part: None });
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unwritable(path, &error)),
-        }
-        let mut name = path.as_os_str().to_owned();
-        name.push(".part");
-        let part = PathBuf::from(name);
-        let file = fs::File::create(&part).map_err(|error| unwritable(path, &error))?;
-        let part = Some((part, file));
-        Ok(Self { path, part })
-    }
-
-    fn keep(self, webhook: &Registered) -> Result<(), Failure> {
-        key_of(webhook)?;
-        let Some((part, mut file)) = self.part else {
-            return Ok(());
-        };
-        let pem = webhook.public_key.as_deref().unwrap_or_default();
-        file.write_all(pem.replace("\\n", "\n").as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&part, self.path))
-            .map_err(|error| unwritable(self.path, &error))
-    }
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::Other(format!("{} cannot be written: {error}", path.display()))
 }
 
 impl From<NotRegistered> for Failure {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chip_sandbox::{Effect, Operation, Rule, Sandbox};
 use clap::Parser;
 use holdfast::cli::{Around, Cli, run};
+use holdfast_rig::{Redis, RedisOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -16,6 +17,7 @@ const URL: &str = "https://pay.example.com/webhooks/chip/hotel";
 struct Shop {
     sandbox: Sandbox,
     folder: TempDir,
+    redis: Redis,
 }
 
 impl Shop {
@@ -23,6 +25,7 @@ impl Shop {
         Self {
             sandbox: Sandbox::start(sandbox_config()).await.unwrap(),
             folder: tempfile::tempdir().unwrap(),
+            redis: Redis::start(RedisOptions::default()).await.unwrap(),
         }
     }
 
@@ -41,10 +44,17 @@ impl Shop {
             self.sandbox.base_url()
         );
         std::fs::write(&config, text).unwrap();
-        let name = "HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY";
-        let env = [(name.to_owned(), KEY.to_owned())];
+        let env = [
+            ("HOLDFAST__ACCOUNTS__HOTEL__SECRET_KEY", KEY.to_owned()),
+            ("HOLDFAST__REDIS__URL", self.redis.url()),
+            ("USER", "aina".to_owned()),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value));
         let config = config.display().to_string();
-        let before = ["holdfast", "--json", "--config", &config, "webhooks"];
+        let mut before = vec!["holdfast", "--json", "--config", &config];
+        if line[0] != "audit" {
+            before.push("webhooks");
+        }
         let cli = Cli::try_parse_from(before.iter().chain(line)).unwrap();
         let around = Around {
             env: &env,
@@ -181,4 +191,58 @@ async fn a_key_in_use_is_not_written_over_and_an_address_that_leads_nowhere_is_r
         assert_eq!(code, 2, "{url}");
         assert!(told.contains("/webhooks/chip/hotel"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn what_is_changed_of_webhooks_at_the_gateway_is_in_the_audit_log_before() {
+    let shop = Shop::open().await;
+    shop.listed(&[]).await;
+    let lost = Rule::on(Operation::WebhookCreate, Effect::reset_after_commit()).times(1);
+    shop.sandbox.add_fault(lost);
+    shop.registers("register", "one.pem", &[])
+        .await
+        .unwrap_err();
+    shop.registers("register", "one.pem", &[]).await.unwrap();
+    shop.registers("register", "one.pem", &["one.pem"])
+        .await
+        .unwrap();
+    shop.registers("rotate", "two.pem", &["one.pem"])
+        .await
+        .unwrap();
+    let end = ["rotate", "--account", "hotel", "--url", URL];
+    let why = ["--actor", "farid", "--reason", "the year is over"];
+    let end = [&end[..], &why[..]].concat();
+    for _ in 0..2 {
+        shop.types(&end, &["one.pem", "two.pem"]).await.unwrap();
+    }
+    let log = shop.types(&["audit", "list"], &[]).await.unwrap();
+    let mut said: Vec<Value> = (log["audit"].as_array().unwrap().iter())
+        .map(|one| &one["entry"])
+        .map(|it| {
+            json!([
+                it["action"],
+                it["subject"],
+                it["actor"]["name"],
+                it["reason"]
+            ])
+        })
+        .collect();
+    said.reverse();
+    let expected = json!([
+        ["webhook_register", "hotel", "aina", null],
+        ["webhook_complete", "hotel", "aina", null],
+        ["webhook_register", "hotel", "aina", null],
+        ["webhook_complete", "hotel", "farid", "the year is over"],
+        ["webhook_remove", "hotel", "farid", "the year is over"],
+    ]);
+    assert_eq!(json!(said), expected);
+}
+
+#[tokio::test]
+async fn no_webhook_is_changed_that_cannot_be_written_down() {
+    let mut shop = Shop::open().await;
+    shop.redis.kill().unwrap();
+    let refused = shop.registers("register", "one.pem", &[]).await;
+    assert_eq!(refused.unwrap_err().0, 4);
+    assert_eq!(shop.listed(&[]).await.len(), 0, "a list needs no Redis");
 }
