@@ -12,7 +12,7 @@
 //! | `plans` | reruns of many payments, planned and applied |
 //! | `quarantine`, `fix` | what was pushed and refused; and put right |
 //! | `audit` | who asked for what, and whether anybody changed that |
-//! | `switches` | to stop and to let go on; which workers are there |
+//! | `switches`, `workers` | to stop and to let go on; which workers are there |
 //! | `worker`, `serving` | everything that runs in one worker process; what it serves over HTTP |
 //! | `housekeeping` | what it does now and then beside its work |
 //! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |
@@ -21,7 +21,7 @@
 //! | `probe` | what CHIP does not document, measured on a test account |
 //! | `schema` | the wire format |
 //! | `health` | whether the worker of this machine is ready, or lives |
-//! | `webhooks` | the gateway's webhooks, set up by its API |
+//! | `webhooks`, `key_file` | the gateway's webhooks, set up by its API; the file of a webhook's key |
 //! | `doctor` | what is wrong with an installation |
 //! | `completions` | for shells |
 //! | `reconcile` | whether the books agree |
@@ -40,6 +40,7 @@ mod fix;
 mod health;
 mod housekeeping;
 mod key;
+mod key_file;
 mod outgoing;
 mod plans;
 mod probe;
@@ -54,6 +55,7 @@ mod switches;
 mod view;
 mod webhooks;
 mod worker;
+mod workers;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -121,7 +123,7 @@ pub async fn run(cli: Cli, mut around: Around<'_>, out: &mut dyn Write) -> Resul
         }
         Verb::Doctor(args) => doctor::run(&args, &config, (around.env, cli.json), out).await,
         Verb::ProbeGateway(args) => probe::run(&args, &config, &mut around, cli.json, out).await,
-        Verb::Webhooks(verb) => webhooks::run(&verb, &config, cli.json, out).await,
+        Verb::Webhooks(verb) => webhooks::run(&verb, &config, (around.env, cli.json), out).await,
         Verb::Worker => {
             config.require_accounts()?;
             config.require_callers()?;

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -10,14 +11,14 @@ use super::commands::typist;
 use super::desk::person;
 use super::failure::Failure;
 use super::request::parse_wait;
-use super::view::time;
+use super::workers::sentence;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::operate::switches::{Changed, LetGo, Seen, let_go, line, lives, stop, wait_until_seen};
-use crate::payment::{AccountName, millis};
+use crate::operate::switches::{Changed, LetGo, let_go, line, stop, wait_until_seen};
+use crate::payment::{AccountName, Timestamp, millis, parse_time};
 use crate::store::audit::Mandate;
 use crate::store::redis::RedisStore;
-use crate::store::switches::{Switch, SwitchName, WorkerNote};
+use crate::store::switches::{Switch, SwitchName};
 
 /// What to do about what is sent.
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,9 @@ pub enum SwitchVerb {
         /// What.
         #[command(flatten)]
         what: Part,
+        /// Which stop is meant.
+        #[command(flatten)]
+        meant: Meant,
         /// Why, and who asks.
         #[command(flatten)]
         said: Said,
@@ -53,6 +57,9 @@ pub enum SwitchVerb {
     /// Let everything go on after `holdfast stop`; what is paused stays so.
     #[command(after_help = "Example: holdfast go --reason \"prices mended\"")]
     Go {
+        /// Which stop is meant.
+        #[command(flatten)]
+        meant: Meant,
         /// Why, and who asks.
         #[command(flatten)]
         said: Said,
@@ -89,6 +96,14 @@ pub struct Part {
     /// Payments of one kind: authorize, charge, `save_card` or adopt.
     #[arg(long, value_parser = kind)]
     kind: Option<SwitchName>,
+}
+
+/// Which stop is meant, by whoever lets go on what another person stopped.
+#[derive(Debug, Args)]
+pub struct Meant {
+    /// Since when it stands, as `holdfast switches` shows it; demanded where another person stopped it.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<Timestamp>,
 }
 
 /// Who says so, and why.
@@ -144,12 +159,13 @@ impl Switchboard<'_> {
                 self.stop(("drain", &name), Some(within), (&said, env), out)
                     .await
             }
-            SwitchVerb::Resume { what, said } => {
-                self.let_go_on(("resume", &what.name()?), (&said, env), out)
+            SwitchVerb::Resume { what, meant, said } => {
+                let name = what.name()?;
+                self.let_go_on(("resume", &name), &meant, (&said, env), out)
                     .await
             }
-            SwitchVerb::Go { said } => {
-                self.let_go_on(("go", &SwitchName::All), (&said, env), out)
+            SwitchVerb::Go { meant, said } => {
+                self.let_go_on(("go", &SwitchName::All), &meant, (&said, env), out)
                     .await
             }
             SwitchVerb::Switches => self.list(out).await,
@@ -197,12 +213,18 @@ impl Switchboard<'_> {
     async fn let_go_on(
         &self,
         (action, name): (&str, &SwitchName),
+        meant: &Meant,
         (said, env): (&Said, &[(String, String)]),
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let by = said.mandate(env)?;
         let (store, clock) = (self.store, self.clock);
         let found = store.switches().await?;
+        let stands = found.set.get(name);
+        if let Some(stands) = stands.filter(|it| !meant.is(it, &typist(said.actor.as_deref(), env)))
+        {
+            return Err(Failure::Refused(another_stands(name, stands)));
+        }
         match let_go(store, clock, (action, name), &found, &by).await? {
             LetGo::Now(changed) => self.told((name, None), &changed, said.wait, out).await,
             LetGo::StoppedSince(switch) => Err(Failure::Refused(stopped_since(name, &switch))),
@@ -223,13 +245,15 @@ impl Switchboard<'_> {
             let told = json!({
                 "switch": name.to_string(), "stopped": wanted, "before": changed.before,
                 "workers": seen.workers, "behind": seen.behind, "unreadable": seen.unreadable,
-                "under_way": seen.under_way,
+                "lost": seen.lost, "under_way": seen.under_way,
             });
             writeln!(out, "{told}")?;
         } else {
             let told = match (wanted, &changed.before) {
                 (Some(wanted), _) => line(name, wanted),
-                (None, Some(_)) => format!("{name} goes on"),
+                (None, Some(before)) => {
+                    format!("{name} goes on. It stood so: {}", line(name, before))
+                }
                 (None, None) => format!("{name} was not stopped; nothing was changed"),
             };
             writeln!(out, "{told}")?;
@@ -265,59 +289,16 @@ impl Switchboard<'_> {
                 "version": switches.version});
             return Ok(writeln!(out, "{told}")?);
         }
-        if standing.is_empty() && switches.unknown.is_none() {
+        if standing.is_empty() && switches.unknown.is_empty() {
             return Ok(writeln!(out, "nothing is stopped")?);
         }
         for (name, switch) in standing {
             writeln!(out, "{}", line(name, switch))?;
         }
-        if let Some(unknown) = switches.unknown {
-            writeln!(out, "{unknown} is stopped, and so is everything here")?;
-        }
-        Ok(())
-    }
-
-    async fn workers(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let (notes, now) = (self.store.workers().await?, self.clock.now());
-        let unreadable: Vec<String> = notes.unreadable.into_keys().collect();
-        let notes: Vec<(String, WorkerNote)> = (notes.read.into_iter())
-            .filter(|(_, note)| lives(note, now))
-            .collect();
-        if self.as_json {
-            let told: Vec<Value> = notes
-                .iter()
-                .map(|(id, note)| {
-                    let mut told = json!(note);
-                    told["id"] = json!(id);
-                    told
-                })
-                .collect();
-            return Ok(writeln!(
-                out,
-                "{}",
-                json!({ "workers": told, "unreadable": unreadable })
-            )?);
-        }
-        for id in &unreadable {
-            writeln!(out, "{id}  this version cannot read what it says")?;
-        }
-        if notes.is_empty() && unreadable.is_empty() {
-            return Ok(writeln!(out, "no worker is there")?);
-        }
-        let version = self.store.switches().await?.version;
-        for (id, note) in notes {
-            let behind = if note.switches < version {
-                "  has not seen the last switch"
-            } else {
-                ""
-            };
+        for unknown in switches.unknown {
             writeln!(
                 out,
-                "{id}  {}  since {}  {} turns at once  {}{behind}",
-                note.program,
-                time(note.started),
-                note.concurrency,
-                calls(note.under_way.iter())
+                "{unknown} is stopped by another version, and so is everything here"
             )?;
         }
         Ok(())
@@ -332,6 +313,20 @@ impl Part {
     }
 }
 
+impl Meant {
+    /// Whether that is the stop that is meant by `actor`: the one of that time, or one's own. Times are shown
+    /// to the second.
+    fn is(&self, stands: &Switch, actor: &str) -> bool {
+        match self.since {
+            None => stands.actor == actor,
+            Some(since) if since.timestamp_subsec_nanos() == 0 => {
+                since.timestamp() == stands.since.timestamp()
+            }
+            Some(since) => since == stands.since,
+        }
+    }
+}
+
 impl Said {
     fn mandate(&self, env: &[(String, String)]) -> Result<Mandate, Failure> {
         if self.reason.trim().is_empty() {
@@ -342,16 +337,14 @@ impl Said {
     }
 }
 
-fn calls<'a>(under_way: impl Iterator<Item = (&'a String, &'a u64)>) -> String {
-    let some = under_way.filter(|(_, count)| **count > 0);
-    let some: Vec<String> = some
-        .map(|(step, count)| format!("{count} {step}"))
-        .collect();
-    if some.is_empty() {
-        "no call under way".to_owned()
-    } else {
-        format!("under way: {}", some.join(", "))
-    }
+/// Why nothing was let go on that another person stopped.
+fn another_stands(name: &SwitchName, switch: &Switch) -> String {
+    let since = switch.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let stands = line(name, switch);
+    format!(
+        "not the stop that is meant, or another person's: {stands}; to let that go on all the same, add \
+         --since {since}"
+    )
 }
 
 /// Why nothing was let go on.
@@ -360,22 +353,4 @@ fn stopped_since(name: &SwitchName, switch: &Switch) -> String {
     format!(
         "it was stopped again meanwhile, and that stands: {stands}; to let that go on, run it again"
     )
-}
-
-/// What the workers know of it.
-fn sentence(seen: &Seen, stops: bool) -> String {
-    let Seen {
-        workers, behind, ..
-    } = seen;
-    if *workers == 0 {
-        return "no worker is there; those that start will see it".to_owned();
-    }
-    let told = workers - behind.len();
-    let under_way = calls(seen.under_way.iter());
-    let end = if stops && !seen.under_way.is_empty() {
-        "; what is under way goes to its end"
-    } else {
-        ""
-    };
-    format!("{told} of {workers} workers have seen it; {under_way}{end}")
 }

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
-use crate::payment::Timestamp;
+use crate::payment::{Timestamp, millis};
 use crate::store::StoreError;
 use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::redis::{RedisStore, Switched};
@@ -21,6 +21,8 @@ use crate::worker::gate::BELIEVED_FOR;
 /// rest is for clocks that differ.
 const LIVES_FOR: TimeDelta = TimeDelta::seconds(40);
 const _: () = assert!(LIVES_FOR.num_seconds() >= 2 * BELIEVED_FOR.num_seconds() + 15);
+/// How often a switch is thrown that others throw at the same time.
+const MOST_TRIES: usize = 20;
 /// How often it is looked whether workers have seen a switch.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -52,10 +54,10 @@ pub async fn stop(
     by: &Mandate,
 ) -> Result<Changed, StoreError> {
     let mut last = None;
-    loop {
+    for _ in 0..MOST_TRIES {
         let found = store.switches().await?;
         let before = found.set.get(name);
-        if last.is_some() && last.as_ref() == before {
+        if is_foreign(&found, name) || (last.is_some() && last.as_ref() == before) {
             return Err(foreign(name));
         }
         let audit = entry(by, (action, name), [before, Some(wanted)], clock);
@@ -67,6 +69,9 @@ pub async fn stop(
             Switched::Outdated => last = before,
         }
     }
+    Err(StoreError::Refused(format!(
+        "{name} is stopped and let go on by others all the time; look at it, and try again"
+    )))
 }
 
 /// Lets `name` go on, as it was `found`, and adds that to the audit log in the same step, under the word
@@ -83,6 +88,9 @@ pub async fn let_go(
         let before = before.cloned();
         LetGo::Now(Changed { version, before })
     };
+    if is_foreign(found, name) {
+        return Err(foreign(name));
+    }
     let Some(before) = found.set.get(name) else {
         return Ok(changed(found.version, None));
     };
@@ -91,6 +99,9 @@ pub async fn let_go(
         return Ok(changed(version, Some(before)));
     }
     let mut now = store.switches().await?;
+    if is_foreign(&now, name) {
+        return Err(foreign(name));
+    }
     match now.set.remove(name) {
         // Somebody stopped it, and somebody let that go on.
         None => Ok(changed(now.version, None)),
@@ -109,7 +120,12 @@ fn entry(
     AuditEntry::done(by, (action, &name.to_string()), change, clock.now())
 }
 
-/// What stands there is compared to the byte.
+/// Whether it is stopped in a way that this version cannot read. What stands there is compared to the byte,
+/// and so it can neither be replaced nor taken away by what was read.
+fn is_foreign(found: &Switches, name: &SwitchName) -> bool {
+    found.unknown.contains(&name.to_string())
+}
+
 fn foreign(name: &SwitchName) -> StoreError {
     StoreError::Refused(format!(
         "{name} was stopped by another version of holdfast; let it go on by that one"
@@ -125,7 +141,9 @@ pub struct Seen {
     pub behind: Vec<String>,
     /// Which of those have left a note that cannot be read.
     pub unreadable: Vec<String>,
-    /// How many calls are under way, by step.
+    /// Which others say nothing any more, and may still have calls under way.
+    pub lost: Vec<String>,
+    /// How many calls are under way, by step, the last that lost workers said included.
     pub under_way: BTreeMap<String, u64>,
 }
 
@@ -133,6 +151,19 @@ pub struct Seen {
 #[must_use]
 pub fn lives(note: &WorkerNote, now: Timestamp) -> bool {
     now - note.seen <= LIVES_FOR
+}
+
+/// Until when a call can be under way of a worker that says nothing any more: it makes none once what it
+/// read counts no more, and none takes longer than it may.
+#[must_use]
+pub fn calls_until(note: &WorkerNote) -> Timestamp {
+    note.seen + BELIEVED_FOR * 2 + millis(note.longest_call_ms)
+}
+
+/// Whether a worker says nothing any more, and may still have calls under way.
+#[must_use]
+pub fn is_lost(note: &WorkerNote, now: Timestamp) -> bool {
+    !lives(note, now) && now <= calls_until(note)
 }
 
 /// Who has seen a version of the switches.
@@ -145,10 +176,16 @@ pub async fn seen(store: &RedisStore, clock: &Clock, version: u64) -> Result<See
         unreadable,
         ..Seen::default()
     };
-    for (id, note) in notes.read.into_iter().filter(|(_, note)| lives(note, now)) {
-        seen.workers += 1;
-        if note.switches < version {
-            seen.behind.push(id);
+    for (id, note) in notes.read {
+        if is_lost(&note, now) {
+            seen.lost.push(id);
+        } else if lives(&note, now) {
+            seen.workers += 1;
+            if note.switches < version {
+                seen.behind.push(id);
+            }
+        } else {
+            continue;
         }
         for (step, count) in note.under_way.into_iter().filter(|(_, count)| *count > 0) {
             *seen.under_way.entry(step).or_default() += count;
@@ -190,7 +227,7 @@ pub async fn standing(
     let lines = switches.standing(clock.now());
     let lines = lines.filter(|(name, _)| concerns(name));
     let mut lines: Vec<String> = lines.map(|(name, switch)| line(name, switch)).collect();
-    lines.extend(switches.unknown.map(|name| {
+    lines.extend(switches.unknown.into_iter().map(|name| {
         format!("everything is stopped: {name} is, and this version does not know what that is")
     }));
     Ok(lines)

@@ -1,7 +1,7 @@
 //! What people have stopped: everything, an account, a step or a kind of request; and what workers say
 //! of themselves, so that whoever stops something knows when it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -90,15 +90,15 @@ pub struct Switches {
     pub version: u64,
     /// What, and why.
     pub set: BTreeMap<SwitchName, Switch>,
-    /// Whether something is stopped that this program does not know: then everything is.
-    pub unknown: Option<String>,
+    /// What is stopped in a way that this program cannot read, by name: then everything is.
+    pub unknown: BTreeSet<String>,
 }
 
 impl Switches {
     /// What keeps a call from being made `now` by a worker that runs since `started`.
     #[must_use]
     pub fn stops(&self, call: Outgoing<'_>, now: Timestamp, started: Timestamp) -> Option<String> {
-        if let Some(unknown) = &self.unknown {
+        if let Some(unknown) = self.unknown.first() {
             return Some(unknown.clone());
         }
         let stops = |(name, switch): &(&SwitchName, &Switch)| match name {
@@ -140,6 +140,9 @@ pub struct WorkerNote {
     /// How many calls are under way, by step.
     #[serde(default)]
     pub under_way: BTreeMap<String, u64>,
+    /// How long a call of it may take at the longest.
+    #[serde(default)]
+    pub longest_call_ms: u64,
 }
 
 /// What workers have said of themselves, those included that are there no more.
@@ -231,7 +234,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_stops_everything() {
         let switches = Switches {
-            unknown: Some("brand:x".to_owned()),
+            unknown: ["brand:x".to_owned()].into(),
             ..Switches::default()
         };
         assert!(stops(&switches, &account("hotel"), "charge", "cancel"));

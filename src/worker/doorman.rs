@@ -213,6 +213,7 @@ impl Doorman {
             switches,
             concurrency: self.concurrency,
             under_way: under_way.clone(),
+            longest_call_ms: self.gate.longest_call_ms(),
         };
         self.store.note_worker(&self.id, &note).await?;
         self.told = Some((now, switches, under_way));

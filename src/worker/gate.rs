@@ -142,6 +142,13 @@ impl Gate {
         ))
     }
 
+    /// How long a call may take at the longest.
+    #[must_use]
+    pub fn longest_call_ms(&self) -> u64 {
+        let watched = self.0.as_ref();
+        watched.map_or(0, |watched| watched.deadlines.longest_ms())
+    }
+
     /// What is stopped at `now`, in a few words; `None` if nothing is.
     #[must_use]
     pub fn told(&self, now: Timestamp) -> Option<String> {

@@ -50,7 +50,7 @@ fn stopped(version: u64, names: &[&str], since: Timestamp) -> Switches {
     Switches {
         version,
         set: names.iter().map(switched).collect(),
-        unknown: None,
+        unknown: [].into(),
     }
 }
 
@@ -421,7 +421,9 @@ async fn what_somebody_stopped_since_is_not_let_go_on() {
     let now = lodge.store.switches().await.unwrap();
     assert_eq!(now.set[&all], stands);
     // And what was let go on since goes on.
-    lodge.told(&["go", "--reason", "mended"]).await;
+    lodge
+        .told(&["go", "--reason", "mended", "--actor", "farid"])
+        .await;
     let LetGo::Now(changed) = go().await.unwrap() else {
         panic!("nobody stopped it");
     };
@@ -431,15 +433,113 @@ async fn what_somebody_stopped_since_is_not_let_go_on() {
 #[tokio::test]
 async fn a_switch_of_another_form_is_not_tried_for_ever() {
     let (lodge, _) = Lodge::open().await;
-    let other = r#"{"since":"2026-11-27T00:00:00Z","actor":"a","reason":"b","later":1}"#;
-    lodge
-        .asks(&["HSET", "{hf:desk}:switches", "all", other])
-        .await;
-    for verb in ["stop", "go"] {
-        let (done, _, _) = lodge.types(&[verb, "--reason", "x"]).await;
-        let failure = done.unwrap_err().to_string();
-        assert!(failure.contains("by another version"), "{failure}");
+    let readable = r#"{"since":"2026-11-27T00:00:00Z","actor":"aina","reason":"b","later":1}"#;
+    for other in [readable, r#"{"by":"a"}"#] {
+        for name in ["all", "zone:x"] {
+            lodge
+                .asks(&["HSET", "{hf:desk}:switches", name, other])
+                .await;
+        }
+        for verb in ["stop", "go"] {
+            let typed = lodge.types(&[verb, "--reason", "x"]);
+            let soon = std::time::Duration::from_secs(20);
+            let (done, told, _) = tokio::time::timeout(soon, typed).await.unwrap();
+            let failure = done.unwrap_err().to_string();
+            assert!(failure.contains("by another version"), "{failure}");
+            assert_eq!(told, "", "nothing was changed, and nothing is said of it");
+        }
+        let version = lodge.store.switches().await.unwrap().version;
+        assert_eq!(version, 0, "{other}");
     }
+    let listed = lodge.told(&["switches"]).await;
+    assert!(
+        listed.contains("all is stopped by another version"),
+        "{listed}"
+    );
+    assert!(listed.contains("zone:x is stopped by another"), "{listed}");
+}
+
+#[tokio::test]
+async fn at_a_terminal_another_persons_stop_is_let_go_on_only_by_who_names_it() {
+    let (lodge, _) = Lodge::open().await;
+    lodge.told(&["stop", "--reason", "prices"]).await;
+    lodge
+        .told(&["stop", "--reason", "a thief", "--actor", "farid"])
+        .await;
+    let (done, told, _) = lodge.types(&["go", "--reason", "prices mended"]).await;
+    let failure = done.unwrap_err();
+    assert_eq!((failure.exit_code(), told.as_str()), (3, ""));
+    let since = lodge.since("all").await;
+    for part in ["by farid: a thief", &format!("--since {since}")] {
+        assert!(failure.to_string().contains(part), "{failure}");
+    }
+    let old = ["go", "--reason", "x", "--since", "2026-11-26T08:00:00Z"];
+    let (done, _, _) = lodge.types(&old).await;
+    assert_eq!(done.unwrap_err().exit_code(), 3, "that is another stop");
+    let (all, found) = (SwitchName::All, lodge.store.switches().await.unwrap());
+    assert_eq!(found.set[&all].actor, "farid", "it stands");
+    let go = ["go", "--reason", "he is found", "--since", &since];
+    let told = lodge.told(&go).await;
+    assert!(told.contains("by farid: a thief"), "{told}");
+    // The same of what is paused; and one's own needs no more words.
+    let pause = ["pause", "--step", "charge", "--reason", "x", "--actor"];
+    let resume = ["resume", "--step", "charge", "--reason", "x"];
+    lodge.told(&[&pause[..], &["farid"][..]].concat()).await;
+    let (done, _, _) = lodge.types(&resume).await;
+    assert_eq!(done.unwrap_err().exit_code(), 3);
+    lodge.told(&[&pause[..], &["aina"][..]].concat()).await;
+    let told = lodge.told(&resume).await;
+    assert!(told.contains("step:charge goes on"), "{told}");
+}
+
+#[tokio::test]
+async fn a_call_of_a_worker_that_was_cut_off_is_told_until_it_must_have_ended() {
+    let (lodge, mut doorman) = Lodge::at(Clock::manual(start_time())).await;
+    doorman.round().await;
+    let mut note = lodge.store.workers().await.unwrap().read[ID].clone();
+    assert_eq!(note.longest_call_ms, DEADLINE_MS);
+    note.under_way = [("charge".to_owned(), 1)].into();
+    lodge.store.note_worker(ID, &note).await.unwrap();
+    let calls = |after: i64| {
+        let then = start_time() + TimeDelta::seconds(after);
+        lodge.clock.advance(then - lodge.clock.now());
+        seen(&lodge.store, &lodge.clock, 0)
+    };
+    let one = || std::collections::BTreeMap::from([("charge".to_owned(), 1)]);
+    let there = calls(40).await.unwrap();
+    assert_eq!(
+        (there.workers, there.lost, there.under_way),
+        (1, vec![], one())
+    );
+    // What it read counts for 20 s at the longest, and what it sent then takes its whole time.
+    for after in [41, 50, 80] {
+        let lost = calls(after).await.unwrap();
+        assert_eq!((lost.workers, lost.behind), (0, vec![]), "{after} s");
+        assert_eq!((lost.lost, lost.under_way), (vec![ID.to_owned()], one()));
+    }
+    let ended = calls(81).await.unwrap();
+    assert_eq!((ended.lost, ended.under_way), (vec![], [].into()));
+}
+
+#[tokio::test]
+async fn whoever_stops_is_told_of_a_worker_that_says_nothing_any_more() {
+    let (lodge, mut doorman) = Lodge::open().await;
+    doorman.round().await;
+    let mut note = lodge.store.workers().await.unwrap().read[ID].clone();
+    note.seen = lodge.clock.now() - TimeDelta::seconds(50);
+    note.under_way = [("charge".to_owned(), 1)].into();
+    lodge.store.note_worker(ID, &note).await.unwrap();
+    let told = lodge.told(&["stop", "--reason", "odd amounts"]).await;
+    assert!(told.contains("1 said nothing for long"), "{told}");
+    assert!(told.contains("under way: 1 charge"), "{told}");
+    let listed = lodge.told(&["workers"]).await;
+    assert!(
+        listed.contains("may have calls under way until"),
+        "{listed}"
+    );
+    let json = lodge.told(&["--json", "workers"]).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["workers"][0]["lost"], true);
 }
 
 /// How the lodge's worker is called.
@@ -508,6 +608,13 @@ impl Lodge {
         (done, text(out), text(warnings))
     }
 
+    /// Since when it is stopped, as people see it.
+    async fn since(&self, name: &str) -> String {
+        let found = self.store.switches().await.unwrap();
+        let since = found.set[&SwitchName::parse(name).unwrap()].since;
+        since.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    }
+
     async fn told(&self, line: &[&str]) -> String {
         let (done, told, _) = self.types(line).await;
         done.unwrap();
@@ -539,7 +646,10 @@ async fn what_is_stopped_at_a_terminal_is_seen_everywhere_and_audited() {
     lodge
         .told(&["stop", "--reason", "odd amounts", "--actor", "farid"])
         .await;
-    lodge.told(&["go", "--reason", "mended"]).await;
+    let since = lodge.since("all").await;
+    let go = ["go", "--reason", "mended", "--since", &since];
+    let told = lodge.told(&go).await;
+    assert!(told.contains("by farid: odd amounts"), "{told}");
     lodge
         .told(&["resume", "--account", "hotel", "--reason", "mended"])
         .await;

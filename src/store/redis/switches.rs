@@ -37,7 +37,7 @@ impl RedisStore {
             };
             match read() {
                 Some((name, switch)) => drop(switches.set.insert(name, switch)),
-                None => switches.unknown = Some(name.to_owned()),
+                None => drop(switches.unknown.insert(name.to_owned())),
             }
         }
         Ok(switches)
