@@ -15,7 +15,7 @@ use super::session::Who;
 use super::show::{when, words};
 use crate::api::v1::Scope;
 use crate::api::v1::plans::actor;
-use crate::operate::switches::{LetGo, let_go, line, lives, stop};
+use crate::operate::switches::{LetGo, is_lost, let_go, line, lives, stop};
 use crate::payment::Timestamp;
 use crate::store::audit::Via;
 use crate::store::switches::{KINDS, STEPS, Switch, SwitchName, Switches, WorkerNotes};
@@ -71,12 +71,13 @@ fn standing(who: &Who, switches: &Switches, now: Timestamp) -> Markup {
     html! {
         section.panel {
             h2 { "Stopped now" }
-            @if let Some(unknown) = &switches.unknown {
+            @for unknown in &switches.unknown {
                 p.problem role="alert" {
                     strong { "Everything is stopped. " } (unknown)
                     " is, and this version does not know what that is."
                 }
-            } @else if stopped.is_empty() {
+            }
+            @if stopped.is_empty() && switches.unknown.is_empty() {
                 p.empty { "Nothing is stopped." }
             }
             @for (name, switch) in stopped {
@@ -93,7 +94,7 @@ fn standing(who: &Who, switches: &Switches, now: Timestamp) -> Markup {
 
 /// Who has seen it: until all have, something may still be sent.
 fn seen_by(notes: &WorkerNotes, version: u64, now: Timestamp) -> Markup {
-    let here = notes.read.iter().filter(|(_, note)| lives(note, now));
+    let here = (notes.read.iter()).filter(|(_, note)| lives(note, now) || is_lost(note, now));
     let here: Vec<_> = here.collect();
     html! {
         section.panel {
@@ -110,7 +111,8 @@ fn seen_by(notes: &WorkerNotes, version: u64, now: Timestamp) -> Markup {
                             td { code { (id) } } td { (note.program) }
                             td.end { (when(note.started, now)) }
                             td { (under_way(&note.under_way)) }
-                            td { @if note.switches < version { strong { "not seen yet" } }
+                            td { @if is_lost(note, now) { strong { "says nothing since " (when(note.seen, now)) } }
+                                @else if note.switches < version { strong { "not seen yet" } }
                                 @else { "seen" } }
                         } }
                         @for id in notes.unreadable.keys() { tr {

@@ -56,6 +56,7 @@ impl Office {
             switches: 0,
             concurrency: 8,
             under_way: [("charge".to_owned(), 2)].into(),
+            longest_call_ms: 60_000,
         };
         let name = "worker-that-is-late".to_owned();
         self.stage.store.note_worker(&name, &note).await.unwrap();
@@ -145,6 +146,10 @@ async fn nobody_stops_more_than_the_key_is_for_nor_without_a_reason_or_a_mark() 
     let whole = office.enter(OPERATOR).await;
     let page = office.get(&whole, "/desk/switches").await;
     page.shows(&["not seen yet", &late, "2 charge"]);
+    // One that says nothing any more may still have calls under way.
+    office.stage.clock.advance(chrono::TimeDelta::seconds(50));
+    let page = office.get(&whole, "/desk/switches").await;
+    page.shows(&["says nothing since", &late, "2 charge"]);
     let stands = office.stopped().await;
     for path in [HOTEL, "/desk/switches/all", "/desk/switches/kind:charge"] {
         let mark = office.get(&rental, "/desk/switches/account:rental").await;
