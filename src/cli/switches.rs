@@ -227,7 +227,7 @@ impl Switchboard<'_> {
         }
         match let_go(store, clock, (action, name), &found, &by).await? {
             LetGo::Now(changed) => self.told((name, None), &changed, said.wait, out).await,
-            LetGo::StoppedSince(switch) => Err(Failure::Refused(stopped_since(name, &switch))),
+            LetGo::StoppedSince(switch) => Err(Failure::Refused(another_stands(name, &switch))),
         }
     }
 
@@ -337,20 +337,12 @@ impl Said {
     }
 }
 
-/// Why nothing was let go on that another person stopped.
+/// Why nothing was let go on: another stop stands than the one that is meant, or another person's.
 fn another_stands(name: &SwitchName, switch: &Switch) -> String {
     let since = switch.since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let stands = line(name, switch);
     format!(
-        "not the stop that is meant, or another person's: {stands}; to let that go on all the same, add \
-         --since {since}"
-    )
-}
-
-/// Why nothing was let go on.
-fn stopped_since(name: &SwitchName, switch: &Switch) -> String {
-    let stands = line(name, switch);
-    format!(
-        "it was stopped again meanwhile, and that stands: {stands}; to let that go on, run it again"
+        "another stop stands than the one that is meant, or another person's: {stands}; to let that go on, \
+         add --since {since}"
     )
 }

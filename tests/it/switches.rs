@@ -441,7 +441,8 @@ async fn a_switch_of_another_form_is_not_tried_for_ever() {
                 .await;
         }
         for verb in ["stop", "go"] {
-            let typed = lodge.types(&[verb, "--reason", "x"]);
+            let line = [verb, "--reason", "x"];
+            let typed = lodge.types(&line);
             let soon = std::time::Duration::from_secs(20);
             let (done, told, _) = tokio::time::timeout(soon, typed).await.unwrap();
             let failure = done.unwrap_err().to_string();
