@@ -98,7 +98,11 @@ fn tiles(tally: &Tally, now: Timestamp) -> Markup {
             (tile("Money held", "", "/desk/payments?lapses=any", &html! {
                 (figures(&tally.held, now, "Nothing is held"))
                 @if tally.lapsed.whole().count > 0 {
-                    p.alert { (count(tally.lapsed.whole().count)) " past the hold's time" }
+                    p.alert {
+                        a href="/desk/payments?lapses=past" {
+                            (count(tally.lapsed.whole().count)) " past the hold's time"
+                        }
+                    }
                 }
             }))
             (tile(&format!("Due within {DUE_HOURS} h"), "", "/desk/payments?due=24", &html! {
