@@ -63,7 +63,7 @@ pub enum Doubt {
 /// A page of what was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// The payments, the longest in their state first.
+    /// The payments, the longest in their state first; of a state that is an end, the newest first.
     pub payments: Vec<Loaded>,
     /// How many were looked at for it.
     pub looked_at: usize,
@@ -247,7 +247,10 @@ async fn by_record(
     let (mut payments, mut looked_at, mut passed) = (Vec::new(), 0, 0);
     let mut last = None;
     loop {
-        let page = store.list(by, after.as_ref(), STEP).await?;
+        let page = match by {
+            By::State(state) => store.newest(*state, after.as_ref(), STEP).await?,
+            by => store.list(by, after.as_ref(), STEP).await?,
+        };
         after = page.next;
         passed += page.payments.len();
         let records = page.payments.into_iter();
