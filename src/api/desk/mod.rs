@@ -9,7 +9,7 @@
 //! | `list`, `asked` | payments by what is known of them; what a list is asked for |
 //! | `payment` | one payment, and all that happened to it |
 //! | `act` | what can be commanded of it, asked once more, then given |
-//! | `plans`, `plan` | reruns that were planned; one, with what would be done and what became of it |
+//! | `plans`, `plan`, `planned` | reruns that were planned; one of them; its payments, with what would be done and what became of it |
 //! | `planning` | to have one planned, applied, stopped, resumed |
 //! | `switches` | what is stopped, and to stop and to let go on |
 //! | `frame`, `show`, `chart` | what pages share: the frame, money and times, bars |
@@ -26,6 +26,7 @@ mod list;
 mod overview;
 mod payment;
 mod plan;
+mod planned;
 mod planning;
 mod plans;
 mod session;

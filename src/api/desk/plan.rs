@@ -6,42 +6,29 @@ use std::sync::Arc;
 use axum::extract::{Extension, Path, Query, State};
 use axum::response::Html;
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::Desk;
 use super::act::allowed;
 use super::frame::{Page, Trouble, framed};
 use super::payment::commanded;
+use super::planned::{Looked, odd_ones, payments};
 use super::planning::anew;
-use super::plans::phase;
+use super::plans::{phase, selected};
 use super::session::Who;
-use super::show::{absolute, doubt, in_currency, short, state, when, words};
+use super::show::{absolute, in_currency, short, when, words};
 use crate::api::v1::plans::{may_command, may_operate, sees};
 use crate::operate::planning::{self, PlanError};
-use crate::operate::shown::{by_what, fate_word, fates, foreseen_word, selection_word};
-use crate::operate::{Fate, Phase, Plan, PlanCommand, Planned, Touch};
-use crate::payment::{ParkReason, Timestamp};
+use crate::operate::shown::{by_what, fates};
+use crate::operate::{Fate, Phase, Plan, PlanCommand, Touch};
+use crate::payment::Timestamp;
 use crate::store::audit::{AuditEntry, AuditStream, Chained};
 use crate::store::redis::AuditOrder;
 use crate::store::{PlanId, StoreError};
 
 /// How often the page asks again, in seconds.
 const LIVE_S: u32 = 2;
-/// How many payments a page shows, and how many odd ones stand above them.
-const PAGE: usize = 100;
-const MOST_ODD: usize = 20;
 /// How many of the newest entries of the audit log are read for it.
 const AUDIT_STEP: usize = 200;
-
-/// Which of its payments are looked at.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Looked {
-    /// Those with this fate; all, if it is empty.
-    only: String,
-    /// From which place on.
-    from: String,
-}
 
 pub(super) async fn page(
     State(desk): State<Arc<Desk>>,
@@ -61,10 +48,10 @@ pub(super) async fn page(
                 p.problem role="alert" { strong { "Stopped. " } (why) }
             }
             @if plan.phase != Phase::Done && !plan.is_expired(now) {
-                @for warning in plan.warnings() { p.problem role="status" { (warning) "." } }
+                (warnings(&plan))
             }
             (actions(&who, &plan, now))
-            (money_touched(&plan))
+            div.tiles { (payments_touched(&plan)) (money_touched(&plan)) }
             div.columns.uneven {
                 section.panel { h2 { "What a rerun does, by payments" } (what(&plan)) }
                 div {
@@ -115,7 +102,7 @@ impl Desk {
 fn head(plan: &Plan, now: Timestamp) -> Markup {
     html! {
         div.heading.payment {
-            h1.sentence { (words(&selection_word(&plan.of))) }
+            h1.sentence { (selected(&plan.of)) }
             (phase(plan, now))
             code.whole { (plan.id) }
         }
@@ -147,7 +134,10 @@ fn standing(plan: &Plan, now: Timestamp) -> Markup {
                     "It can be resumed until " (absolute(plan.resumed_until())) "."
                 } @else { "It can be resumed no more." }
             },
-            Phase::Done => "All of it was done.",
+            Phase::Done => @match fates(plan).get("odd") {
+                None => "All of it was done.",
+                Some(odd) => { "All were told, and " (odd) " came out otherwise than foreseen." },
+            },
         }
     }
 }
@@ -204,7 +194,36 @@ fn actions(who: &Who, plan: &Plan, now: Timestamp) -> Markup {
     }
 }
 
-/// How much money it is about at most, by what becomes of it.
+/// What whoever applies it should know.
+pub(super) fn warnings(plan: &Plan) -> Markup {
+    let warnings = plan.warnings();
+    html! {
+        @if !warnings.is_empty() {
+            div.problem role="status" { @for warning in &warnings { p { (warning) "." } } }
+        }
+    }
+}
+
+fn payments_touched(plan: &Plan) -> Markup {
+    let count = |fits: fn(&Fate) -> bool| {
+        let fates = plan.payments.iter().map(|planned| &planned.fate);
+        fates.filter(|fate| fits(fate)).count()
+    };
+    let all = plan.payments.len();
+    let left_out = count(|fate| matches!(fate, Fate::LeftOut { .. }));
+    let unasked = count(|fate| *fate == Fate::Unasked);
+    html! {
+        section.tile {
+            h2 { "Payments" }
+            div.figure { (all - left_out - unasked) }
+            @if plan.more { p.quiet { "there are more than that" } }
+            @if unasked > 0 { p.quiet { (unasked) " not asked about yet" } }
+            @if left_out > 0 { p.quiet { (left_out) " left out" } }
+        }
+    }
+}
+
+/// How much money it is about at most, by what becomes of it: a tile each.
 pub(super) fn money_touched(plan: &Plan) -> Markup {
     let mut sums = BTreeMap::<Touch, Vec<_>>::new();
     for ((currency, how), minor) in plan.touches() {
@@ -217,12 +236,12 @@ pub(super) fn money_touched(plan: &Plan) -> Markup {
         Touch::RecordsTaken => "Taken before, and recorded",
     };
     html! {
-        @if !sums.is_empty() {
-            div.tiles {
-                @for (how, sums) in &sums {
-                    section.tile {
-                        h2 { (title(how)) }
-                        div.figure { @for (currency, minor) in sums { div { (in_currency(*currency, *minor)) } } }
+        @for (how, sums) in &sums {
+            section.tile {
+                h2 { (title(how)) }
+                div.figure {
+                    @for (currency, minor) in sums {
+                        div { (in_currency(*currency, *minor)) }
                     }
                 }
             }
@@ -269,14 +288,8 @@ fn became(plan: &Plan) -> Markup {
 }
 
 fn facts(plan: &Plan, now: Timestamp) -> Markup {
-    let planned = plan.payments.iter();
-    let left_out = planned
-        .filter(|it| matches!(it.fate, Fate::LeftOut { .. }))
-        .count();
     html! {
         dl.facts {
-            dt { "payments" }
-            dd { (plan.payments.len()) @if plan.more { " and more" } @if left_out > 0 { ", of which " (left_out) " are left out" } }
             dt { "made" } dd { (when(plan.made_at, now)) " by " (plan.made_by) " " small { (absolute(plan.made_at)) } }
             @if let Some(accounts) = &plan.accounts {
                 dt { "of accounts" } dd { @for account in accounts { div { (account) } } }
@@ -285,105 +298,6 @@ fn facts(plan: &Plan, now: Timestamp) -> Markup {
                 dt { @if at == 0 { "applied" } @else { "resumed" } }
                 dd { (when(applied.at, now)) " by " (applied.by) div.quiet { (applied.reason) } }
             }
-        }
-    }
-}
-
-/// Those that came out otherwise than foreseen, where they are not what is looked at anyway.
-fn odd_ones(plan: &Plan, looked: &Looked) -> Markup {
-    let odd = |planned: &&Planned| matches!(planned.fate, Fate::Odd { .. });
-    let odd: Vec<&Planned> = plan.payments.iter().filter(odd).take(MOST_ODD).collect();
-    html! {
-        @if !odd.is_empty() && looked.only.is_empty() {
-            div.heading { h2 { "Otherwise than foreseen" } }
-            (table(&odd))
-        }
-    }
-}
-
-fn payments(plan: &Plan, looked: &Looked) -> Markup {
-    let from: usize = looked.from.parse().unwrap_or(0);
-    let fits =
-        |planned: &&Planned| looked.only.is_empty() || fate_word(&planned.fate) == looked.only;
-    let all: Vec<&Planned> = plan.payments.iter().filter(fits).collect();
-    let shown: Vec<&Planned> = all.iter().copied().skip(from).take(PAGE).collect();
-    let next = Some(from.saturating_add(PAGE)).filter(|next| *next < all.len());
-    let to = |from: usize| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query
-            .append_pair("only", &looked.only)
-            .append_pair("from", &from.to_string());
-        format!("/desk/plans/{}?{}", plan.id, query.finish())
-    };
-    html! {
-        @if !plan.payments.is_empty() {
-            div.heading {
-                h2 { @if looked.only.is_empty() { "Each payment" } @else { "Those " (words(&looked.only)) } }
-                @if !looked.only.is_empty() { a href=(format!("/desk/plans/{}", plan.id)) { "all" } }
-            }
-            @if shown.is_empty() { p.empty { "No payment is like that." } } @else { (table(&shown)) }
-            p.more {
-                span.quiet { (shown.len()) " of " (all.len()) " shown" }
-                @if let Some(next) = next { a.button href=(to(next)) rel="next" { "Further" } }
-            }
-        }
-    }
-}
-
-fn table(shown: &[&Planned]) -> Markup {
-    html! {
-        table.sheet.planned {
-            thead { tr {
-                th { "was" } th { "payment" } th { "account" } th { "the gateway shows" }
-                th { "a rerun" } th { "what became of it" }
-            } }
-            tbody { @for planned in shown { (row(planned)) } }
-        }
-    }
-}
-
-fn row(planned: &Planned) -> Markup {
-    let seen = planned.seen.as_ref();
-    let id = planned.payment.as_str();
-    html! {
-        tr {
-            td {
-                @if let Some(seen) = seen {
-                    (state(seen.state)) @if seen.in_doubt { " " (doubt()) }
-                    @if let Some(why) = &seen.reason { div.quiet { (words(why.as_str())) } }
-                } @else { "–" }
-            }
-            td { a.id href=(format!("/desk/payments/{id}")) title=(id) data-row="" { (short(id)) } }
-            td { @if let Some(account) = &planned.account { (account) } @else { "–" } }
-            td {
-                @match (&planned.shown, &planned.foreseen) {
-                    (Some(shown), _) => (words(shown)),
-                    (None, Some(_)) => "nothing made yet",
-                    (None, None) => "–",
-                }
-            }
-            td.sentence {
-                @if let Some(foreseen) = &planned.foreseen { (words(&foreseen_word(foreseen))) } @else { "–" }
-                @if let Some(stopped) = &planned.stopped { div.quiet { "held up: " (stopped) " is stopped" } }
-            }
-            td { (fate(&planned.fate)) }
-        }
-    }
-}
-
-fn fate(fate: &Fate) -> Markup {
-    html! {
-        @match fate {
-            Fate::Unasked => "not asked about yet",
-            Fate::LeftOut { why } => { "left out: " (words(why.as_str())) },
-            Fate::Waits => "waits",
-            Fate::Given { .. } => "told; not known yet",
-            Fate::ChangedSince => "changed since, and left alone",
-            Fate::AsForeseen { state: name } => { (state(*name)) " as foreseen" },
-            Fate::Odd { state: name, reason } => {
-                (state(*name)) " " strong.alert { "odd" }
-                @if let Some(why) = reason.as_ref().map(ParkReason::as_str) { div.quiet { (words(why)) } }
-            },
         }
     }
 }

@@ -13,15 +13,15 @@ use super::Desk;
 use super::act::allowed;
 use super::asked::Asked;
 use super::frame::{Page, Trouble, framed};
-use super::plan::money_touched;
+use super::plan::{money_touched, warnings};
+use super::plans::selected;
 use super::session::Who;
-use super::show::{absolute, count, when, words};
+use super::show::{absolute, count, when};
 use crate::api::v1::ProblemCode;
 use crate::api::v1::plans::{actor, may_command, may_operate};
 use crate::api::v1::problem::Problem;
 use crate::operate::find::{Filter, find};
 use crate::operate::planning::{self, PlanError, Said};
-use crate::operate::shown::selection_word;
 use crate::operate::{MOST_PAYMENTS, Phase, Plan, PlanCommand, Selection};
 use crate::payment::{AccountName, IdempotencyKey, PaymentId, Timestamp};
 use crate::store::audit::Via;
@@ -200,11 +200,11 @@ pub(super) async fn ask(
             h1 { (command.as_str()) " the plan?" }
             p { (meaning(command)) }
             @if command != PlanCommand::Stop {
-                @for warning in plan.warnings() { p.problem role="status" { (warning) "." } }
-                (money_touched(&plan))
+                (warnings(&plan))
+                @if !plan.touches().is_empty() { div.tiles { (money_touched(&plan)) } }
             }
             dl.facts {
-                dt { "plan" } dd { (words(&selection_word(&plan.of))) div { code { (plan.id) } } }
+                dt { "plan" } dd { (selected(&plan.of)) div { code { (plan.id) } } }
                 dt { "to be rerun" } dd { (count(plan.waiting() as u64)) }
                 @if let Phase::Ready { until } = plan.phase {
                     dt { "expires" } dd { (when(until, now)) " " small { (absolute(until)) } }

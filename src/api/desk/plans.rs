@@ -13,7 +13,7 @@ use super::show::{count, in_currency, short, when, words};
 use crate::api::v1::plans::{may_operate, sees};
 use crate::operate::planning::{self, Listed};
 use crate::operate::shown::{phase_word, selection_word};
-use crate::operate::{Phase, Plan};
+use crate::operate::{Phase, Plan, Selection};
 use crate::payment::Timestamp;
 
 /// How many plans the page shows.
@@ -55,10 +55,21 @@ pub(super) async fn page(
     Ok(framed(&who, ("Reruns", Page::Plans, LIVE_S), &body))
 }
 
+/// Which payments a plan is of, short enough for a heading.
+pub(super) fn selected(of: &Selection) -> String {
+    match of {
+        Selection::Payments(payments) if payments.len() == 1 => {
+            let ids = payments.iter().map(|id| short(id.as_str()));
+            ids.map(|id| format!("payment {id}")).collect()
+        }
+        of => words(&selection_word(of)),
+    }
+}
+
 /// How far a plan is: a colour and its word.
 pub(super) fn phase(plan: &Plan, now: Timestamp) -> Markup {
     let word = phase_word(plan, now);
-    html! { span class=(format!("state {word}")) { (word) } }
+    html! { span class=(format!("state phase-{word}")) { (word) } }
 }
 
 fn row(plan: &Plan, now: Timestamp) -> Markup {
@@ -67,7 +78,7 @@ fn row(plan: &Plan, now: Timestamp) -> Markup {
         tr {
             td { (phase(plan, now)) }
             td {
-                a href=(to) title=(plan.id) data-row="" { (words(&selection_word(&plan.of))) }
+                a href=(to) title=(plan.id) data-row="" { (selected(&plan.of)) }
                 div.quiet { code { (short(plan.id.as_str())) } }
             }
             td.end { (count(plan.payments.len() as u64)) }

@@ -137,11 +137,11 @@ async fn what_a_list_shows_is_planned_and_applied_once_however_often_the_forms_a
     assert!(matches!(office.plan(&id).await.of, Selection::Matching(_)));
     let path = format!("/desk/plans/{id}");
     let asking = office.get(&cookie, &path).await;
-    asking.shows(&["state asking", "Nothing is done to any."]);
+    asking.shows(&["state phase-asking", "Nothing is done to any."]);
     office.carries_out(&id).await;
     let ready = office.get(&cookie, &path).await;
     ready.shows(&[
-        "state ready",
+        "state phase-ready",
         "Nothing was done yet.",
         "Taken, at most",
         "40.00",
@@ -166,14 +166,20 @@ async fn what_a_list_shows_is_planned_and_applied_once_however_often_the_forms_a
             .await;
         assert_eq!(led_to(&done), id);
     }
-    office
-        .get(&cookie, &path)
-        .await
-        .shows(&["state applying", "0 of 2 came to rest", "stop…"]);
+    office.get(&cookie, &path).await.shows(&[
+        "state phase-applying",
+        "0 of 2 came to rest",
+        "stop…",
+    ]);
     let done = office.carries_out(&id).await;
     assert_eq!(done.phase, Phase::Done);
     let shown = office.get(&cookie, &path).await;
-    shown.shows(&["state done", "as foreseen", "state paid", "all is well"]);
+    shown.shows(&[
+        "state phase-done",
+        "as foreseen",
+        "state paid",
+        "all is well",
+    ]);
     let secrets = secrets(&office).await;
     let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
     for page in [&ask, &ready, &apply, &shown] {
@@ -189,7 +195,7 @@ async fn what_a_list_shows_is_planned_and_applied_once_however_often_the_forms_a
     ];
     assert_eq!(office.audited().await, expected);
     let listed = office.get(&cookie, "/desk/plans").await;
-    listed.shows(&[&path, "state done", "40.00", "2 payments"]);
+    listed.shows(&[&path, "state phase-done", "40.00", "2 payments"]);
 }
 
 #[tokio::test]
@@ -372,7 +378,7 @@ async fn no_form_of_elsewhere_or_without_a_reason_makes_or_commands_a_plan() {
     assert_eq!(late.status, 409, "{}", late.text);
     late.shows(&["the plan has expired"]);
     let shown = office.get(&cookie, &format!("/desk/plans/{plan}")).await;
-    shown.shows(&["state expired", "plan it anew…", "new?state=parked"]);
+    shown.shows(&["state phase-expired", "plan it anew…", "new?state=parked"]);
     shown.shows_none_of(&["apply…"]);
 }
 
@@ -395,7 +401,7 @@ async fn a_plan_that_stopped_says_why_and_goes_on_once_for_each_time_it_is_told_
     assert!(matches!(stopped.phase, Phase::Stopped { .. }));
     let shown = office.get(&cookie, &path).await;
     shown.shows(&[
-        "state stopped",
+        "state phase-stopped",
         "1 came out otherwise than foreseen",
         "Otherwise than foreseen",
         "declined for operator",

@@ -34,23 +34,34 @@ impl Visit {
         Ok(())
     }
 
-    /// A plan of one payment from its own page, which comes out otherwise than foreseen.
+    /// A plan of which everything comes out otherwise than foreseen: it stops by itself at the first.
     pub(super) async fn stops(&self) -> anyhow::Result<()> {
-        let id = Scenes::odd(&self.works).await?;
-        let page = self.at(&format!("/payments/{id}"));
-        self.browser.open(&page).await?;
+        let both = Scenes::two_declined(&self.works).await?;
+        let list = self.at("/payments?state=parked&reason=declined_for_operator");
+        self.browser.open(&list).await?;
         self.browser.click("a[href^='/desk/plans/new?']").await?;
-        self.says("to see whether it goes through").await?;
+        self.browser.until("2 payments").await?;
+        self.says("to see whether they go through").await?;
         self.browser.until("Nothing was done yet.").await?;
-        let refusal = Effect::decline("acquirer_configuration_error");
-        let rule = Rule::on(Operation::Charge, refusal).reference(id.as_str());
-        self.works.sandbox.add_fault(rule.times(1));
+        for id in &both {
+            let refusal = Effect::decline("acquirer_configuration_error");
+            let rule = Rule::on(Operation::Charge, refusal).reference(id.as_str());
+            self.works.sandbox.add_fault(rule.times(1));
+        }
         self.browser.click("a[href$='/apply']").await?;
-        self.says("once more").await?;
-        self.browser.until("odd").await?;
-        self.browser.until("Otherwise than foreseen").await?;
+        self.says("the acquirer says that it is mended").await?;
+        self.browser
+            .until("1 came out otherwise than foreseen")
+            .await?;
+        self.pictures("plan-stopped").await?;
+        self.browser.click("a[href$='/resume']").await?;
+        self.says("looked at it: only that one").await?;
+        self.browser
+            .until("2 came out otherwise than foreseen.")
+            .await?;
         self.pictures("plan-odd").await?;
-        ensure!(self.charges_of(&id) == 0, "a decline charged");
+        let charged = both.iter().map(|id| self.charges_of(id)).sum::<usize>();
+        ensure!(charged == 0, "declines charged {charged} times");
         self.browser.types("body", "gr").await?;
         self.browser.until("the newest first").await?;
         self.pictures("plans").await?;

@@ -154,14 +154,16 @@ impl Scenes {
 }
 
 impl Scenes {
-    /// One more that was declined for the shop's set-up.
-    pub(super) async fn odd(works: &Works) -> anyhow::Result<PaymentId> {
+    /// Two more that were declined for the shop's set-up.
+    pub(super) async fn two_declined(works: &Works) -> anyhow::Result<[PaymentId; 2]> {
         let mut shop = Shop {
             works,
             token: works.sandbox.save_card(EMAIL).to_string(),
             asked: 1_000,
         };
-        declined_once(&mut shop, ("Parking 12", 4_400)).await
+        let first = declined_once(&mut shop, ("Parking 12", 4_400)).await?;
+        let second = declined_once(&mut shop, ("Parking 13", 4_600)).await?;
+        Ok([first, second])
     }
 }
 
