@@ -3,8 +3,8 @@
 mod acting;
 mod entering;
 mod looking;
-mod switching;
 mod planning;
+mod switching;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

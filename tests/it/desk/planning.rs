@@ -88,7 +88,7 @@ impl Office {
     }
 
     /// What the audit log has of plans, the oldest first.
-    async fn audited(&self) -> Vec<(String, String, Option<String>)> {
+    async fn heard_of_plans(&self) -> Vec<(String, String, Option<String>)> {
         let (desk, oldest) = (AuditStream::Desk, AuditOrder::Oldest);
         let page = self.stage.store.audit_page(desk, oldest, None, 100).await;
         let entries = page.unwrap();
@@ -193,7 +193,7 @@ async fn what_a_list_shows_is_planned_and_applied_once_however_often_the_forms_a
         ("plan_make".into(), by(), Some("the key is mended".into())),
         ("plan_apply".into(), by(), Some("all is well".into())),
     ];
-    assert_eq!(office.audited().await, expected);
+    assert_eq!(office.heard_of_plans().await, expected);
     let listed = office.get(&cookie, "/desk/plans").await;
     listed.shows(&[&path, "state phase-done", "40.00", "2 payments"]);
 }
@@ -343,7 +343,7 @@ async fn no_form_of_elsewhere_or_without_a_reason_makes_or_commands_a_plan() {
     let cookie = office.enter(OPERATOR).await;
     let (plan, [mark, key]) = office.plans(&cookie, PARKED, "why").await;
     office.carries_out(&plan).await;
-    let audited = office.audited().await;
+    let audited = office.heard_of_plans().await;
     let apply = format!("/desk/plans/{plan}/apply");
     let new = format!("/desk/plans/new?{PARKED}");
     let other = format!("{key}-another");
@@ -369,7 +369,7 @@ async fn no_form_of_elsewhere_or_without_a_reason_makes_or_commands_a_plan() {
             assert_eq!(seen.status, status, "{path} {header:?} {reason:?}");
         }
     }
-    assert_eq!(office.audited().await, audited);
+    assert_eq!(office.heard_of_plans().await, audited);
     // Too late is too late.
     office.stage.pass(TimeDelta::minutes(16));
     let typed = fields(&mark, "why");
@@ -434,7 +434,12 @@ async fn a_plan_that_stopped_says_why_and_goes_on_once_for_each_time_it_is_told_
     ]);
     let taken = ids.each_ref().map(|id| office.stage.taken(id).1);
     assert_eq!(taken, [0, 0, 0]);
-    let actions: Vec<String> = office.audited().await.into_iter().map(|it| it.0).collect();
+    let actions: Vec<String> = office
+        .heard_of_plans()
+        .await
+        .into_iter()
+        .map(|it| it.0)
+        .collect();
     let expected = [
         "plan_make",
         "plan_apply",
