@@ -85,22 +85,18 @@ pub fn selection_word(of: &Selection) -> String {
             all => format!("{} chosen payments", all.len()),
         },
         Selection::Matching(filter) => {
-            let mut words = filter.state.as_str().to_owned();
-            if let Some(reason) = &filter.reason {
-                words += &format!(" for {reason}");
-            }
-            if let Some(account) = &filter.account {
-                words += &format!(", of {account}");
-            }
-            if let Some(ms) = filter.older_than_ms {
-                let hours = ms / 3_600_000;
-                let age = match ms % 3_600_000 {
-                    0 => format!("{hours} h"),
-                    _ => format!("{} min", ms / 60_000),
-                };
-                words += &format!(", for {age} and more");
-            }
-            words
+            let reason = filter.reason.as_ref().map(|reason| format!(": {reason}"));
+            let account = filter.account.as_ref();
+            let account = account.map(|account| format!(", of {account}"));
+            let age = filter.older_than_ms.map(|ms| {
+                let (hours, rest) = (ms / 3_600_000, ms % 3_600_000);
+                match rest {
+                    0 => format!(", for {hours} h and more"),
+                    _ => format!(", for {} min and more", ms / 60_000),
+                }
+            });
+            let further = [reason, account, age].into_iter().flatten();
+            filter.state.as_str().to_owned() + &further.collect::<String>()
         }
     }
 }

@@ -53,11 +53,13 @@ pub(super) async fn page(
             (actions(&who, &plan, now))
             div.tiles { (payments_touched(&plan)) (money_touched(&plan)) }
             div.columns.uneven {
-                section.panel { h2 { "What a rerun does, by payments" } (what(&plan)) }
                 div {
+                    section.panel { h2 { "What a rerun does, by payments" } (what(&plan)) }
                     @if plan.applied.is_some() {
                         section.panel { h2 { "What became of them" } (became(&plan)) }
                     }
+                }
+                div {
                     section.panel { h2 { "The plan" } (facts(&plan, now)) }
                     @if !asked.is_empty() {
                         section.panel { h2 { "Who commanded" } (commanded(&asked, now)) }

@@ -57,13 +57,12 @@ pub(super) async fn page(
 
 /// Which payments a plan is of, short enough for a heading.
 pub(super) fn selected(of: &Selection) -> String {
-    match of {
-        Selection::Payments(payments) if payments.len() == 1 => {
-            let ids = payments.iter().map(|id| short(id.as_str()));
-            ids.map(|id| format!("payment {id}")).collect()
-        }
-        of => words(&selection_word(of)),
+    if let Selection::Payments(payments) = of
+        && let [one] = &payments[..]
+    {
+        return format!("payment {}", short(one.as_str()));
     }
+    words(&selection_word(of))
 }
 
 /// How far a plan is: a colour and its word.
