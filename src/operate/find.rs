@@ -6,6 +6,7 @@
 
 use chrono::TimeDelta;
 
+use super::plan::Filter as PlanFilter;
 use crate::payment::{AccountName, PaymentId, Reference, StateName, Timestamp};
 use crate::store::redis::{FaceCursor, RedisStore};
 use crate::store::{At, By, Cursor, Face, InvalidCursor, Loaded, Store, StoreError};
@@ -39,8 +40,10 @@ pub struct Filter {
     pub reason: Option<String>,
     /// Whether there must be a call whose outcome is not known.
     pub doubt: Doubt,
-    /// With a hold that lapses before this time.
-    pub lapses_before: Option<Timestamp>,
+    /// With a hold that lapses after this time.
+    pub lapses_after: Option<Timestamp>,
+    /// With a hold that lapses by this time.
+    pub lapses_by: Option<Timestamp>,
     /// With something planned before this time.
     pub planned_before: Option<Timestamp>,
     /// With an id in which this stands. Whoever gives the whole id means that payment, ended or not.
@@ -60,7 +63,7 @@ pub enum Doubt {
 /// A page of what was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// The payments, the longest in their state first.
+    /// The payments, the longest in their state first; of a state that is an end, the newest first.
     pub payments: Vec<Loaded>,
     /// How many were looked at for it.
     pub looked_at: usize,
@@ -90,13 +93,32 @@ impl Filter {
         whole.then(|| PaymentId::new(part).ok()).flatten()
     }
 
+    /// The same as a plan has it, if it looks for nothing that no plan can.
+    #[must_use]
+    pub fn of_plan(&self) -> Option<PlanFilter> {
+        let plain = Self {
+            state: self.state,
+            account: self.account.clone(),
+            reason: self.reason.clone(),
+            for_at_least: self.for_at_least,
+            ..Self::default()
+        };
+        let state = self.state.filter(|state| !state.is_finished())?;
+        let age = self.for_at_least.map(|age| age.num_milliseconds());
+        (plain == *self).then(|| PlanFilter {
+            state,
+            account: plain.account,
+            reason: plain.reason,
+            older_than_ms: age.and_then(|ms| u64::try_from(ms).ok()),
+        })
+    }
+
     /// Whether a payment with this face is looked for.
     #[must_use]
     pub fn admits(&self, face: &Face, now: Timestamp) -> bool {
         let age = now - face.since;
         let minor = face.money.map_or(0, |money| money.amount.minor());
-        let before = |at: Option<Timestamp>, end| at.is_some_and(|at| at < end);
-        let planned_at = face.planned.map(|planned| planned.at);
+        let (lapses_at, planned_at) = (face.lapses_at, face.planned.map(|planned| planned.at));
         self.state.is_none_or(|state| state == face.state)
             && self.account.as_ref().is_none_or(|it| *it == face.account)
             && self.for_at_least.is_none_or(|least| age >= least)
@@ -105,8 +127,15 @@ impl Filter {
             && self.at_most.is_none_or(|most| minor <= most)
             && (self.reason.is_none() || self.reason == face.reason)
             && (self.doubt == Doubt::Any || face.in_doubt.is_some())
-            && self.lapses_before.is_none_or(|t| before(face.lapses_at, t))
-            && self.planned_before.is_none_or(|t| before(planned_at, t))
+            && self
+                .lapses_after
+                .is_none_or(|t| lapses_at.is_some_and(|at| at > t))
+            && self
+                .lapses_by
+                .is_none_or(|t| lapses_at.is_some_and(|at| at <= t))
+            && self
+                .planned_before
+                .is_none_or(|t| planned_at.is_some_and(|at| at < t))
             && self.id_part.as_ref().is_none_or(|part| {
                 let part = part.to_ascii_lowercase();
                 face.id.as_str().contains(&part)
@@ -218,7 +247,10 @@ async fn by_record(
     let (mut payments, mut looked_at, mut passed) = (Vec::new(), 0, 0);
     let mut last = None;
     loop {
-        let page = store.list(by, after.as_ref(), STEP).await?;
+        let page = match by {
+            By::State(state) => store.newest(*state, after.as_ref(), STEP).await?,
+            by => store.list(by, after.as_ref(), STEP).await?,
+        };
         after = page.next;
         passed += page.payments.len();
         let records = page.payments.into_iter();

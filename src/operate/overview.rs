@@ -107,6 +107,7 @@ pub async fn count(store: &RedisStore, clock: &Clock) -> Result<Tally, StoreErro
         }
         after = page.next;
     }
+    tally.uncounted = store.faceless().await?;
     let took = clock.now() - tally.as_of;
     tally.took_ms = u64::try_from(took.num_milliseconds()).unwrap_or_default();
     Ok(tally)

@@ -22,6 +22,9 @@ pub struct Tally {
     pub as_of: Timestamp,
     /// How long counting took, in milliseconds.
     pub took_ms: u64,
+    /// How many unfinished payments are in none of these sums, at least: they were recorded before
+    /// there were faces, and not saved since.
+    pub uncounted: u64,
     /// Everything unfinished, by state; the age is the time in that state.
     pub by_state: BTreeMap<StateName, Sums>,
     /// Holds, also of parked payments: money that is reserved now.
@@ -150,6 +153,7 @@ impl Tally {
         Self {
             as_of,
             took_ms: 0,
+            uncounted: 0,
             by_state: BTreeMap::new(),
             held: Sums::default(),
             lapsing: std::array::from_fn(|_| Sums::default()),
@@ -223,6 +227,7 @@ impl Tally {
         Self {
             as_of: self.as_of,
             took_ms: self.took_ms,
+            uncounted: self.uncounted,
             by_state: kept(&self.by_state, &each),
             held: each(&self.held),
             lapsing: self.lapsing.each_ref().map(each),

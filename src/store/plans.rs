@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::AuditEntry;
 use super::switches::Switches;
 use super::{Nonce, StoreError};
-use crate::payment::Timestamp;
+use crate::payment::{Timestamp, digest_of, hex};
 
 const PREFIX: &str = "plan_";
 const DIGITS: usize = 32;
@@ -27,6 +27,14 @@ impl PlanId {
     #[must_use]
     pub fn fresh() -> Self {
         Self(format!("{PREFIX}{}", Nonce::fresh().as_str()))
+    }
+
+    /// The one that a form leads to, however often it is sent: `mark` is what only its sender and this
+    /// program know, so that nobody chooses one.
+    #[must_use]
+    pub(crate) fn of_form(mark: &str, key: &str) -> Self {
+        let digest = digest_of(&[mark.as_bytes(), key.as_bytes()]);
+        Self(format!("{PREFIX}{}", hex(&digest[..DIGITS / 2])))
     }
 
     /// As it is shown.

@@ -3,6 +3,7 @@
 mod acting;
 mod entering;
 mod looking;
+mod planning;
 mod switching;
 
 use std::net::SocketAddr;
@@ -73,7 +74,7 @@ struct Office {
     ring: Arc<KeyRing>,
     client: reqwest::Client,
     stop: CancellationToken,
-    _redis: Redis,
+    redis: Redis,
 }
 
 impl Drop for Office {
@@ -166,7 +167,7 @@ impl Office {
             ring,
             client: client.redirect(redirect::Policy::none()).build().unwrap(),
             stop,
-            _redis: redis,
+            redis,
         }
     }
 
@@ -250,6 +251,19 @@ impl Office {
             assert_eq!(stage.state(id).await, *state, "{id}");
         }
         all.into()
+    }
+
+    /// Makes a record as one of before there were faces.
+    async fn forgets_the_face_of(&self, id: &PaymentId) {
+        let mut redis = crate::store::on_redis::raw(&self.redis).await;
+        let place = format!("{{hf:{}}}", id.spread() % 8);
+        let (record, states) = (format!("{place}:payment:{id}"), format!("{place}:states"));
+        let mut ask = redis::cmd("HGET");
+        ask.arg(&record).arg("face");
+        let face: String = ask.query_async(&mut redis).await.unwrap();
+        let mut forget = redis::pipe();
+        forget.hdel(&record, "face").zrem(&states, &face);
+        forget.exec_async(&mut redis).await.unwrap();
     }
 
     /// A charge of which nobody knows what it did, until a person is asked.

@@ -15,7 +15,7 @@ use holdfast::clock::Clock;
 use holdfast::gateway::ChipGateway;
 use holdfast::operate::planning::{self, PlanError, Said};
 use holdfast::operate::shown::{fate_word, foreseen_word, whole};
-use holdfast::operate::{Filter, NotNow, Phase, Plan, Selection};
+use holdfast::operate::{Filter, NotNow, Phase, Plan, PlanCommand, Selection};
 use holdfast::payment::*;
 use holdfast::store::audit::Mandate;
 use holdfast::store::memory::{MemoryStore, Trouble};
@@ -503,4 +503,29 @@ async fn a_plan_is_forgotten_after_thirty_days() {
     assert_eq!(listed().await.unwrap().plans, []);
     let gone = planning::plan(store, &plan.id).await.unwrap_err();
     assert!(matches!(gone, PlanError::Missing(_)), "{gone}");
+}
+
+#[tokio::test]
+async fn a_plan_that_is_judged_against_is_left_as_it_is() {
+    let room = Room::open().await;
+    let id = room.parked_charge("k", 1_500).await;
+    let plan = room.plan_of(std::slice::from_ref(&id)).await;
+    let (store, clock) = (&*room.stage.store, &room.stage.clock);
+    let said = Said::new("aina", "key replaced", &aina()).unwrap();
+    // What is judged is the plan that would be changed, with all that it moves.
+    let judge = |plan: &Plan| match plan.largest_moved() {
+        1_500 => Err(PlanError::NotNow(NotNow::Empty)),
+        _ => Ok(()),
+    };
+    let apply = (&plan.id, PlanCommand::Apply);
+    let refused = planning::command_if(store, clock, apply, &said, judge).await;
+    assert!(
+        matches!(refused, Err(PlanError::NotNow(NotNow::Empty))),
+        "{refused:?}"
+    );
+    assert_eq!(room.plan(&plan).await, plan);
+    let audit = room.stage.store.audit();
+    assert!(audit.iter().all(|entry| entry.action != "plan_apply"));
+    room.applied(&plan).await;
+    assert_eq!(room.stage.taken(&id), (1_500, 1));
 }

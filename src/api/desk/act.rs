@@ -133,7 +133,7 @@ pub(super) async fn ask(
                 dt { "payment" } dd { code { (payment.id()) } }
                 dt { "account" } dd { (payment.request().account) }
                 dt { "state" } dd { (state(payment.state().name())) }
-                dt { "money touched" }
+                dt { "money touched" @if legal.name() == "rerun" { ", at most" } }
                 dd.figure { @if let Some(it) = legal.money { (money(it)) } @else { "none" } }
                 dt { "as" } dd { (who.caller.name()) }
             }
@@ -340,7 +340,7 @@ fn command(name: &str, typed: &Typed, actor: &str) -> Result<Command, Trouble> {
     };
     set("command", Some(name.into()));
     let amount = given(&typed.amount)
-        .map(|text| super::list::minor(&text).map(Value::from))
+        .map(|text| super::asked::minor(&text).map(Value::from))
         .transpose()
         .map_err(Trouble::wrong)?;
     let time = |text: &str| given(text).map(|time| Value::from(utc(&time)));

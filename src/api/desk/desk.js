@@ -80,6 +80,7 @@
     if (sequence === 'go') location.assign('/desk');
     else if (sequence === 'gp') location.assign('/desk/payments');
     else if (sequence === 'gs') location.assign('/desk/switches');
+    else if (sequence === 'gr') location.assign('/desk/plans');
     else if (event.key === 'j') move(1);
     else if (event.key === 'k') move(-1);
     else if (event.key === '/') {

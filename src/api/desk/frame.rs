@@ -6,9 +6,11 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::session::{Entered, Who};
 use crate::api::intake::IntakeError;
+use crate::api::v1::Scope;
 use crate::api::v1::problem::Problem;
 use crate::operate::find::FindError;
 use crate::operate::overview::NotCounted;
+use crate::operate::planning::PlanError;
 use crate::store::StoreError;
 
 /// Which page it is.
@@ -16,6 +18,7 @@ use crate::store::StoreError;
 pub(super) enum Page {
     Overview,
     Payments,
+    Plans,
     Switches,
 }
 
@@ -42,6 +45,10 @@ pub(super) fn framed(
                 nav aria-label="Pages" {
                     (link("/desk", "Overview", Page::Overview, "g o"))
                     (link("/desk/payments", "Payments", Page::Payments, "g p"))
+                    // Plans are for whoever may operate.
+                    @if who.caller.may(Scope::Operate).is_ok() {
+                        (link("/desk/plans", "Reruns", Page::Plans, "g r"))
+                    }
                     (link("/desk/switches", "Stop and go", Page::Switches, "g s"))
                 }
                 span.spring {}
@@ -124,7 +131,7 @@ impl Trouble {
 
     pub(super) fn away() -> Self {
         let told = "Redis did not answer in time. If you gave a command, whether it was recorded is not \
-                    known: look at the payment again before you repeat it.";
+                    known: look again before you repeat it.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "No answer", told)
     }
 }
@@ -148,6 +155,12 @@ impl From<FindError> for Trouble {
             FindError::Cursor(_) => Self::wrong("The page to go on from is none. Begin anew."),
             FindError::NoAccount => Self::wrong("A reference is looked for within an account."),
         }
+    }
+}
+
+impl From<PlanError> for Trouble {
+    fn from(error: PlanError) -> Self {
+        Problem::from(error).into()
     }
 }
 

@@ -6,9 +6,11 @@
 //! | `session` | who looks: logged in by an API key, for some hours |
 //! | `guard` | the door before each page, and the headers on each answer |
 //! | `overview` | what is held, lapses, is due, in doubt, parked; how the work goes |
-//! | `list` | payments by what is known of them |
+//! | `list`, `asked` | payments by what is known of them; what a list is asked for |
 //! | `payment` | one payment, and all that happened to it |
 //! | `act` | what can be commanded of it, asked once more, then given |
+//! | `plans`, `plan`, `planned` | reruns that were planned; one of them; its payments, with what would be done and what became of it |
+//! | `planning` | to have one planned, applied, stopped, resumed |
 //! | `switches` | what is stopped, and to stop and to let go on |
 //! | `frame`, `show`, `chart` | what pages share: the frame, money and times, bars |
 //!
@@ -16,12 +18,17 @@
 //! as the API. No purchase id, token, link or word about a customer stands on any.
 
 mod act;
+mod asked;
 mod chart;
 mod frame;
 mod guard;
 mod list;
 mod overview;
 mod payment;
+mod plan;
+mod planned;
+mod planning;
+mod plans;
 mod session;
 mod show;
 mod switches;
@@ -116,6 +123,16 @@ pub fn router(desk: Desk, limits: &Limits) -> Router {
         .route(
             "/desk/payments/{id}/{command}",
             get(act::ask).post(act::give),
+        )
+        .route("/desk/plans", get(plans::page))
+        .route(
+            "/desk/plans/new",
+            get(planning::ask_new).post(planning::make),
+        )
+        .route("/desk/plans/{id}", get(plan::page))
+        .route(
+            "/desk/plans/{id}/{command}",
+            get(planning::ask).post(planning::give),
         )
         .route("/desk/switches", get(switches::page))
         .route(

@@ -47,6 +47,14 @@ pub(super) async fn page(
             @for line in &stopped {
                 p.problem role="status" { strong { a href="/desk/switches" { "Stopped." } } " " (line) }
             }
+            // Whose they are is not known without reading them.
+            @if tally.uncounted > 0 && who.caller.accounts().is_none() {
+                p.problem role="status" {
+                    strong { (count(tally.uncounted)) " not counted here. " }
+                    "A version without the desk recorded them; each is counted from its next save on, a \
+                     parked one within a day. " code { "holdfast list" } " has them."
+                }
+            }
             (tiles(&tally, now))
             (lapses(&tally))
             div.columns {
@@ -98,7 +106,11 @@ fn tiles(tally: &Tally, now: Timestamp) -> Markup {
             (tile("Money held", "", "/desk/payments?lapses=any", &html! {
                 (figures(&tally.held, now, "Nothing is held"))
                 @if tally.lapsed.whole().count > 0 {
-                    p.alert { (count(tally.lapsed.whole().count)) " past the hold's time" }
+                    p.alert {
+                        a href="/desk/payments?lapses=past" {
+                            (count(tally.lapsed.whole().count)) " past the hold's time"
+                        }
+                    }
                 }
             }))
             (tile(&format!("Due within {DUE_HOURS} h"), "", "/desk/payments?due=24", &html! {

@@ -226,8 +226,15 @@ fn actions(who: &Who, loaded: &Loaded, now: Timestamp) -> Markup {
         @if !legal.is_empty() {
             section.actions aria-label="What can be done now" {
                 @match allowed(who) {
-                    Ok(()) => @for command in &legal {
-                        a.button href=(to(command.name())) data-row="" { (words(command.name())) "…" }
+                    Ok(()) => {
+                        @for command in &legal {
+                            a.button href=(to(command.name())) data-row="" { (words(command.name())) "…" }
+                        }
+                        @if legal.iter().any(|command| command.name() == "rerun") {
+                            a.button href=(format!("/desk/plans/new?payment={}", payment.id())) data-row="" {
+                                "plan a rerun…"
+                            }
+                        }
                     },
                     Err(lacks) => p.quiet { "To act on it the key " (lacks) "." },
                 }
@@ -284,7 +291,7 @@ fn facts(loaded: &Loaded, now: Timestamp) -> Markup {
     }
 }
 
-fn commanded(asked: &[AuditEntry], now: Timestamp) -> Markup {
+pub(super) fn commanded(asked: &[AuditEntry], now: Timestamp) -> Markup {
     html! {
         dl.facts {
             @for entry in asked {

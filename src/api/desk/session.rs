@@ -32,6 +32,9 @@ const MOST_OF_A_KEY: usize = 20;
 /// comes in whatever others try.
 const WRONG_A_MINUTE: usize = 30;
 const COOKIE: &str = "holdfast_desk";
+/// The same over TLS: browsers take it from this very host alone, so that no neighbour under the same
+/// domain sets one for it.
+const SECURE_COOKIE: &str = "__Host-holdfast_desk";
 
 /// Whoever looks at a page.
 #[derive(Clone)]
@@ -96,12 +99,33 @@ fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What the cookie is called where the browser thinks that it is.
+fn called(headers: &HeaderMap) -> &'static str {
+    if is_this_machine(headers) {
+        COOKIE
+    } else {
+        SECURE_COOKIE
+    }
+}
+
+/// The cookie with this in it, as it is set and cleared. What stands for the whole host in its name must
+/// be for all of its paths.
+fn cookie(headers: &HeaderMap, name: &str, lasts: TimeDelta) -> String {
+    let (called, seconds) = (called(headers), lasts.num_seconds());
+    let (path, secure) = match called {
+        SECURE_COOKIE => ("/", "; Secure"),
+        _ => ("/desk", ""),
+    };
+    format!("{called}={name}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
 /// The name of the session in the cookie.
 fn named(headers: &HeaderMap) -> Option<KeyHash> {
     let cookies = headers.get_all(header::COOKIE).iter();
     let pairs = cookies.filter_map(|value| value.to_str().ok());
     let mut pairs = pairs.flat_map(|value| value.split(';'));
-    let name = pairs.find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))?;
+    let called = called(headers);
+    let name = pairs.find_map(|pair| pair.trim().strip_prefix(called)?.strip_prefix('='))?;
     Some(KeyHash::of(name))
 }
 
@@ -249,15 +273,7 @@ pub(super) async fn enter(
     }
     tracing::info!(key = caller.name(), "logged in at the desk");
     let name = desk.sessions.begin(&key, now);
-    let secure = if is_this_machine(&headers) {
-        ""
-    } else {
-        "; Secure"
-    };
-    let cookie = format!(
-        "{COOKIE}={name}; Path=/desk; Max-Age={}; HttpOnly; SameSite=Strict{secure}",
-        LASTS.num_seconds()
-    );
+    let cookie = cookie(&headers, &name, LASTS);
     with_cookie(Redirect::to("/desk").into_response(), &cookie)
 }
 
@@ -275,7 +291,7 @@ pub(super) async fn leave(
 ) -> Result<Response, Trouble> {
     who.sent(&marked.mark)?;
     desk.sessions.end(&headers);
-    let gone = format!("{COOKIE}=; Path=/desk; Max-Age=0; HttpOnly; SameSite=Strict");
+    let gone = cookie(&headers, "", TimeDelta::zero());
     let away = Redirect::to("/desk/login").into_response();
     Ok(with_cookie(away, &gone))
 }

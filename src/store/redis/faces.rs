@@ -4,12 +4,14 @@ use redis::{Pipeline, Value};
 
 use super::RedisStore;
 use super::keys::{self, Keys, PARTITIONS};
-use super::value::{items, text};
+use super::value::{items, number, text};
 use crate::payment::{PaymentId, StateName};
 use crate::store::{Face, Loaded, StoreError};
 
 /// How many faces of each partition one page reads.
 const STEP: usize = 500;
+/// How often payments without a face are counted before they are believed to be there.
+const COUNTS: usize = 3;
 
 /// A page of faces, by state and by how long they are in it, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +89,41 @@ impl RedisStore {
             faces: read.into_iter().filter_map(face_of).collect(),
             next: end.map(FaceCursor::at),
         })
+    }
+
+    /// How many unfinished payments have no face, at least: those that were recorded before there were
+    /// faces, and not saved since. What is saved while it is counted does not look like one.
+    pub async fn faceless(&self) -> Result<u64, StoreError> {
+        let mut least = u64::MAX;
+        for _ in 0..COUNTS {
+            least = least.min(self.count_faceless().await?);
+            if least == 0 {
+                break;
+            }
+        }
+        Ok(least)
+    }
+
+    /// Faces are counted before and after the payments: one that came in between, and one that left,
+    /// are each in one of the two counts.
+    async fn count_faceless(&self) -> Result<u64, StoreError> {
+        let (from, to) = keys::range(&keys::of_faces(None), None);
+        let mut pipeline = Pipeline::new();
+        for partition in 0..PARTITIONS {
+            let states = self.0.keys.states(partition);
+            pipeline.cmd("ZLEXCOUNT").arg(&states).arg(&from).arg(&to);
+            // Every unfinished payment is due at some time.
+            pipeline.cmd("ZCARD").arg(self.0.keys.due(partition));
+            pipeline.cmd("ZLEXCOUNT").arg(&states).arg(&from).arg(&to);
+        }
+        let replies = self.0.link.read(&pipeline).await?;
+        let replies: Vec<u64> = replies.iter().filter_map(number).collect();
+        let each = replies.as_chunks::<3>().0.iter();
+        let missing = each.map(|[before, payments, after]| {
+            let faces = *before.max(after);
+            payments.saturating_sub(faces)
+        });
+        Ok(missing.sum())
     }
 
     /// The payments of these names, in that order, as far as they are there and can be read.

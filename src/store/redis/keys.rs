@@ -261,3 +261,10 @@ pub(super) fn range(begins: &str, cursor: Option<&str>) -> (String, String) {
     let end = begins.trim_end_matches(':');
     (format!("({begins}{from}"), format!("({end};"))
 }
+
+/// The same backwards: from the end, or from before a cursor, to the beginning.
+pub(super) fn range_back(begins: &str, cursor: Option<&str>) -> (String, String) {
+    let end = begins.trim_end_matches(':');
+    let from = cursor.map_or_else(|| format!("({end};"), |cursor| format!("({begins}{cursor}"));
+    (from, format!("({begins}"))
+}

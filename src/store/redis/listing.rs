@@ -18,6 +18,13 @@ const LONGEST_PAGE: usize = 1_000;
 /// How many entries one step of the sweep looks at.
 const SWEEP_STEP: usize = 500;
 
+/// Which come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Oldest,
+    Newest,
+}
+
 impl RedisStore {
     pub(super) async fn page(
         &self,
@@ -31,25 +38,53 @@ impl RedisStore {
             By::Reference(account, reference) => keys::of_reference(account, reference),
             By::Due(before) => return self.page_of_due(*before, cursor, limit).await,
         };
-        let (from, to) = keys::range(&begins, cursor.map(Cursor::as_str));
+        let range = keys::range(&begins, cursor.map(Cursor::as_str));
+        self.page_of_places(&begins, (range, Order::Oldest), limit)
+            .await
+    }
+
+    /// Those in a state, the newest first, behind a cursor of this very walk.
+    pub async fn newest(
+        &self,
+        state: StateName,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let limit = limit.clamp(1, LONGEST_PAGE);
+        let begins = keys::of_state(state);
+        let range = keys::range_back(&begins, cursor.map(Cursor::as_str));
+        self.page_of_places(&begins, (range, Order::Newest), limit)
+            .await
+    }
+
+    async fn page_of_places(
+        &self,
+        begins: &str,
+        ((from, to), order): ((String, String), Order),
+        limit: usize,
+    ) -> Result<Page, StoreError> {
         let mut pipeline = Pipeline::new();
         for partition in 0..PARTITIONS {
-            pipeline
-                .cmd("ZRANGE")
-                .arg(self.0.keys.states(partition))
-                .arg(&from)
-                .arg(&to);
-            pipeline.arg("BYLEX").arg("LIMIT").arg(0).arg(limit + 1);
+            let states = self.0.keys.states(partition);
+            pipeline.cmd("ZRANGE").arg(states).arg(&from).arg(&to);
+            pipeline.arg("BYLEX");
+            if order == Order::Newest {
+                pipeline.arg("REV");
+            }
+            pipeline.arg("LIMIT").arg(0).arg(limit + 1);
         }
         let replies = self.0.link.read(&pipeline).await?;
         let mut found: Vec<(u64, &str)> = (0..)
             .zip(&replies)
             .flat_map(|(partition, reply)| items(reply).iter().map(move |m| (partition, m)))
             .filter_map(|(partition, member)| {
-                Some((partition, text(member)?.strip_prefix(&*begins)?))
+                Some((partition, text(member)?.strip_prefix(begins)?))
             })
             .collect();
         found.sort_by_key(|(_, place)| *place);
+        if order == Order::Newest {
+            found.reverse();
+        }
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found

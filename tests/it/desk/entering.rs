@@ -43,7 +43,31 @@ async fn the_cookie_is_for_the_desk_alone_and_is_no_key() {
         .header("Host", "desk.example")
         .form(&[("key", OPERATOR)]);
     let far = office.sent(far).await;
-    assert!(far.header(SET_COOKIE).ends_with("; Secure"));
+    // Over TLS it is this very host's, whatever its neighbours set.
+    let set = far.header(SET_COOKIE);
+    assert!(
+        set.ends_with("; Secure") && set.contains("Path=/;"),
+        "{set}"
+    );
+    let own = set.split(';').next().unwrap().to_owned();
+    assert!(own.starts_with("__Host-holdfast_desk="), "{own}");
+    let planted = own.trim_start_matches("__Host-").to_owned();
+    for (cookie, status) in [(&planted, 303), (&own, 200)] {
+        let page = office.client.get(office.at("/desk/payments"));
+        let page = page.header("Host", "desk.example").header(COOKIE, cookie);
+        let seen = office.sent(page).await;
+        assert_eq!(seen.status, status, "{cookie}");
+        if let Some(mark) = seen.hidden_if("mark").filter(|_| status == 200) {
+            let leave = office.client.post(office.at("/desk/logout"));
+            let leave = leave.header("Host", "desk.example").header(COOKIE, cookie);
+            let left = office.sent(leave.form(&[("mark", mark)])).await;
+            let gone = left.header(SET_COOKIE);
+            assert!(
+                gone.starts_with("__Host-holdfast_desk=; Path=/; Max-Age=0"),
+                "{gone}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What pages show, and what they never do.
 
 use holdfast::operate::find::{Filter, find};
+use holdfast::operate::overview;
 use holdfast::operate::switches;
 use holdfast::payment::*;
 use holdfast::store::Store;
@@ -37,6 +38,7 @@ async fn every_state_has_its_pages_and_no_secret_stands_on_any() {
         "/desk/payments?state=parked&amp;reason=outcome_unknown",
     ]);
     overview.shows_none_of(&secrets);
+    overview.shows_none_of(&["not counted here"]);
 }
 
 #[tokio::test]
@@ -370,4 +372,89 @@ async fn no_page_of_a_list_ends_at_a_payment_of_another_account() {
     };
     let found = find(store, (&filter, &may), (None, 7), now).await.unwrap();
     assert_eq!((found.looked_at, found.next), (30, None));
+}
+
+#[tokio::test]
+async fn what_lapses_soon_is_on_the_list_behind_its_number_and_what_should_have_is_not() {
+    let office = Office::open().await;
+    let soon = office.stage.authorize_by_token("soon", 9_900, "{}").await;
+    office.stage.work().await;
+    let lapses_at = match office.stage.payment(&soon).await.state() {
+        State::Held(hold) => hold.expires_at,
+        state => panic!("{state:?}"),
+    };
+    for (before, [day, three, past]) in [
+        (chrono::TimeDelta::hours(80), [false, false, false]),
+        (chrono::TimeDelta::hours(72), [false, true, false]),
+        (chrono::TimeDelta::hours(24), [true, true, false]),
+        (chrono::TimeDelta::zero(), [false, false, true]),
+    ] {
+        let (store, clock) = (&office.stage.store, &office.stage.clock);
+        office.stage.pass(lapses_at - before - clock.now());
+        let tally = overview::count(store, clock).await.unwrap();
+        let counted = [&tally.lapsing[0], &tally.lapsing[2], &tally.lapsed];
+        let counted = counted.map(|sums| sums.whole().count == 1);
+        assert_eq!(counted, [day, three, past], "{before}");
+        let cookie = office.enter(READER).await;
+        let mut listed = Vec::new();
+        for within in ["24", "72", "past", "any"] {
+            let path = format!("/desk/payments?lapses={within}");
+            let page = office.get(&cookie, &path).await;
+            listed.push(page.text.contains(soon.as_str()));
+        }
+        assert_eq!(listed, [day, three, past, true], "{before}");
+    }
+    let cookie = office.enter(READER).await;
+    let page = office.get(&cookie, "/desk").await;
+    page.shows(&["lapses=past\">1 payment past the hold's time</a>"]);
+}
+
+#[tokio::test]
+async fn what_has_ended_is_listed_with_the_newest_first_over_all_pages() {
+    let office = Office::open().await;
+    let mut made = Vec::new();
+    for number in 0..60 {
+        made.push(office.stage.charge(&format!("k{number}"), 100).await);
+        office.stage.work().await;
+        office.stage.pass(chrono::TimeDelta::seconds(1));
+    }
+    made.reverse();
+    let (store, now) = (&office.stage.store, office.stage.clock.now());
+    let filter = Filter {
+        state: Some(StateName::Paid),
+        ..Filter::default()
+    };
+    let (mut after, mut all) = (None::<String>, Vec::new());
+    loop {
+        let page = (after.as_deref(), 7);
+        let found = find(store, (&filter, &|_| true), page, now).await.unwrap();
+        all.extend(found.payments.iter().map(|it| it.payment.id().clone()));
+        after = found.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(all, made);
+    let cookie = office.enter(READER).await;
+    let page = office.get(&cookie, "/desk/payments?state=paid").await;
+    page.shows(&["the last recorded first", made[0].as_str()]);
+    page.shows_none_of(&[made[59].as_str()]);
+}
+
+#[tokio::test]
+async fn the_overview_says_what_it_does_not_count_and_only_then() {
+    let office = Office::open().await;
+    let id = office.stage.authorize_by_token("old", 9_900, "{}").await;
+    office.stage.work().await;
+    let (store, clock) = (&office.stage.store, &office.stage.clock);
+    let tally = overview::count(store, clock).await.unwrap();
+    assert_eq!(tally.uncounted, 0);
+    office.forgets_the_face_of(&id).await;
+    let cookie = office.enter(READER).await;
+    let page = office.get(&cookie, "/desk").await;
+    page.shows(&["1 payment not counted here.", "Nothing is held"]);
+    // Of whose account they are is not known.
+    let rental = office.enter(RENTAL).await;
+    let page = office.get(&rental, "/desk").await;
+    page.shows_none_of(&["not counted here"]);
 }

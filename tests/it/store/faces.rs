@@ -494,9 +494,11 @@ async fn a_record_of_before_gets_its_face_at_its_next_save() {
         .zrem(format!("{place}:states"), &face);
     forget.exec_async(&mut redis).await.unwrap();
     assert!(faces(&world.store).await.is_empty());
+    assert_eq!(world.store.faceless().await.unwrap(), 1);
     let rest = Then::Rest(Some(world.in_ms(HOUR_MS)));
     world.store.save(&mut claim, rest).await.unwrap();
     assert_eq!(format!("open:{}", faces(&world.store).await[0]), face);
+    assert_eq!(world.store.faceless().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -760,13 +762,15 @@ async fn payments_are_found_by_age_amount_reason_and_what_is_to_come() {
         },
         vec![&failed],
     );
-    let lapses_before = end;
+    let lapses_by = end;
+    case(Filter { lapses_by, ..any() }, vec![&held]);
+    let lapses_after = end;
     case(
         Filter {
-            lapses_before,
+            lapses_after,
             ..any()
         },
-        vec![&held],
+        vec![],
     );
     let planned_before = end;
     case(

@@ -1,9 +1,11 @@
 //! `make desk`: the operator's desk in a real browser, beside a whole installation: each page in light and
-//! dark, wide and narrow; the keys; a rerun of a parked payment. What was seen is kept as images.
+//! dark, wide and narrow; the keys; a rerun of a parked payment, and one of many that was planned. What
+//! was seen is kept as images.
 
 #![allow(clippy::print_stdout, reason = "what people see")]
 
 mod browser;
+mod planning;
 mod scenes;
 
 use std::net::TcpListener;
@@ -93,6 +95,8 @@ pub async fn run() -> anyhow::Result<Seen> {
     visit.looks_at_every_page().await?;
     visit.moves_by_keys().await?;
     visit.reruns().await?;
+    visit.plans().await?;
+    visit.stops().await?;
     visit.hears_of_changes().await?;
     visit.leaves().await?;
     println!("the images are in {IMAGES}");
@@ -140,6 +144,7 @@ impl Visit {
             ("payments", "/payments".to_owned()),
             ("payments-parked", "/payments?state=parked".to_owned()),
             ("payments-none", "/payments?id=ffffffffffffffff".to_owned()),
+            ("plans-none", "/plans".to_owned()),
             ("payment-parked", of(&self.scenes.parked)),
             ("payment-doubt", of(&self.scenes.in_doubt)),
             ("payment-held", of(&self.scenes.held)),

@@ -19,6 +19,8 @@ pub(super) struct Scenes {
     pub(super) held: PaymentId,
     pub(super) paid: PaymentId,
     pub(super) failed: PaymentId,
+    /// What the acquirer declined because the shop is set up wrongly: a rerun charges it.
+    pub(super) declined: Vec<PaymentId>,
     pub(super) secrets: Vec<String>,
 }
 
@@ -102,6 +104,7 @@ impl Scenes {
         shop.goes_wrong(Effect::decline("do_not_honour"));
         let failed = shop.charges(PARKS, "Minibar 118", 4_650).await?;
         shop.rests(&failed, StateName::Failed).await?;
+        let declined = declined(&mut shop).await?;
         let mut held = None;
         let guests = ["Tan", "Lim", "Kumar", "Aminah", "Wong", "Ismail", "Lee"];
         for number in 0..30_u64 {
@@ -144,8 +147,23 @@ impl Scenes {
             held,
             paid,
             failed,
+            declined,
             secrets,
         })
+    }
+}
+
+impl Scenes {
+    /// Two more that were declined for the shop's set-up.
+    pub(super) async fn two_declined(works: &Works) -> anyhow::Result<[PaymentId; 2]> {
+        let mut shop = Shop {
+            works,
+            token: works.sandbox.save_card(EMAIL).to_string(),
+            asked: 1_000,
+        };
+        let first = declined_once(&mut shop, ("Parking 12", 4_400)).await?;
+        let second = declined_once(&mut shop, ("Parking 13", 4_600)).await?;
+        Ok([first, second])
     }
 }
 
@@ -171,6 +189,30 @@ async fn goes_unknown(shop: &mut Shop<'_>) -> anyhow::Result<(PaymentId, Payment
         .until(&in_doubt, Duration::from_secs(3), |_| false)
         .await?;
     Ok((parked.context("a charge")?, in_doubt))
+}
+
+/// Charges that a person is asked about, and that a rerun makes.
+async fn declined(shop: &mut Shop<'_>) -> anyhow::Result<Vec<PaymentId>> {
+    let mut declined = Vec::new();
+    for (reference, amount) in [
+        ("Deposit 9940", 125_000),
+        ("Spa 31", 9_900),
+        ("Late stay 402", 21_500),
+        ("Minibar 330", 2_750),
+    ] {
+        declined.push(declined_once(shop, (reference, amount)).await?);
+    }
+    Ok(declined)
+}
+
+async fn declined_once(
+    shop: &mut Shop<'_>,
+    (reference, amount): (&str, u64),
+) -> anyhow::Result<PaymentId> {
+    shop.goes_wrong(Effect::decline("acquirer_configuration_error"));
+    let id = shop.charges(PARKS, reference, amount).await?;
+    shop.rests(&id, StateName::Parked).await?;
+    Ok(id)
 }
 
 /// Charges for later.
