@@ -289,7 +289,7 @@ impl<S: Plans> Desk<'_, S> {
             let how = how.as_str();
             writeln!(
                 out,
-                "{how:<14} {minor} minor units of {}",
+                "{how:<14} at most {minor} minor units of {}",
                 currency.as_str()
             )?;
         }

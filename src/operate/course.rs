@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::foresee::{Fit, Touch};
 use super::plan::{
-    Applied, Fate, LASTS, LeftOut, NotNow, Phase, Plan, Planned, Selection, VERSION,
+    Applied, Fate, LASTS, LeftOut, NotNow, Phase, Plan, PlanCommand, Planned, Selection, VERSION,
 };
 use crate::payment::{
     AccountName, Currency, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State,
@@ -119,19 +119,57 @@ impl Plan {
         }
     }
 
+    /// Whether this can be commanded of it now, and why not.
+    pub fn may(&self, command: PlanCommand, now: Timestamp) -> Result<(), NotNow> {
+        match command {
+            PlanCommand::Apply => self.may_be_applied(now),
+            PlanCommand::Stop if !matches!(self.phase, Phase::Applying { .. }) => {
+                Err(NotNow::NothingToStop)
+            }
+            PlanCommand::Resume if !matches!(self.phase, Phase::Stopped { .. }) => {
+                Err(NotNow::NothingToResume)
+            }
+            PlanCommand::Resume if now > self.resumed_until() => Err(NotNow::Expired),
+            PlanCommand::Stop | PlanCommand::Resume => Ok(()),
+        }
+    }
+
+    fn may_be_applied(&self, now: Timestamp) -> Result<(), NotNow> {
+        match self.phase {
+            Phase::Wanted | Phase::Asking => Err(NotNow::NotReady),
+            Phase::Applying { .. } | Phase::Stopped { .. } | Phase::Done => {
+                Err(NotNow::AppliedBefore)
+            }
+            Phase::Ready { until } if now > until => Err(NotNow::Expired),
+            Phase::Ready { .. } if self.payments.iter().any(Planned::waits) => Ok(()),
+            Phase::Ready { .. } => Err(NotNow::Empty),
+        }
+    }
+
+    /// Until when it can be resumed, if it is stopped.
+    #[must_use]
+    pub fn resumed_until(&self) -> Timestamp {
+        self.made_at + RESUMED_WITHIN
+    }
+
+    /// How many payments are still to be told.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.payments
+            .iter()
+            .filter(|planned| planned.waits())
+            .count()
+    }
+
+    /// How often it was set going.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        usize::from(self.applied.is_some()) + self.resumed.len()
+    }
+
     /// Has it applied.
     pub fn apply(&mut self, applied: Applied, now: Timestamp) -> Result<(), NotNow> {
-        match self.phase {
-            Phase::Wanted | Phase::Asking => return Err(NotNow::NotReady),
-            Phase::Applying { .. } | Phase::Stopped { .. } | Phase::Done => {
-                return Err(NotNow::AppliedBefore);
-            }
-            Phase::Ready { until } if now > until => return Err(NotNow::Expired),
-            Phase::Ready { .. } => {}
-        }
-        if !self.payments.iter().any(Planned::waits) {
-            return Err(NotNow::Empty);
-        }
+        self.may(PlanCommand::Apply, now)?;
         self.applied = Some(applied);
         self.run(now);
         Ok(())
@@ -147,22 +185,15 @@ impl Plan {
     }
 
     /// Stops the run: what was told to a payment is carried out, and nothing more is told.
-    pub fn stop(&mut self, why: String) -> Result<(), NotNow> {
-        if !matches!(self.phase, Phase::Applying { .. }) {
-            return Err(NotNow::NothingToStop);
-        }
+    pub fn stop(&mut self, why: String, now: Timestamp) -> Result<(), NotNow> {
+        self.may(PlanCommand::Stop, now)?;
         self.rest(Phase::Stopped { why });
         Ok(())
     }
 
     /// Goes on with a run that was stopped. Each payment is compared with its plan once more.
     pub fn resume(&mut self, resumed: Applied, now: Timestamp) -> Result<(), NotNow> {
-        if !matches!(self.phase, Phase::Stopped { .. }) {
-            return Err(NotNow::NothingToResume);
-        }
-        if now > self.made_at + RESUMED_WITHIN {
-            return Err(NotNow::Expired);
-        }
+        self.may(PlanCommand::Resume, now)?;
         self.resumed.push(resumed);
         self.run(now);
         Ok(())

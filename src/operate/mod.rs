@@ -48,5 +48,6 @@ pub use course::MOST_PAYMENTS;
 pub use foresee::{Fit, Foreseen, Then, Touch, Touched, foresee};
 pub use observe::Observer;
 pub use plan::{
-    Applied, Fate, Filter, LASTS, LeftOut, NotNow, Phase, Plan, Planned, Seen, Selection,
+    Applied, Fate, Filter, LASTS, LeftOut, NotNow, Phase, Plan, PlanCommand, Planned, Seen,
+    Selection,
 };

@@ -101,6 +101,41 @@ pub enum Phase {
     Done,
 }
 
+/// What a person commands of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanCommand {
+    /// To have it carried out.
+    Apply,
+    /// To tell no further payment.
+    Stop,
+    /// To go on after that.
+    Resume,
+}
+
+impl PlanCommand {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Apply, Self::Stop, Self::Resume];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Stop => "stop",
+            Self::Resume => "resume",
+        }
+    }
+
+    /// The same, in the audit log.
+    pub(super) const fn action(self) -> &'static str {
+        match self {
+            Self::Apply => "plan_apply",
+            Self::Stop => "plan_stop",
+            Self::Resume => "plan_resume",
+        }
+    }
+}
+
 /// Who had a plan applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {

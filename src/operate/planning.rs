@@ -6,7 +6,7 @@ use crate::payment::Timestamp;
 use crate::store::audit::{AuditEntry, Mandate};
 use crate::store::{FoundPlan, PlanId, PlanWrite, Plans, StoreError};
 
-use super::plan::{Applied, NotNow, Plan};
+use super::plan::{Applied, NotNow, Phase, Plan, PlanCommand};
 
 /// How often a plan is changed anew when somebody else changes it at the same time.
 const MOST_TRIES: usize = 20;
@@ -42,6 +42,37 @@ impl Said {
             });
         }
         Err(Unsaid)
+    }
+
+    /// On whose word the audit log has it.
+    #[must_use]
+    pub const fn mandate(&self) -> &Mandate {
+        &self.mandate
+    }
+
+    /// The same, said at a time.
+    fn at(&self, now: Timestamp) -> Applied {
+        Applied::new(&self.by, &self.reason, &self.mandate, now)
+    }
+
+    /// Why a run is stopped by it.
+    fn stops(&self) -> String {
+        format!("by {}: {}", self.by, self.reason)
+    }
+
+    /// Whether `plan` heard this before, when it had been set going `runs` times: then it is not said
+    /// once more, but twice the same.
+    #[must_use]
+    pub fn was_heard(&self, plan: &Plan, command: PlanCommand, runs: usize) -> bool {
+        let same = |applied: &Applied| applied.by == self.by && applied.reason == self.reason;
+        match command {
+            PlanCommand::Apply => runs == 0 && plan.applied.as_ref().is_some_and(same),
+            PlanCommand::Resume => runs > 0 && plan.resumed.get(runs - 1).is_some_and(same),
+            PlanCommand::Stop => {
+                let stopped = matches!(&plan.phase, Phase::Stopped { why } if *why == self.stops());
+                plan.runs() == runs && stopped
+            }
+        }
     }
 }
 
@@ -151,11 +182,7 @@ pub async fn apply<S: Plans>(
     id: &PlanId,
     said: &Said,
 ) -> Result<Plan, PlanError> {
-    let applied = |at| Applied::new(&said.by, &said.reason, &said.mandate, at);
-    change(store, clock, (id, "plan_apply", said), |plan, now| {
-        plan.apply(applied(now), now)
-    })
-    .await
+    command_if(store, clock, (id, PlanCommand::Apply), said, |_| Ok(())).await
 }
 
 /// Stops a run: nothing more is told to any payment.
@@ -165,11 +192,7 @@ pub async fn stop<S: Plans>(
     id: &PlanId,
     said: &Said,
 ) -> Result<Plan, PlanError> {
-    let why = format!("by {}: {}", said.by, said.reason);
-    change(store, clock, (id, "plan_stop", said), |plan, _| {
-        plan.stop(why.clone())
-    })
-    .await
+    command_if(store, clock, (id, PlanCommand::Stop), said, |_| Ok(())).await
 }
 
 /// Goes on with a run that was stopped.
@@ -179,30 +202,36 @@ pub async fn resume<S: Plans>(
     id: &PlanId,
     said: &Said,
 ) -> Result<Plan, PlanError> {
-    let resumed = |at| Applied::new(&said.by, &said.reason, &said.mandate, at);
-    change(store, clock, (id, "plan_resume", said), |plan, now| {
-        plan.resume(resumed(now), now)
-    })
-    .await
+    command_if(store, clock, (id, PlanCommand::Resume), said, |_| Ok(())).await
 }
 
-async fn change<S: Plans>(
+/// Commands a plan, if `judge` has nothing against it. It is asked of the very plan that is changed:
+/// what one is about is not known before a worker has asked about all of it.
+pub async fn command_if<S: Plans, E: From<PlanError>>(
     store: &S,
     clock: &Clock,
-    (id, action, said): (&PlanId, &str, &Said),
-    change: impl Fn(&mut Plan, Timestamp) -> Result<(), NotNow>,
-) -> Result<Plan, PlanError> {
+    (id, command): (&PlanId, PlanCommand),
+    said: &Said,
+    judge: impl Fn(&Plan) -> Result<(), E>,
+) -> Result<Plan, E> {
+    let failed = |error: StoreError| E::from(PlanError::Store(error));
     for _ in 0..MOST_TRIES {
-        let found = store.plan(id).await?;
+        let found = store.plan(id).await.map_err(failed)?;
         let found = found.ok_or_else(|| PlanError::Missing(id.clone()))?;
-        let mut plan = read(id, &found)?;
+        let mut plan = read(id, &found).map_err(failed)?;
+        judge(&plan)?;
         let now = clock.now();
-        change(&mut plan, now)?;
-        let audit = AuditEntry::of_plan(&said.mandate, action, id.as_str(), now);
-        let written = write(store, Some(&found), &plan, Some(&audit)).await?;
-        if written.is_some() {
+        let changed = match command {
+            PlanCommand::Apply => plan.apply(said.at(now), now),
+            PlanCommand::Stop => plan.stop(said.stops(), now),
+            PlanCommand::Resume => plan.resume(said.at(now), now),
+        };
+        changed.map_err(PlanError::NotNow)?;
+        let audit = AuditEntry::of_plan(&said.mandate, command.action(), id.as_str(), now);
+        let written = write(store, Some(&found), &plan, Some(&audit)).await;
+        if written.map_err(failed)?.is_some() {
             return Ok(plan);
         }
     }
-    Err(PlanError::Busy(id.clone()))
+    Err(PlanError::Busy(id.clone()).into())
 }

@@ -1,10 +1,12 @@
 //! A plan as it is shown: nothing of it lets its reader pay or charge.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 use super::foresee::{Foreseen, Then};
 use super::plan::{Fate, Phase, Plan, Planned, Selection};
-use crate::payment::{Amount, Money, ParkReason, Step, Timestamp};
+use crate::payment::{Currency, ParkReason, Step, Timestamp};
 
 /// The word for how far a plan is.
 #[must_use]
@@ -33,14 +35,79 @@ pub const fn fate_word(fate: &Fate) -> &'static str {
     }
 }
 
+/// How many payments of a plan have each fate, by its word.
+#[must_use]
+pub fn fates(plan: &Plan) -> BTreeMap<&'static str, u64> {
+    let mut fates = BTreeMap::new();
+    for planned in &plan.payments {
+        *fates.entry(fate_word(&planned.fate)).or_default() += 1;
+    }
+    fates
+}
+
+/// What would be done to some payments of a plan, or was: to how many, and about how much money at
+/// most, in minor units.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alike {
+    /// How many.
+    pub count: u64,
+    /// How much money that is, by currency.
+    pub minor: BTreeMap<Currency, u64>,
+}
+
+/// A plan's payments by what would be done to them, or why nothing would.
+#[must_use]
+pub fn by_what(plan: &Plan) -> BTreeMap<String, Alike> {
+    let mut alike = BTreeMap::<String, Alike>::new();
+    for planned in &plan.payments {
+        let (what, foreseen) = match (&planned.fate, &planned.foreseen) {
+            (Fate::Unasked, _) => ("not asked about yet".to_owned(), None),
+            (Fate::LeftOut { why }, _) => (format!("left out: {}", why.as_str()), None),
+            (_, Some(foreseen)) => (foreseen_kind(foreseen), Some(foreseen)),
+            (_, None) => continue,
+        };
+        let own = alike.entry(what).or_default();
+        own.count += 1;
+        if let Some(touched) = foreseen.and_then(|foreseen| foreseen.touches) {
+            let sum = own.minor.entry(touched.money.currency).or_default();
+            *sum = sum.saturating_add(touched.money.amount.minor());
+        }
+    }
+    alike
+}
+
+/// Which payments a plan is of, in words.
+#[must_use]
+pub fn selection_word(of: &Selection) -> String {
+    match of {
+        Selection::Payments(payments) => match &payments[..] {
+            [one] => format!("payment {one}"),
+            all => format!("{} chosen payments", all.len()),
+        },
+        Selection::Matching(filter) => {
+            let mut words = filter.state.as_str().to_owned();
+            if let Some(reason) = &filter.reason {
+                words += &format!(" for {reason}");
+            }
+            if let Some(account) = &filter.account {
+                words += &format!(", of {account}");
+            }
+            if let Some(ms) = filter.older_than_ms {
+                let hours = ms / 3_600_000;
+                let age = match ms % 3_600_000 {
+                    0 => format!("{hours} h"),
+                    _ => format!("{} min", ms / 60_000),
+                };
+                words += &format!(", for {age} and more");
+            }
+            words
+        }
+    }
+}
+
 /// Without its payments.
 #[must_use]
 pub fn summary(plan: &Plan, now: Timestamp) -> Value {
-    let mut fates = Map::new();
-    for planned in &plan.payments {
-        let count = fates.entry(fate_word(&planned.fate)).or_insert(json!(0));
-        *count = json!(count.as_u64().unwrap_or(0) + 1);
-    }
     let touches = plan.touches();
     let touches = touches.iter().map(|((currency, how), minor)| {
         json!({ "how": how.as_str(), "amount": minor, "currency": currency })
@@ -57,7 +124,7 @@ pub fn summary(plan: &Plan, now: Timestamp) -> Value {
         "applied_by": plan.applied.as_ref().map(|applied| &applied.by),
         "reason": plan.applied.as_ref().map(|applied| &applied.reason),
         "touches": touches.collect::<Vec<_>>(),
-        "fates": fates,
+        "fates": fates(plan),
         "warnings": plan.warnings(),
     })
 }
@@ -117,32 +184,40 @@ fn payment(planned: &Planned) -> Value {
 /// What is foreseen, in some words.
 #[must_use]
 pub fn foreseen_word(foreseen: &Foreseen) -> String {
-    let parked = |reason: &ParkReason| format!("stays parked: {}", reason.as_str());
+    let kind = foreseen_kind(foreseen);
+    match (&foreseen.then, foreseen.touches) {
+        (Then::Sends { .. }, Some(touched)) => format!("{kind} {}", touched.money),
+        (
+            Then::Sends {
+                step: Step::Capture { amount },
+            },
+            None,
+        ) => {
+            format!("{kind} {} minor units", amount.minor())
+        }
+        _ => kind,
+    }
+}
+
+/// The same, without how much money that is.
+#[must_use]
+pub fn foreseen_kind(foreseen: &Foreseen) -> String {
     match &foreseen.then {
-        Then::Sends { step } => sends(*step, foreseen),
+        Then::Sends { step } => sends(*step, foreseen.touches.is_some()).to_owned(),
         Then::Ends { state } => format!("is reported {state}, as the gateway shows"),
-        Then::StaysParked { reason } => parked(reason),
+        Then::StaysParked { reason } => format!("stays parked: {}", reason.as_str()),
         Then::GoesOn { state } => format!("goes on as {state}, and looks again"),
         Then::TakesNone => "takes no command any more".to_owned(),
     }
 }
 
-fn sends(step: Step, foreseen: &Foreseen) -> String {
-    let money = foreseen.touches.map(|touched| touched.money);
-    let of = |money: Option<Money>| money.map_or(String::new(), |money| format!(" {money}"));
+const fn sends(step: Step, charges: bool) -> &'static str {
     match step {
-        Step::Create if money.is_some() => format!("makes a purchase and charges{}", of(money)),
-        Step::Create => "makes a link for the payer".to_owned(),
-        Step::Charge => format!("charges{}", of(money)),
-        Step::Capture { amount } => format!("captures{}", amount_of(money, amount)),
-        Step::Release => format!("releases{}", of(money)),
-        Step::Cancel => "cancels, so that it can never be paid".to_owned(),
+        Step::Create if charges => "makes a purchase and charges",
+        Step::Create => "makes a link for the payer",
+        Step::Charge => "charges",
+        Step::Capture { .. } => "captures",
+        Step::Release => "releases",
+        Step::Cancel => "cancels, so that it can never be paid",
     }
-}
-
-fn amount_of(money: Option<Money>, amount: Amount) -> String {
-    money.map_or_else(
-        || format!(" {} minor units", amount.minor()),
-        |money| format!(" {money}"),
-    )
 }

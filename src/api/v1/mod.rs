@@ -57,6 +57,7 @@ pub(crate) use wait::span;
 
 use crate::clock::Clock;
 use crate::config::Current;
+use crate::operate::PlanCommand;
 use crate::store::{Cards, Plans, Store, StoreError};
 use crate::worker::Policies;
 use guard::Caller;
@@ -207,21 +208,21 @@ pub fn router<S: Store + Cards + Plans>(service: Service<S>, limits: &super::Lim
 
 /// The addresses of plans.
 fn of_plans<S: Store + Plans>() -> Router<Arc<Service<S>>> {
-    let run = |name: &'static str| {
+    let run = |command: PlanCommand| {
         post(
             move |State(service): State<Arc<Service<S>>>,
                   Extension(caller): Extension<Caller>,
                   id,
                   headers,
-                  body: Body| plans::run(name, service, caller, (id, headers, body)),
+                  body: Body| plans::run(command, service, caller, (id, headers, body)),
         )
     };
     Router::new()
         .route("/v1/plans", get(plans::list::<S>).post(plans::make::<S>))
         .route("/v1/plans/{plan}", get(plans::show::<S>))
-        .route("/v1/plans/{plan}/apply", run("apply"))
-        .route("/v1/plans/{plan}/stop", run("stop"))
-        .route("/v1/plans/{plan}/resume", run("resume"))
+        .route("/v1/plans/{plan}/apply", run(PlanCommand::Apply))
+        .route("/v1/plans/{plan}/stop", run(PlanCommand::Stop))
+        .route("/v1/plans/{plan}/resume", run(PlanCommand::Resume))
 }
 
 /// Ends a request whose time is over, as one of which it is not known whether it was done. Nothing

@@ -17,7 +17,7 @@ use super::problem::{Problem, ProblemCode};
 use super::{Service, body};
 use crate::operate::planning::{self, Listed, PlanError, Said};
 use crate::operate::shown::{summary, whole};
-use crate::operate::{Filter, MOST_PAYMENTS, Plan, Selection};
+use crate::operate::{Filter, MOST_PAYMENTS, Plan, PlanCommand, Selection};
 use crate::payment::{AccountName, KEYED, PaymentId, StateName};
 use crate::store::{PlanId, Plans, Store};
 
@@ -118,9 +118,9 @@ struct Because {
     reason: String,
 }
 
-/// Applies, stops or resumes a plan, as `name` says.
+/// Applies, stops or resumes a plan.
 pub(super) async fn run<S: Store + Plans>(
-    name: &'static str,
+    command: PlanCommand,
     service: Arc<Service<S>>,
     caller: Caller,
     (id, headers, posted): (Id, HeaderMap, Body),
@@ -131,26 +131,14 @@ pub(super) async fn run<S: Store + Plans>(
         Problem::new(ProblemCode::InvalidRequest, error.to_string()).of_field("reason")
     })?;
     let plan = service.plan(&caller, id).await?;
-    caller.may_move(plan.largest_moved())?;
-    service.keeps_what_is_new()?;
-    let (store, clock, id) = (&*service.store, &service.clock, &plan.id);
-    let plan = match name {
-        "apply" => {
-            service
-                .in_time(planning::apply(store, clock, id, &said))
-                .await?
-        }
-        "resume" => {
-            service
-                .in_time(planning::resume(store, clock, id, &said))
-                .await?
-        }
-        _ => {
-            service
-                .in_time(planning::stop(store, clock, id, &said))
-                .await?
-        }
+    let judge = |plan: &Plan| {
+        may_command(&caller, plan)?;
+        service.keeps_what_is_new()
     };
+    let (store, clock) = (&*service.store, &service.clock);
+    let commanding = planning::command_if(store, clock, (&plan.id, command), &said, judge);
+    let plan = service.in_time(commanding).await?;
+    let name = command.as_str();
     tracing::info!(plan.id = %plan.id, key = caller.name(), done = name, "a plan was commanded");
     let shown = whole(&plan, service.clock.now());
     Ok((StatusCode::ACCEPTED, Json(shown)))
@@ -183,7 +171,8 @@ fn read<T: serde::de::DeserializeOwned>(fields: Map<String, Value>) -> Result<T,
     })
 }
 
-fn may_operate(caller: &Caller) -> Result<(), Problem> {
+/// Whether the caller may look at plans at all.
+pub(in crate::api) fn may_operate(caller: &Caller) -> Result<(), Problem> {
     caller.may(Scope::Operate)
 }
 
@@ -192,8 +181,16 @@ pub(in crate::api) fn actor(caller: &Caller) -> String {
     format!("{KEYED}{}", caller.name())
 }
 
+/// Whether the caller may command this plan, by what it sees and by how much money it may move.
+pub(in crate::api) fn may_command(caller: &Caller, plan: &Plan) -> Result<(), Problem> {
+    if !sees(caller, plan) {
+        return Err(PlanError::Missing(plan.id.clone()).into());
+    }
+    caller.may_move(plan.largest_moved())
+}
+
 /// Whether the caller may see all that the plan may be of.
-fn sees(caller: &Caller, plan: &Plan) -> bool {
+pub(in crate::api) fn sees(caller: &Caller, plan: &Plan) -> bool {
     match (caller.accounts(), &plan.accounts) {
         (None, _) => true,
         (Some(mine), Some(of)) => of.is_subset(mine),

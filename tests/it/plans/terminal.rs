@@ -66,7 +66,7 @@ async fn a_plan_is_made_looked_at_and_applied_from_a_terminal() {
     let plan = made["id"].as_str().unwrap();
     let (shown, _) = room.types(&["plans", "show", plan]).await;
     assert!(
-        shown.contains("takes          1500 minor units of MYR"),
+        shown.contains("takes          at most 1500 minor units of MYR"),
         "{shown}"
     );
     assert!(shown.contains("gateway: payable  charges"), "{shown}");
