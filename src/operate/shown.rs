@@ -195,6 +195,9 @@ pub fn foreseen_word(foreseen: &Foreseen) -> String {
         ) => {
             format!("{kind} {} minor units", amount.minor())
         }
+        (Then::LooksOn { .. } | Then::GoesOn { .. }, Some(touched)) => {
+            format!("{kind}; {} may move", touched.money)
+        }
         _ => kind,
     }
 }
@@ -206,6 +209,10 @@ pub fn foreseen_kind(foreseen: &Foreseen) -> String {
         Then::Sends { step } => sends(*step, foreseen.touches.is_some()).to_owned(),
         Then::Ends { state } => format!("is reported {state}, as the gateway shows"),
         Then::StaysParked { reason } => format!("stays parked: {}", reason.as_str()),
+        Then::LooksOn { reason } => format!(
+            "looks on, parked for {}, and goes on once it can",
+            reason.as_str()
+        ),
         Then::GoesOn { state } => format!("goes on as {state}, and looks again"),
         Then::TakesNone => "takes no command any more".to_owned(),
     }
