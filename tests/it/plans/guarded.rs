@@ -240,14 +240,17 @@ async fn nothing_is_told_while_redis_may_lose_it_and_a_stop_stands() {
     room.stage.store.fall_short(None);
     room.live(6).await;
     assert_eq!(all_told()[0], 1, "it goes on by itself");
+    assert_eq!(room.run(&plan).await.phase, Phase::Done);
     // What was told is looked after all the same, and nothing new is told.
-    let plan = room.plan_of(&ids[1..]).await;
+    let ids = [
+        room.parked_charge("first", 100).await,
+        room.parked_charge("second", 100).await,
+    ];
+    let plan = room.plan_of(&ids).await;
     room.apply(&plan).await.unwrap();
     assert_eq!(room.planner.carry_out().await.unwrap(), 1);
-    room.stage.store.fall_short(short);
-    room.live(5).await;
-    room.stage.store.fall_short(None);
     room.stage.work().await;
+    assert_eq!(room.stage.state(&ids[0]).await, StateName::Paid);
     room.stage.store.fall_short(short);
     room.live(15).await;
     assert_eq!(fates(&room.plan(&plan).await), ["as_foreseen", "waits"]);

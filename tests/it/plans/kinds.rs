@@ -187,7 +187,7 @@ async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
                 .map(|((_, how), minor)| (how.as_str(), *minor))
                 .collect();
             assert_eq!(touches, [(how, amount)], "{given}");
-            assert_eq!(plan.largest_moved(), plan.largest_moved().max(amount));
+            assert!(plan.largest_moved() >= amount, "{given}");
             let done = room.applied(&plan).await;
             assert_eq!(fates(&done), ["as_foreseen"], "{given}");
             assert_eq!(room.stage.state(&id).await, end, "{given}");
