@@ -85,12 +85,12 @@ pub fn selection_word(of: &Selection) -> String {
             all => format!("{} chosen payments", all.len()),
         },
         Selection::Matching(filter) => {
-            let mut words = filter.state.as_str().to_owned();
+            let mut words = vec![filter.state.as_str().to_owned()];
             if let Some(reason) = &filter.reason {
-                words += &format!(" for {reason}");
+                words.push(format!(" for {reason}"));
             }
             if let Some(account) = &filter.account {
-                words += &format!(", of {account}");
+                words.push(format!(", of {account}"));
             }
             if let Some(ms) = filter.older_than_ms {
                 let hours = ms / 3_600_000;
@@ -98,9 +98,9 @@ pub fn selection_word(of: &Selection) -> String {
                     0 => format!("{hours} h"),
                     _ => format!("{} min", ms / 60_000),
                 };
-                words += &format!(", for {age} and more");
+                words.push(format!(", for {age} and more"));
             }
-            words
+            words.concat()
         }
     }
 }

@@ -172,8 +172,8 @@ async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
             let room = Room::open().await;
             let id = room.stage.authorize_by_token("k", 1_200, &given).await;
             if operation == Operation::Create {
-                let bad = Rule::on(operation, Effect::status_before_commit(400));
-                room.stage.fault(bad.times(1));
+                room.stage
+                    .fault(Rule::on(operation, Effect::status_before_commit(400)).times(1));
             } else {
                 room.refuse_for_the_operator(&id, 1);
             }
@@ -181,10 +181,9 @@ async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
             assert_eq!(room.stage.state(&id).await, StateName::Parked);
             room.stage.pass(TimeDelta::minutes(20));
             let plan = room.plan_of(std::slice::from_ref(&id)).await;
-            let touches = plan.touches();
+            let touches = plan.touches().into_iter();
             let touches: Vec<_> = touches
-                .iter()
-                .map(|((_, how), minor)| (how.as_str(), *minor))
+                .map(|((_, how), minor)| (how.as_str(), minor))
                 .collect();
             assert_eq!(touches, [(how, amount)], "{given}");
             assert!(plan.largest_moved() >= amount, "{given}");
