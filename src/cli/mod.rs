@@ -211,8 +211,9 @@ async fn open(
         | Verb::Stats
         | Verb::Audit(_)
         | Verb::Reconcile(_)
-        // Whoever must stop everything is not sent away because Redis falls short.
+        // Whoever must stop something is not sent away because Redis falls short.
         | Verb::Switch(_)
+        | Verb::Plans(PlansVerb::Stop(_))
         | Verb::Card(CardVerb::Show { .. }) => true,
         Verb::Endpoints(verb) => verb.only_looks(),
         Verb::Events(verb) => verb.only_looks(),

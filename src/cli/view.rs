@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::api::v1::shown::{hold, reason};
 use crate::config::MASK;
 use crate::operate::legal::open_to_a_person;
-use crate::operate::timeline::{Moment, doubt, timeline};
+use crate::operate::timeline::{Moment, doubt, rerun_wanted_since, timeline};
 pub(super) use crate::operate::words::time;
 use crate::operate::words::{asked, called, next, plan, why, word};
 use crate::payment::{
@@ -85,6 +85,7 @@ impl View<'_> {
             "plan": payment.plan(),
             "decision": payment.decision(),
             "resolution": payment.resolution(),
+            "rerun_wanted_since": rerun_wanted_since(payment),
             "created_at": payment.created_at(),
             "next": {"what": what, "at": at},
             "claimed": self.loaded.claimed,
@@ -121,6 +122,13 @@ impl View<'_> {
         }
         if let Some(resolution) = payment.resolution() {
             line("resolution", &resolved(resolution))?;
+        }
+        if let Some(since) = rerun_wanted_since(payment) {
+            let since = time(since);
+            line(
+                "wanted",
+                &format!("a rerun, since {since}; it goes on once a look shows that it can"),
+            )?;
         }
         line("next", &self.next_text())?;
         if let Some(purchase) = payment.purchase() {

@@ -1,16 +1,15 @@
 //! The course of a plan: wanted, asked about, ready, applied stage by stage, done or stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use super::foresee::{Fit, Touch};
+use super::foresee::{Fit, Foreseen};
 use super::plan::{
     Applied, Fate, LASTS, LeftOut, NotNow, Phase, Plan, PlanCommand, Planned, Selection, VERSION,
 };
 use crate::payment::{
-    AccountName, Currency, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State,
-    Timestamp,
+    AccountName, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State, Timestamp,
 };
 use crate::store::PlanId;
 use crate::store::audit::Mandate;
@@ -27,6 +26,12 @@ const STAGES: [usize; 3] = [1, 10, 100];
 const LONGEST_REST: TimeDelta = TimeDelta::minutes(2);
 /// So many that came out otherwise than foreseen are borne, after the first stage.
 const MOST_ODD: usize = 2;
+/// How long payments are looked for: where there are millions in a state it is given up.
+const LOOKED_FOR: TimeDelta = TimeDelta::minutes(2);
+/// How long those that were told are left alone before they are looked at again: a quarter of the time
+/// that it has taken, but at least and at most so long.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
+const LOOK_SELDOM: TimeDelta = TimeDelta::seconds(10);
 
 impl Plan {
     /// A plan that a worker is to make.
@@ -42,6 +47,8 @@ impl Plan {
             phase: Phase::Wanted,
             payments: Vec::new(),
             more: false,
+            looked_to: None,
+            cut_off: false,
             applied: None,
             resumed: Vec::new(),
             due_at: now,
@@ -98,15 +105,29 @@ impl Plan {
         self.due_at = self.made_at + KEPT;
     }
 
-    /// Takes in the payments that were found.
-    pub fn found(&mut self, payments: Vec<PaymentId>, now: Timestamp) {
-        let mut known = BTreeSet::new();
-        let payments = payments.into_iter().filter(|id| known.insert(id.clone()));
-        self.payments = payments.map(Planned::unasked).collect();
-        self.more |= self.payments.len() > MOST_PAYMENTS;
+    /// Up to where payments were looked for, if they are not all found yet.
+    #[must_use]
+    pub fn looked_to(&self) -> Option<&str> {
+        self.looked_to.as_deref()
+    }
+
+    /// Takes in payments that were found, and up to where they were looked for, if there may be others
+    /// behind it: then another step looks on.
+    pub fn found(&mut self, payments: Vec<PaymentId>, looked_to: Option<String>, now: Timestamp) {
+        let known = self.payments.iter().map(|planned| planned.payment.clone());
+        let mut known: BTreeSet<_> = known.collect();
+        let new = payments.into_iter().filter(|id| known.insert(id.clone()));
+        self.payments.extend(new.map(Planned::unasked));
+        self.due_at = now;
+        let many = self.payments.len() > MOST_PAYMENTS;
+        self.looked_to = looked_to.filter(|_| !many);
+        if self.looked_to.is_some() && now - self.made_at <= LOOKED_FOR {
+            return;
+        }
+        self.cut_off = self.looked_to.take().is_some();
+        self.more |= many;
         self.payments.truncate(MOST_PAYMENTS);
         self.phase = Phase::Asking;
-        self.due_at = now;
     }
 
     /// Takes note that some payments were asked about; once all were, it can be applied for a while.
@@ -199,7 +220,8 @@ impl Plan {
         Ok(())
     }
 
-    /// The places of the payments that are told next, once nothing is open of those told before.
+    /// The places of the payments that are told next, once nothing is open of those told before. The
+    /// first stage tries the one that tells most of the others.
     #[must_use]
     pub fn next_stage(&self) -> Vec<usize> {
         let Phase::Applying { stage, .. } = self.phase else {
@@ -208,7 +230,36 @@ impl Plan {
         let size = STAGES[stage.min(STAGES.len() - 1)];
         let waiting = self.payments.iter().enumerate();
         let waiting = waiting.filter(|(_, planned)| planned.waits());
-        waiting.take(size).map(|(place, _)| place).collect()
+        let mut waiting: Vec<_> = waiting.collect();
+        if stage == 0 {
+            waiting.sort_by_key(|(_, planned)| std::cmp::Reverse(planned.tells()));
+        }
+        let places = waiting.into_iter().map(|(place, _)| place);
+        places.take(size).collect()
+    }
+
+    /// Those of these places that were told since it was set going last.
+    #[must_use]
+    pub fn told_in_this_run(&self, places: &[usize]) -> Vec<usize> {
+        let last = self.resumed.last().or(self.applied.as_ref());
+        let since = last.map_or(self.made_at, |applied| applied.at);
+        let told = |place: &&usize| match self.payments[**place].fate {
+            Fate::Given { at } => at >= since,
+            _ => false,
+        };
+        places.iter().filter(told).copied().collect()
+    }
+
+    /// How long those that were told are left alone before they are looked at again: longer, the longer
+    /// it takes.
+    #[must_use]
+    pub fn look_after(&self, now: Timestamp) -> TimeDelta {
+        let told = self.payments.iter().filter_map(|it| match it.fate {
+            Fate::Given { at } => Some(at),
+            _ => None,
+        });
+        let taken = told.max().map_or(TimeDelta::zero(), |at| now - at);
+        (taken / 4).clamp(LOOK_AGAIN, LOOK_SELDOM)
     }
 
     /// The places of the payments of which it is not known what came of them.
@@ -219,8 +270,10 @@ impl Plan {
         open.map(|(place, _)| place).collect()
     }
 
-    /// Once a stage has come to rest: goes on with the next, or stops, or is done.
-    pub fn staged(&mut self, now: Timestamp) {
+    /// Once those that were `tried` have come to rest: goes on with the next stage, or stops, or is done.
+    /// The first one is over once a payment came out as foreseen; that others had changed, or could not
+    /// be told, says nothing of the rest.
+    pub fn staged(&mut self, tried: &[usize], now: Timestamp) {
         let Phase::Applying { stage, odd_before } = self.phase else {
             return;
         };
@@ -236,41 +289,25 @@ impl Plan {
             let why = format!("{odd} came out otherwise than foreseen");
             return self.rest(Phase::Stopped { why });
         }
-        self.phase = Phase::Applying {
-            stage: stage + 1,
-            odd_before,
+        let came = |fits: fn(&Fate) -> bool| {
+            let mut fates = tried.iter().map(|place| &self.payments[*place].fate);
+            fates.any(fits)
         };
-        self.due_at = now;
+        if stage > 0 || came(|fate| matches!(fate, Fate::AsForeseen { .. })) {
+            self.phase = Phase::Applying {
+                stage: stage + 1,
+                odd_before,
+            };
+        }
+        // One that changes too quickly to be told is not tried again at once.
+        if !came(|fate| *fate == Fate::Waits) {
+            self.due_at = now;
+        }
     }
 
     fn odd(&self) -> usize {
         let odd = |planned: &&Planned| matches!(planned.fate, Fate::Odd { .. });
         self.payments.iter().filter(odd).count()
-    }
-
-    /// How much money its reruns are about, by currency and by what becomes of it, in minor units.
-    #[must_use]
-    pub fn touches(&self) -> BTreeMap<(Currency, Touch), u64> {
-        let mut sums = BTreeMap::new();
-        for planned in self.payments.iter().filter(|planned| planned.is_planned()) {
-            if let Some(touched) = planned.foreseen.as_ref().and_then(|it| it.touches) {
-                let sum = sums
-                    .entry((touched.money.currency, touched.how))
-                    .or_insert(0_u64);
-                *sum = sum.saturating_add(touched.money.amount.minor());
-            }
-        }
-        sums
-    }
-
-    /// The largest amount that one of its reruns takes or reserves, in minor units.
-    #[must_use]
-    pub fn largest_moved(&self) -> u64 {
-        let touches = self.payments.iter().filter(|planned| planned.is_planned());
-        let touches = touches.filter_map(|planned| planned.foreseen.as_ref()?.touches);
-        let moves = touches.filter(|touch| matches!(touch.how, Touch::Takes | Touch::Reserves));
-        let largest = moves.map(|touch| touch.money.amount.minor()).max();
-        largest.unwrap_or(0)
     }
 }
 
@@ -284,6 +321,7 @@ impl Planned {
             seen: None,
             shown: None,
             foreseen: None,
+            most: None,
             stopped: None,
             fate: Fate::Unasked,
         }
@@ -319,8 +357,19 @@ impl Planned {
         self.fate == Fate::Waits
     }
 
+    fn tells(&self) -> u8 {
+        self.foreseen.as_ref().map_or(0, Foreseen::tells)
+    }
+
+    /// Whether `payment` is as it was planned.
+    #[must_use]
+    pub fn is_still(&self, payment: &Payment) -> bool {
+        let seen = self.seen.as_ref();
+        seen.is_some_and(|seen| seen.is_still(payment))
+    }
+
     /// Whether it is rerun by the plan, or was.
-    const fn is_planned(&self) -> bool {
+    pub(super) const fn is_planned(&self) -> bool {
         !matches!(self.fate, Fate::Unasked | Fate::LeftOut { .. })
     }
 }

@@ -3,9 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::LASTS;
 use crate::payment::{
-    Active, Ask, Authorize, Command, IdempotencyKey, LookUp, Money, Next, ParkReason, Payment,
-    Policy, Source, State, StateName, Step, Timestamp,
+    Active, Amount, Ask, Authorize, Command, Event, IdempotencyKey, Links, LookUp, Money, Next,
+    ParkReason, Payment, Policy, PurchaseId, Sighting, Source, Standing, State, StateName, Step,
+    Timestamp,
 };
 
 /// So many moves are followed; a rerun that needs more is not foreseen to its end.
@@ -17,7 +19,7 @@ pub struct Foreseen {
     /// What.
     #[serde(flatten)]
     pub then: Then,
-    /// The money that it is about, if it is about some.
+    /// The money that it is about, if it is about some: what it moves at once, or may come to move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touches: Option<Touched>,
 }
@@ -39,6 +41,12 @@ pub enum Then {
     /// It stays parked.
     StaysParked {
         /// Why.
+        reason: ParkReason,
+    },
+    /// It stays parked for now, and the rerun stays wanted: it goes on by itself as soon as a look shows
+    /// that it can.
+    LooksOn {
+        /// Why it is parked.
         reason: ParkReason,
     },
     /// It goes on, and waits or looks again.
@@ -119,7 +127,7 @@ pub fn foresee(
             (Next::LookUp, Some(look)) => copy.looked_up(look, now, policy),
             (Next::Settle(event), _) => copy.settled(event, now, policy),
             (Next::Send(step), _) => {
-                let touches = touched(&copy, step);
+                let touches = touched(&copy, step, now, policy);
                 let then = Then::Sends { step };
                 return Foreseen { then, touches };
             }
@@ -136,16 +144,44 @@ pub fn foresee(
                 money: *money,
             }),
         },
+        // What was asked for outlives a look that says nothing: the next one may let it go on.
+        State::Parked { reason, .. } if copy.asked().1 => Foreseen {
+            then: Then::LooksOn {
+                reason: reason.clone(),
+            },
+            touches: ahead(&copy, now, policy),
+        },
         State::Parked { reason, .. } => then(Then::StaysParked {
             reason: reason.clone(),
         }),
         state if state.name().is_finished() => then(Then::Ends {
             state: state.name(),
         }),
-        state => then(Then::GoesOn {
-            state: state.name(),
-        }),
+        state => Foreseen {
+            then: Then::GoesOn {
+                state: state.name(),
+            },
+            touches: ahead(&copy, now, policy),
+        },
     }
+}
+
+/// The most that a rerun of `payment`, of which this is foreseen, may come to take or reserve, in minor
+/// units.
+#[must_use]
+pub fn most_moved(payment: &Payment, foreseen: &Foreseen) -> u64 {
+    let moves = |touched: &Touched| matches!(touched.how, Touch::Takes | Touch::Reserves);
+    let touched = foreseen.touches.filter(moves);
+    let touched = touched.map_or(0, |touched| touched.money.amount.minor());
+    touched.max(rerun_moves(payment))
+}
+
+/// The same, whatever is foreseen: a rerun goes on with what the payment was about, and may come to as
+/// much as a capture of all of it.
+#[must_use]
+pub fn rerun_moves(payment: &Payment) -> u64 {
+    let all = Command::Capture { amount: None };
+    payment.lets_take(&all).map_or(0, Amount::minor)
 }
 
 const fn then(then: Then) -> Foreseen {
@@ -155,8 +191,26 @@ const fn then(then: Then) -> Foreseen {
     }
 }
 
+/// The money that a payment may come to move which goes on, or will: by its next call, by the one of which
+/// is not known what it did, or by the charge that it is for.
+fn ahead(payment: &Payment, now: Timestamp, policy: &Policy) -> Option<Touched> {
+    let mut on = payment.clone();
+    on.settled(Event::Resumed, now, policy);
+    let next = match on.next(now, policy) {
+        Next::WaitUntil(at) => on.next(at, policy),
+        next => next,
+    };
+    let step = match (next, on.open_attempt(), on.state().active()) {
+        (Next::Send(step), ..) => step,
+        (_, Some(open), _) => open.step,
+        (_, None, Some(Active::New)) if on.ending().is_none() => Step::Charge,
+        _ => return None,
+    };
+    touched(&on, step, now, policy)
+}
+
 /// The money that `step` is about, and what a purchase that is made for it is charged with.
-fn touched(payment: &Payment, step: Step) -> Option<Touched> {
+fn touched(payment: &Payment, step: Step, now: Timestamp, policy: &Policy) -> Option<Touched> {
     let held = match payment.state().active() {
         Some(Active::Held(hold)) => Some(hold.money),
         _ => None,
@@ -170,7 +224,15 @@ fn touched(payment: &Payment, step: Step) -> Option<Touched> {
                 source: Source::Token(_),
                 ..
             }),
-        ) => (Touch::Reserves, *money),
+        ) => {
+            let currency = money.currency;
+            // The hold may come about now, or when the plan is about to expire.
+            let taken = [now, now + LASTS].map(|at| taken_of_hold(payment, *money, at, policy));
+            match taken.into_iter().flatten().max() {
+                Some(amount) => (Touch::Takes, Money { amount, currency }),
+                None => (Touch::Reserves, *money),
+            }
+        }
         (Step::Capture { amount }, _) => {
             let currency = held?.currency;
             (Touch::Takes, Money { amount, currency })
@@ -181,11 +243,61 @@ fn touched(payment: &Payment, step: Step) -> Option<Touched> {
     Some(Touched { how, money })
 }
 
+/// How much of a hold is taken at once that comes about at `at`: where the time to capture it has come.
+fn taken_of_hold(
+    payment: &Payment,
+    money: Money,
+    at: Timestamp,
+    policy: &Policy,
+) -> Option<Amount> {
+    let purchase = match payment.purchase() {
+        Some(purchase) => purchase.id.clone(),
+        None => PurchaseId::new("foreseen").ok()?,
+    };
+    let held = Sighting {
+        purchase,
+        standing: Standing::Held,
+        total: money.amount.minor(),
+        currency: money.currency.as_str().to_owned(),
+        converted: false,
+        brand: policy.account.brand.clone(),
+        test: policy.account.test,
+        reference: payment.id().as_str().to_owned(),
+        taken: None,
+        by_hand: false,
+        card: None,
+        face: None,
+        tries: Vec::new(),
+        held_since: Some(at),
+        due: None,
+        links: Links::default(),
+    };
+    let mut copy = payment.clone();
+    copy.looked_up(&LookUp::Shown(Box::new(held)), at, policy);
+    match copy.next(at, policy) {
+        Next::Send(Step::Capture { amount }) => Some(amount),
+        _ => None,
+    }
+}
+
 impl Foreseen {
     /// Whether a worker is expected to make a call for it.
     #[must_use]
     pub const fn sends(&self) -> bool {
         matches!(self.then, Then::Sends { .. })
+    }
+
+    /// How much is to be learned from how it comes out, before many others are rerun: most from a call
+    /// that takes or reserves money.
+    #[must_use]
+    pub fn tells(&self) -> u8 {
+        let moves = |touched: Touched| matches!(touched.how, Touch::Takes | Touch::Reserves);
+        let moves = self.touches.is_some_and(moves);
+        match self.then {
+            Then::Sends { .. } if moves => 3,
+            Then::Sends { .. } => 2,
+            _ => u8::from(moves),
+        }
     }
 
     /// How `payment`, which was rerun, compares with it.
@@ -202,10 +314,10 @@ impl Foreseen {
             Then::Ends { state: end } => (settled, state.name() == *end),
             Then::StaysParked { reason } => {
                 let same = matches!(state, State::Parked { reason: found, .. } if found == reason);
-                (true, same)
+                (!reruns, same)
             }
             // It may come to its end meanwhile; what was asked for was to go on.
-            Then::GoesOn { .. } => {
+            Then::LooksOn { .. } | Then::GoesOn { .. } => {
                 let stopped = matches!(state.name(), StateName::Parked | StateName::Failed);
                 (!reruns, !stopped)
             }

@@ -17,6 +17,7 @@
 //! | `reconcile/` | whether our records, the gateway and its statement agree |
 //! | `foresee` | what a rerun of a payment would do |
 //! | `plan`, `course` | a plan to rerun many, and its course |
+//! | `stake` | how much money one may move |
 //! | `planning` | to have one made, applied, stopped, resumed |
 //! | `pulse` | how much ends, how late work begins, how much goes wrong, over the last hour |
 //! | `timeline` | all that happened to a payment, and what is in doubt |
@@ -38,6 +39,7 @@ pub mod probe;
 pub mod pulse;
 pub mod reconcile;
 pub mod shown;
+mod stake;
 pub mod switches;
 pub mod tally;
 pub mod timeline;
@@ -45,7 +47,7 @@ mod warned;
 pub mod words;
 
 pub use course::MOST_PAYMENTS;
-pub use foresee::{Fit, Foreseen, Then, Touch, Touched, foresee};
+pub use foresee::{Fit, Foreseen, Then, Touch, Touched, foresee, most_moved, rerun_moves};
 pub use observe::Observer;
 pub use plan::{
     Applied, Fate, Filter, LASTS, LeftOut, NotNow, Phase, Plan, PlanCommand, Planned, Seen,

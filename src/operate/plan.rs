@@ -36,6 +36,12 @@ pub struct Plan {
     pub payments: Vec<Planned>,
     /// Whether there are more than one plan has.
     pub more: bool,
+    /// Up to where they were looked for; nothing before, and once they were found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) looked_to: Option<String>,
+    /// Whether it was given up to look at all that are in the state, there being so many.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut_off: bool,
     /// Who had it applied, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
@@ -177,6 +183,9 @@ pub struct Planned {
     /// What a rerun would do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreseen: Option<Foreseen>,
+    /// The most that a rerun may come to take or reserve, in minor units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<u64>,
     /// What people had stopped that holds up the call which a rerun would make.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,

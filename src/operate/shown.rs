@@ -85,18 +85,22 @@ pub fn selection_word(of: &Selection) -> String {
             all => format!("{} chosen payments", all.len()),
         },
         Selection::Matching(filter) => {
-            let reason = filter.reason.as_ref().map(|reason| format!(": {reason}"));
-            let account = filter.account.as_ref();
-            let account = account.map(|account| format!(", of {account}"));
-            let age = filter.older_than_ms.map(|ms| {
-                let (hours, rest) = (ms / 3_600_000, ms % 3_600_000);
-                match rest {
-                    0 => format!(", for {hours} h and more"),
-                    _ => format!(", for {} min and more", ms / 60_000),
-                }
-            });
-            let further = [reason, account, age].into_iter().flatten();
-            filter.state.as_str().to_owned() + &further.collect::<String>()
+            let mut words = vec![filter.state.as_str().to_owned()];
+            if let Some(reason) = &filter.reason {
+                words.push(format!(" for {reason}"));
+            }
+            if let Some(account) = &filter.account {
+                words.push(format!(", of {account}"));
+            }
+            if let Some(ms) = filter.older_than_ms {
+                let hours = ms / 3_600_000;
+                let age = match ms % 3_600_000 {
+                    0 => format!("{hours} h"),
+                    _ => format!("{} min", ms / 60_000),
+                };
+                words.push(format!(", for {age} and more"));
+            }
+            words.concat()
         }
     }
 }
@@ -191,6 +195,9 @@ pub fn foreseen_word(foreseen: &Foreseen) -> String {
         ) => {
             format!("{kind} {} minor units", amount.minor())
         }
+        (Then::LooksOn { .. } | Then::GoesOn { .. }, Some(touched)) => {
+            format!("{kind}; {} may move", touched.money)
+        }
         _ => kind,
     }
 }
@@ -202,6 +209,10 @@ pub fn foreseen_kind(foreseen: &Foreseen) -> String {
         Then::Sends { step } => sends(*step, foreseen.touches.is_some()).to_owned(),
         Then::Ends { state } => format!("is reported {state}, as the gateway shows"),
         Then::StaysParked { reason } => format!("stays parked: {}", reason.as_str()),
+        Then::LooksOn { reason } => format!(
+            "looks on, parked for {}, and goes on once it can",
+            reason.as_str()
+        ),
         Then::GoesOn { state } => format!("goes on as {state}, and looks again"),
         Then::TakesNone => "takes no command any more".to_owned(),
     }

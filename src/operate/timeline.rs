@@ -127,6 +127,18 @@ fn of_attempt(attempt: &Attempt) -> Vec<Moment> {
     moments
 }
 
+/// Since when a parked payment is to go on by itself, once a look shows that it can: somebody asked for
+/// that, and no look has shown it yet.
+#[must_use]
+pub fn rerun_wanted_since(payment: &Payment) -> Option<Timestamp> {
+    let (_, wanted) = payment.asked();
+    let mut given = payment.commands().iter().rev();
+    let given = given.find(|entry| entry.answer.is_accepted());
+    let asked = given.map(|entry| entry.at);
+    let parked = payment.history().last().map(|change| change.at);
+    asked.or(parked).filter(|_| wanted)
+}
+
 /// A call that is open: what it did is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doubt {

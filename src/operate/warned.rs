@@ -14,15 +14,22 @@ impl Plan {
             self.payments.iter().filter(|planned| fits(planned)).count()
         };
         let left_out = |why: LeftOut| count(&|planned| planned.fate == Fate::LeftOut { why });
-        let stays = count(&|planned| {
-            let foreseen = planned.foreseen.as_ref();
-            foreseen.is_some_and(|it| matches!(it.then, Then::StaysParked { .. }))
-        });
+        let foreseen = |fits: fn(&Then) -> bool| {
+            count(&|planned| planned.foreseen.as_ref().is_some_and(|it| fits(&it.then)))
+        };
+        let stays = foreseen(|then| matches!(then, Then::StaysParked { .. }));
+        let looks_on = foreseen(|then| matches!(then, Then::LooksOn { .. }));
         let most = MOST_PAYMENTS;
         let told = [
             (
                 usize::from(self.more),
                 format!("there are more than {most}: the rest needs another plan"),
+            ),
+            (
+                usize::from(self.cut_off),
+                "not all in that state were looked at, there are so many: others may be like these; plan \
+                 those by their ids"
+                    .to_owned(),
             ),
             (
                 left_out(LeftOut::GatewaySilent),
@@ -46,11 +53,17 @@ impl Plan {
                 "cannot be read, and are left out".to_owned(),
             ),
             (stays, "would stay parked as they are".to_owned()),
+            (
+                looks_on,
+                "would stay parked for now, and go on by themselves once a look shows that they can, \
+                 however much later: charge or capture what they are about"
+                    .to_owned(),
+            ),
         ];
         let told = told.into_iter().chain(self.doubts()).chain(self.held_up());
         let some = told.filter(|(many, _)| *many > 0);
         some.map(|(many, text)| {
-            if text.starts_with("there are") {
+            if text.starts_with("there are") || text.starts_with("not all") {
                 text
             } else {
                 format!("{many} {text}")
@@ -104,14 +117,14 @@ impl Plan {
                 format!("{known}, and go on with one that by itself takes no money"),
             ),
             (
-                count(|then| matches!(then, Then::GoesOn { .. })),
+                count(|then| matches!(then, Then::LooksOn { .. } | Then::GoesOn { .. })),
                 format!(
                     "{known}; it is looked for, and made again later only if the account's policy \
                      has it so"
                 ),
             ),
             (
-                count(|then| !matches!(then, Then::Sends { .. } | Then::GoesOn { .. })),
+                count(|then| matches!(then, Then::StaysParked { .. } | Then::Ends { .. })),
                 format!("{known}; it is looked for, and not made again"),
             ),
         ]

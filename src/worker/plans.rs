@@ -3,7 +3,8 @@
 //!
 //! Nothing here moves money or holds a claim: a rerun is a command in a payment's record, under a key
 //! that follows from the plan, and a turn carries it out (`telling`). Each step takes the plan
-//! for a lease by writing it; who was too slow finds it changed, and leaves it.
+//! for a lease by writing it, or writes it before it tells anything; who was too slow finds it changed,
+//! and leaves it.
 
 mod telling;
 
@@ -20,11 +21,11 @@ use crate::config::Current;
 use crate::gateway::{Gateway, RATE_LIMITED};
 use crate::operate::{
     Fate, Filter, LeftOut, MOST_PAYMENTS, Phase, Plan, Planned, Seen, Selection, Then, foresee,
-    planning,
+    most_moved, planning,
 };
 use crate::payment::{LookUp, Payment, PaymentId, Timestamp};
 use crate::store::switches::{Outgoing, Switches};
-use crate::store::{By, FoundPlan, Loaded, PlanId, PlanWrite, Plans, Store, StoreError};
+use crate::store::{By, Cursor, FoundPlan, Loaded, PlanId, PlanWrite, Plans, Store, StoreError};
 
 /// How often is asked which plans are due.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -37,9 +38,9 @@ const TROUBLE_EVERY: TimeDelta = TimeDelta::minutes(1);
 const ASKED_IN_A_STEP: usize = 100;
 const ASKED_FOR: TimeDelta = TimeDelta::seconds(20);
 const ASKED_AT_ONCE: usize = 4;
-/// How many payments an index is read for in one step, and in how many steps at most.
+/// How many payments of an index are looked at at once, and how often in one step.
 const PAGE: usize = 200;
-const MOST_PAGES: usize = 250;
+const PAGES_IN_A_STEP: usize = 10;
 /// How long a plan is nobody else's that was taken. If a step takes longer, somebody does the same.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
 /// How long a plan waits that cannot be read.
@@ -111,10 +112,7 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             return Ok(false);
         };
         match plan.phase {
-            Phase::Wanted => {
-                let payments = self.find(&mut plan).await?;
-                plan.found(payments, self.clock.now());
-            }
+            Phase::Wanted => self.find(&mut plan).await?,
             Phase::Asking => self.ask_some(&mut plan).await?,
             Phase::Applying { .. } => return self.go_on(plan, found).await,
             Phase::Ready { .. } | Phase::Stopped { .. } | Phase::Done => {
@@ -153,7 +151,8 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             planning::write(&*self.store, Some(&found), &plan, None).await?;
             return Ok(None);
         }
-        if plan.rests() {
+        if plan.rests() || matches!(plan.phase, Phase::Applying { .. }) {
+            // Nothing is asked of the gateway; and what is told is noted before.
             return Ok(Some((plan, found)));
         }
         plan.due_at = now + LEASE;
@@ -161,14 +160,18 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         Ok(taken.map(|taken| (plan, taken)))
     }
 
-    /// The payments that a plan is of.
-    async fn find(&self, plan: &mut Plan) -> Result<Vec<PaymentId>, StoreError> {
+    /// Looks for the payments that a plan is of, or on from where a step before it came to.
+    async fn find(&self, plan: &mut Plan) -> Result<(), StoreError> {
         let filter = match &plan.of {
-            Selection::Payments(payments) => return Ok(payments.clone()),
+            Selection::Payments(payments) => {
+                let payments = payments.clone();
+                plan.found(payments, None, self.clock.now());
+                return Ok(());
+            }
             Selection::Matching(filter) => filter.clone(),
         };
-        let (mut found, mut cursor) = (Vec::new(), None);
-        for _ in 0..MOST_PAGES {
+        let (mut found, mut cursor) = (Vec::new(), cursor_of(plan)?);
+        for _ in 0..PAGES_IN_A_STEP {
             let by = By::State(filter.state);
             let page = self.store.list(&by, cursor.as_ref(), PAGE).await?;
             let now = self.clock.now();
@@ -180,8 +183,9 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
                 break;
             }
         }
-        plan.more = cursor.is_some();
-        Ok(found)
+        let looked_to = cursor.map(|cursor| cursor.as_str().to_owned());
+        plan.found(found, looked_to, self.clock.now());
+        Ok(())
     }
 
     /// Asks about some payments, and notes what a rerun of each would do. A gateway that is slow makes the
@@ -265,10 +269,20 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             };
             planned.stopped = switches.stops(call, now, now);
         }
+        planned.most = Some(most_moved(&loaded.payment, &foreseen));
         planned.foreseen = Some(foreseen);
         planned.fate = Fate::Waits;
         Ok(planned)
     }
+}
+
+/// Where payments are looked for next, if not from the beginning.
+fn cursor_of(plan: &Plan) -> Result<Option<Cursor>, StoreError> {
+    let cursor = plan.looked_to().map(Cursor::from_text).transpose();
+    cursor.map_err(|error| StoreError::Unreadable {
+        id: plan.id.to_string(),
+        problem: error.to_string(),
+    })
 }
 
 fn is_meant(plan: &Plan, filter: &Filter, payment: &Payment, now: Timestamp) -> bool {

@@ -996,6 +996,15 @@ async fn a_redis_that_may_forget_can_be_looked_into_with_a_warning_but_takes_not
     for line in [&charge[..], &["release", nobody]] {
         process(line, &env).await.failed(4, &["appendfsync"]);
     }
+    // Whoever must stop a run is told how it stands, and not to mend Redis first.
+    let plan = "plan_00000000000000000000000000000000";
+    let run = |verb| ["plans", verb, plan, "--reason", "why"];
+    process(&run("stop"), &env)
+        .await
+        .failed(2, &["there is no plan"]);
+    for verb in ["apply", "resume"] {
+        process(&run(verb), &env).await.failed(4, &["appendfsync"]);
+    }
     let stats = process(&["stats", "--json"], &env).await.json();
     assert_eq!(stats["unfinished"], 0);
 }

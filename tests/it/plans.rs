@@ -1,6 +1,7 @@
 //! Reruns of many payments, planned and applied: what a plan says is what applying it then does, and a
 //! hundred operators at once cause the one legal effect. The sandbox's ledger is the judge.
 
+mod guarded;
 mod kinds;
 mod listed;
 mod terminal;

@@ -15,7 +15,7 @@ use super::show::{absolute, doubt, money, state, when, words};
 use crate::api::v1::plans::actor;
 use crate::operate::legal::legal;
 use crate::operate::switches;
-use crate::operate::timeline::{Doubt, Kind, Moment, timeline};
+use crate::operate::timeline::{Doubt, Kind, Moment, rerun_wanted_since, timeline};
 use crate::operate::words::{asked, called, next, plan, why};
 use crate::payment::{Ask, Payment, PaymentId, Policy, ResolvedHow, State as Standing, Timestamp};
 use crate::store::audit::{AuditEntry, AuditStream, Chained};
@@ -171,6 +171,12 @@ fn head(loaded: &Loaded, policy: Option<&Policy>, now: Timestamp) -> Markup {
                 @if let Some(end) = open.open_until {
                     " That it did nothing is not believed before " (absolute(end)) "."
                 }
+            }
+        }
+        @if let Some(since) = rerun_wanted_since(payment) {
+            p.problem {
+                strong { "A rerun is wanted. " } "It was asked for " (when(since, now))
+                ", and goes on by itself once a look at the gateway shows that it can."
             }
         }
         p.lead { (standing(loaded, now)) " " (to_come(loaded, policy, now)) }

@@ -16,6 +16,7 @@ use super::plans::actor;
 use super::problem::{Problem, ProblemCode};
 use super::{Service, body, shown};
 use crate::api::intake::{self, Commanded, Given, Said};
+use crate::operate::rerun_moves;
 use crate::payment::{Amount, Command, CommandAnswer, IdempotencyKey, Payment, StateName};
 use crate::store::Store;
 
@@ -144,13 +145,10 @@ pub(in crate::api) fn may(
     caller.may_move(moved(payment, command))
 }
 
-/// How much a command may let be taken, in minor units. A rerun goes on with what the payment was about,
-/// and may come to as much as a capture of all of it.
+/// How much a command may let be taken, in minor units.
 pub(in crate::api) fn moved(payment: &Payment, command: &Command) -> u64 {
-    let all = Command::Capture { amount: None };
-    let taking = match command {
-        Command::Rerun { .. } => &all,
-        other => other,
-    };
-    payment.lets_take(taking).map_or(0, Amount::minor)
+    match command {
+        Command::Rerun { .. } => rerun_moves(payment),
+        other => payment.lets_take(other).map_or(0, Amount::minor),
+    }
 }

@@ -70,10 +70,14 @@ pub(super) const OPERATIONS: [Operation; 9] = [
          rerun: looked at, and then the legal next step. One first, then ten, then a hundred at a \
          time; it stops by itself if too many come out otherwise than foreseen.",
     ),
-    of_a_run(
-        ("/v1/plans/{plan}/stop", "stopPlan"),
-        "Tell no further payment of a plan that is being applied. What was told is carried out.",
-    ),
+    Operation {
+        problems: &[P::PlanNotFound, P::PlanNotNow, P::Busy],
+        ..of_a_run(
+            ("/v1/plans/{plan}/stop", "stopPlan"),
+            "Tell no further payment of a plan that is being applied. What was told is carried out. \
+             However much it moves, whoever sees it may stop it.",
+        )
+    },
     of_a_run(
         ("/v1/plans/{plan}/resume", "resumePlan"),
         "Go on with a plan that was stopped less than a day after it was made.",
@@ -209,6 +213,11 @@ fn touched() -> Value {
     }))
 }
 
+fn described(mut schema: Value, told: &str) -> Value {
+    schema["description"] = told.into();
+    schema
+}
+
 fn summary() -> Value {
     let text = json!({ "type": ["string", "null"] });
     object(&json!({
@@ -226,7 +235,7 @@ fn summary() -> Value {
         "reason": { "type": ["string", "null"], "description": "Why it was applied." },
         "touches": {
             "type": "array", "items": touched(),
-            "description": "How much money its reruns are about, all together.",
+            "description": "How much money its reruns move at most, all together.",
         },
         "fates": {
             "type": "object", "additionalProperties": { "type": "integer" },
@@ -249,7 +258,10 @@ fn planned() -> Value {
             "description": "What the gateway showed; null where nothing was made there.",
         },
         "foreseen": { "type": ["string", "null"], "description": "What a rerun would do, in words." },
-        "touches": maybe(&touched()),
+        "touches": described(
+            maybe(&touched()),
+            "What a rerun moves at once; or may come to, where it goes on later by itself.",
+        ),
         "fate": { "enum": [
             "unasked", "left_out", "waits", "told", "changed_since", "as_foreseen", "odd",
         ]},

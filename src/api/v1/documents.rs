@@ -155,6 +155,11 @@ fn payment() -> Value {
             "description": "How people settled it: by what the gateway shows though it is not as asked, \
                             or by what two people state and the gateway shows nothing against.",
         },
+        "rerun_wanted_since": {
+            "type": ["string", "null"], "format": "date-time",
+            "description": "It is parked, and somebody had it rerun: it goes on by itself once a look at \
+                            the gateway shows that it can.",
+        },
         "taken": maybe(&money()),
         "hold": maybe(&json!({
             "type": "object",

@@ -131,9 +131,14 @@ pub(super) async fn run<S: Store + Plans>(
         Problem::new(ProblemCode::InvalidRequest, error.to_string()).of_field("reason")
     })?;
     let plan = service.plan(&caller, id).await?;
-    let judge = |plan: &Plan| {
-        may_command(&caller, plan)?;
-        service.keeps_what_is_new()
+    let judge = |plan: &Plan| match command {
+        // Nobody is sent away who must stop one, whatever else the key may not do, and while Redis
+        // falls short.
+        PlanCommand::Stop => may_see(&caller, plan),
+        PlanCommand::Apply | PlanCommand::Resume => {
+            may_command(&caller, plan)?;
+            service.keeps_what_is_new()
+        }
     };
     let (store, clock) = (&*service.store, &service.clock);
     let commanding = planning::command_if(store, clock, (&plan.id, command), &said, judge);
@@ -183,10 +188,16 @@ pub(in crate::api) fn actor(caller: &Caller) -> String {
 
 /// Whether the caller may command this plan, by what it sees and by how much money it may move.
 pub(in crate::api) fn may_command(caller: &Caller, plan: &Plan) -> Result<(), Problem> {
-    if !sees(caller, plan) {
-        return Err(PlanError::Missing(plan.id.clone()).into());
-    }
+    may_see(caller, plan)?;
     caller.may_move(plan.largest_moved())
+}
+
+/// Whether it is there for the caller: who sees all of it may stop it.
+pub(in crate::api) fn may_see(caller: &Caller, plan: &Plan) -> Result<(), Problem> {
+    if sees(caller, plan) {
+        return Ok(());
+    }
+    Err(PlanError::Missing(plan.id.clone()).into())
 }
 
 /// Whether the caller may see all that the plan may be of.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::operate::timeline::rerun_wanted_since;
 use crate::payment::{Active, Payment, Private, State};
 
 /// Whether links and tokens are shown.
@@ -41,6 +42,7 @@ pub(in crate::api) fn payment(payment: &Payment, secrets: Secrets) -> Value {
         "state": state.name(),
         "reason": reason(state),
         "resolved": payment.resolved(),
+        "rerun_wanted_since": rerun_wanted_since(payment),
         "taken": match state { State::Paid(money) => Some(money), _ => None },
         "hold": hold(state),
         "token": match state { State::Saved(token) => shown(Some(token.as_str())), _ => None },

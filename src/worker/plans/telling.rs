@@ -3,7 +3,7 @@
 //! Some at a time are noted as told, and then told: the note is written by comparing the whole plan, so
 //! that a stop stands before the next ones, and a plan that is stopped leaves none out that was told. One
 //! that was noted and not told, because a worker died in between, is told by the next one, under the same
-//! key: its record knows whether it was.
+//! key: its record knows whether it was. A look that shows nothing new writes nothing.
 
 use chrono::TimeDelta;
 use futures_util::{StreamExt as _, stream};
@@ -18,8 +18,8 @@ use crate::store::{FoundPlan, Loaded, Plans, Store, StoreError};
 
 /// How many payments are noted and told at once: so many at most are told once somebody stopped it.
 const TOLD_AT_ONCE: usize = 8;
-/// How long a step waits for payments to come to rest, before it looks at them again.
-const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
+/// How long nothing is told while Redis may lose it.
+const UNKEPT_REST: TimeDelta = TimeDelta::seconds(5);
 /// How often a plan that keeps changing is tried to be written.
 const MOST_TRIES: usize = 20;
 
@@ -56,17 +56,31 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             return Ok(false);
         };
         let open = plan.open();
-        let found = if open.is_empty() {
-            self.tell_stage(&mut plan, found, &order).await?
-        } else {
-            self.judge(&mut plan, open, &order).await?;
-            Some(found)
-        };
-        let kept = match found {
+        let mut tried = plan.told_in_this_run(&open);
+        let mut to_tell = self.judge(&mut plan, &open, &order).await?;
+        // What is told while Redis may lose it might be told and not be known as told.
+        let (keeps, news) = (self.store.durability().is_ok(), plan.open() != open);
+        if keeps && open.is_empty() {
+            to_tell = self.next_places(&mut plan, &order).await?;
+            tried.clone_from(&to_tell);
+        } else if !news && (to_tell.is_empty() || !keeps) {
+            let now = self.clock.now();
+            let rest = if keeps {
+                plan.look_after(now)
+            } else {
+                UNKEPT_REST
+            };
+            self.store.postpone_plan(&plan.id, now + rest).await?;
+            return Ok(false);
+        }
+        if !keeps {
+            to_tell.clear();
+        }
+        let kept = match self.tell_all(&mut plan, found, &to_tell, &order).await? {
             Some(found) => {
                 let now = self.clock.now();
-                plan.due_at = now + LOOK_AGAIN;
-                plan.staged(now);
+                plan.due_at = now + plan.look_after(now);
+                plan.staged(&tried, now);
                 self.keep(&plan, &found).await?
             }
             None => false,
@@ -77,23 +91,49 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         Ok(kept)
     }
 
-    /// Tells the payments of the next stage to be rerun, each once for the plan. `None`: somebody changed
-    /// the plan meanwhile, and the rest is not told.
-    async fn tell_stage(
+    /// The places of those that are told next. Where one is tried, those are passed by that changed since:
+    /// they tell nothing of the others.
+    async fn next_places(&self, plan: &mut Plan, order: &Order) -> Result<Vec<usize>, StoreError> {
+        loop {
+            let places = plan.next_stage();
+            let [place] = places[..] else {
+                return Ok(places);
+            };
+            let planned = &mut plan.payments[place];
+            match self.store.load(&planned.payment).await {
+                Ok(Some(Loaded { payment, .. }))
+                    if !order.is_in(&payment) && !planned.is_still(&payment) =>
+                {
+                    planned.fate = Fate::ChangedSince;
+                }
+                Err(error) if !error.is_about_one() => return Err(error),
+                Ok(_) | Err(_) => return Ok(places),
+            }
+        }
+    }
+
+    /// Tells these payments to be rerun, each once for the plan. `None`: somebody changed the plan
+    /// meanwhile, and the rest is not told.
+    async fn tell_all(
         &self,
         plan: &mut Plan,
         mut found: FoundPlan,
+        places: &[usize],
         order: &Order,
     ) -> Result<Option<FoundPlan>, StoreError> {
-        for places in plan.next_stage().chunks(TOLD_AT_ONCE) {
+        for places in places.chunks(TOLD_AT_ONCE) {
             let at = self.clock.now();
             plan.due_at = at + LEASE;
+            let before: Vec<_> = places
+                .iter()
+                .map(|at| plan.payments[*at].fate.clone())
+                .collect();
             for place in places {
                 plan.payments[*place].fate = Fate::Given { at };
             }
             let Some(noted) = planning::write(&*self.store, Some(&found), plan, None).await? else {
-                for place in places {
-                    plan.payments[*place].fate = Fate::Waits;
+                for (place, fate) in places.iter().zip(before) {
+                    plan.payments[*place].fate = fate;
                 }
                 return Ok(None);
             };
@@ -156,21 +196,21 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         }
     }
 
-    /// Looks what came of those that were told.
+    /// Looks what came of those that were told. Answers of which it is not so: they were noted alone.
     async fn judge(
         &self,
         plan: &mut Plan,
-        open: Vec<usize>,
+        open: &[usize],
         order: &Order,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<usize>, StoreError> {
         let policies = self.policies.get();
         let mut loading = Vec::with_capacity(open.len());
-        for place in &open {
+        for place in open {
             loading.push(self.store.load(&plan.payments[*place].payment));
         }
         let loaded: Vec<_> = stream::iter(loading).buffered(TOLD_AT_ONCE).collect().await;
         let mut untold = Vec::new();
-        for (place, loaded) in open.into_iter().zip(loaded) {
+        for (&place, loaded) in open.iter().zip(loaded) {
             let planned = &mut plan.payments[place];
             match loaded {
                 Ok(Some(Loaded { payment, .. })) if order.is_in(&payment) => {
@@ -183,13 +223,11 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
                 Err(error) => return Err(error),
             }
         }
-        for places in untold.chunks(TOLD_AT_ONCE) {
-            self.tell(plan, places, order).await?;
-        }
-        Ok(())
+        Ok(untold)
     }
 
-    /// A plan that was stopped during a step still says what became of those that were told.
+    /// A plan that was stopped during a step still says what became of those that were told. That one was
+    /// not is no step's to say: another worker may have told it.
     async fn note_in_stopped(&self, plan: &Plan) -> Result<(), StoreError> {
         for _ in 0..MOST_TRIES {
             let Some(found) = self.store.plan(&plan.id).await? else {
@@ -200,7 +238,10 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
                 return Ok(());
             }
             let both = stopped.payments.iter_mut().zip(&plan.payments);
-            for (noted, planned) in both.filter(|(it, _)| matches!(it.fate, Fate::Given { .. })) {
+            let told = both.filter(|(noted, planned)| {
+                matches!(noted.fate, Fate::Given { .. }) && planned.fate != Fate::Waits
+            });
+            for (noted, planned) in told {
                 noted.fate = planned.fate.clone();
             }
             let noted = planning::write(&*self.store, Some(&found), &stopped, None);
@@ -209,5 +250,91 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::operate::planning::Said;
+    use crate::operate::{Foreseen, LASTS, Seen, Selection, Then};
+    use crate::payment::{
+        AccountName, Answer, CreateOrder, LookUp, PurchaseId, Request, StateName,
+    };
+    use crate::store::Permit;
+    use crate::store::memory::MemoryStore;
+    use crate::worker::Policies;
+
+    /// Nothing is asked of it while payments are told.
+    struct Unasked;
+
+    impl Gateway for Unasked {
+        async fn create(&self, _: &CreateOrder) -> Answer {
+            unreachable!()
+        }
+        async fn send(&self, _: Permit) -> Answer {
+            unreachable!()
+        }
+        async fn look_up(&self, _: &AccountName, _: &PurchaseId) -> LookUp {
+            unreachable!()
+        }
+    }
+
+    /// A plan of one payment that is ready.
+    async fn ready(store: &MemoryStore, clock: &Clock) -> Plan {
+        let json = r#"{"v":1,"type":"charge","account":"hotel","idempotency_key":"k",
+            "money":{"amount":1500,"currency":"MYR"},"token":"a-token",
+            "customer":{"email":"payer@test.example"}}"#;
+        let request = Request::from_json(json.as_bytes()).unwrap();
+        let now = clock.now();
+        let payment = Payment::new(request, now).unwrap();
+        store.create(&payment, now).await.unwrap();
+        let loaded = store.load(payment.id()).await.unwrap().unwrap();
+        let of = Selection::Payments(vec![payment.id().clone()]);
+        let mut plan = Plan::wanted(of, "aina", now);
+        let state = StateName::New;
+        let then = Then::GoesOn { state };
+        let touches = None;
+        plan.payments = vec![Planned {
+            seen: Some(Seen::of(&loaded)),
+            foreseen: Some(Foreseen { then, touches }),
+            fate: Fate::Waits,
+            ..Planned::unasked(payment.id().clone())
+        }];
+        plan.phase = Phase::Ready { until: now + LASTS };
+        planning::ask(store, plan, &Mandate::typed_by("aina"))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_was_too_slow_never_says_that_one_waits_which_another_told() {
+        let clock = Clock::manual("2027-01-31T06:00:00Z".parse().unwrap());
+        let store = Arc::new(MemoryStore::new(clock.clone(), 30_000));
+        let planner = || {
+            let (store, gateway) = (Arc::clone(&store), Arc::new(Unasked));
+            Planner::new(store, gateway, clock.clone(), Policies::default())
+        };
+        let (slow, quick) = (planner(), planner());
+        let plan = ready(&store, &clock).await;
+        let said = Said::new("aina", "mended", &Mandate::typed_by("aina")).unwrap();
+        planning::apply(&*store, &clock, &plan.id, &said)
+            .await
+            .unwrap();
+        let (seen, found) = slow.take(&plan.id).await.unwrap().unwrap();
+        clock.advance(LEASE);
+        assert_eq!(quick.carry_out().await.unwrap(), 1, "it is told");
+        planning::stop(&*store, &clock, &plan.id, &said)
+            .await
+            .unwrap();
+        assert!(!slow.go_on(seen, found).await.unwrap());
+        let stopped = planning::plan(&*store, &plan.id).await.unwrap();
+        let fate = &stopped.payments[0].fate;
+        assert!(matches!(fate, Fate::Given { .. }), "{fate:?}");
+        let told = store.stored(&stopped.payments[0].payment).unwrap();
+        assert_eq!(told.commands().len(), 1);
     }
 }

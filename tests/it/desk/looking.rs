@@ -49,10 +49,14 @@ async fn the_page_of_a_payment_tells_all_that_happened_and_who_asked_for_it() {
         reason: "the bank says it never came".to_owned(),
         actor: "farid".to_owned(),
     };
-    office.stage.command(&id, "c1", rerun).await;
     let cookie = office.enter(READER).await;
-    let page = office.get(&cookie, &format!("/desk/payments/{id}")).await;
+    let path = format!("/desk/payments/{id}");
+    let before = office.get(&cookie, &path).await;
+    before.shows_none_of(&["A rerun is wanted."]);
+    office.stage.command(&id, "c1", rerun).await;
+    let page = office.get(&cookie, &path).await;
     page.shows(&[
+        "A rerun is wanted.",
         "In doubt.",
         "attempt 2 charge: opened",
         "attempt 2 charge: answered unknown",

@@ -120,6 +120,82 @@ async fn a_plan_says_what_applying_it_then_does() {
 }
 
 #[tokio::test]
+async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
+    let soon = r#""capture_at":"2027-01-31T06:10:00Z""#;
+    for (given, how, amount, end, taken) in [
+        (
+            format!("{{{soon}}}"),
+            "takes",
+            1_200,
+            StateName::Paid,
+            1_200,
+        ),
+        (
+            format!(r#"{{{soon},"capture_amount":700}}"#),
+            "takes",
+            700,
+            StateName::Paid,
+            700,
+        ),
+        // Its time is over: it is given back instead.
+        (
+            format!(r#"{{{soon},"release_at":"2027-01-31T06:15:00Z"}}"#),
+            "reserves",
+            1_200,
+            StateName::Released,
+            0,
+        ),
+        // While the plan can be applied, it comes.
+        (
+            r#"{"capture_at":"2027-01-31T06:30:00Z"}"#.to_owned(),
+            "takes",
+            1_200,
+            StateName::Held,
+            0,
+        ),
+        (
+            r#"{"capture_at":"2027-01-31T07:00:00Z"}"#.to_owned(),
+            "reserves",
+            1_200,
+            StateName::Held,
+            0,
+        ),
+        (
+            r#"{"before_expiry":"capture","expires_at":"2027-01-31T12:00:00Z"}"#.to_owned(),
+            "takes",
+            1_200,
+            StateName::Paid,
+            1_200,
+        ),
+    ] {
+        for operation in [Operation::Create, Operation::Charge] {
+            let room = Room::open().await;
+            let id = room.stage.authorize_by_token("k", 1_200, &given).await;
+            if operation == Operation::Create {
+                room.stage
+                    .fault(Rule::on(operation, Effect::status_before_commit(400)).times(1));
+            } else {
+                room.refuse_for_the_operator(&id, 1);
+            }
+            room.stage.work().await;
+            assert_eq!(room.stage.state(&id).await, StateName::Parked);
+            room.stage.pass(TimeDelta::minutes(20));
+            let plan = room.plan_of(std::slice::from_ref(&id)).await;
+            let touches = plan.touches().into_iter();
+            let touches: Vec<_> = touches
+                .map(|((_, how), minor)| (how.as_str(), minor))
+                .collect();
+            assert_eq!(touches, [(how, amount)], "{given}");
+            assert!(plan.largest_moved() >= amount, "{given}");
+            let done = room.applied(&plan).await;
+            assert_eq!(fates(&done), ["as_foreseen"], "{given}");
+            assert_eq!(room.stage.state(&id).await, end, "{given}");
+            assert_eq!(room.stage.taken(&id).0, taken, "{given}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_plan_that_charges_in_doubt_again_never_says_that_it_does_not() {
     let mut room = Room::open().await;
     let id = room.stage.charge("traceless", 1_500).await;

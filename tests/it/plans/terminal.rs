@@ -116,6 +116,32 @@ async fn a_run_that_is_stopped_ends_with_a_code_of_its_own() {
     assert!(out.contains("odd: parked declined_for_operator"), "{out}");
 }
 
+#[tokio::test]
+async fn a_payment_of_which_a_rerun_is_still_wanted_says_since_when() {
+    let room = Room::open().await;
+    let id = room.parked_charge("k", 1_500).await;
+    let show = ["show", id.as_str()];
+    let (shown, _) = room.types(&show).await;
+    assert!(!shown.contains("wanted"), "{shown}");
+    assert!(room.types_json(&show).await["rerun_wanted_since"].is_null());
+    let missing = Rule::on(Operation::Retrieve, Effect::status_before_commit(404));
+    room.stage.fault(missing.times(1_000));
+    room.stage.command(&id, "by-hand", rerun()).await;
+    let since = room.stage.payment(&id).await.commands()[0].at;
+    room.stage.work().await;
+    let (shown, _) = room.types(&show).await;
+    let since = holdfast::operate::words::time(since);
+    let line = format!("wanted     a rerun, since {since}; it goes on once");
+    assert!(shown.contains(&line), "{shown}");
+    let told = room.types_json(&show).await;
+    let told: Timestamp = told["rerun_wanted_since"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(holdfast::operate::words::time(told), since);
+}
+
 #[test]
 fn payments_are_named_or_described_and_not_both() {
     let typed =

@@ -148,6 +148,99 @@ async fn a_key_applies_no_plan_that_moves_more_than_it_may() {
 }
 
 #[tokio::test]
+async fn a_key_applies_no_plan_that_may_come_to_more_than_it_may_move() {
+    for (largest, status) in [(1_499, 403), (1_500, 202)] {
+        for (after, state, foreseen) in [
+            (TimeDelta::minutes(1), "new", "goes on as new"),
+            (
+                TimeDelta::minutes(40),
+                "parked",
+                "stays parked: outcome_unknown",
+            ),
+        ] {
+            let office = Office::open(|key| key.largest_amount_minor = Some(largest)).await;
+            let lost = Rule::on(Operation::Charge, Effect::timeout_before_commit());
+            office.shop.stage.fault(lost.times(1));
+            let id = office.shop.stage.charge("k", 1_500).await;
+            office.shop.stage.work_for(after).await;
+            let plan = office.made(&json!({"payments": [id]})).await;
+            let seen = office.shop.served.get(&plan).await;
+            let planned = &seen.body["payments"][0];
+            assert_eq!(planned["state"], state);
+            let told = planned["foreseen"].as_str().unwrap();
+            assert!(told.starts_with(foreseen), "{told}");
+            let apply = office
+                .post(&format!("{plan}/apply"), &json!({"reason": "x"}))
+                .await;
+            assert_eq!(apply.status, status, "{apply:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_sees_a_plan_stops_it_however_much_it_moves_and_while_redis_falls_short() {
+    let office = Office::open(|_| {}).await;
+    for at in 0..3 {
+        office.parked(&format!("k{at}"), 1_500).await;
+    }
+    let plan = office.made(&json!({"state": "parked"})).await;
+    let why = json!({"reason": "x"});
+    assert_eq!(
+        office.post(&format!("{plan}/apply"), &why).await.status,
+        202
+    );
+    let store = &office.shop.stage.store;
+    store.fall_short(Some("appendfsync is everysec"));
+    let ring = &office.shop.served.ring;
+    let mut little = key("ops", SHOP, &[Scope::Operate]);
+    little.largest_amount_minor = Some(1);
+    let mut elsewhere = key("ops", SHOP, &[Scope::Operate]);
+    elsewhere.accounts = Some([AccountName::new("rental").unwrap()].into());
+    let stop = format!("{plan}/stop");
+    ring.replace(vec![elsewhere]);
+    office.post(&stop, &why).await.is(404, "plan_not_found");
+    ring.replace(vec![key("ops", SHOP, &[Scope::Read, Scope::Command])]);
+    office.post(&stop, &why).await.is(403, "scope_missing");
+    ring.replace(vec![little]);
+    let stopped = office.post(&stop, &why).await;
+    assert_eq!(
+        (stopped.status, &stopped.body["phase"]),
+        (202, &json!("stopped"))
+    );
+    let resume = format!("{plan}/resume");
+    office.post(&resume, &why).await.is(403, "amount_forbidden");
+    ring.replace(vec![key("ops", SHOP, &[Scope::Operate])]);
+    office
+        .post(&resume, &why)
+        .await
+        .is(503, "store_unavailable");
+    store.fall_short(None);
+    assert_eq!(office.post(&resume, &why).await.status, 202);
+}
+
+#[tokio::test]
+async fn a_payment_says_since_when_a_rerun_is_wanted_of_it() {
+    let office = Office::open(|_| {}).await;
+    let id = office.parked("k", 1_500).await;
+    let missing = Rule::on(Operation::Retrieve, Effect::status_before_commit(404));
+    office.shop.stage.fault(missing.times(1_000));
+    let address = format!("/v1/payments/{id}");
+    let seen = office.shop.served.get(&address).await;
+    assert!(seen.body["rerun_wanted_since"].is_null(), "{seen:?}");
+    let given = office.shop.stage.clock.now();
+    let rerun = holdfast::payment::Command::Rerun {
+        reason: "mended".to_owned(),
+        actor: "aina".to_owned(),
+    };
+    office.shop.stage.command(&id, "r", rerun).await;
+    office.works().await;
+    let seen = office.shop.served.get(&address).await;
+    let since = seen.body["rerun_wanted_since"].as_str().unwrap();
+    assert_eq!(since.parse::<Timestamp>().unwrap(), given, "{seen:?}");
+    assert_eq!(seen.body["state"], "parked");
+}
+
+#[tokio::test]
 async fn a_wrong_plan_is_told_where_it_is_wrong() {
     let office = Office::open(|_| {}).await;
     let id = office.parked("k", 1_500).await;

@@ -1,0 +1,378 @@
+//! What a run guards against: money that nobody was told of, a first stage that proves nothing, a Redis
+//! that may forget, and writes that say nothing new.
+
+use futures_util::FutureExt as _;
+use holdfast::operate::timeline::rerun_wanted_since;
+use holdfast::operate::{Fate, PlanCommand};
+
+use super::*;
+
+impl Room<MemoryStore> {
+    fn charges(&self) -> u64 {
+        self.stage.ledger().counts(Operation::Charge).arrived
+    }
+
+    /// One whose charge left no trace: parked, and nothing may charge it again.
+    async fn traceless(&self, key: &str) -> PaymentId {
+        let id = self.stage.charge(key, 1_500).await;
+        let lost = Rule::on(Operation::Charge, Effect::timeout_before_commit());
+        self.stage.fault(lost.reference(id.as_str()).times(1));
+        self.stage.work_for(TimeDelta::minutes(40)).await;
+        assert_eq!(self.stage.state(&id).await, StateName::Parked);
+        id
+    }
+
+    /// Carries plans out and works, second by second.
+    async fn live(&self, seconds: usize) {
+        for _ in 0..seconds {
+            while self.planner.carry_out().await.unwrap() > 0 {}
+            self.stage.work().await;
+            self.stage.pass(TimeDelta::seconds(1));
+        }
+    }
+
+    /// How often it is called under this name from now on.
+    fn counted(&self, name: &'static str) -> Arc<AtomicUsize> {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        self.stage.store.disturb(move |call| {
+            counted.fetch_add(usize::from(call == name), Ordering::SeqCst);
+            None
+        });
+        count
+    }
+}
+
+/// Ways in which the gateway does not show for a while that a charge is free to be made.
+enum Silence {
+    Missing,
+    Pending,
+}
+
+#[tokio::test]
+async fn a_plan_never_says_stays_parked_of_what_it_goes_on_to_charge() {
+    for (silence, shown) in [
+        (Silence::Missing, "not_found"),
+        (Silence::Pending, "pending"),
+    ] {
+        let room = Room::open().await;
+        let id = room.parked_charge("k", 1_500).await;
+        let other = room.parked_charge("l", 1_500).await;
+        assert!(room.stage.payment(&id).await.open_attempt().is_none());
+        let purchase = room.stage.payment(&id).await.purchase().unwrap().id.clone();
+        let purchase = purchase.as_str().parse().unwrap();
+        let before = room.stage.sandbox.status_of(purchase).unwrap();
+        let pending = chip_sandbox::Status::PendingCharge;
+        match silence {
+            Silence::Missing => {
+                let missing = Rule::on(Operation::Retrieve, Effect::status_before_commit(404));
+                room.stage.fault(missing.purchase(purchase).times(1_000));
+            }
+            Silence::Pending => room.stage.sandbox.force_status(purchase, pending),
+        }
+        let plan = room.plan_of(std::slice::from_ref(&id)).await;
+        let planned = &plan.payments[0];
+        assert_eq!(planned.shown.as_deref(), Some(shown));
+        let word = foreseen_word(planned.foreseen.as_ref().unwrap());
+        assert!(word.starts_with("looks on, parked for"), "{word}");
+        assert!(word.ends_with("MYR 15.00 may move"), "{word}");
+        let touches = whole(&plan, room.stage.clock.now())["payments"][0]["touches"].clone();
+        assert_eq!(
+            (&touches["how"], &touches["amount"]),
+            (&"takes".into(), &1_500.into())
+        );
+        assert_eq!(plan.largest_moved(), 1_500);
+        let warnings = plan.warnings().join("; ");
+        assert!(warnings.contains("go on by themselves"), "{warnings}");
+        assert!(!warnings.contains("stay parked as they are"), "{warnings}");
+
+        room.apply(&plan).await.unwrap();
+        room.live(30).await;
+        assert_eq!(fates(&room.plan(&plan).await), ["told"], "{shown}");
+        let waiting = room.stage.payment(&id).await;
+        assert_eq!(waiting.state().name(), StateName::Parked);
+        let given = waiting.commands().last().unwrap().at;
+        assert_eq!(rerun_wanted_since(&waiting), Some(given));
+        assert_eq!(room.stage.taken(&id), (0, 0));
+
+        room.stage.sandbox.clear_faults();
+        room.stage.sandbox.force_status(purchase, before);
+        room.live(80).await;
+        assert_eq!(fates(&room.plan(&plan).await), ["as_foreseen"], "{shown}");
+        assert_eq!(room.stage.taken(&id), (1_500, 1));
+        let done = room.stage.payment(&id).await;
+        assert_eq!(rerun_wanted_since(&done), None);
+        let untouched = room.stage.payment(&other).await;
+        assert_eq!(rerun_wanted_since(&untouched), None, "nobody asked for it");
+    }
+}
+
+#[tokio::test]
+async fn a_run_over_payments_that_the_gateway_does_not_show_stops_at_the_first() {
+    let room = Room::open().await;
+    let mut ids = Vec::new();
+    for at in 0..5 {
+        ids.push(room.parked_charge(&format!("k{at}"), 100).await);
+    }
+    let missing = Rule::on(Operation::Retrieve, Effect::status_before_commit(404));
+    room.stage.fault(missing.times(10_000));
+    let plan = room.plan_of(&ids).await;
+    let stopped = room.applied(&plan).await;
+    assert!(
+        matches!(stopped.phase, Phase::Stopped { .. }),
+        "{stopped:?}"
+    );
+    assert_eq!(fates(&stopped), ["odd", "waits", "waits", "waits", "waits"]);
+}
+
+#[tokio::test]
+async fn the_first_that_is_tried_is_one_that_takes_money_if_any_does() {
+    let room = Room::open().await;
+    let mut ids = vec![room.traceless("stays").await];
+    for at in 0..10 {
+        ids.push(room.parked_charge(&format!("k{at}"), 100).await);
+    }
+    let plan = room.plan_of(&ids).await;
+    for id in &ids[1..] {
+        room.refuse_for_the_operator(id, 1);
+    }
+    let before = room.charges();
+    let stopped = room.applied(&plan).await;
+    assert!(
+        matches!(stopped.phase, Phase::Stopped { .. }),
+        "{stopped:?}"
+    );
+    assert_eq!(room.charges() - before, 1, "one was declined, and no other");
+    assert_eq!(fates(&stopped)[..3], ["waits", "odd", "waits"]);
+}
+
+#[tokio::test]
+async fn a_first_one_that_changed_since_proves_nothing_of_the_others() {
+    let room = Room::open().await;
+    let mut ids = Vec::new();
+    for at in 0..12 {
+        ids.push(room.parked_charge(&format!("k{at}"), 100).await);
+    }
+    let plan = room.plan_of(&ids).await;
+    for id in &ids {
+        room.refuse_for_the_operator(id, 1);
+    }
+    for id in &ids[..2] {
+        room.stage.command(id, "by-hand", rerun()).await;
+    }
+    room.stage.work().await;
+    let before = room.charges();
+    let stopped = room.applied(&plan).await;
+    assert!(
+        matches!(stopped.phase, Phase::Stopped { .. }),
+        "{stopped:?}"
+    );
+    assert_eq!(room.charges() - before, 1, "one was declined, and no other");
+    let expected = ["changed_since", "changed_since", "odd", "waits"];
+    assert_eq!(fates(&stopped)[..4], expected);
+}
+
+#[tokio::test]
+async fn a_plan_of_payments_that_all_changed_since_is_done_at_once_and_tells_none() {
+    let room = Room::open().await;
+    let mut ids = Vec::new();
+    for at in 0..30 {
+        ids.push(room.parked_charge(&format!("k{at}"), 100).await);
+    }
+    let plan = room.plan_of(&ids).await;
+    for id in &ids {
+        room.stage.command(id, "by-hand", rerun()).await;
+    }
+    room.apply(&plan).await.unwrap();
+    let written = room.counted("keep_plan");
+    assert_eq!(room.planner.carry_out().await.unwrap(), 1);
+    let done = room.plan(&plan).await;
+    assert_eq!(done.phase, Phase::Done);
+    assert_eq!(fates(&done), ["changed_since"; 30]);
+    assert_eq!(written.load(Ordering::SeqCst), 1, "not once for each");
+}
+
+#[tokio::test]
+async fn a_look_that_shows_nothing_new_writes_nothing_and_they_become_rare() {
+    let room = Room::open().await;
+    let id = room.parked_charge("k", 100).await;
+    let lost = Rule::on(Operation::Charge, Effect::timeout_before_commit());
+    room.stage.fault(lost.times(1));
+    let plan = room.plan_of(std::slice::from_ref(&id)).await;
+    room.apply(&plan).await.unwrap();
+    room.live(1).await;
+    let written = room.counted("keep_plan");
+    room.live(100).await;
+    assert_eq!(fates(&room.plan(&plan).await), ["told"]);
+    assert_eq!(written.load(Ordering::SeqCst), 0);
+    let looked = room.counted("postpone_plan");
+    room.live(15).await;
+    assert!(
+        (1..=2).contains(&looked.load(Ordering::SeqCst)),
+        "{looked:?}"
+    );
+    let stopped = room.run(&plan).await;
+    assert_eq!(
+        fates(&stopped),
+        ["odd"],
+        "two minutes are over all the same"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_told_while_redis_may_lose_it_and_a_stop_stands() {
+    let room = Room::open().await;
+    let mut ids = Vec::new();
+    for at in 0..3 {
+        ids.push(room.parked_charge(&format!("k{at}"), 100).await);
+    }
+    let plan = room.plan_of(&ids).await;
+    room.apply(&plan).await.unwrap();
+    let told = |id: PaymentId| {
+        let payment = room.stage.store.stored(&id).unwrap();
+        payment.commands().len()
+    };
+    let all_told = || ids.iter().cloned().map(told).collect::<Vec<_>>();
+    let short = Some("appendfsync is everysec");
+    room.stage.store.fall_short(short);
+    room.live(30).await;
+    assert_eq!(all_told(), [0, 0, 0]);
+    room.stage.store.fall_short(None);
+    room.live(6).await;
+    assert_eq!(all_told()[0], 1, "it goes on by itself");
+    assert_eq!(room.run(&plan).await.phase, Phase::Done);
+    // What was told is looked after all the same, and nothing new is told.
+    let ids = [
+        room.parked_charge("first", 100).await,
+        room.parked_charge("second", 100).await,
+    ];
+    let plan = room.plan_of(&ids).await;
+    room.apply(&plan).await.unwrap();
+    assert_eq!(room.planner.carry_out().await.unwrap(), 1);
+    room.stage.work().await;
+    assert_eq!(room.stage.state(&ids[0]).await, StateName::Paid);
+    room.stage.store.fall_short(short);
+    room.live(15).await;
+    assert_eq!(fates(&room.plan(&plan).await), ["as_foreseen", "waits"]);
+    let (store, clock) = (&*room.stage.store, &room.stage.clock);
+    let said = Said::new("badrul", "wait", &aina()).unwrap();
+    let stopped = planning::stop(store, clock, &plan.id, &said).await.unwrap();
+    assert!(matches!(stopped.phase, Phase::Stopped { .. }));
+}
+
+#[tokio::test]
+async fn a_plan_is_judged_anew_when_it_changed_after_it_was_judged() {
+    let room = Room::open().await;
+    let id = room.parked_charge("k", 1_500).await;
+    let plan = room.plan_of(std::slice::from_ref(&id)).await;
+    let (store, clock) = (&*room.stage.store, &room.stage.clock);
+    let little = |most: u64| {
+        let found = store
+            .plan(&plan.id)
+            .now_or_never()
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        let mut plan = planning::read(&plan.id, &found).unwrap();
+        plan.payments[0].most = Some(most);
+        let written = planning::write(store, Some(&found), &plan, None).now_or_never();
+        assert!(written.unwrap().unwrap().is_some());
+    };
+    little(1);
+    let judged = AtomicUsize::new(0);
+    let judge = |plan: &Plan| {
+        if judged.fetch_add(1, Ordering::SeqCst) == 0 {
+            assert_eq!(plan.largest_moved(), 1);
+            little(1_500);
+        }
+        match plan.largest_moved() {
+            ..=1_000 => Ok(()),
+            _ => Err(PlanError::NotNow(NotNow::Empty)),
+        }
+    };
+    let said = Said::new("aina", "key replaced", &aina()).unwrap();
+    let apply = (&plan.id, PlanCommand::Apply);
+    let refused = planning::command_if(store, clock, apply, &said, judge).await;
+    assert!(
+        matches!(refused, Err(PlanError::NotNow(NotNow::Empty))),
+        "{refused:?}"
+    );
+    assert_eq!(judged.load(Ordering::SeqCst), 2);
+    assert!(room.plan(&plan).await.applied.is_none());
+}
+
+#[tokio::test]
+async fn what_says_nothing_of_how_much_it_moves_may_move_any() {
+    let room = Room::open().await;
+    let id = room.parked_charge("k", 1_500).await;
+    let mut plan = room.plan_of(std::slice::from_ref(&id)).await;
+    assert_eq!(plan.largest_moved(), 1_500);
+    plan.payments[0].most = None;
+    assert_eq!(plan.largest_moved(), u64::MAX);
+    plan.payments[0].fate = Fate::ChangedSince;
+    assert_eq!(plan.largest_moved(), 0, "it is not told any more");
+}
+
+/// Many payments of a hotel, and one of a rental among them, at the end.
+async fn many(room: &Room<MemoryStore>) -> Selection {
+    for at in 0..2_300 {
+        room.stage.charge(&format!("k{at}"), 100).await;
+    }
+    room.stage.pass(TimeDelta::minutes(1));
+    let body = crate::stage::charge_of("a-token", 100);
+    let json = format!(r#"{{"v":1,"account":"rental","idempotency_key":"last",{body}}}"#);
+    let request = Request::from_json(json.as_bytes()).unwrap();
+    let now = room.stage.clock.now();
+    let payment = Payment::new(request, now).unwrap();
+    room.stage.store.create(&payment, now).await.unwrap();
+    Selection::Matching(Filter {
+        state: StateName::New,
+        account: Some(AccountName::new("rental").unwrap()),
+        reason: None,
+        older_than_ms: None,
+    })
+}
+
+#[tokio::test]
+async fn payments_are_looked_for_until_all_were_looked_at_or_it_is_told_that_not_all_were() {
+    let room = Room::open().await;
+    let of = many(&room).await;
+    let plan = Plan::wanted(of, "aina", room.stage.clock.now());
+    let store = &*room.stage.store;
+    let plan = planning::ask(store, plan, &aina()).await.unwrap();
+    let listed = room.counted("list");
+    room.planner.carry_out().await.unwrap();
+    assert_eq!(listed.load(Ordering::SeqCst), 10, "some in a step");
+    assert_eq!(room.plan(&plan).await.phase, Phase::Wanted);
+    while room.planner.carry_out().await.unwrap() > 0 {}
+    let whole = room.plan(&plan).await;
+    assert!(matches!(whole.phase, Phase::Ready { .. }), "{whole:?}");
+    assert_eq!(
+        (
+            whole.payments.len(),
+            whole.warnings()[0].contains("not all")
+        ),
+        (1, false)
+    );
+
+    // Where there are too many it is given up in the end.
+    let mut plan = Plan::wanted(whole.of.clone(), "aina", room.stage.clock.now());
+    plan.made_at -= TimeDelta::minutes(2);
+    let plan = planning::ask(store, plan, &aina()).await.unwrap();
+    room.stage.pass(TimeDelta::milliseconds(1));
+    while room.planner.carry_out().await.unwrap() > 0 {}
+    let cut = room.plan(&plan).await;
+    assert_eq!(
+        (cut.payments.len(), cut.cut_off, cut.more),
+        (0, true, false)
+    );
+    let warnings = cut.warnings();
+    assert!(
+        warnings[0].starts_with("not all in that state were looked at"),
+        "{warnings:?}"
+    );
+    assert!(
+        !warnings.join(" ").contains("more than 1000"),
+        "{warnings:?}"
+    );
+}
