@@ -43,6 +43,7 @@ pub(super) async fn run(
     let clock = Clock::system();
     let metrics = Metrics::default();
     metrics.limit(config.worker.concurrency);
+    (config.accounts.keys()).for_each(|account| metrics.know(account));
     warn_of_reports(config, &clock);
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let store = Arc::new(store.measured("worker", &metrics));
@@ -76,7 +77,10 @@ pub(super) async fn run(
     let reload = Reload::new(config.clone(), ChipGateway::clone(&gateway), policies, keys);
     let (until, reloading) = (
         stop.clone(),
-        reload.with(outbox, producers).run(asked_anew, again),
+        reload
+            .with(outbox, producers)
+            .told(all.clone())
+            .run(asked_anew, again),
     );
     background.spawn(async move { until.run_until_cancelled(reloading).await });
     know_cards(config, &clock, (measured, gate.clone()), stays).await?;
