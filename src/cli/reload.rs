@@ -250,9 +250,11 @@ impl Reload {
             }
         }
         tell_of_removed(&self.config, &next);
+        for account in next.accounts.keys() {
+            self.metrics.know(account);
+        }
         // Known to the gateway's client before anything of it is worked on, and for as long as a
         // turn that has begun may need it.
-        (next.accounts.keys()).for_each(|account| self.metrics.know(account));
         self.gateway.replace_accounts(known);
         self.policies.replace(next.policies());
         self.former = all;

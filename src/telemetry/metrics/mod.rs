@@ -74,8 +74,12 @@ impl Default for Metrics {
         to.register_collector(Box::new(Arc::clone(&board)));
         let turns = By::register(to, &catalogue::TURNS);
         let unworkable = By::register(to, &catalogue::UNWORKABLE);
-        ENDINGS.iter().for_each(|ending| drop(turns.of([*ending])));
-        (UNWORKABLE.iter()).for_each(|reason| drop(unworkable.of([*reason])));
+        for ending in ENDINGS {
+            drop(turns.of([ending]));
+        }
+        for reason in UNWORKABLE {
+            drop(unworkable.of([reason]));
+        }
         Self(Arc::new(Figures {
             turns,
             unworkable,
@@ -123,7 +127,7 @@ impl Metrics {
         }
     }
 
-    /// A payment was due, and could not be worked on, for one of [`UNWORKABLE`].
+    /// A payment was due, and could not be worked on, for one of the reasons that are told from the start.
     pub fn unworkable(&self, reason: &'static str) {
         self.0.unworkable.of([reason]).inc();
     }
@@ -279,6 +283,26 @@ mod tests {
         "2027-01-31T06:00:00Z".parse().unwrap()
     }
 
+    /// A charge of which it was not known for a while what it did.
+    fn doubted() -> Attempt {
+        let looks = Looks {
+            count: 3,
+            last_at: now(),
+            last_saw: "paid".to_owned(),
+        };
+        let verdict = Verdict::Done;
+        Attempt {
+            number: 1,
+            step: Step::Charge,
+            opened_at: now() - TimeDelta::seconds(22),
+            tries_before: 0,
+            opened_by: None,
+            looks: Some(looks),
+            note: None,
+            closed: Some(Closed { at: now(), verdict }),
+        }
+    }
+
     /// Everything that can be told, with something in it.
     fn full() -> Metrics {
         let metrics = Metrics::default();
@@ -288,25 +312,7 @@ mod tests {
         turn.ended("finished", TimeDelta::seconds(1));
         metrics.changed(&hotel, StateName::Parked);
         metrics.parked(&hotel, &ParkReason::Poison);
-        let looks = Looks {
-            count: 3,
-            last_at: now(),
-            last_saw: "paid".to_owned(),
-        };
-        let verdict = Verdict::Done;
-        metrics.closed(
-            &hotel,
-            &Attempt {
-                number: 1,
-                step: Step::Charge,
-                opened_at: now() - TimeDelta::seconds(22),
-                tries_before: 0,
-                opened_by: None,
-                looks: Some(looks),
-                note: None,
-                closed: Some(Closed { at: now(), verdict }),
-            },
-        );
+        metrics.closed(&hotel, &doubted());
         metrics.answered(&hotel, ("charge", "unknown"), Duration::from_secs(1));
         metrics.key_refused(&hotel, now());
         metrics.asked_redis(("save", "answered"), Duration::from_millis(2));
