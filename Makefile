@@ -64,6 +64,11 @@ lint: rust
 		echo "NOT CHECKED: bans, licences and sources, because cargo-deny is not installed"; \
 		echo "  (make cargo-deny installs it)"; \
 	fi
+	@if command -v promtool >/dev/null; then \
+		promtool test rules deploy/prometheus/alerts_test.yml; \
+	else \
+		echo "NOT CHECKED: when alerts fire, because promtool (of Prometheus) is not installed"; \
+	fi
 
 # Lets everything fail at the same time and compares the books, in some 40 minutes, or less:
 # make chaos SEED=7 PAYMENTS=5000, make chaos REPORT=docs/reliability/chaos.json

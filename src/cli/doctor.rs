@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::worker::gateway;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::operate::doctor::{Check, Doctor, Found, Repair, Report};
+use crate::operate::doctor::{Check, Doctor, Found, MOST_SUSPECTS, Repair, Report};
 use crate::store::audit::Mandate;
 use crate::store::redis::RedisStore;
 
@@ -24,13 +24,14 @@ Examples:
   holdfast doctor --repair --dry-run
   holdfast doctor --repair --reason \"restored from a backup\"
 
-Looks at Redis, at the gateway under each account's key, at all records and indexes, and at the settings,
-and says of each thing that is wrong how to put it right. It makes nothing at the gateway, and can be run
+Looks at Redis, at who works and what is stopped, at the gateway under each account's key, at all records
+and indexes, and at the settings, and says of each thing that is wrong how to put it right. It makes nothing at the gateway, and can be run
 while workers run. --repair makes payments due that nobody would look at, and indexes say what the records
 say; no body is touched, and no record is taken away. The audit log has each repair.
 
 Exit codes: 0 nothing is wrong, warnings aside · 4 Redis cannot be reached or used, the rest was looked at ·
-7 something is wrong, or was not put right.";
+7 something is wrong, or was not put right · 8 nothing is known to be wrong, and not all records and indexes
+were looked at.";
 
 /// How long what looks wrong has to stay so before it is told.
 const BETWEEN: Duration = Duration::from_secs(2);
@@ -88,6 +89,7 @@ pub(super) async fn run(
         clock: &clock,
         machine: &machine,
         between: BETWEEN,
+        most: MOST_SUSPECTS,
     };
     let (by, progress) = (args.by(env), Progress::new(as_json));
     let report = doctor
@@ -101,7 +103,11 @@ pub(super) async fn run(
     }
     match (unopened, report.count(Found::Wrong)) {
         (Some(why), _) => Err(Failure::Store(why)),
-        (None, 0) => Ok(()),
+        (None, 0) if report.is_whole() => Ok(()),
+        (None, 0) => Err(Failure::NotAllCompared(
+            "nothing is known to be wrong, and not all was looked at: see what was not checked"
+                .to_owned(),
+        )),
         (None, 1) => Err(Failure::BooksBroken("one thing is wrong".to_owned())),
         (None, wrong) => Err(Failure::BooksBroken(format!("{wrong} things are wrong"))),
     }

@@ -26,7 +26,7 @@ pub enum Failure {
     EndedParked(String),
     /// What was looked through is not as it must be: exit code 7.
     BooksBroken(String),
-    /// Not all of the books could be compared: exit code 8.
+    /// Not all of what was to be looked through could be: exit code 8.
     NotAllCompared(String),
     /// A plan that was being applied was stopped: exit code 9.
     RunStopped(String),

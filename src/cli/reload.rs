@@ -13,6 +13,7 @@ use crate::api::{ApiKey, KeyRing};
 use crate::config::{Account, Config, Current, Wrong};
 use crate::gateway::ChipGateway;
 use crate::payment::AccountName;
+use crate::telemetry::Metrics;
 use crate::worker::Policies;
 use crate::worker::outbox::Outbox;
 
@@ -32,6 +33,7 @@ pub(super) struct Reload {
     // Nothing else depends on these, and they depend on nothing.
     outbox: Option<Arc<Outbox>>,
     producers: Option<Arc<Producers>>,
+    metrics: Metrics,
 }
 
 /// What was read, beside what is in use.
@@ -64,7 +66,13 @@ impl Reload {
             keys,
             outbox: None,
             producers: None,
+            metrics: Metrics::default(),
         }
+    }
+
+    /// The same, with figures that are told of every account.
+    pub(super) fn told(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The same, with endpoints and the keys of producers that are exchanged too.
@@ -242,6 +250,9 @@ impl Reload {
             }
         }
         tell_of_removed(&self.config, &next);
+        for account in next.accounts.keys() {
+            self.metrics.know(account);
+        }
         // Known to the gateway's client before anything of it is worked on, and for as long as a
         // turn that has begun may need it.
         self.gateway.replace_accounts(known);
@@ -299,6 +310,7 @@ mod tests {
         policies: Current<Policies>,
         keys: Arc<KeyRing>,
         producers: Arc<Producers>,
+        metrics: Metrics,
     }
 
     impl Stage {
@@ -319,10 +331,12 @@ mod tests {
                 policies: Current::new(config.policies()),
                 keys: Arc::new(KeyRing::new(Vec::new(), config.api.pace)),
                 producers: Arc::new(Producers::new(config.intake.rules.clone())),
+                metrics: Metrics::default(),
             };
             let (policies, keys) = (stage.policies.clone(), Arc::clone(&stage.keys));
             let mut reload = Reload::new(config, gateway.unwrap(), policies, keys);
             reload.producers = Some(Arc::clone(&stage.producers));
+            reload = reload.told(stage.metrics.clone());
             let text = Arc::clone(&stage.text);
             let again = move || read(&text.lock().unwrap());
             tokio::spawn(reload.run(Arc::clone(&stage.asked), again));
@@ -370,6 +384,9 @@ brand_id = \"4f1a9c1e-5a0b-4d39-8a63-6e4a2f2f7c01\"
         assert_eq!(stage.accounts(), ["hotel"]);
         stage.looked(1).await;
         assert_eq!(stage.accounts(), ["hotel", "shop"]);
+        let none_parked = r#"holdfast_parkings_total{account="shop",reason="poison"} 0"#;
+        let told = stage.metrics.encode();
+        assert!(told.contains(none_parked), "it is told before it happens");
         stage.write("");
         stage.looked(3).await;
         assert_eq!(stage.accounts(), ["hotel"]);

@@ -41,8 +41,7 @@ pub(super) async fn run(
     let stop = stop_on_signals()?;
     let asked_anew = asked_on_hangup()?;
     let clock = Clock::system();
-    let metrics = Metrics::default();
-    metrics.limit(config.worker.concurrency);
+    let metrics = figures(config);
     warn_of_reports(config, &clock);
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
     let store = Arc::new(store.measured("worker", &metrics));
@@ -76,7 +75,10 @@ pub(super) async fn run(
     let reload = Reload::new(config.clone(), ChipGateway::clone(&gateway), policies, keys);
     let (until, reloading) = (
         stop.clone(),
-        reload.with(outbox, producers).run(asked_anew, again),
+        reload
+            .with(outbox, producers)
+            .told(all.clone())
+            .run(asked_anew, again),
     );
     background.spawn(async move { until.run_until_cancelled(reloading).await });
     know_cards(config, &clock, (measured, gate.clone()), stays).await?;
@@ -106,6 +108,16 @@ pub(super) async fn run(
         "the worker ended by itself; start it again"
     );
     Ok(())
+}
+
+/// The figures of this worker, with what is told before it happens.
+fn figures(config: &Config) -> Metrics {
+    let metrics = Metrics::default();
+    metrics.limit(config.worker.concurrency);
+    for account in config.accounts.keys() {
+        metrics.know(account);
+    }
+    metrics
 }
 
 /// The loud banner of the profile for development: nobody shall learn of it from a lost payment.

@@ -71,6 +71,14 @@ impl Registered {
         self.all_events || EVENTS.iter().all(|event| hears(event))
     }
 
+    /// To which host it posts, and by which port, if that can be told.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
+        let url = Url::parse(&self.callback).ok()?;
+        let port = url.port().map_or(String::new(), |port| format!(":{port}"));
+        Some(format!("{}{port}", url.host_str()?))
+    }
+
     /// The key under which it signs.
     #[must_use]
     pub fn key(&self) -> Option<PublicKey> {

@@ -10,10 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::overview::Overview;
 use super::tally::{LAPSING_HOURS, Sums, Tally};
 use crate::clock::Clock;
+use crate::payment::Timestamp;
 use crate::store::redis::RedisStore;
+use crate::store::switches::{SwitchName, Switches};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{EndpointSeen, Observed, Sending, Sum, Tallied};
+use crate::telemetry::metrics::{EndpointSeen, Observed, Sending, Stopped, Sum, Tallied};
 use crate::worker::outbox::{Outbox, is_off};
 
 /// How often it looks: as often as Prometheus usually asks.
@@ -67,6 +69,7 @@ impl Observer {
     pub async fn look(&self) -> Result<(), StoreError> {
         let stats = self.store.stats().await?;
         let (pushed, quarantined) = self.store.intake_backlog().await?;
+        let (switches, now) = (self.store.switches().await?, self.clock.now());
         self.metrics.observed(Observed {
             at: self.clock.now(),
             by_state: stats.by_state,
@@ -77,6 +80,7 @@ impl Observer {
             pushed,
             quarantined,
             cards: self.store.wanted_cards().await?,
+            stopped: stopped(&switches, now),
         });
         Ok(())
     }
@@ -104,6 +108,22 @@ impl Observer {
             });
         }
         Ok(seen)
+    }
+}
+
+/// What is stopped now. What this program does not understand stops everything.
+fn stopped(switches: &Switches, now: Timestamp) -> Stopped {
+    let (all, parts): (Vec<_>, Vec<_>) = switches
+        .standing(now)
+        .map(|(name, _)| name)
+        .partition(|name| **name == SwitchName::All);
+    let unknown = switches.unknown.as_ref().map(|_| "unknown".to_owned());
+    let sends = all.is_empty() && unknown.is_none();
+    Stopped {
+        all: if sends { Sending::On } else { Sending::Off },
+        parts: (parts.into_iter().map(ToString::to_string))
+            .chain(unknown)
+            .collect(),
     }
 }
 

@@ -3,6 +3,20 @@
 use super::state::ParkReason;
 
 impl ParkReason {
+    /// All the words that [`ParkReason::as_str`] knows.
+    pub const WORDS: [&str; 10] = [
+        "hold_lost",
+        "release_refused",
+        "outcome_unknown",
+        "look_ups_exhausted",
+        "contradiction",
+        "refused",
+        "declined_for_operator",
+        "gateway_unreachable",
+        "before_expiry",
+        "poison",
+    ];
+
     /// The word for it, as it is stored.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -29,7 +43,7 @@ mod tests {
     #[test]
     fn a_reason_has_the_word_under_which_it_is_stored() {
         let code = || "c".to_owned();
-        for reason in [
+        let reasons = [
             ParkReason::HoldLost,
             ParkReason::ReleaseRefused,
             ParkReason::OutcomeUnknown,
@@ -42,7 +56,12 @@ mod tests {
             ParkReason::GatewayUnreachable,
             ParkReason::BeforeExpiry,
             ParkReason::Poison,
-        ] {
+        ];
+        assert_eq!(
+            reasons.each_ref().map(ParkReason::as_str),
+            ParkReason::WORDS
+        );
+        for reason in reasons {
             let stored = serde_json::to_value(&reason).unwrap();
             assert_eq!(stored["why"], reason.as_str());
         }

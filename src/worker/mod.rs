@@ -161,6 +161,7 @@ impl<S: Store, G: Gateway> Worker<S, G> {
                 event = "account_missing",
                 "the account of this payment is not configured here; add it: every worker needs every account"
             );
+            self.metrics.unworkable("account_missing");
             return self.rest_unknown(claim).await;
         };
         let mut turn = Move::new(claim, policy);

@@ -11,10 +11,12 @@ use chrono::TimeDelta;
 use holdfast::clock::Clock;
 use holdfast::config::Config;
 use holdfast::gateway::{Account, Accounts, ChipGateway};
-use holdfast::operate::doctor::{Check, Doctor, Found, Group, Repair, Report};
+use holdfast::operate::doctor::{Check, Doctor, Found, Group, MOST_SUSPECTS, Repair, Report};
+use holdfast::operate::switches::stop;
 use holdfast::payment::*;
 use holdfast::store::audit::{AuditStream, Mandate};
 use holdfast::store::redis::{AuditOrder, RedisStore, Settings};
+use holdfast::store::switches::{Switch, SwitchName, WorkerNote};
 use holdfast_rig::{Redis, RedisOptions};
 use redis::FromRedisValue;
 
@@ -32,6 +34,20 @@ fn settings(url: String) -> Settings {
         url,
         ..Settings::default()
     }
+}
+
+/// A worker that says something until long after the test.
+async fn works(store: &RedisStore) {
+    let now = Clock::system().now();
+    let note = WorkerNote {
+        started: now,
+        seen: now + TimeDelta::hours(1),
+        program: "1".to_owned(),
+        switches: 0,
+        concurrency: 32,
+        under_way: [].into(),
+    };
+    store.note_worker("one", &note).await.unwrap();
 }
 
 /// On whose word things are put right.
@@ -56,6 +72,7 @@ impl Ward {
         let clock = Clock::manual(start_time());
         let store = RedisStore::connect(settings(redis.url()), clock.clone());
         let stage = Stage::over(store.await.unwrap(), clock, UnknownPolicy::Park).await;
+        works(&stage.store).await;
         let lines = String::new();
         Self {
             redis,
@@ -92,6 +109,7 @@ impl Ward {
             clock,
             machine,
             between: Duration::ZERO,
+            most: MOST_SUSPECTS,
         };
         doctor.examine(repair, &mut |_| {}).await
     }
@@ -175,12 +193,11 @@ async fn an_installation_with_which_nothing_is_wrong_is_told_so() {
     is(&report, (Group::Index, "walk"), Found::Fine, &["3 records"]);
     is(&report, (Group::Gateway, "key"), Found::Fine, &[]);
     is(&report, (Group::Gateway, "brand"), Found::Fine, &["visa"]);
-    is(
-        &report,
-        (Group::Gateway, "mode"),
-        Found::NotChecked,
-        &["test", "only a purchase"],
-    );
+    is(&report, (Group::Gateway, "mode"), Found::Fine, &["test"]);
+    is(&report, (Group::Work, "workers"), Found::Fine, &["1 said"]);
+    is(&report, (Group::Work, "stopped"), Found::Fine, &[]);
+    is(&report, (Group::Work, "overdue"), Found::Fine, &[]);
+    assert!(report.is_whole());
     is(&report, (Group::Redis, "rights"), Found::Fine, &[]);
     let ledger = ward.stage.ledger();
     let report = ward.examine(Repair::Mend(&aina())).await;
@@ -274,6 +291,7 @@ async fn a_user_that_may_not_do_what_a_worker_does_is_found() {
             clock: &clock,
             machine: &clock,
             between: Duration::ZERO,
+            most: MOST_SUSPECTS,
         };
         doctor.examine(Repair::Mend(&aina()), &mut |_| {}).await
     };
@@ -312,8 +330,75 @@ async fn a_user_that_may_not_do_what_a_worker_does_is_found() {
 }
 
 #[tokio::test]
+async fn a_user_that_may_not_use_the_keys_of_the_desk_or_of_one_partition_is_found() {
+    let ward = Ward::open().await;
+    let as_user = async |name: &str, keys: &str| {
+        let mut words = vec![
+            "ACL", "SETUSER", name, "reset", "on", ">pw", "+@all", "&hf:wake",
+        ];
+        words.extend(keys.split(' '));
+        ward.ask::<()>(&words).await;
+        let url = format!("{}?user={name}&pass=pw", ward.redis.url());
+        let store = RedisStore::connect_for_reading(settings(url), Clock::system());
+        let vitals = store.await.unwrap().vitals(&Clock::system()).await.unwrap();
+        format!("{:?}", vitals.rights)
+    };
+    let told = as_user("old", "~{hf:[0-7]}:* ~hf:*").await;
+    assert!(told.contains("{hf:desk}:*"), "{told}");
+    assert!(told.contains("audit log of the desk"), "{told}");
+    let told = as_user("partly", "~{hf:[0-6]}:* %R~{hf:7}:* ~{hf:desk}:* ~hf:*").await;
+    assert!(
+        told.contains("\"HSET\"") && told.contains("on the audit log\""),
+        "{told}"
+    );
+    let told = as_user("worker", "~{hf:[0-7]}:* ~{hf:desk}:* ~hf:*").await;
+    assert_eq!(told, "Enough");
+}
+
+#[tokio::test]
+async fn that_nobody_works_that_something_is_stopped_and_that_work_waits_is_told_with_who_did_it() {
+    let ward = Ward::open().await;
+    let id = ward.stage.authorize_by_checkout("waits", 1500, "{}").await;
+    ward.stage.work().await;
+    let workers = (Group::Work, "workers");
+    ward.ask::<()>(&["HSET", "{hf:desk}:workers", "newer", "{}"])
+        .await;
+    let report = ward.examine(Repair::Tell).await;
+    is(&report, workers, Found::Warning, &["cannot read"]);
+    ward.ask::<()>(&["DEL", "{hf:desk}:workers"]).await;
+    let due = format!("{{hf:{}}}:due", id.spread() % 8);
+    let long_ago = (Clock::system().now() - TimeDelta::minutes(3)).timestamp_millis();
+    ward.ask::<()>(&["ZADD", &due, &long_ago.to_string(), id.as_str()])
+        .await;
+    let hotel = SwitchName::parse("account:hotel").unwrap();
+    let switch = Switch {
+        since: start_time(),
+        actor: "aisyah".to_owned(),
+        reason: "amounts are wrong".to_owned(),
+        until: None,
+    };
+    let (store, clock) = (&ward.stage.store, &ward.stage.clock);
+    let by = aina();
+    let stopping = stop(store, clock, ("pause", &hotel), &switch, &by);
+    stopping.await.unwrap();
+    let report = ward.examine(Repair::Tell).await;
+    is(
+        &report,
+        workers,
+        Found::Wrong,
+        &["nobody works", "start one"],
+    );
+    let who = ["hotel", "aisyah", "amounts are wrong", "holdfast go"];
+    is(&report, (Group::Work, "stopped"), Found::Warning, &who);
+    let overdue = ["1 payments", "for 3 min"];
+    is(&report, (Group::Work, "overdue"), Found::Wrong, &overdue);
+}
+
+#[tokio::test]
 async fn when_something_was_last_posted_is_told_and_never_is_only_a_warning() {
     let mut ward = Ward::open().await;
+    ward.stage.charge("paid", 1500).await;
+    ward.stage.work().await;
     let url = "http://127.0.0.1:9/webhooks/chip/hotel";
     let hook = chip_sandbox::WebhookConfig::all(url);
     let config = chip_sandbox::Config {
@@ -345,6 +430,7 @@ async fn when_something_was_last_posted_is_told_and_never_is_only_a_warning() {
             clock: &clock,
             machine: &clock,
             between: Duration::ZERO,
+            most: MOST_SUSPECTS,
         };
         doctor.examine(Repair::Tell, &mut |_| {}).await
     };
@@ -353,7 +439,7 @@ async fn when_something_was_last_posted_is_told_and_never_is_only_a_warning() {
         &report,
         (Group::Gateway, "webhook"),
         Found::Fine,
-        &["all that matters"],
+        &["all that matters", "127.0.0.1:9"],
     );
     is(
         &report,
@@ -361,12 +447,17 @@ async fn when_something_was_last_posted_is_told_and_never_is_only_a_warning() {
         Found::Warning,
         &["none ever arrived", "http.listen"],
     );
-    let heard = [(hotel, Clock::system().now() - TimeDelta::minutes(90))];
-    ward.stage.store.note_heard(&heard.into()).await.unwrap();
-    is(
-        &examine().await,
-        (Group::Gateway, "heard"),
-        Found::Fine,
-        &["1 h ago"],
-    );
+    for (ago, found, words) in [
+        (
+            TimeDelta::minutes(-59),
+            Found::Fine,
+            "last posted something",
+        ),
+        (TimeDelta::minutes(61), Found::Warning, "do not arrive"),
+    ] {
+        let heard = [(hotel.clone(), start_time() - ago)];
+        ward.stage.store.note_heard(&heard.into()).await.unwrap();
+        let report = examine().await;
+        is(&report, (Group::Gateway, "heard"), found, &[words]);
+    }
 }

@@ -1,11 +1,11 @@
 //! What the pages and the log say can be done as it stands there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use clap::{Command, CommandFactory, Parser};
-use holdfast::cli::Cli;
+use holdfast::cli::{Cli, Failure};
 
 use super::tidy::{code, root, sources};
 
@@ -221,6 +221,43 @@ fn every_event_of_the_log_stands_in_the_table_of_alerts_and_no_other() {
     }
     let page = read("docs/operations.md");
     assert_eq!(logged, listed(section(&page, "## Alerts")));
+}
+
+#[test]
+fn the_table_of_exit_codes_is_that_of_the_help_and_of_the_program() {
+    let help = Cli::command().get_after_help().unwrap().to_string();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, codes) = help.split_once("Exit codes: ").unwrap();
+    let (codes, _) = codes.split_once(". ").unwrap();
+    let told: BTreeMap<&str, &str> = (codes.split(" · "))
+        .map(|code| code.split_once(' ').unwrap())
+        .collect();
+    let page = read("docs/operations.md");
+    let rows = section(&page, "## Exit codes").lines();
+    let written: BTreeMap<&str, &str> = rows
+        .filter_map(|row| row.strip_prefix("| ")?.split_once(" | "))
+        .filter(|(code, _)| code.parse::<u8>().is_ok())
+        .map(|(code, rest)| (code, rest.split(" | ").next().unwrap()))
+        .collect();
+    assert_eq!(written, told);
+    let why = String::new;
+    let failures = [
+        Failure::Other(why()),
+        Failure::Wrong(why()),
+        Failure::Refused(why()),
+        Failure::Store(why()),
+        Failure::EndedFailed(why()),
+        Failure::EndedParked(why()),
+        Failure::BooksBroken(why()),
+        Failure::NotAllCompared(why()),
+        Failure::RunStopped(why()),
+    ];
+    let ends: BTreeSet<String> = failures
+        .iter()
+        .map(|failure| failure.exit_code().to_string())
+        .chain(["0".to_owned()])
+        .collect();
+    assert_eq!(ends, told.keys().map(ToString::to_string).collect());
 }
 
 #[test]

@@ -10,6 +10,8 @@ use crate::payment::AccountName;
 pub enum Group {
     /// Where payments are kept.
     Redis,
+    /// Whether anybody works, and may.
+    Work,
     /// CHIP, for each account.
     Gateway,
     /// Whether records and indexes agree.
@@ -24,6 +26,7 @@ impl Group {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Redis => "redis",
+            Self::Work => "work",
             Self::Gateway => "gateway",
             Self::Index => "index",
             Self::Settings => "settings",
@@ -142,6 +145,15 @@ impl Report {
     pub(super) fn add(&mut self, group: Group, checks: impl IntoIterator<Item = Check>) {
         self.checks
             .extend(checks.into_iter().map(|check| (group, check)));
+    }
+
+    /// Whether all was looked at that money hangs on: whether anybody works, and all records and indexes.
+    /// What a gateway or a right of ours keeps from being looked at stands in its own line.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.checks.iter().any(|(group, check)| {
+            check.found == Found::NotChecked && matches!(group, Group::Work | Group::Index)
+        })
     }
 
     /// How often this was found.

@@ -68,15 +68,28 @@ fn memory(memory: &Memory) -> Check {
     let used = megabytes(memory.used);
     let fix = "raise maxmemory (CONFIG SET maxmemory, and redis.conf) and give the machine as much, or \
                keep finished payments for a shorter time (redis.retention_days)";
+    let machine = memory.machine.map_or(String::new(), |machine| {
+        format!(" ({})", megabytes(machine))
+    });
     let Some(limit) = memory.limit else {
         let what = format!(
-            "{used} in use and no maxmemory: when the machine has no more, the system ends Redis, where \
-             Redis would have refused what is new"
+            "{used} in use and no maxmemory: when the machine{machine} has no more, the system ends Redis, \
+             where Redis would have refused what is new"
         );
         let fix =
             "run CONFIG SET maxmemory with what the machine can spare, and put it into redis.conf";
         return Check::warning("memory", what, fix);
     };
+    if memory.machine.is_some_and(|machine| limit > machine) {
+        let what = format!(
+            "maxmemory is {}, more than the machine has{machine}: the system ends Redis before Redis refuses \
+             what is new",
+            megabytes(limit)
+        );
+        let fix =
+            "run CONFIG SET maxmemory with what the machine can spare, and put it into redis.conf";
+        return Check::warning("memory", what, fix);
+    }
     let percent = memory.used.saturating_mul(100) / limit;
     let days = days_left(memory, limit);
     let ahead = days.map_or(String::new(), |days| {
@@ -151,5 +164,15 @@ mod tests {
         let unbounded = with(10_000_000, None, 0);
         assert_eq!(unbounded.found, Found::Warning);
         assert!(unbounded.fix.unwrap().contains("maxmemory"));
+        let small = Memory {
+            used: 10_000_000,
+            limit: Some(2 * gigabyte),
+            machine: Some(gigabyte),
+            payments: 0,
+            lately: 0,
+        };
+        let beyond = super::memory(&small);
+        assert_eq!(beyond.found, Found::Warning);
+        assert!(beyond.what.contains("1000 MB"), "{}", beyond.what);
     }
 }

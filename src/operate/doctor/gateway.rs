@@ -1,9 +1,13 @@
 //! CHIP, for one account. Nothing is made there: what only a purchase would show is not looked at.
 
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+
 use super::check::Check;
 use crate::config::Mode;
 use crate::gateway::{Brand, ChipGateway, Entrance, NotRegistered, Registered};
-use crate::payment::{AccountName, Timestamp};
+use crate::payment::{AccountName, LookUp, Timestamp};
 
 pub(super) const fn is_open(entrance: &Entrance) -> bool {
     matches!(entrance, Entrance::Open)
@@ -30,19 +34,30 @@ pub(super) fn key(name: &AccountName, entrance: &Entrance) -> Check {
     }
 }
 
-/// The key decides, and only a purchase tells.
-pub(super) fn mode(mode: Mode) -> Check {
-    let word = match mode {
-        Mode::Test => "test",
-        Mode::Live => "live",
-    };
-    Check::not_checked(
-        "mode",
-        format!(
-            "the settings say {word}; only a purchase shows what the key is, and none is made here: each \
-             one is compared before money moves on it"
+/// The key decides, and only a purchase tells: the newest one that is recorded, as it is `shown` now.
+pub(super) fn mode(mode: Mode, shown: Option<&LookUp>) -> Check {
+    let word = |test| if test { "test" } else { "live" };
+    let (test, said) = (mode == Mode::Test, word(mode == Mode::Test));
+    match shown {
+        Some(LookUp::Shown(shown)) if shown.test == test => {
+            Check::fine("mode", format!("{said}, as the newest purchase shows"))
+        }
+        Some(LookUp::Shown(shown)) => Check::wrong(
+            "mode",
+            format!(
+                "the settings say {said}, and the newest purchase is {}: its payments are parked",
+                word(shown.test)
+            ),
+            "put the key of the other mode back, or give it an account of its own",
         ),
-    )
+        Some(LookUp::NotFound | LookUp::Failed { .. }) | None => Check::not_checked(
+            "mode",
+            format!(
+                "the settings say {said}; only a purchase shows what the key is, none is made here, and \
+                 none of before is shown: each one is compared before money moves on it"
+            ),
+        ),
+    }
 }
 
 pub(super) fn brand(name: &AccountName, brand: &Brand) -> Check {
@@ -101,6 +116,8 @@ struct Those {
     foreign: usize,
     /// Those that are begun: nothing that matters, and the key is not configured.
     begun: usize,
+    /// Where they post: whether that is here, people can tell.
+    at: String,
 }
 
 impl Those {
@@ -111,11 +128,13 @@ impl Those {
             };
             ours.iter().filter(same).count()
         };
+        let hosts: BTreeSet<String> = ours.iter().filter_map(|webhook| webhook.host()).collect();
         Self {
             good: count(true, true),
             deaf: count(true, false),
             foreign: count(false, true),
             begun: count(false, false),
+            at: hosts.into_iter().collect::<Vec<_>>().join(", "),
         }
     }
 }
@@ -129,6 +148,7 @@ fn judge(name: &AccountName, those: &Those, listens: bool) -> Check {
         "if it posts here, name its key in accounts.{name}.webhook_public_key_files: `holdfast webhooks \
          list --account {name}` shows which it is"
     );
+    let at = &those.at;
     match those {
         Those {
             good: 0,
@@ -136,7 +156,7 @@ fn judge(name: &AccountName, those: &Those, listens: bool) -> Check {
             ..
         } => Check::wrong(
             "webhook",
-            format!("the key of the webhook is not in these settings: {refused}"),
+            format!("the key of the webhook at {at} is not in these settings: {refused}"),
             own_key,
         ),
         Those { foreign: 1.., .. } => Check::warning(
@@ -148,11 +168,11 @@ fn judge(name: &AccountName, those: &Those, listens: bool) -> Check {
         ),
         Those { good: 1.., .. } => Check::fine(
             "webhook",
-            "registered; it posts all that matters, under a key that is configured",
+            format!("it posts all that matters to {at}, under a key that is configured"),
         ),
         Those { deaf: 1.., .. } | Those { begun: 1.., .. } => Check::warning(
             "webhook",
-            "registered, and it does not post all that matters",
+            format!("it posts to {at} and does not post all that matters"),
             "run the same holdfast webhooks register (or rotate) once more, with its key in the settings",
         ),
         _ if listens => Check::warning(
@@ -167,26 +187,37 @@ fn judge(name: &AccountName, those: &Those, listens: bool) -> Check {
     }
 }
 
-/// When the gateway last reached us.
-pub(super) fn heard(at: Option<&Timestamp>, now: Timestamp, expected: bool) -> Check {
+/// How long after something happened at the gateway it is told of it at the latest, where webhooks arrive.
+const TOLD_WITHIN: TimeDelta = TimeDelta::hours(1);
+
+/// When the gateway last reached us, and when something last happened there that it tells of.
+pub(super) fn heard(
+    (at, happened): (Option<Timestamp>, Option<Timestamp>),
+    now: Timestamp,
+    expected: bool,
+) -> Check {
+    let look = "can CHIP reach its address, does the proxy pass /webhooks/chip/ on to http.listen, and does \
+                the log say webhooks_refused?";
     match at {
         Some(at) => {
-            let ago = now - *at;
+            let ago = now - at;
             let ago = match ago.num_hours() {
                 ..=0 => format!("{} min", ago.num_minutes().max(0)),
                 hours @ 1..48 => format!("{hours} h"),
                 hours => format!("{} days", hours / 24),
             };
-            Check::fine(
-                "heard",
-                format!("the gateway last posted something {ago} ago"),
-            )
+            let last = format!("the gateway last posted something {ago} ago");
+            if expected && happened.is_some_and(|happened| happened - at > TOLD_WITHIN) {
+                let what =
+                    format!("{last}, and payments went on since then: webhooks do not arrive");
+                return Check::warning("heard", what, look);
+            }
+            Check::fine("heard", last)
         }
         None if expected => Check::warning(
             "heard",
             "a webhook is registered, and none ever arrived here",
-            "once a payment was made: can CHIP reach its address, does the proxy pass /webhooks/chip/ on to \
-             http.listen, and does the log say webhooks_refused?",
+            format!("once a payment was made: {look}"),
         ),
         None => Check::fine(
             "heard",
@@ -199,6 +230,7 @@ pub(super) fn heard(at: Option<&Timestamp>, now: Timestamp, expected: bool) -> C
 mod tests {
     use super::*;
     use crate::operate::doctor::Found;
+    use crate::payment::{Links, PurchaseId, Sighting, Standing};
 
     fn judged(good: usize, deaf: usize, foreign: usize, listens: bool) -> Found {
         let those = Those {
@@ -206,8 +238,45 @@ mod tests {
             deaf,
             foreign,
             begun: 0,
+            at: "pay.example.com".to_owned(),
         };
         judge(&AccountName::new("hotel").unwrap(), &those, listens).found
+    }
+
+    #[test]
+    fn what_the_newest_purchase_shows_is_held_against_the_settings() {
+        let shown = |test| {
+            LookUp::Shown(Box::new(Sighting {
+                purchase: PurchaseId::new("a-purchase").unwrap(),
+                standing: Standing::Payable,
+                total: 1_500,
+                currency: "MYR".to_owned(),
+                converted: false,
+                brand: "a-brand".to_owned(),
+                test,
+                reference: String::new(),
+                taken: None,
+                by_hand: false,
+                card: None,
+                face: None,
+                tries: Vec::new(),
+                held_since: None,
+                due: None,
+                links: Links::default(),
+            }))
+        };
+        for (of, test, found) in [
+            (Mode::Test, true, Found::Fine),
+            (Mode::Live, false, Found::Fine),
+            (Mode::Test, false, Found::Wrong),
+            (Mode::Live, true, Found::Wrong),
+        ] {
+            let told = mode(of, Some(&shown(test)));
+            assert_eq!(told.found, found, "{told:?}");
+            assert!(!told.what.contains("a-purchase"), "{told:?}");
+        }
+        let unknown = mode(Mode::Live, Some(&LookUp::NotFound));
+        assert_eq!(unknown.found, Found::NotChecked);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::check::{Check, Found};
 use super::{Doctor, Repair};
 use crate::payment::{AccountName, PaymentId, Timestamp};
-use crate::store::StoreError;
 use crate::store::audit::{AuditEntry, Mandate};
-use crate::store::redis::{Fault, Mended, RedisStore, Suspect};
+use crate::store::redis::{Fault, Mended, Newest, RedisStore, Suspect, Walking};
+use crate::store::{Store, StoreError};
 
 /// How many payments are named for each thing that is wrong.
 const MOST_NAMED: usize = 20;
@@ -19,6 +19,8 @@ pub(super) struct Examined {
     pub(super) checks: Vec<Check>,
     /// The accounts that unfinished payments are of.
     pub(super) accounts: BTreeSet<AccountName>,
+    /// What came last to each account at the gateway.
+    pub(super) newest: BTreeMap<AccountName, Newest>,
 }
 
 /// One thing that must hold.
@@ -33,12 +35,19 @@ struct Rule {
 const MENDS: &str = "run `holdfast doctor --repair`";
 const HOW_CAME: &str = "somebody wrote to Redis by hand, or it is a fault of Holdfast: report it";
 
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     Rule {
         name: "due",
         holds: "every unfinished payment is due, or somebody works on it",
         found: Found::Wrong,
         broken: "not finished and not in the due index: nobody would ever look at it again",
+        fix: MENDS,
+    },
+    Rule {
+        name: "in_time",
+        holds: "no payment is due later than it must be",
+        found: Found::Wrong,
+        broken: "due long after it must be looked at, by its plan and these settings: until then nobody does",
         fix: MENDS,
     },
     Rule {
@@ -121,6 +130,7 @@ const fn rule_of(fault: &Fault) -> &'static str {
     match fault {
         Fault::NotDue { leased: false } => "due",
         Fault::NotDue { leased: true } => "lease",
+        Fault::DueLate => "in_time",
         Fault::Expires => "expiry",
         Fault::NotEntered(_) => "entries",
         Fault::Stray(_) | Fault::HalfShown { due: false } => "strays",
@@ -153,38 +163,52 @@ pub(super) async fn examine(
     seen: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Examined, String> {
     let told = |error: StoreError| error.to_string();
-    let walked = store.walk(seen).await.map_err(told)?;
+    let by = Walking {
+        policies: doctor.config.policies(),
+        most: doctor.most,
+    };
+    let walked = store.walk(&by, seen).await.map_err(told)?;
     let mut suspects = walked.suspects;
     if !suspects.is_empty() {
         tokio::time::sleep(doctor.between).await;
-        suspects = store.look_again(suspects).await.map_err(told)?;
+        suspects = store.look_again(&by, suspects).await.map_err(told)?;
     }
+    // What is written there may be lost: it would be called put right, and not be.
+    let lacking = store.durability().err().map(|lack| lack.to_string());
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
     for suspect in &suspects {
         for fault in &suspect.faults {
             let tally = tallies.entry(rule_of(fault)).or_default();
-            match repair {
-                Repair::Mend(by) => {
+            match (repair, &lacking) {
+                (Repair::Mend(by), None) => {
                     let at = doctor.clock.now();
                     put_right(store, (suspect, fault), (by, at), tally).await;
                 }
-                Repair::Tell | Repair::Plan => {
+                (Repair::Mend(_), Some(_)) => {
+                    tally.left.insert(suspect.id.clone());
+                    tally.refused.clone_from(&lacking);
+                }
+                (Repair::Tell | Repair::Plan, _) => {
                     tally.left.insert(suspect.id.clone());
                 }
             }
         }
     }
+    let unknown = match walked.unknown {
+        0 => String::new(),
+        some => format!(", {some} of them of no kind that this version knows"),
+    };
     let mut checks = vec![Check::fine(
         "walk",
         format!(
-            "looked at {} records and {} entries of indexes",
+            "looked at {} records and {} entries of indexes{unknown}",
             walked.records, walked.entries
         ),
     )];
     if walked.more {
         checks.push(Check::not_checked(
             "walk",
-            "so much is wrong that not all of it was kept in mind",
+            "so much is wrong that not all of it was kept in mind: put this right, and run it again",
         ));
     }
     checks.extend(
@@ -195,6 +219,7 @@ pub(super) async fn examine(
     Ok(Examined {
         checks,
         accounts: walked.accounts,
+        newest: walked.newest,
     })
 }
 
@@ -246,12 +271,12 @@ fn told_of(rule: &Rule, tally: Option<Tally>, repair: Repair<'_>) -> Vec<Check> 
     }
     if !tally.moved.is_empty() {
         let what = format!(
-            "{} moved on before it could be put right",
+            "{} moved on before it could be put right: nobody knows how it stands now",
             tally.moved.len()
         );
         let fix = "run it again";
         checks.push(with(
-            Check::found(rule.name, Found::Warning, what, fix),
+            Check::found(rule.name, Found::Wrong, what, fix),
             &tally.moved,
         ));
     }
@@ -281,12 +306,27 @@ fn with(check: Check, payments: &BTreeSet<String>) -> Check {
 mod tests {
     use super::*;
 
+    /// It was not put right, so nobody may be told that nothing is wrong.
+    #[test]
+    fn what_moved_on_before_it_could_be_put_right_is_still_wrong() {
+        let tally = Tally {
+            moved: ["pay_1".to_owned()].into(),
+            ..Tally::default()
+        };
+        let by = Mandate::typed_by("aina");
+        let told = told_of(&RULES[0], Some(tally), Repair::Mend(&by));
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].found, Found::Wrong);
+        assert_eq!(told[0].payments, ["pay_1"]);
+    }
+
     #[test]
     fn every_fault_is_told_under_a_rule_and_only_those_that_can_be_mended_say_so() {
         let entry = || "new:1:pay_1".to_owned();
         let faults = [
             Fault::NotDue { leased: true },
             Fault::NotDue { leased: false },
+            Fault::DueLate,
             Fault::Expires,
             Fault::NotEntered(entry()),
             Fault::Stray(entry()),

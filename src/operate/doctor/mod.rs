@@ -8,12 +8,14 @@
 //! | `gateway` | keys, brands, webhooks, clock |
 //! | `index` | whether records and indexes agree, and making them agree |
 //! | `settings` | what the settings lack for what is there |
+//! | `work` | whether anybody works, what people have stopped, and what is overdue |
 
 mod check;
 mod database;
 mod gateway;
 mod index;
 mod settings;
+mod work;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,11 +24,12 @@ use chrono::TimeDelta;
 
 pub use self::check::{Check, Found, Group, Report};
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::gateway::ChipGateway;
+use crate::config::{Config, Mode};
+use crate::gateway::{ChipGateway, Gateway};
 use crate::payment::{AccountName, Timestamp};
 use crate::store::audit::Mandate;
-use crate::store::redis::RedisStore;
+pub use crate::store::redis::MOST_SUSPECTS;
+use crate::store::redis::{Newest, RedisStore};
 
 /// From here on a clock is worth a look.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(5);
@@ -59,6 +62,8 @@ pub struct Doctor<'a> {
     pub machine: &'a Clock,
     /// How long what looks wrong has to stay so, with its record unchanged, to be told.
     pub between: Duration,
+    /// How many payments with which something looks wrong are kept in mind; [`MOST_SUSPECTS`] mostly.
+    pub most: usize,
 }
 
 impl Doctor<'_> {
@@ -74,24 +79,22 @@ impl Doctor<'_> {
             Ok(store) => {
                 let told = database::checks(store, self.machine).await;
                 report.add(Group::Redis, told);
+                report.add(Group::Work, work::checks(store, self.clock).await);
                 store.heard().await.ok()
             }
         };
-        for (account, settings) in &self.config.accounts {
-            let checks = self.account(account, heard.as_ref()).await;
-            let mode = gateway::mode(settings.mode);
-            report.add(
-                Group::Gateway,
-                checks
-                    .into_iter()
-                    .chain([mode])
-                    .map(|check| check.about(account)),
-            );
-        }
+        // What the records say is held against what the gateway says.
         let found = match self.store {
             Ok(store) => index::examine(self, store, repair, seen).await,
             Err(_) => Err("Redis cannot be asked".to_owned()),
         };
+        let newest = found.as_ref().map(|found| &found.newest).ok();
+        for (account, settings) in &self.config.accounts {
+            let newest = newest.and_then(|newest| newest.get(account));
+            let checks = self.account((account, settings.mode), heard.as_ref(), newest);
+            let checks = checks.await.into_iter();
+            report.add(Group::Gateway, checks.map(|check| check.about(account)));
+        }
         let accounts = match found {
             Ok(found) => {
                 report.add(Group::Index, found.checks);
@@ -111,12 +114,13 @@ impl Doctor<'_> {
 
     async fn account(
         &self,
-        account: &AccountName,
+        (account, mode): (&AccountName, Mode),
         heard: Option<&BTreeMap<AccountName, Timestamp>>,
+        newest: Option<&Newest>,
     ) -> Vec<Check> {
         let asked_at = self.clock.now();
         let Some(knock) = self.gateway.knock(account).await else {
-            return Vec::new();
+            return vec![gateway::mode(mode, None)];
         };
         let half_way = asked_at + (self.clock.now() - asked_at) / 2;
         let mut checks = vec![gateway::key(account, &knock.entrance)];
@@ -126,7 +130,7 @@ impl Doctor<'_> {
         });
         if !gateway::is_open(&knock.entrance) {
             let why = "the gateway did not let the account in";
-            let skipped = ["brand", "webhook", "heard"];
+            let skipped = ["brand", "webhook", "heard", "mode"];
             checks.extend(skipped.map(|name| Check::not_checked(name, why)));
             return checks;
         }
@@ -139,8 +143,17 @@ impl Doctor<'_> {
         let expected = registered && listens;
         checks.push(match heard {
             None => Check::not_checked("heard", "Redis cannot be asked"),
-            Some(heard) => gateway::heard(heard.get(account), self.clock.now(), expected),
+            Some(heard) => {
+                let happened = newest.and_then(|newest| newest.told_at);
+                let times = (heard.get(account).copied(), happened);
+                gateway::heard(times, self.clock.now(), expected)
+            }
         });
+        let shown = match newest {
+            Some(newest) => Some(self.gateway.look_up(account, &newest.purchase).await),
+            None => None,
+        };
+        checks.push(gateway::mode(mode, shown.as_ref()));
         checks
     }
 }

@@ -149,10 +149,11 @@ impl RedisStore {
                 event = "record_unreadable", payment.id = %key.id, %problem,
                 "a record cannot be read; it is left as it is"
             );
-            let wait = match problem {
-                record::Problem::Newer(_) => NEWER_WAITS_MS,
-                record::Problem::Broken(_) => BROKEN_WAITS_MS,
+            let (reason, wait) = match problem {
+                record::Problem::Newer(_) => ("record_newer", NEWER_WAITS_MS),
+                record::Problem::Broken(_) => ("record_unreadable", BROKEN_WAITS_MS),
             };
+            self.0.link.unworkable(reason);
             calls.push(self.giving_back(key, now + millis(wait), Tried::No));
         }
         if let Err(error) = self.0.link.call_all(&calls).await {

@@ -17,6 +17,8 @@ pub enum Fault {
         /// A nonce stands in the record.
         leased: bool,
     },
+    /// Not finished, and due long after its plan and the settings say that it must be looked at.
+    DueLate,
     /// Not finished, and it expires.
     Expires,
     /// It is missing in the index where its state or reference says that it belongs.
@@ -57,6 +59,7 @@ impl Fault {
             Self::NotDue { .. } | Self::Untold { due: false } | Self::HalfShown { due: false } => {
                 Some(Mend::Due)
             }
+            Self::DueLate => Some(Mend::Sooner),
             Self::Expires => Some(Mend::Keep),
             Self::NotEntered(entry) => Some(Mend::Enter(entry.clone())),
             Self::Stray(entry) => Some(Mend::TakeOut(entry.clone())),
@@ -91,6 +94,10 @@ pub(super) struct Standing {
     pub(super) body: Option<Result<Payment, Problem>>,
     pub(super) expires: bool,
     pub(super) due: bool,
+    /// When it is due, or its lease ends, in ms.
+    pub(super) due_at: Option<i64>,
+    /// When it must be due at the latest, in ms, if anybody can tell.
+    pub(super) latest: Option<i64>,
     /// Entries that were asked for because an index has them, or had them a moment ago.
     pub(super) found: Vec<(String, bool)>,
     /// Entries that the record says there are.
@@ -190,6 +197,11 @@ fn lifetime(standing: &Standing, state: StateName, faults: &mut Vec<Fault>) {
     } else {
         let leased = standing.nonce.is_some();
         faults.extend((!due).then_some(Fault::NotDue { leased }));
+        let late = standing.due_at.zip(standing.latest);
+        faults.extend(
+            late.is_some_and(|(at, by)| at > by)
+                .then_some(Fault::DueLate),
+        );
         faults.extend(standing.expires.then_some(Fault::Expires));
     }
     let untold = standing

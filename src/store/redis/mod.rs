@@ -19,7 +19,7 @@
 //! | `audit` | the audit log: adding to it, reading it |
 //! | `switches` | what people have stopped, and which workers are there |
 //! | `wake` | hints that there is something to do |
-//! | `walk`, `fault`, `mend` | whether records and indexes agree, and making them agree |
+//! | `walk`, `examine`, `fault`, `mend` | whether records and indexes agree, and making them agree |
 //! | `vitals`, `heard` | how Redis fares; when the gateway last posted something |
 
 mod audit;
@@ -30,6 +30,7 @@ mod connection;
 mod cursor;
 mod durability;
 mod endpoints;
+mod examine;
 mod faces;
 mod fault;
 mod finder;
@@ -66,6 +67,7 @@ use self::call::Call;
 pub use self::cards::Followed;
 use self::connection::Link;
 pub use self::durability::Asked;
+pub use self::examine::Walking;
 pub use self::faces::{FaceCursor, Faces};
 pub use self::fault::Fault;
 use self::finder::Finder;
@@ -80,7 +82,7 @@ pub use self::settings::{Profile, Settings};
 pub use self::switches::Switched;
 use self::trouble::LinkFault;
 pub use self::vitals::{Memory, Rights, Vitals};
-pub use self::walk::{Suspect, Walked};
+pub use self::walk::{MOST_SUSPECTS, Newest, Suspect, Walked};
 use super::audit::AuditEntry;
 use super::write::due_ms;
 use super::{

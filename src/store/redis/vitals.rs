@@ -1,5 +1,7 @@
 //! How Redis fares, for people: what its own words say, and what that means for Holdfast.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use redis::{Pipeline, Value};
 
@@ -11,6 +13,7 @@ use super::value::{number, text, unexpected};
 use crate::clock::Clock;
 use crate::payment::StateName;
 use crate::store::StoreError;
+use crate::store::audit::AuditStream;
 
 /// What it has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +155,9 @@ impl RedisStore {
             .iter()
             .zip(&replies)
             .filter(|(_, reply)| **reply != Value::Okay);
-        let refused: Vec<&str> = refused.map(|((name, _), _)| *name).collect();
+        let mut refused: Vec<&str> = refused.map(|((name, _), _)| *name).collect();
+        let mut named = BTreeSet::new();
+        refused.retain(|name| named.insert(*name));
         Ok(if refused.is_empty() {
             Rights::Enough
         } else {
@@ -160,13 +165,33 @@ impl RedisStore {
         })
     }
 
-    /// One of each kind of thing that a worker does.
+    /// One of each kind of thing that a worker does. What it writes, in every partition: a rule may name
+    /// them one by one.
     fn samples(&self) -> Vec<(&'static str, Vec<String>)> {
         let keys = &self.0.keys;
         let payment = keys.payment_named(0, "pay_none");
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        vec![
-            ("HSET", own(&["HSET", &payment, "version", "1"])),
+        let audit = |stream| own(&["XADD", &keys.audit(stream), "*", "n", "1"]);
+        let desk = "HSET on what is stopped, on workers and on plans ({hf:desk}:*)";
+        let mut samples = Vec::new();
+        for partition in 0..PARTITIONS {
+            let payment = keys.payment_named(partition, "pay_none");
+            samples.extend([
+                ("HSET", own(&["HSET", &payment, "version", "1"])),
+                (
+                    "XADD on the audit log",
+                    audit(AuditStream::Partition(partition)),
+                ),
+            ]);
+        }
+        samples.extend([
+            (desk, own(&["HSET", &keys.switches(), "version", "1"])),
+            (desk, own(&["HSET", &keys.workers(), "none", ""])),
+            (desk, own(&["ZADD", &keys.plans_due(), "0", "none"])),
+            (
+                "XADD on the audit log of the desk",
+                audit(AuditStream::Desk),
+            ),
             ("HMGET", own(&["HMGET", &payment, "version"])),
             ("PEXPIRE", own(&["PEXPIRE", &payment, "1"])),
             ("ZADD", own(&["ZADD", &keys.due(0), "0", "pay_none"])),
@@ -187,6 +212,7 @@ impl RedisStore {
             ("INFO", own(&["INFO"])),
             ("TIME", own(&["TIME"])),
             ("SCAN", own(&["SCAN", "0"])),
-        ]
+        ]);
+        samples
     }
 }

@@ -7,19 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::{Pipeline, Value};
 
 use super::RedisStore;
-use super::fault::{Fault, Standing, entries_of, faults_of};
+use super::examine::{Ask, Walking};
+use super::fault::{Fault, Standing, faults_of};
 use super::keys::{self, PARTITIONS};
-use super::record::{Problem, payment_of};
-use super::trouble::refused;
-use super::value::{items, number, text, unexpected};
-use crate::payment::AccountName;
+use super::value::{items, text, unexpected};
+use crate::payment::{
+    AccountName, Attempt, Payment, PurchaseId, StateName, Step, Timestamp, Verdict,
+};
 use crate::store::StoreError;
 
 /// How many one step looks at: Redis is at it for a millisecond or two.
 const STEP: usize = 200;
-/// How many suspicions are kept. Where there are more, something is wrong with all of it.
-const MOST_SUSPECTS: usize = 10_000;
-
+/// How many suspicions are usually kept. Where there are more, something is wrong with all of it.
+pub const MOST_SUSPECTS: usize = 10_000;
 /// What looks wrong about one id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspect {
@@ -45,20 +45,28 @@ pub struct Walked {
     pub suspects: Vec<Suspect>,
     /// Whether there was more than is kept.
     pub more: bool,
+    /// How many entries are of a kind that this program does not know. They are left alone.
+    pub unknown: u64,
     /// The accounts that unfinished payments are of.
     pub accounts: BTreeSet<AccountName>,
+    /// What is newest of each account at the gateway.
+    pub newest: BTreeMap<AccountName, Newest>,
 }
 
-/// One id to be looked at, and the entries that an index has for it.
-struct Ask {
-    partition: u64,
-    id: String,
-    found: Vec<String>,
+/// What is newest of an account at the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newest {
+    /// When something last happened there of which it tells by itself.
+    pub told_at: Option<Timestamp>,
+    /// When the newest payment was made that has a purchase.
+    pub made_at: Timestamp,
+    /// That purchase.
+    pub purchase: PurchaseId,
 }
 
 /// What was gathered so far.
-#[derive(Default)]
 struct Gathered {
+    most: usize,
     walked: Walked,
     suspects: BTreeMap<(u64, String), Suspect>,
 }
@@ -69,7 +77,7 @@ impl Gathered {
             return;
         }
         let key = (standing.partition, standing.id.clone());
-        if self.suspects.len() >= MOST_SUSPECTS && !self.suspects.contains_key(&key) {
+        if self.suspects.len() >= self.most && !self.suspects.contains_key(&key) {
             self.walked.more = true;
             return;
         }
@@ -90,6 +98,29 @@ impl Gathered {
         suspect.found.extend(found);
     }
 
+    /// Keeps what is newest of its account.
+    fn happened(&mut self, payment: &Payment) {
+        let Some(purchase) = payment.purchase() else {
+            return;
+        };
+        let (account, made_at) = (&payment.request().account, payment.created_at());
+        if !self.walked.newest.contains_key(account) {
+            let newest = Newest {
+                told_at: None,
+                made_at,
+                purchase: purchase.id.clone(),
+            };
+            self.walked.newest.insert(account.clone(), newest);
+        }
+        if let Some(newest) = self.walked.newest.get_mut(account) {
+            newest.told_at = newest.told_at.max(told_at(payment));
+            if newest.made_at < made_at {
+                newest.made_at = made_at;
+                newest.purchase.clone_from(&purchase.id);
+            }
+        }
+    }
+
     fn take(&mut self, standings: &[Standing]) {
         for standing in standings {
             if let (Some(state), Some(Ok(payment))) = (standing.state, &standing.body)
@@ -100,31 +131,71 @@ impl Gathered {
                     self.walked.accounts.insert(account.clone());
                 }
             }
+            if let Some(Ok(payment)) = &standing.body {
+                self.happened(payment);
+            }
             self.suspect(standing, faults_of(standing));
         }
     }
 }
 
+/// When something last came to a payment of which the gateway tells by itself: a call of ours that did what
+/// was asked, or the payer's last click. Not what was learned long after it had happened.
+fn told_at(payment: &Payment) -> Option<Timestamp> {
+    let about_money = |step| matches!(step, Step::Charge | Step::Capture { .. } | Step::Release);
+    let done = |attempt: &Attempt| {
+        let closed = attempt.closed.as_ref()?;
+        let counts = about_money(attempt.step) && closed.verdict == Verdict::Done;
+        counts.then_some(attempt.opened_at)
+    };
+    let called = payment.attempts().iter().filter_map(done).max();
+    let clicked = payment.history().windows(2).filter_map(|changes| {
+        let [before, after] = changes else {
+            return None;
+        };
+        let counts = matches!(
+            after.to,
+            StateName::Held | StateName::Paid | StateName::Saved
+        );
+        (before.to == StateName::AwaitingPayer && counts).then_some(after.at)
+    });
+    called.max(clicked.max())
+}
+
 impl RedisStore {
     /// Looks at all records, at all that is due, and at all entries of the index of states and
     /// references. `seen` is told now and then how many were looked at.
-    pub async fn walk(&self, seen: &mut (dyn FnMut(u64) + Send)) -> Result<Walked, StoreError> {
-        let mut gathered = Gathered::default();
-        self.walk_records(&mut gathered, seen).await?;
+    pub async fn walk(
+        &self,
+        by: &Walking,
+        seen: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Walked, StoreError> {
+        let mut gathered = Gathered {
+            most: by.most,
+            walked: Walked::default(),
+            suspects: BTreeMap::new(),
+        };
+        self.walk_records(by, &mut gathered, seen).await?;
         for partition in 0..PARTITIONS {
             self.walk_due(partition, &mut gathered, seen).await?;
-            self.walk_index(partition, &mut gathered, seen).await?;
+            self.walk_index((by, partition), &mut gathered, seen)
+                .await?;
         }
         let Gathered {
             mut walked,
             suspects,
+            ..
         } = gathered;
         walked.suspects = suspects.into_values().collect();
         Ok(walked)
     }
 
     /// Of what looked wrong, what still does, with the record as it was. What changed was at work.
-    pub async fn look_again(&self, suspects: Vec<Suspect>) -> Result<Vec<Suspect>, StoreError> {
+    pub async fn look_again(
+        &self,
+        by: &Walking,
+        suspects: Vec<Suspect>,
+    ) -> Result<Vec<Suspect>, StoreError> {
         let mut left = Vec::new();
         for some in suspects.chunks(STEP) {
             let asks: Vec<Ask> = some
@@ -135,7 +206,7 @@ impl RedisStore {
                     found: suspect.found.iter().cloned().collect(),
                 })
                 .collect();
-            for (suspect, standing) in some.iter().zip(self.examine(&asks).await?) {
+            for (suspect, standing) in some.iter().zip(self.examine(by, &asks).await?) {
                 let now: BTreeSet<Fault> = faults_of(&standing).into_iter().collect();
                 let faults: BTreeSet<Fault> = suspect.faults.intersection(&now).cloned().collect();
                 if standing.version == suspect.version && !faults.is_empty() {
@@ -151,6 +222,7 @@ impl RedisStore {
 
     async fn walk_records(
         &self,
+        by: &Walking,
         gathered: &mut Gathered,
         seen: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), StoreError> {
@@ -171,7 +243,7 @@ impl RedisStore {
                 })
                 .collect();
             for some in asks.chunks(STEP) {
-                gathered.take(&self.examine(some).await?);
+                gathered.take(&self.examine(by, some).await?);
             }
             gathered.walked.records += asks.len() as u64;
             seen(gathered.walked.records);
@@ -234,7 +306,7 @@ impl RedisStore {
 
     async fn walk_index(
         &self,
-        partition: u64,
+        (by, partition): (&Walking, u64),
         gathered: &mut Gathered,
         seen: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), StoreError> {
@@ -260,8 +332,9 @@ impl RedisStore {
                     })
                 })
                 .collect();
-            gathered.take(&self.examine(&asks).await?);
+            gathered.take(&self.examine(by, &asks).await?);
             gathered.walked.entries += members.len() as u64;
+            gathered.walked.unknown += (members.len() - asks.len()) as u64;
             seen(gathered.walked.records + gathered.walked.entries);
             from = format!("({last}");
         }
@@ -278,93 +351,4 @@ impl RedisStore {
             _ => Err(unexpected("SCAN")),
         }
     }
-
-    /// Reads what stands at each id, and then whether the entries are there that it should have.
-    async fn examine(&self, asks: &[Ask]) -> Result<Vec<Standing>, StoreError> {
-        let keys = &self.0.keys;
-        let mut pipeline = Pipeline::new();
-        for ask in asks {
-            let key = keys.payment_named(ask.partition, &ask.id);
-            pipeline.cmd("HMGET").arg(&key);
-            pipeline.arg(&["version", "state", "nonce", "told", "face", "body"]);
-            pipeline.cmd("PTTL").arg(&key);
-            pipeline
-                .cmd("ZSCORE")
-                .arg(keys.due(ask.partition))
-                .arg(&ask.id);
-            for entry in &ask.found {
-                pipeline
-                    .cmd("ZSCORE")
-                    .arg(keys.states(ask.partition))
-                    .arg(entry);
-            }
-        }
-        let mut replies = self.0.link.send(&pipeline).await?.into_iter();
-        let mut standings = Vec::with_capacity(asks.len());
-        for ask in asks {
-            let three = [replies.next(), replies.next(), replies.next()];
-            let found = replies.by_ref().take(ask.found.len()).collect();
-            standings.push(read(ask, three.map(Option::unwrap_or_default), found)?);
-        }
-        let mut pipeline = Pipeline::new();
-        let expected: Vec<Vec<String>> = standings.iter().map(entries_of).collect();
-        for (standing, entries) in standings.iter().zip(&expected) {
-            for entry in entries {
-                pipeline
-                    .cmd("ZSCORE")
-                    .arg(keys.states(standing.partition))
-                    .arg(entry);
-            }
-        }
-        let mut replies = self.0.link.read(&pipeline).await?.into_iter();
-        for (standing, entries) in standings.iter_mut().zip(expected) {
-            let there = entries.into_iter().zip(replies.by_ref());
-            standing.expected = there
-                .map(|(entry, score)| (entry, score != Value::Nil))
-                .collect();
-        }
-        Ok(standings)
-    }
-}
-
-/// What was answered about one id. A key that holds something else than a record is no reason to end.
-fn read(ask: &Ask, replies: [Value; 3], found: Vec<Value>) -> Result<Standing, StoreError> {
-    let [fields, ttl, score] = replies;
-    let is_other = matches!(&fields, Value::ServerError(error) if error.code() == "WRONGTYPE");
-    let fields = if is_other {
-        Value::Nil
-    } else {
-        refused(fields)?
-    };
-    let (ttl, score) = (refused(ttl)?, refused(score)?);
-    let found: Result<Vec<Value>, StoreError> = found.into_iter().map(refused).collect();
-    let body = |value: &Value| match value {
-        Value::BulkString(body) => Some(payment_of(body)),
-        _ => None,
-    };
-    let word = |value: &Value| text(value).map(ToOwned::to_owned);
-    let mut standing = Standing {
-        partition: ask.partition,
-        id: ask.id.clone(),
-        // -2: there is no such key.
-        there: number::<i64>(&ttl) != Some(-2),
-        expires: number::<i64>(&ttl).is_some_and(|ms| ms >= 0),
-        due: score != Value::Nil,
-        ..Standing::default()
-    };
-    if let [version, state, nonce, told, face, stored] = items(&fields) {
-        standing.version = number(version);
-        standing.state = text(state).and_then(|state| state.parse().ok());
-        standing.nonce = word(nonce).filter(|nonce| !nonce.is_empty());
-        standing.told = word(told);
-        standing.face = word(face);
-        standing.body = body(stored);
-    } else {
-        standing.body = Some(Err(Problem::broken("it is no hash")));
-    }
-    let there = ask.found.iter().cloned().zip(found?);
-    standing.found = there
-        .map(|(entry, score)| (entry, score != Value::Nil))
-        .collect();
-    Ok(standing)
 }

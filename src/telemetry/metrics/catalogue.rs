@@ -98,6 +98,8 @@ catalogue! {
         "Payments that this worker brought into a state";
     PARKINGS[2] = Counter, "holdfast_parkings_total", ["account", "reason"],
         "Payments that this worker parked, by reason";
+    UNWORKABLE[1] = Counter, "holdfast_unworkable_total", ["reason"],
+        "How often a payment that was due could not be worked on: account_missing, record_unreadable, record_newer";
     ATTEMPTS[3] = Counter, "holdfast_attempts_total", ["account", "step", "verdict"],
         "Calls whose effect is known and recorded by now: done, not_sent, refused, declined, did_not_happen";
     LOOKED[1] = Histogram(LOOKS), "holdfast_attempt_looks", ["step"],
@@ -146,6 +148,8 @@ catalogue! {
         "Pushes that were refused, and that nobody has decided about";
     CARDS[0] = Gauge, "holdfast_cards_wanted", [],
         "Saved cards that are to be looked at or deleted";
+    STOPPED[1] = Gauge, "holdfast_stopped", ["scope"],
+        "1 while people keep it stopped: all (0 while it is not), account:…, step:…, kind:…, drain, unknown";
     TALLIED[0] = Gauge, "holdfast_tallied_timestamp_seconds", [],
         "When the unfinished payments were last gone through: money held and lapsing, unknown, parked";
     HELD[2] = Gauge, "holdfast_held_minor", ["account", "currency"],

@@ -23,7 +23,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub use catalogue::{CATALOGUE, Kind, Row};
-pub use observed::{EndpointSeen, LinkSeen, Observed, Sending, Standing, Sum, Tallied};
+pub use observed::{EndpointSeen, LinkSeen, Observed, Sending, Standing, Stopped, Sum, Tallied};
 
 use self::labelled::{By, Level};
 use self::observed::{Board, seconds};
@@ -31,6 +31,12 @@ use crate::payment::{AccountName, Attempt, ParkReason, StateName, Timestamp};
 
 /// What [`Metrics::encode`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How a turn ends. All of them are told from the start, as are the reasons to park of every account that
+/// is known: whoever watches how much a counter grew never sees a counter's first figure as growth.
+const ENDINGS: [&str; 5] = ["waits", "finished", "lost", "dropped", "panicked"];
+/// Why a payment that is due cannot be worked on.
+const UNWORKABLE: [&str; 3] = ["account_missing", "record_unreadable", "record_newer"];
 
 /// All figures of a process; clones share them.
 #[derive(Debug, Clone)]
@@ -46,6 +52,7 @@ struct Figures {
     turn_seconds: Histogram,
     changes: By<Counter, 2>,
     parkings: By<Counter, 2>,
+    unworkable: By<Counter, 1>,
     attempts: By<Counter, 3>,
     looked: By<Histogram, 1>,
     doubted: By<Histogram, 1>,
@@ -65,8 +72,17 @@ impl Default for Metrics {
         build.of([env!("CARGO_PKG_VERSION")]).set(1.0);
         let board = Arc::<Board>::default();
         to.register_collector(Box::new(Arc::clone(&board)));
+        let turns = By::register(to, &catalogue::TURNS);
+        let unworkable = By::register(to, &catalogue::UNWORKABLE);
+        for ending in ENDINGS {
+            drop(turns.of([ending]));
+        }
+        for reason in UNWORKABLE {
+            drop(unworkable.of([reason]));
+        }
         Self(Arc::new(Figures {
-            turns: By::register(to, &catalogue::TURNS),
+            turns,
+            unworkable,
             running: By::register(to, &catalogue::TURNS_RUNNING).of([]),
             limit: By::register(to, &catalogue::TURNS_LIMIT).of([]),
             late: By::register(to, &catalogue::LATE).of([]),
@@ -102,6 +118,18 @@ impl Metrics {
         self.0
             .limit
             .set(f64::from(u32::try_from(turns).unwrap_or(u32::MAX)));
+    }
+
+    /// From now on there may be payments of this account.
+    pub fn know(&self, account: &AccountName) {
+        for reason in ParkReason::WORDS {
+            drop(self.0.parkings.of([account.as_str(), reason]));
+        }
+    }
+
+    /// A payment was due, and could not be worked on, for one of the reasons that are told from the start.
+    pub fn unworkable(&self, reason: &'static str) {
+        self.0.unworkable.of([reason]).inc();
     }
 
     /// A turn begins, so long after its payment was due, if that is known.
@@ -255,6 +283,26 @@ mod tests {
         "2027-01-31T06:00:00Z".parse().unwrap()
     }
 
+    /// A charge of which it was not known for a while what it did.
+    fn doubted() -> Attempt {
+        let looks = Looks {
+            count: 3,
+            last_at: now(),
+            last_saw: "paid".to_owned(),
+        };
+        let verdict = Verdict::Done;
+        Attempt {
+            number: 1,
+            step: Step::Charge,
+            opened_at: now() - TimeDelta::seconds(22),
+            tries_before: 0,
+            opened_by: None,
+            looks: Some(looks),
+            note: None,
+            closed: Some(Closed { at: now(), verdict }),
+        }
+    }
+
     /// Everything that can be told, with something in it.
     fn full() -> Metrics {
         let metrics = Metrics::default();
@@ -264,25 +312,7 @@ mod tests {
         turn.ended("finished", TimeDelta::seconds(1));
         metrics.changed(&hotel, StateName::Parked);
         metrics.parked(&hotel, &ParkReason::Poison);
-        let looks = Looks {
-            count: 3,
-            last_at: now(),
-            last_saw: "paid".to_owned(),
-        };
-        let verdict = Verdict::Done;
-        metrics.closed(
-            &hotel,
-            &Attempt {
-                number: 1,
-                step: Step::Charge,
-                opened_at: now() - TimeDelta::seconds(22),
-                tries_before: 0,
-                opened_by: None,
-                looks: Some(looks),
-                note: None,
-                closed: Some(Closed { at: now(), verdict }),
-            },
-        );
+        metrics.closed(&hotel, &doubted());
         metrics.answered(&hotel, ("charge", "unknown"), Duration::from_secs(1));
         metrics.key_refused(&hotel, now());
         metrics.asked_redis(("save", "answered"), Duration::from_millis(2));
@@ -309,6 +339,10 @@ mod tests {
             pushed: 5,
             quarantined: 6,
             cards: 8,
+            stopped: Stopped {
+                all: Sending::On,
+                parts: vec!["account:hotel".to_owned()],
+            },
         });
         let (hotel, myr) = ("hotel".to_owned(), "MYR".to_owned());
         let sum = Sum {
@@ -351,12 +385,35 @@ mod tests {
             &format!("holdfast_oldest_unknown_timestamp_seconds {at}"),
             r#"holdfast_parked_payments{account="hotel",reason="poison"} 1.0"#,
             r#"holdfast_endpoint_disabled{endpoint="shop"} 1.0"#,
+            r#"holdfast_stopped{scope="all"} 0.0"#,
+            r#"holdfast_stopped{scope="account:hotel"} 1.0"#,
             r#"holdfast_redis_durable{link="worker"} 0.0"#,
             r#"holdfast_redis_replaced_total{link="worker"} 1.0"#,
             r#"holdfast_webhooks_total{outcome="d"} 4.0"#,
             r#"holdfast_attempt_doubt_seconds_sum{step="charge"} 22.0"#,
         ] {
             assert!(told.lines().any(|it| it == line), "{line} is not in {told}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_by_its_growth_is_told_before_it_happens() {
+        let metrics = Metrics::default();
+        metrics.know(&AccountName::new("hotel").unwrap());
+        let told = metrics.encode();
+        let is_zero = |series: String| {
+            let line = format!("{series} 0");
+            assert!(told.lines().any(|it| it == line), "{line} is not in {told}");
+        };
+        for ending in ENDINGS {
+            is_zero(format!(r#"holdfast_turns_total{{ending="{ending}"}}"#));
+        }
+        for reason in ParkReason::WORDS {
+            let labels = format!(r#"account="hotel",reason="{reason}""#);
+            is_zero(format!("holdfast_parkings_total{{{labels}}}"));
+        }
+        for reason in UNWORKABLE {
+            is_zero(format!(r#"holdfast_unworkable_total{{reason="{reason}"}}"#));
         }
     }
 

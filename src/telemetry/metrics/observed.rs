@@ -32,6 +32,17 @@ pub struct Observed {
     pub quarantined: u64,
     /// Cards that are to be looked at or deleted.
     pub cards: u64,
+    /// What people have stopped.
+    pub stopped: Stopped,
+}
+
+/// What people have stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Whether anything at all is still sent.
+    pub all: Sending,
+    /// What else is, as it is called where it is switched.
+    pub parts: Vec<String>,
 }
 
 /// How an endpoint stands.
@@ -47,13 +58,22 @@ pub struct EndpointSeen {
     pub sends: Sending,
 }
 
-/// Whether anything is sent to an endpoint.
+/// Whether anything is sent: to an endpoint, or to the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sending {
     /// It is.
     On,
-    /// It failed for too long, or a person said so.
+    /// A person said that nothing is, or, of an endpoint, it failed for too long.
     Off,
+}
+
+impl Sending {
+    const fn is_off(self) -> f64 {
+        match self {
+            Self::On => 0.0,
+            Self::Off => 1.0,
+        }
+    }
 }
 
 /// What the unfinished payments come to, gone through one by one.
@@ -205,16 +225,15 @@ impl Observed {
             .clone()
             .filter_map(|e| Some(([e.name.as_str()], seconds(e.oldest?))));
         tell(to, &all::PENDING_OLDEST, oldest)?;
-        let off = each.map(|e| {
-            (
-                [e.name.as_str()],
-                f64::from(u8::from(e.sends == Sending::Off)),
-            )
-        });
+        let off = each.map(|e| ([e.name.as_str()], e.sends.is_off()));
         tell(to, &all::ENDPOINT_OFF, off)?;
         alone(to, &all::PUSHED, Some(number(self.pushed)))?;
         alone(to, &all::QUARANTINED, Some(number(self.quarantined)))?;
-        alone(to, &all::CARDS, Some(number(self.cards)))
+        alone(to, &all::CARDS, Some(number(self.cards)))?;
+        // Told at 0 too: what draws whether money may move multiplies by it.
+        let parts = self.stopped.parts.iter().map(|scope| ([&**scope], 1.0));
+        let whole = [(["all"], self.stopped.all.is_off())];
+        tell(to, &all::STOPPED, whole.into_iter().chain(parts))
     }
 }
 

@@ -107,6 +107,46 @@ async fn repairs_are_typed_planned_and_done() {
 }
 
 #[tokio::test]
+async fn what_was_not_looked_at_is_never_called_fine() {
+    let ward = Ward::open().await;
+    let rule = "~* &* +@all -scan";
+    let mut words = vec!["ACL", "SETUSER", "blind", "reset", "on", ">pw"];
+    words.extend(rule.split(' '));
+    ward.ask::<()>(&words).await;
+    let mut env = ward.typed_env();
+    env.retain(|(name, _)| name != "HOLDFAST__REDIS__URL");
+    let url = format!("{}?user=blind&pass=pw", ward.redis.url());
+    env.push(("HOLDFAST__REDIS__URL".to_owned(), url));
+    let (out, code, told) = types(&["doctor"], &env).await;
+    assert_eq!(code, 8, "{out}");
+    assert!(told.contains("not all was looked at"), "{told}");
+    assert!(out.contains("records") && out.contains("NOPERM"), "{out}");
+    // What is wrong is told before what is not known.
+    ward.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"])
+        .await;
+    assert_eq!(types(&["doctor"], &env).await.1, 7);
+}
+
+#[tokio::test]
+async fn nothing_is_put_right_on_a_redis_that_may_lose_it() {
+    let ward = Ward::open().await;
+    let id = ward.stage.authorize_by_checkout("waits", 1500, "{}").await;
+    ward.stage.work().await;
+    let due = format!("{{hf:{}}}:due", id.spread() % 8);
+    ward.ask::<()>(&["ZREM", &due, id.as_str()]).await;
+    ward.ask::<()>(&["CONFIG", "SET", "appendfsync", "everysec"])
+        .await;
+    let (out, code, _) = ward.types(&["doctor", "--repair"]).await;
+    assert_eq!(code, 7, "{out}");
+    assert!(out.contains("it could not be put right"), "{out}");
+    assert_eq!(ward.ask::<u64>(&["ZCARD", &due]).await, 0);
+    ward.ask::<()>(&["CONFIG", "SET", "appendfsync", "always"])
+        .await;
+    assert_eq!(ward.types(&["doctor", "--repair"]).await.1, 0);
+    assert_eq!(ward.ask::<u64>(&["ZCARD", &due]).await, 1);
+}
+
+#[tokio::test]
 async fn without_redis_the_gateway_is_still_looked_at() {
     let mut ward = Ward::open().await;
     ward.stage.sandbox.revoke_key(KEY);
@@ -212,6 +252,7 @@ async fn webhooks_that_are_missing_foreign_or_deaf_are_found() {
             clock: &clock,
             machine: &clock,
             between: Duration::ZERO,
+            most: MOST_SUSPECTS,
         };
         doctor.examine(Repair::Tell, &mut |_| {}).await
     };

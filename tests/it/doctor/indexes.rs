@@ -1,7 +1,7 @@
 //! Each thing that must hold between records and indexes, broken by hand.
 
 use holdfast::store::Store;
-use holdfast::store::redis::Fault;
+use holdfast::store::redis::{Fault, Walking};
 
 use super::*;
 
@@ -115,6 +115,80 @@ async fn a_payment_that_nobody_would_look_at_again_is_made_due_and_goes_on() {
     }
 }
 
+#[tokio::test]
+async fn a_payment_that_is_due_a_year_too_late_is_made_due_and_goes_on() {
+    let ward = Ward::open().await;
+    let id = ward.stage.charge("k", 1500).await;
+    let due = in_partition(&id, "due");
+    let in_a_year = ward.stage.clock.now() + TimeDelta::days(365);
+    let in_a_year = in_a_year.timestamp_millis().to_string();
+    ward.ask::<()>(&["ZADD", &due, &in_a_year, id.as_str()])
+        .await;
+    ward.stage.work().await;
+    assert_eq!(ward.stage.state(&id).await, StateName::New, "it waits");
+    found_and_mended(&ward, "in_time", &id).await;
+    ward.stage.work().await;
+    assert_eq!(ward.stage.state(&id).await, StateName::Paid);
+}
+
+#[tokio::test]
+async fn what_is_planned_for_later_is_not_late_and_whoever_took_it_up_keeps_it() {
+    use holdfast::store::redis::{Mend, Mended};
+    let ward = Ward::open().await;
+    let start = ward.stage.clock.now() + TimeDelta::days(200);
+    let body = format!(
+        r#""type":"charge","money":{{"amount":1500,"currency":"MYR"}},"token":"a-token",
+        "not_before":"{}","customer":{{"email":"payer@test.example"}}"#,
+        start.to_rfc3339()
+    );
+    ward.stage.enqueue("later", &body).await;
+    ward.stage.work().await;
+    let report = ward.examine(Repair::Tell).await;
+    assert_eq!(troubles(&report), Vec::<&Check>::new());
+
+    let id = ward.stage.charge("k", 1500).await;
+    let store = &ward.stage.store;
+    let claims = store.claim(1).await.unwrap().claims;
+    assert_eq!(claims[0].key.id, id);
+    let leased = store.load(&id).await.unwrap().unwrap();
+    let mended = store.mend(&id, leased.version, &Mend::Sooner).await;
+    assert_eq!(mended.unwrap(), Mended::Done);
+    let after = store.load(&id).await.unwrap().unwrap();
+    assert_eq!(after.due, leased.due, "its lease stands");
+}
+
+#[tokio::test]
+async fn more_than_can_be_kept_in_mind_is_never_all() {
+    let ward = Ward::open().await;
+    for key in ["one", "two"] {
+        let id = ward.waiting(key).await;
+        ward.ask::<()>(&["ZREM", &in_partition(&id, "due"), id.as_str()])
+            .await;
+    }
+    let (config, clock) = (ward.config(), Clock::system());
+    let gateway = gateway(&config, &clock);
+    let by = aina();
+    let examine = async |most| {
+        let doctor = Doctor {
+            config: &config,
+            gateway: &gateway,
+            store: Ok(&ward.stage.store),
+            clock: &clock,
+            machine: &clock,
+            between: Duration::ZERO,
+            most,
+        };
+        doctor.examine(Repair::Mend(&by), &mut |_| {}).await
+    };
+    let report = examine(1).await;
+    assert_eq!(report.count(Found::Mended), 1);
+    assert_eq!(report.count(Found::Wrong), 0);
+    assert!(!report.is_whole(), "{report:?}");
+    let report = examine(1).await;
+    assert_eq!(report.count(Found::Mended), 1, "the other one");
+    assert!(report.is_whole(), "{report:?}");
+}
+
 /// What the audit log has of repairs: what, of which payment, by whom and why.
 async fn repairs(ward: &Ward) -> Vec<String> {
     let page = ward
@@ -177,6 +251,8 @@ async fn entries_that_are_missing_come_back_and_those_that_are_too_much_go() {
         Vec::<&Check>::new(),
         "what is not known is left alone"
     );
+    let walk = (Group::Index, "walk");
+    is(&report, walk, Found::Fine, &["1 of them of no kind"]);
     assert_eq!(ward.entries(&id).await.len(), 4);
 }
 
@@ -321,22 +397,27 @@ async fn what_changed_between_two_looks_is_no_fault() {
     let due = in_partition(&id, "due");
     let was: String = ward.ask(&["ZSCORE", &due, id.as_str()]).await;
     ward.ask::<()>(&["ZREM", &due, id.as_str()]).await;
-    let suspects = store.walk(&mut |_| {}).await.unwrap().suspects;
+    let by = Walking {
+        policies: ward.config().policies(),
+        most: MOST_SUSPECTS,
+    };
+    let suspects = store.walk(&by, &mut |_| {}).await.unwrap().suspects;
     assert!(
         suspects[0]
             .faults
             .contains(&Fault::NotDue { leased: false })
     );
-    let still = store.look_again(suspects.clone()).await.unwrap();
+    let still = store.look_again(&by, suspects.clone()).await.unwrap();
     assert_eq!(still, suspects, "nothing changed, so it is a fault");
     // The same is missing, but something was written meanwhile: a worker is at it.
     ward.ask::<()>(&["HINCRBY", &record(&id), "version", "1"])
         .await;
-    assert_eq!(store.look_again(suspects.clone()).await.unwrap(), []);
+    let again = store.look_again(&by, suspects.clone()).await;
+    assert_eq!(again.unwrap(), []);
     ward.ask::<()>(&["HINCRBY", &record(&id), "version", "-1"])
         .await;
     ward.ask::<()>(&["ZADD", &due, &was, id.as_str()]).await;
-    assert_eq!(store.look_again(suspects).await.unwrap(), []);
+    assert_eq!(store.look_again(&by, suspects).await.unwrap(), []);
 }
 
 #[tokio::test]

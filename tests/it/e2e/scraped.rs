@@ -97,6 +97,9 @@ async fn a_worker_tells_what_it_did_without_a_secret_and_at_once_while_redis_is_
     told.is("holdfast_redis_up", &[("link", "worker")], 1.0);
     told.is("holdfast_redis_durable", &[("link", "worker")], 1.0);
     told.is("holdfast_turns_limit", &[], 32.0);
+    let never = [hotel, ("reason", "poison")];
+    told.is("holdfast_parkings_total", &never, 0.0);
+    told.is("holdfast_stopped", &[("scope", "all")], 0.0);
     let ledger = works.sandbox.ledger();
     let purchases = ledger.requests().iter().filter_map(|row| row.purchase_id);
     let mut canaries: Vec<String> = purchases.map(|id| id.to_string()).collect();

@@ -185,6 +185,20 @@ async fn what_is_parked_is_counted_by_its_reason() {
 }
 
 #[tokio::test]
+async fn a_turn_on_a_payment_whose_account_is_missing_is_counted_as_that() {
+    let desk = Desk::open().await;
+    let json = r#"{"v":1,"account":"motel","idempotency_key":"k","type":"charge","token":"a-token",
+        "money":{"amount":1500,"currency":"MYR"},"customer":{"email":"payer@test.example"}}"#;
+    let now = desk.stage.clock.now();
+    let payment = Payment::new(Request::from_json(json.as_bytes()).unwrap(), now).unwrap();
+    desk.stage.store.create(&payment, now).await.unwrap();
+    let missing = [("reason", "account_missing")];
+    (desk.scrape()).is("holdfast_unworkable_total", &missing, 0.0);
+    desk.work().await;
+    (desk.scrape()).is("holdfast_unworkable_total", &missing, 1.0);
+}
+
+#[tokio::test]
 async fn a_turn_that_is_cut_off_or_panics_is_told_as_that_and_takes_no_place() {
     let metrics = Metrics::default();
     metrics.limit(32);

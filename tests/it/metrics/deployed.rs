@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use holdfast::telemetry::metrics::{CATALOGUE, Kind, Row};
+use holdfast::telemetry::Metrics;
+use holdfast::telemetry::metrics::{
+    CATALOGUE, EndpointSeen, Kind, Observed, Row, Sending, Stopped,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::tidy::root;
 
 /// What a label may be: each has few values, and none of them is about one payment or person.
-const LABELS: [&str; 15] = [
+const LABELS: [&str; 16] = [
     "account",
     "class",
     "currency",
@@ -20,6 +23,7 @@ const LABELS: [&str; 15] = [
     "operation",
     "outcome",
     "reason",
+    "scope",
     "script",
     "state",
     "step",
@@ -149,6 +153,147 @@ fn rules_and_dashboard_ask_for_figures_that_there_are_by_labels_that_they_have()
             .filter(|label| !known.contains(label.as_str()))
             .collect();
         assert!(unknown.is_empty(), "{unknown:?} in {expression}");
+    }
+}
+
+/// The rule of this name.
+fn rule(name: &str) -> Rule {
+    let found = rules().into_iter().find(|rule| rule.alert == name);
+    found.unwrap_or_else(|| panic!("there is no rule {name}"))
+}
+
+/// A dead worker tells nothing of itself: only `up`, by the name of its job, does.
+#[test]
+fn an_installation_that_is_dead_is_missed_though_another_one_lives() {
+    let gone = rule("HoldfastNoWorker");
+    let of_each = r#"sum by (job) (up{job=~"holdfast.*"}) == 0"#;
+    assert!(gone.expr.starts_with(of_each), "{}", gone.expr);
+    assert!(gone.expr.ends_with("or absent(holdfast_build_info)"));
+    let all = expressions().join("\n").replace("_up{", "");
+    for selector in all.split("up{").skip(1) {
+        assert!(selector.starts_with(r#"job=~"holdfast.*"}"#), "{selector}");
+    }
+    let misnamed = rule("HoldfastJobMisnamed").expr;
+    assert!(misnamed.contains(r#"job!~"holdfast.*""#), "{misnamed}");
+    let jobs = read("deploy/prometheus/prometheus.yml");
+    let named = jobs.split("job_name: ").skip(1);
+    assert!(named.clone().count() > 0);
+    assert!(named.into_iter().all(|name| name.starts_with("holdfast")));
+}
+
+/// A worker that has lost Redis goes on telling what was.
+#[test]
+fn rules_about_what_is_read_now_and_then_go_by_workers_that_have_read_it_lately() {
+    let metrics = Metrics::default();
+    let now = "2027-01-31T06:00:00Z".parse().unwrap();
+    metrics.observed(Observed {
+        at: now,
+        by_state: Vec::new(),
+        unfinished: 0,
+        due: 0,
+        next_due: Some(now),
+        endpoints: vec![EndpointSeen {
+            name: "shop".to_owned(),
+            pending: 1,
+            oldest: Some(now),
+            sends: Sending::Off,
+        }],
+        pushed: 0,
+        quarantined: 0,
+        cards: 0,
+        stopped: Stopped {
+            all: Sending::On,
+            parts: Vec::new(),
+        },
+    });
+    let observed = metrics.encode();
+    let mut count = 0;
+    for rule in rules().iter().filter(|it| it.alert != "HoldfastFiguresOld") {
+        for name in names(&rule.expr) {
+            let told = format!("# TYPE {name} gauge");
+            let of_tally = [
+                "_lapsing_",
+                "_lapsed_",
+                "_unknown_",
+                "_held_",
+                "_parked_payments",
+            ];
+            let mark = if observed.contains(&told) && !of_itself(name) {
+                "observed"
+            } else if of_tally.iter().any(|part| name.contains(part)) {
+                "tallied"
+            } else {
+                continue;
+            };
+            count += 1;
+            let fresh = format!("time() - holdfast_{mark}_timestamp_seconds <");
+            let words: Vec<&str> = rule.expr.split_whitespace().collect();
+            let expr = words.join(" ");
+            let lately = expr.contains(&format!("and on (job, instance) {fresh}"));
+            assert!(lately, "{}: {expr}", rule.alert);
+        }
+    }
+    assert!(count > 10, "{count}");
+    let old = rule("HoldfastFiguresOld").expr;
+    assert!(!old.contains("max by"), "each worker by itself: {old}");
+    for mark in ["observed", "tallied"] {
+        let never = format!(
+            "holdfast_build_info unless on (job, instance) holdfast_{mark}_timestamp_seconds"
+        );
+        assert!(old.contains(&never), "{old}");
+    }
+}
+
+/// What a worker tells of itself, not of Redis.
+fn of_itself(name: &str) -> bool {
+    ["holdfast_build_info", "holdfast_turns_"]
+        .iter()
+        .any(|own| name.starts_with(own))
+}
+
+#[test]
+fn one_account_of_many_that_fails_is_told_by_itself() {
+    let fails = rule("HoldfastGatewayFails").expr;
+    let sums = fails.matches("sum by (").count();
+    assert!(sums >= 6, "{fails}");
+    assert_eq!(
+        fails.matches("sum by (job, account) (").count(),
+        sums,
+        "{fails}"
+    );
+}
+
+/// What the log's table calls a reason to page and no gauge tells.
+#[test]
+fn a_missing_account_and_a_record_that_cannot_be_read_page_somebody() {
+    let cannot = rule("HoldfastCannotWork");
+    assert_eq!(cannot.labels["severity"], "page");
+    for reason in ["account_missing", "record_unreadable"] {
+        let counted = format!(r#"holdfast_unworkable_total{{reason="{reason}"}}"#);
+        assert!(cannot.expr.contains(&counted), "{}", cannot.expr);
+    }
+}
+
+#[test]
+fn money_that_people_have_stopped_is_not_drawn_as_moving_and_is_told_in_the_end() {
+    assert!(rule("HoldfastStopped").expr.contains("holdfast_stopped"));
+    let dashboard = dashboard();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let moves = panels.iter().find(|p| p["title"] == "Money may move");
+    let mut asks = Vec::new();
+    asked(moves.unwrap(), &mut asks);
+    let stopped = r#"* (1 - max(holdfast_stopped{job="$job", scope="all"}"#;
+    assert!(asks[0].contains(stopped), "{asks:?}");
+}
+
+#[test]
+fn money_is_drawn_with_money_alone() {
+    for panel in dashboard()["panels"].as_array().unwrap() {
+        let mut asks = Vec::new();
+        asked(panel, &mut asks);
+        let is_money = |asked: &String| asked.contains("_minor{");
+        let some = asks.iter().any(is_money);
+        assert!(!some || asks.iter().all(is_money), "{}", panel["title"]);
     }
 }
 

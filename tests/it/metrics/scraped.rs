@@ -8,9 +8,12 @@ use chrono::TimeDelta;
 use holdfast::clock::Clock;
 use holdfast::operate::Observer;
 use holdfast::operate::overview::Overview;
+use holdfast::operate::switches::stop;
 use holdfast::payment::UnknownPolicy;
 use holdfast::store::Store;
+use holdfast::store::audit::Mandate;
 use holdfast::store::redis::{Profile, RedisStore, Settings};
+use holdfast::store::switches::{Switch, SwitchName};
 use holdfast::telemetry::Metrics;
 use holdfast::worker::outbox::{Outbox, Schedule};
 use holdfast_rig::{Redis, RedisOptions};
@@ -148,6 +151,73 @@ async fn what_redis_holds_is_told_with_its_age_and_stays_as_it_was_while_redis_i
     let told = Scrape::read(metrics.encode());
     told.is("holdfast_observed_timestamp_seconds", &[], now);
     told.is("holdfast_payments_due", &[], 1.0);
+}
+
+#[tokio::test]
+async fn what_people_have_stopped_is_told_while_it_is() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let clock = Clock::manual(start_time());
+    let store = connect(&redis, &clock).await;
+    let (observer, metrics) = observer(&redis, &clock).await;
+    let look = async || {
+        observer.look().await.unwrap();
+        Scrape::read(metrics.encode())
+    };
+    let is = |told: &Scrape, all: f64, hotel: Option<f64>, drain: Option<f64>| {
+        told.is("holdfast_stopped", &[("scope", "all")], all);
+        let of = |scope| told.get("holdfast_stopped", &[("scope", scope)]);
+        assert_eq!(of("account:hotel"), hotel);
+        assert_eq!(of("drain"), drain);
+    };
+    is(&look().await, 0.0, None, None);
+    let by = Mandate::typed_by("aina");
+    for (name, until) in [
+        ("account:hotel", None),
+        ("drain", Some(start_time() + TimeDelta::minutes(2))),
+    ] {
+        let switch = Switch {
+            since: start_time(),
+            actor: "aina".to_owned(),
+            reason: "a test".to_owned(),
+            until,
+        };
+        let name = SwitchName::parse(name).unwrap();
+        let stopping = stop(&store, &clock, ("pause", &name), &switch, &by);
+        stopping.await.unwrap();
+    }
+    is(&look().await, 0.0, Some(1.0), Some(1.0));
+    clock.advance(TimeDelta::minutes(3));
+    is(&look().await, 0.0, Some(1.0), None);
+    // What a newer version stopped stops everything.
+    let mut raw = crate::store::on_redis::raw(&redis).await;
+    let mut newer = ::redis::cmd("HSET");
+    newer.arg("{hf:desk}:switches").arg("brand:x").arg("{}");
+    newer.exec_async(&mut raw).await.unwrap();
+    let told = look().await;
+    is(&told, 1.0, Some(1.0), None);
+    told.is("holdfast_stopped", &[("scope", "unknown")], 1.0);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_counted_when_it_is_set_aside() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let clock = Clock::manual(start_time());
+    let metrics = Metrics::default();
+    let store = connect(&redis, &clock).await.measured("worker", &metrics);
+    let stage = Stage::over(store, clock, UnknownPolicy::Park).await;
+    let mut raw = crate::store::on_redis::raw(&redis).await;
+    for (key, body) in [("broken", "{}"), ("newer", r#"{"v":99}"#)] {
+        let id = stage.charge(key, 1500).await;
+        let key = format!("{{hf:{}}}:payment:{id}", id.spread() % 8);
+        let mut write = ::redis::cmd("HSET");
+        write.arg(key).arg("body").arg(body);
+        write.exec_async(&mut raw).await.unwrap();
+    }
+    assert_eq!(stage.store.claim(16).await.unwrap().claims.len(), 0);
+    let told = Scrape::read(metrics.encode());
+    for reason in ["record_unreadable", "record_newer"] {
+        told.is("holdfast_unworkable_total", &[("reason", reason)], 1.0);
+    }
 }
 
 #[tokio::test]

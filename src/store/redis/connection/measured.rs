@@ -21,6 +21,13 @@ impl Link {
         let _ = self.0.metrics.set(metrics.clone());
     }
 
+    /// Tells that a payment could not be worked on.
+    pub(in crate::store::redis) fn unworkable(&self, reason: &'static str) {
+        if let Some(metrics) = self.0.metrics.get() {
+            metrics.unworkable(reason);
+        }
+    }
+
     /// Tells how long a round trip took.
     pub(super) fn measured<T>(
         &self,
