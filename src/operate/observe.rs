@@ -117,7 +117,7 @@ fn stopped(switches: &Switches, now: Timestamp) -> Stopped {
         .standing(now)
         .map(|(name, _)| name)
         .partition(|name| **name == SwitchName::All);
-    let unknown = switches.unknown.as_ref().map(|_| "unknown".to_owned());
+    let unknown = switches.unknown.first().map(|_| "unknown".to_owned());
     let sends = all.is_empty() && unknown.is_none();
     Stopped {
         all: if sends { Sending::On } else { Sending::Off },

@@ -46,6 +46,7 @@ async fn works(store: &RedisStore) {
         switches: 0,
         concurrency: 32,
         under_way: [].into(),
+        longest_call_ms: 60_000,
     };
     store.note_worker("one", &note).await.unwrap();
 }

@@ -169,31 +169,38 @@ fn actions(who: &Who, plan: &Plan, now: Timestamp) -> Markup {
     let open = |command: &PlanCommand| plan.may(*command, now).is_ok();
     let open: Vec<_> = PlanCommand::ALL.into_iter().filter(open).collect();
     let anew = anew(&plan.of).filter(|_| plan.rests() && (open.is_empty() || plan.runs() > 0));
-    let lacks = allowed(who).err();
-    let refused = lacks.map(|lacks| format!("To act on it the key {lacks}."));
-    let much = || may_command(&who.caller, plan).err();
-    let refused =
-        refused.or_else(|| much().map(|problem| format!("To act on it: {}.", problem.detail)));
+    let anew = anew.filter(|_| allowed(who).is_ok());
     html! {
         @if !open.is_empty() || anew.is_some() {
             section.actions aria-label="What can be done now" {
-                @match refused {
-                    Some(refused) => p.quiet { (refused) },
-                    None => {
-                        @for command in &open {
-                            a.button.primary[*command != PlanCommand::Stop] data-row=""
-                                href=(format!("/desk/plans/{}/{}", plan.id, command.as_str())) {
-                                (command.as_str()) "…"
-                            }
-                        }
-                        @if let Some(query) = anew {
-                            a.button href=(format!("/desk/plans/new?{query}")) data-row="" { "plan it anew…" }
-                        }
-                    },
+                @for command in &open {
+                    @match refused(who, plan, *command) {
+                        Some(refused) => p.quiet { (refused) },
+                        None => a.button.primary[*command != PlanCommand::Stop] data-row=""
+                            href=(format!("/desk/plans/{}/{}", plan.id, command.as_str())) {
+                            (command.as_str()) "…"
+                        },
+                    }
+                }
+                @if let Some(query) = anew {
+                    a.button href=(format!("/desk/plans/new?{query}")) data-row="" { "plan it anew…" }
                 }
             }
         }
     }
+}
+
+/// Why whoever looks may not give the command, if that is so.
+fn refused(who: &Who, plan: &Plan, command: PlanCommand) -> Option<String> {
+    let to = command.as_str();
+    let lacks = match command {
+        PlanCommand::Stop => None,
+        PlanCommand::Apply | PlanCommand::Resume => allowed(who).err(),
+    };
+    let much = || may_command(&who.caller, plan, command).err();
+    lacks
+        .map(|lacks| format!("To {to} it the key {lacks}."))
+        .or_else(|| much().map(|problem| format!("To {to} it: {}.", problem.detail)))
 }
 
 /// What whoever applies it should know.

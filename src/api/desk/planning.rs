@@ -142,6 +142,7 @@ pub(super) async fn make(
     Query(wanted): Query<Wanted>,
     typed: Result<Form<Typed>, FormRejection>,
 ) -> Result<Response, Trouble> {
+    may_act(&who)?;
     let (typed, said) = heard(&who, typed)?;
     let key = IdempotencyKey::new(typed.key);
     let key = key.map_err(|_| Trouble::wrong("The form has no key; load it again."))?;
@@ -187,10 +188,10 @@ pub(super) async fn ask(
     Extension(who): Extension<Who>,
     Path((id, name)): Path<(String, String)>,
 ) -> Result<Html<String>, Trouble> {
-    may_act(&who)?;
     let command = named(&name)?;
+    may_give(&who, command)?;
     let plan = desk.plan_seen(&who, &id).await?;
-    may_command(&who.caller, &plan)?;
+    may_command(&who.caller, &plan, command)?;
     let now = desk.clock.now();
     plan.may(command, now).map_err(PlanError::NotNow)?;
     let back = format!("/desk/plans/{}", plan.id);
@@ -249,16 +250,19 @@ pub(super) async fn give(
     Path((id, name)): Path<(String, String)>,
     typed: Result<Form<Typed>, FormRejection>,
 ) -> Result<Response, Trouble> {
-    let (typed, said) = heard(&who, typed)?;
     let command = named(&name)?;
+    may_give(&who, command)?;
+    let (typed, said) = heard(&who, typed)?;
     let plan = desk.plan_seen(&who, &id).await?;
     let there = Redirect::to(&format!("/desk/plans/{}", plan.id)).into_response();
     if said.was_heard(&plan, command, typed.runs) {
         return Ok(there);
     }
     let judge = |plan: &Plan| {
-        may_command(&who.caller, plan)?;
-        desk.keeps_what_is_new()?;
+        may_command(&who.caller, plan, command)?;
+        if command != PlanCommand::Stop {
+            desk.keeps_what_is_new()?;
+        }
         if plan.runs() == typed.runs {
             return Ok(());
         }
@@ -286,11 +290,18 @@ fn may_act(who: &Who) -> Result<(), Trouble> {
     allowed(who).map_err(|lacks| Trouble::forbidden(&format!("The key {lacks}.")))
 }
 
+/// Whether whoever looks may give such a command: to stop one, who sees plans needs nothing more.
+fn may_give(who: &Who, command: PlanCommand) -> Result<(), Trouble> {
+    match command {
+        PlanCommand::Stop => Ok(may_operate(&who.caller)?),
+        PlanCommand::Apply | PlanCommand::Resume => may_act(who),
+    }
+}
+
 /// What was typed, by whom and why; a form of this session.
 fn heard(who: &Who, typed: Result<Form<Typed>, FormRejection>) -> Result<(Typed, Said), Trouble> {
     let Form(typed) = typed.map_err(|_| Trouble::wrong("The form could not be read."))?;
     who.sent(&typed.mark)?;
-    may_act(who)?;
     let by = who.caller.mandate_by(Via::Dashboard);
     let said = Said::new(&actor(&who.caller), &typed.reason, &by);
     let said = said.map_err(|unsaid| Trouble::wrong(unsaid.to_string()))?;

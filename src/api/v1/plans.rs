@@ -131,13 +131,12 @@ pub(super) async fn run<S: Store + Plans>(
         Problem::new(ProblemCode::InvalidRequest, error.to_string()).of_field("reason")
     })?;
     let plan = service.plan(&caller, id).await?;
-    let judge = |plan: &Plan| match command {
-        // Nobody is sent away who must stop one, whatever else the key may not do, and while Redis
-        // falls short.
-        PlanCommand::Stop => may_see(&caller, plan),
-        PlanCommand::Apply | PlanCommand::Resume => {
-            may_command(&caller, plan)?;
-            service.keeps_what_is_new()
+    let judge = |plan: &Plan| {
+        may_command(&caller, plan, command)?;
+        match command {
+            // A stop stands while Redis falls short as well.
+            PlanCommand::Stop => Ok(()),
+            PlanCommand::Apply | PlanCommand::Resume => service.keeps_what_is_new(),
         }
     };
     let (store, clock) = (&*service.store, &service.clock);
@@ -186,18 +185,20 @@ pub(in crate::api) fn actor(caller: &Caller) -> String {
     format!("{KEYED}{}", caller.name())
 }
 
-/// Whether the caller may command this plan, by what it sees and by how much money it may move.
-pub(in crate::api) fn may_command(caller: &Caller, plan: &Plan) -> Result<(), Problem> {
-    may_see(caller, plan)?;
-    caller.may_move(plan.largest_moved())
-}
-
-/// Whether it is there for the caller: who sees all of it may stop it.
-pub(in crate::api) fn may_see(caller: &Caller, plan: &Plan) -> Result<(), Problem> {
-    if sees(caller, plan) {
-        return Ok(());
+/// Whether the caller may give this plan a command, by what it sees and by how much money it may move.
+/// Nobody is sent away who must stop one, whatever else the key may not do.
+pub(in crate::api) fn may_command(
+    caller: &Caller,
+    plan: &Plan,
+    command: PlanCommand,
+) -> Result<(), Problem> {
+    if !sees(caller, plan) {
+        return Err(PlanError::Missing(plan.id.clone()).into());
     }
-    Err(PlanError::Missing(plan.id.clone()).into())
+    match command {
+        PlanCommand::Stop => Ok(()),
+        PlanCommand::Apply | PlanCommand::Resume => caller.may_move(plan.largest_moved()),
+    }
 }
 
 /// Whether the caller may see all that the plan may be of.

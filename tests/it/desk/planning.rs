@@ -339,7 +339,7 @@ async fn a_plan_is_applied_by_whoever_may_command_and_move_as_much() {
     let shown = office.get(&cookie, &path).await;
     shown.shows(&["may move 4199 at most", "42.00"]);
     shown.shows_none_of(&["apply…"]);
-    // At the desk every command needs the scope command as well.
+    // At the desk it needs the scope command as well.
     let operates = key("limited", OPERATOR, &[Scope::Read, Scope::Operate]);
     office.ring.replace(vec![operates]);
     let shown = office.get(&cookie, &path).await;
@@ -353,6 +353,28 @@ async fn a_plan_is_applied_by_whoever_may_command_and_move_as_much() {
     led_to(&office.runs(&cookie, &plan, "apply", "why").await);
     office.carries_out(&plan).await;
     assert_eq!(office.stage.taken(&id), (4_200, 1));
+}
+
+#[tokio::test]
+async fn whoever_sees_a_plan_may_stop_it_whatever_else_the_key_may_not_do() {
+    let office = Office::with(vec![key("aisyah", OPERATOR, &ALL)]).await;
+    office.declined("k", 4_200).await;
+    let cookie = office.enter(OPERATOR).await;
+    let (plan, _) = office.plans(&cookie, PARKED, "why").await;
+    office.carries_out(&plan).await;
+    led_to(&office.runs(&cookie, &plan, "apply", "why").await);
+    let little = ApiKey {
+        largest_amount_minor: Some(1),
+        ..key("aisyah", OPERATOR, &[Scope::Read, Scope::Operate])
+    };
+    office.ring.replace(vec![little]);
+    let shown = office.get(&cookie, &format!("/desk/plans/{plan}")).await;
+    shown.shows(&["stop…"]);
+    led_to(&office.runs(&cookie, &plan, "stop", "amounts are odd").await);
+    let phase = office.plan(&plan).await.phase;
+    assert!(matches!(phase, Phase::Stopped { .. }), "{phase:?}");
+    let shown = office.get(&cookie, &format!("/desk/plans/{plan}")).await;
+    shown.shows(&["To resume it the key needs the scope command."]);
 }
 
 #[tokio::test]
