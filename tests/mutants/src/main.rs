@@ -2,15 +2,13 @@
 
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::Parser;
-use holdfast_mutants::{Ended, Mutant, Round, Tree, Verdict, read_all};
-use holdfast_rig::Report;
-use serde_json::{Value, json};
+use holdfast_mutants::{Found, Mutant, Round, Tree, Verdict, read_all};
+use holdfast_rig::{Before, Report};
 
 /// Breaks the rules one at a time, and tells which layer noticed. Ends with 1 if none did.
 #[derive(Debug, Parser)]
@@ -24,7 +22,8 @@ struct Arguments {
     /// How many seeds are simulated with each.
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
-    /// Writes what was found to this file.
+    /// Writes what was found to this file, and goes on with what is missing there: a round may take
+    /// several sittings.
     #[arg(long)]
     report: Option<PathBuf>,
     /// Where the tree is.
@@ -35,32 +34,26 @@ struct Arguments {
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let root = arguments.root.canonicalize()?;
-    let mut mutants = read_all(&root)?;
+    let all = read_all(&root)?;
     for only in &arguments.only {
-        let found = mutants.iter().any(|mutant| is_meant(mutant, only));
+        let found = all.iter().any(|mutant| is_meant(mutant, only));
         ensure!(found, "no mutant has {only:?} in its name");
     }
-    mutants.retain(|mutant| {
+    let meant = |mutant: &&Mutant| {
         let only = &arguments.only;
         only.is_empty() || only.iter().any(|only| is_meant(mutant, only))
-    });
+    };
+    let mut mutants: Vec<Mutant> = all.iter().filter(meant).cloned().collect();
     if arguments.list {
         for mutant in &mutants {
             println!("{:<4} {:<44} {}", mutant.rule, mutant.name, mutant.why);
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let report = arguments
-        .report
-        .as_deref()
-        .map(|path| Report::begin(path, "mutants", command(&arguments)));
-    let ended = judge_all(&root, &mutants, arguments.seeds)?;
-    let lives = |ended: &&Ended| !matches!(ended.verdict, Verdict::Killed { .. });
-    let alive = ended.iter().filter(lives).count();
+    let mut sitting = Sitting::begin(&arguments, root, all);
+    mutants.retain(|mutant| !sitting.found.knows(mutant));
+    let alive = sitting.judge_all(&mutants)?;
     println!("\n{} mutants, {alive} not killed", mutants.len());
-    if let Some(report) = report {
-        report.write(alive == 0, &figures(&mutants, &ended, arguments.seeds))?;
-    }
     Ok(if alive == 0 {
         ExitCode::SUCCESS
     } else {
@@ -79,44 +72,65 @@ fn command(arguments: &Arguments) -> String {
     }
 }
 
-fn judge_all(root: &Path, mutants: &[Mutant], seeds: u64) -> anyhow::Result<Vec<Ended>> {
-    let round = Round::new(Tree::copy_of(root)?, seeds);
-    println!("first without any mutant: everything is built, and every layer must pass");
-    round.check_unmutated(mutants)?;
-    let mut all = Vec::new();
-    for mutant in mutants {
-        let ended = round.judge(mutant)?;
-        let (word, how) = told(&ended.verdict);
-        println!(
-            "{:<4} {:<44} {:>4} s  {word:<28} {how}",
-            mutant.rule, mutant.name, ended.seconds
-        );
-        all.push(ended);
-    }
-    Ok(all)
+/// One of the sittings that a round takes.
+struct Sitting {
+    root: PathBuf,
+    all: Vec<Mutant>,
+    seeds: u64,
+    found: Found,
+    report: Option<Report>,
 }
 
-fn told(verdict: &Verdict) -> (&'static str, &str) {
-    match verdict {
-        Verdict::Killed { by, how } => (by, how),
-        Verdict::Survived => ("SURVIVED", ""),
-        Verdict::Broken(why) => ("BROKEN", why),
+impl Sitting {
+    fn begin(arguments: &Arguments, root: PathBuf, all: Vec<Mutant>) -> Self {
+        let seeds = arguments.seeds;
+        let path = arguments.report.as_deref();
+        let report = path.map(|path| Report::begin(path, "mutants", command(arguments)));
+        let before = path.and_then(Before::read);
+        let found = before.as_ref().map_or_else(Found::default, |before| {
+            Found::on_record(before, (&root, seeds), &all)
+        });
+        let report = match before {
+            Some(before) if !found.is_empty() => {
+                println!("{} of {} are on record", found.len(), all.len());
+                report.map(|report| report.after(&before))
+            }
+            _ => report,
+        };
+        Self {
+            root,
+            all,
+            seeds,
+            found,
+            report,
+        }
     }
-}
 
-fn figures(mutants: &[Mutant], ended: &[Ended], seeds: u64) -> Value {
-    let mut by: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut rows = Vec::new();
-    for (mutant, ended) in mutants.iter().zip(ended) {
-        let (word, how) = told(&ended.verdict);
-        *by.entry(word).or_default() += 1;
-        rows.push(json!({
-            "name": mutant.name,
-            "rule": mutant.rule,
-            "killed_by": word,
-            "how": how.chars().take(120).collect::<String>(),
-            "seconds": ended.seconds,
-        }));
+    /// Judges them one after the other; each is on record at once. Answers how many were not killed.
+    fn judge_all(&mut self, mutants: &[Mutant]) -> anyhow::Result<usize> {
+        let round = Round::new(Tree::copy_of(&self.root)?, self.seeds);
+        println!("first without any mutant: everything is built, and every layer must pass");
+        round.check_unmutated(mutants)?;
+        let mut alive = 0;
+        for mutant in mutants {
+            let ended = round.judge(mutant)?;
+            let (word, how) = ended.verdict.told();
+            println!(
+                "{:<4} {:<44} {:>4} s  {word:<28} {how}",
+                mutant.rule, mutant.name, ended.seconds
+            );
+            alive += usize::from(!matches!(ended.verdict, Verdict::Killed { .. }));
+            self.found.add(mutant, round.tree().folder(), &ended);
+            self.write()?;
+        }
+        Ok(alive)
     }
-    json!({ "seeds": seeds, "by": by, "mutants": rows })
+
+    fn write(&self) -> anyhow::Result<()> {
+        let Some(report) = &self.report else {
+            return Ok(());
+        };
+        let passed = self.found.all_noticed(&self.all);
+        report.write(passed, &self.found.figures(&self.all, self.seeds))
+    }
 }

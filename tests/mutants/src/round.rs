@@ -38,6 +38,18 @@ pub enum Verdict {
     Broken(String),
 }
 
+impl Verdict {
+    /// The word for it, and what there is to say.
+    #[must_use]
+    pub fn told(&self) -> (&'static str, &str) {
+        match self {
+            Self::Killed { by, how } => (by, how),
+            Self::Survived => ("SURVIVED", ""),
+            Self::Broken(why) => ("BROKEN", why),
+        }
+    }
+}
+
 /// A verdict, and how long it took.
 #[derive(Debug)]
 pub struct Ended {
@@ -66,6 +78,12 @@ impl Round {
     #[must_use]
     pub const fn new(tree: Tree, seeds: u64) -> Self {
         Self { tree, seeds }
+    }
+
+    /// The tree that they are put into.
+    #[must_use]
+    pub const fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// Without a mutant every layer passes, or what it says of a mutant means nothing.

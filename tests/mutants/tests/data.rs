@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use holdfast_mutants::{Killer, Mutant, read_all};
+use holdfast_mutants::{Ended, Found, Killer, Mutant, Verdict, read_all};
+use holdfast_rig::{Before, Report};
 
 /// Fewer would leave rules unproven.
 const LEAST: usize = 60;
@@ -76,4 +77,40 @@ fn read(folder: &Path, text: &mut String) {
             text.push_str(&fs::read_to_string(&path).unwrap());
         }
     }
+}
+
+#[test]
+fn what_was_noticed_is_not_run_again_until_it_or_what_it_changes_is_another() {
+    let all = all();
+    let (one, other) = (&all[0], &all[1]);
+    let ended = |verdict| Ended {
+        verdict,
+        seconds: 1,
+    };
+    let mut found = Found::default();
+    let noticed = Verdict::Killed {
+        by: "tests",
+        how: "a promise".to_owned(),
+    };
+    found.add(one, &root(), &ended(noticed));
+    found.add(other, &root(), &ended(Verdict::Survived));
+    assert!(!found.all_noticed(&all));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mutants.json");
+    let report = Report::begin(&path, "mutants", "make mutants".to_owned());
+    report.write(false, &found.figures(&all, 1_000)).unwrap();
+    let before = Before::read(&path).unwrap();
+    let known = |seeds, mutants: &[Mutant]| {
+        let found = Found::on_record(&before, (&root(), seeds), mutants);
+        let known = mutants.iter().filter(|mutant| found.knows(mutant));
+        known.map(|mutant| mutant.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(known(1_000, &all), [one.name.clone()]);
+    assert!(known(999, &all).is_empty(), "other seeds prove something else");
+    let mut changed = all.clone();
+    changed[0].edits[0].replace.push(' ');
+    assert!(known(1_000, &changed).is_empty());
+    let mut changed = all.clone();
+    changed[0].killers.clone_from(&all[1].killers);
+    assert!(known(1_000, &changed).is_empty());
 }

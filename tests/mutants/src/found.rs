@@ -1,0 +1,106 @@
+//! What was found of each mutant, over as many sittings as a round takes. One that was noticed is not
+//! run again as long as it is as it was, and the files that it changes are.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+use holdfast_rig::Before;
+use serde_json::{Value, json};
+
+use crate::mutant::Mutant;
+use crate::round::{Ended, Verdict};
+
+/// What was found, by the name of the mutant.
+#[derive(Debug, Default)]
+pub struct Found {
+    rows: BTreeMap<String, Value>,
+}
+
+impl Found {
+    /// What stands on record of these mutants and holds still: those that were noticed, by as many
+    /// seeds, and are the same below `root`.
+    #[must_use]
+    pub fn on_record(before: &Before, (root, seeds): (&Path, u64), mutants: &[Mutant]) -> Self {
+        let told = &before.figures;
+        let rows = told["mutants"].as_array().into_iter().flatten();
+        let named = rows.filter_map(|row| Some((row["name"].as_str()?, row)));
+        let known: BTreeMap<&str, &Value> = named.collect();
+        let holds = |mutant: &Mutant| {
+            let row = known.get(mutant.name.as_str())?;
+            let same = row["same"].as_str() == likeness(mutant, root).as_deref();
+            let noticed = row["noticed"] == true && told["seeds"] == seeds;
+            (same && noticed).then(|| (mutant.name.clone(), (*row).clone()))
+        };
+        Self {
+            rows: mutants.iter().filter_map(holds).collect(),
+        }
+    }
+
+    /// Whether it is known of a mutant what becomes of it.
+    #[must_use]
+    pub fn knows(&self, mutant: &Mutant) -> bool {
+        self.rows.contains_key(&mutant.name)
+    }
+
+    /// How many are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether nothing is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Adds what became of one.
+    pub fn add(&mut self, mutant: &Mutant, root: &Path, ended: &Ended) {
+        let (word, how) = ended.verdict.told();
+        let row = json!({
+            "name": mutant.name,
+            "rule": mutant.rule,
+            "killed_by": word,
+            "how": how.chars().take(120).collect::<String>(),
+            "seconds": ended.seconds,
+            "noticed": matches!(ended.verdict, Verdict::Killed { .. }),
+            "same": likeness(mutant, root),
+        });
+        self.rows.insert(mutant.name.clone(), row);
+    }
+
+    /// Whether each of these mutants was noticed.
+    #[must_use]
+    pub fn all_noticed(&self, mutants: &[Mutant]) -> bool {
+        let noticed = |mutant: &Mutant| {
+            let row = self.rows.get(&mutant.name);
+            row.is_some_and(|row| row["noticed"] == true)
+        };
+        mutants.iter().all(noticed)
+    }
+
+    /// As it is published, in the order of `mutants`.
+    #[must_use]
+    pub fn figures(&self, mutants: &[Mutant], seeds: u64) -> Value {
+        let rows = mutants.iter().filter_map(|it| self.rows.get(&it.name));
+        let rows: Vec<&Value> = rows.collect();
+        let mut by = BTreeMap::<&str, u64>::new();
+        for row in &rows {
+            *by.entry(row["killed_by"].as_str().unwrap_or_default())
+                .or_default() += 1;
+        }
+        json!({ "seeds": seeds, "of": mutants.len(), "by": by, "mutants": rows })
+    }
+}
+
+/// What the mutant and the files with it in them come to: another text is another mutant. `None` if it
+/// does not apply.
+fn likeness(mutant: &Mutant, root: &Path) -> Option<String> {
+    let mut hasher = DefaultHasher::new();
+    for (_, text) in mutant.applied(root).ok()? {
+        text.hash(&mut hasher);
+    }
+    format!("{:?} {}", mutant.killers, mutant.may_hang).hash(&mut hasher);
+    Some(format!("{:016x}", hasher.finish()))
+}
