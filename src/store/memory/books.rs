@@ -375,7 +375,11 @@ impl Books {
             .into_iter()
             .map(|(_, record)| record.loaded(now))
             .collect();
-        Page { payments, next }
+        Page {
+            payments,
+            unread: Vec::new(),
+            next,
+        }
     }
 
     pub(super) fn stats(&self, now: Timestamp) -> Stats {
