@@ -31,7 +31,7 @@ use crate::stage::{KEY, Stage, account, gateway, start_time};
 /// A world with a statement that is made at once, and a day whose books are compared in its evening.
 struct Desk<S: Store> {
     stage: Stage<S>,
-    _redis: Option<Redis>,
+    redis: Option<Redis>,
 }
 
 const PACE: Pace = Pace {
@@ -92,10 +92,7 @@ impl<S: Store> Desk<S> {
                 ..behaviour.clone()
             };
         });
-        Self {
-            stage,
-            _redis: redis,
-        }
+        Self { stage, redis }
     }
 
     /// Compares with a statement that the gateway makes.

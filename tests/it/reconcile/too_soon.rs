@@ -59,19 +59,20 @@ async fn two_lines_for_one_purchase_are_told_whatever_else_is_in_doubt() {
 #[tokio::test]
 async fn a_payer_who_paid_hours_ago_is_found_without_a_statement() {
     let desk = Desk::in_memory().await;
-    let stage = &desk.stage;
-    let plan = r#"{"capture_at":"2027-02-03T06:00:00Z"}"#;
-    stage.authorize_by_checkout("waiting", 1_500, plan).await;
-    stage.work().await;
+    let later = r#"{"capture_at":"2027-02-03T06:00:00Z"}"#;
+    desk.stage
+        .authorize_by_checkout("waiting", 1_500, later)
+        .await;
+    desk.stage.work().await;
     let there = desk.charged(named("paid").as_str(), 1_500, false);
     let state = json!({"name": "awaiting_payer"});
     let id = desk.recorded("paid", state, there).await;
-    stage.pass(TimeDelta::minutes(59));
+    desk.stage.pass(TimeDelta::minutes(59));
     let asked = asking(StatementFrom::Nowhere);
     let report = desk.reconcile_with(&asked).await.unwrap();
     assert_eq!(report.verdict(), Verdict::AgreeWithoutStatement);
     assert_eq!(report.open, 2);
-    stage.pass(TimeDelta::hours(2));
+    desk.stage.pass(TimeDelta::hours(2));
     let report = desk.reconcile_with(&asked).await.unwrap();
     assert_eq!(kinds(&report), [Kind::TakenAgainstRecord], "{report:?}");
     assert_eq!(report.findings[0].payment.as_ref(), Some(&id));

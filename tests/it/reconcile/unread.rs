@@ -5,8 +5,8 @@ use super::typed::Typed;
 use super::*;
 
 /// Rewrites what is kept of a payment.
-async fn rewrite(desk: &Desk<RedisStore>, id: &PaymentId, change: impl FnOnce(String) -> String) {
-    let mut raw = crate::store::on_redis::raw(desk._redis.as_ref().unwrap()).await;
+async fn rewrite(desk: &Desk<RedisStore>, id: &PaymentId, change: impl FnOnce(&str) -> String) {
+    let mut raw = crate::store::on_redis::raw(desk.redis.as_ref().unwrap()).await;
     let key = format!("{{hf:{}}}:payment:{id}", id.spread() % 8);
     let mut get = ::redis::cmd("HGET");
     let body: String = get
@@ -16,11 +16,11 @@ async fn rewrite(desk: &Desk<RedisStore>, id: &PaymentId, change: impl FnOnce(St
         .await
         .unwrap();
     let mut set = ::redis::cmd("HSET");
-    set.arg(&key).arg("body").arg(change(body));
+    set.arg(&key).arg("body").arg(change(&body));
     set.exec_async(&mut raw).await.unwrap();
 }
 
-fn newer(body: String) -> String {
+fn newer(body: &str) -> String {
     let changed = body.replacen(r#""v":1"#, r#""v":9"#, 1);
     assert_ne!(changed, body);
     changed
