@@ -14,7 +14,7 @@ use crate::api::intake::{self, Submitted};
 use crate::clock::Clock;
 use crate::payment::{KEYED, PaymentId, Request, State, StateName};
 use crate::store::audit::Mandate;
-use crate::store::{Cards, Cursor, Loaded, Plans, Store};
+use crate::store::{Cards, Cursor, Loaded, Plans, Store, Unread};
 use crate::worker::Policies;
 
 /// How often a payment is looked at while its outcome is waited for.
@@ -90,7 +90,7 @@ impl<S: Store + Cards + Plans> Desk<'_, S> {
                 state,
                 limit,
                 after,
-            } => self.list(state, limit, after, out).await,
+            } => self.list(state, (limit, after), around.warnings, out).await,
             Verb::Stats => self.stats(out).await,
             Verb::Resolve(verb) => self.resolve(&verb, around, out).await,
             Verb::Plans(verb) => self.plans(verb, around, out).await,
@@ -196,8 +196,8 @@ impl<S: Store + Cards + Plans> Desk<'_, S> {
     async fn list(
         &self,
         state: StateName,
-        limit: u16,
-        after: Option<String>,
+        (limit, after): (u16, Option<String>),
+        warnings: &mut dyn Write,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let wrong = |error| Failure::Wrong(format!("--after: {error}"));
@@ -214,11 +214,15 @@ impl<S: Store + Cards + Plans> Desk<'_, S> {
                 .iter()
                 .map(|loaded| self.view(loaded, false).json())
                 .collect();
-            return Ok(writeln!(
-                out,
-                "{}",
-                json!({"payments": payments, "next": next})
-            )?);
+            let unread = page.unread.iter();
+            let unread = unread.map(|it| json!({"payment": it.payment, "problem": it.problem}));
+            let told = json!({
+                "payments": payments, "next": next, "unreadable": unread.collect::<Vec<_>>(),
+            });
+            return Ok(writeln!(out, "{told}")?);
+        }
+        for Unread { payment, problem } in &page.unread {
+            writeln!(warnings, "warning: {payment} cannot be read: {problem}")?;
         }
         for loaded in &page.payments {
             let payment = &loaded.payment;

@@ -24,13 +24,14 @@
 //! | `webhooks`, `key_file` | the gateway's webhooks, set up by its API; the file of a webhook's key |
 //! | `doctor` | what is wrong with an installation |
 //! | `completions` | for shells |
-//! | `reconcile` | whether the books agree |
+//! | `reconcile`, `compared` | whether the books agree; what is told of it |
 //! | `failure` | what went wrong, as an exit code |
 
 mod args;
 mod audit;
 mod card;
 mod commands;
+mod compared;
 mod completions;
 mod desk;
 mod doctor;

@@ -41,13 +41,13 @@ pub struct ProbeArgs {
     /// Which account of the settings; its mode must be test.
     #[arg(long)]
     account: String,
-    /// Where to write the report; an older one there is replaced.
+    /// Where to write the report. What an older one there says of other questions stays, with its date.
     #[arg(long, value_name = "FILE", default_value = "gateway.report.json")]
     out: PathBuf,
     /// Only these questions, separated by commas, as --dry-run names them.
     #[arg(long, value_name = "QUESTION", value_delimiter = ',')]
     only: Vec<Question>,
-    /// How often what is a race is asked.
+    /// How often what is a race is asked. That it goes well counts once three rounds tell so.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
     #[command(flatten)]
@@ -80,7 +80,7 @@ pub(super) async fn run(
     if args.dry_run {
         return Ok(writeln!(out, "{}", plan(&wish, as_json)?)?);
     }
-    let file = ReportFile::open(&args.out)?;
+    let file = ReportFile::open(&args.out, &account)?;
     let shows_progress = io::stderr().is_terminal() && !as_json;
     let (all, mut begun) = (wish.questions.len(), 0);
     let begins = |question: Question| {
@@ -91,7 +91,7 @@ pub(super) async fn run(
         }
     };
     let report = measure(&account, &wish, &clock, &RealTime, begins).await?;
-    file.keep(&report)?;
+    let report = file.keep(report)?;
     let told = if as_json {
         json!(report).to_string()
     } else {
@@ -168,7 +168,12 @@ fn told(report: &ProbeReport, file: &Path) -> String {
     let mut lines = Vec::new();
     for found in &report.findings {
         let word = found.verdict.word();
-        lines.push(format!("{:<25} {word}", found.question.as_str()));
+        let (telling, all) = found.told();
+        let day = found.measured_at.format("%Y-%m-%d");
+        lines.push(format!(
+            "{:<25} {word}, told by {telling} of {all} rounds in test mode, {day}",
+            found.question.as_str()
+        ));
         if let Verdict::Open(_) = found.verdict {
             for (manner, count) in &found.rounds {
                 let word = Verdict::Always(*manner).word();
@@ -178,6 +183,7 @@ fn told(report: &ProbeReport, file: &Path) -> String {
         }
         lines.push(indented(&found.means));
     }
+    lines.push(format!("measured at {}", report.gateway));
     let it = report.purchases;
     lines.push(format!(
         "{} purchases: {} cancelled, {} released, {} refunded, {} ended by themselves, {} left as they were",
@@ -196,36 +202,57 @@ struct ReportFile<'a> {
     path: &'a Path,
     part: PathBuf,
     file: fs::File,
+    /// What is there already.
+    earlier: Option<ProbeReport>,
 }
 
 impl<'a> ReportFile<'a> {
     /// Makes sure that the report can be written, before anything is sent. A file that holds anything
-    /// else stays.
-    fn open(path: &'a Path) -> Result<Self, Failure> {
+    /// else stays, and so does what was measured of another account or gateway.
+    fn open(path: &'a Path, account: &TestAccount) -> Result<Self, Failure> {
         let unwritable = |error| unwritable(path, &error);
-        match fs::read_to_string(path) {
-            Ok(there) if !there.trim().is_empty() && ProbeReport::read(&there).is_err() => {
-                let told = format!("{} holds something else; give --out", path.display());
-                return Err(Failure::Refused(told));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        let there = match fs::read_to_string(path) {
+            Ok(there) => there,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(unwritable(error)),
-        }
+        };
+        let refused = |what: &str| {
+            let path = path.display();
+            Failure::Refused(format!("{path} holds {what}; give --out"))
+        };
+        let earlier = match ProbeReport::read(&there) {
+            _ if there.trim().is_empty() => None,
+            Err(_) => return Err(refused("something else")),
+            Ok(earlier) if !earlier.is_of(account.name(), &account.origin()) => {
+                return Err(refused("the report of another account or gateway"));
+            }
+            Ok(earlier) => Some(earlier),
+        };
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let part = PathBuf::from(part);
         let file = fs::File::create(&part).map_err(unwritable)?;
-        Ok(Self { path, part, file })
+        Ok(Self {
+            path,
+            part,
+            file,
+            earlier,
+        })
     }
 
-    fn keep(mut self, report: &ProbeReport) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(report);
+    /// Writes the report down, with what was known before.
+    fn keep(mut self, report: ProbeReport) -> Result<ProbeReport, Failure> {
+        let report = match self.earlier.take() {
+            Some(earlier) => report.over(earlier),
+            None => report,
+        };
+        let text = serde_json::to_string_pretty(&report);
         let text = text.map_err(|error| Failure::Other(error.to_string()))?;
         writeln!(self.file, "{text}")
             .and_then(|()| self.file.sync_all())
             .and_then(|()| fs::rename(&self.part, self.path))
-            .map_err(|error| unwritable(self.path, &error))
+            .map_err(|error| unwritable(self.path, &error))?;
+        Ok(report)
     }
 }
 

@@ -2,21 +2,22 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 use clap::Args;
 use serde_json::json;
 
 use super::Failure;
+use super::compared::{again, write_text};
 use super::worker::gateway;
 use crate::clock::Clock;
 use crate::config::{Account, Config, unknown_account};
 use crate::operate::reconcile::{
-    Asked, Books, BrandUse, Finding, Kind, Layout, MALAYSIA, Named, Pace, Period, Progress, Report,
-    Side, Statement, StatementFrom, Stopped, Unit, Verdict,
+    Asked, Books, BrandUse, Layout, MALAYSIA, Named, Pace, Period, Progress, Statement,
+    StatementFrom, Stopped, Unit, Verdict,
 };
-use crate::payment::AccountName;
+use crate::payment::{AccountName, Timestamp};
 use crate::store::redis::RedisStore;
 
 pub(super) const RECONCILE_EXAMPLES: &str = "\
@@ -26,8 +27,10 @@ Examples:
   holdfast reconcile --account hotel --from 2027-01-01 --to 2027-01-31 --statement january.csv \\
       --column paid_on=\"Date paid\" --unit major
 
-Ends with 0 if the books agree, with 7 if they differ, and with 8 if all that could be compared agrees
-and something could not be. It moves no money and changes no record. Days are Malaysian.";
+Exit codes: 0 the books agree (with --no-statement: records and CHIP do) · 7 they differ · 8 what could be
+compared agrees and something could not be, or the period was not over, or there is no statement · 2 the
+options or the settings are wrong · 3 CHIP refuses the key · 4 Redis cannot be read.
+It moves no money and changes no record. Days are Malaysian.";
 
 /// What is to be compared.
 #[derive(Debug, Args)]
@@ -102,11 +105,14 @@ impl Comparing<'_> {
             },
         };
         if args.dry_run {
-            let plan = books.plan(&asked).await?;
+            let mut line = ProgressLine::new(progress_to, self.as_json);
+            let plan = books.plan(&asked, &mut |at| line.show(at)).await;
+            line.end();
+            let plan = plan?;
             let statement = matches!(asked.statement, StatementFrom::Gateway(_));
             if self.as_json {
                 let told = json!({
-                    "look_ups": plan.look_ups, "without": plan.without,
+                    "look_ups": plan.look_ups, "without": plan.without, "unreadable": plan.unread,
                     "asks_for_statement": statement,
                 });
                 return Ok(writeln!(out, "{told}")?);
@@ -116,11 +122,11 @@ impl Comparing<'_> {
             } else {
                 ""
             };
-            let (look_ups, without) = (plan.look_ups, plan.without);
+            let (look_ups, without, unread) = (plan.look_ups, plan.without, plan.unread);
             return Ok(writeln!(
                 out,
                 "{made}{look_ups} purchases would be looked up at CHIP; {without} more payments have \
-                 nothing there to look up, or are on their way"
+                 nothing there to look up, or are on their way; {unread} records cannot be read"
             )?);
         }
         let mut line = ProgressLine::new(progress_to, self.as_json);
@@ -133,16 +139,20 @@ impl Comparing<'_> {
             write_text(&report, args.reveal, out)?;
         }
         match report.verdict() {
-            Verdict::Agree => Ok(()),
+            Verdict::Agree | Verdict::AgreeWithoutStatement => Ok(()),
             Verdict::Differ => Err(Failure::BooksBroken(format!(
                 "the books differ: {} differences",
                 report.differing()
             ))),
-            Verdict::NotAllCompared => Err(Failure::NotAllCompared(format!(
-                "{} payments could not be compared; run it again",
-                report.not_compared
-            ))),
+            Verdict::NotAllCompared => Err(Failure::NotAllCompared(again(&report))),
         }
+    }
+
+    /// When a statement's file was written: it cannot be newer than that. Without such a time, as on
+    /// some file systems, it is taken for new.
+    fn made_at(&self, file: &Path) -> Timestamp {
+        let written = fs::metadata(file).and_then(|about| about.modified());
+        written.map_or_else(|_| self.clock.now(), Timestamp::from)
     }
 
     fn asked(&self, args: &ReconcileArgs) -> Result<Asked, Failure> {
@@ -175,7 +185,10 @@ impl Comparing<'_> {
                     Failure::Wrong(format!("{} cannot be read: {error}", file.display()))
                 })?;
                 let read = Statement::read(&bytes, &layout);
-                StatementFrom::Read(read.map_err(|error| wrong(&error))?)
+                StatementFrom::Read {
+                    statement: read.map_err(|error| wrong(&error))?,
+                    made_at: self.made_at(file),
+                }
             }
         };
         let is_sibling = |(other, settings): &(&AccountName, &Account)| {
@@ -229,10 +242,14 @@ impl<'a> ProgressLine<'a> {
     fn show(&mut self, progress: Progress) {
         let text = match progress {
             Progress::Statement(asked) => format!("CHIP makes the statement, asked {asked} times"),
-            Progress::Compared(count) if count < self.shown + 50 => return,
+            Progress::Compared(count) | Progress::Read(count) if count < self.shown + 50 => return,
             Progress::Compared(count) => {
                 self.shown = count;
                 format!("{count} payments compared")
+            }
+            Progress::Read(count) => {
+                self.shown = count;
+                format!("{count} records read")
             }
         };
         self.write(&format!("\r\x1b[K{text}"));
@@ -248,106 +265,4 @@ impl<'a> ProgressLine<'a> {
             let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
         }
     }
-}
-
-fn write_text(report: &Report, reveal: bool, out: &mut dyn Write) -> io::Result<()> {
-    let period = report.period;
-    let (from, to) = (period.shown(period.from), period.shown(period.to));
-    writeln!(
-        out,
-        "{}: {from} to {to} ({})",
-        report.account, period.offset
-    )?;
-    writeln!(
-        out,
-        "payments     {} agree · {} open · {} parked · {} not compared · {} differences",
-        report.agree,
-        report.open,
-        report.parked,
-        report.not_compared,
-        report.differing()
-    )?;
-    match report.lines {
-        Some(lines) => writeln!(
-            out,
-            "statement    {} paid · of them {} of other accounts, {} of other systems",
-            lines.of_period, lines.of_siblings, lines.foreign
-        )?,
-        None => writeln!(
-            out,
-            "statement    none: money that no record knows of was not looked for"
-        )?,
-    }
-    for (currency, sums) in &report.sums {
-        let stated = match report.lines {
-            Some(_) => format!(" · in the statement {}", money(sums.statement, currency)),
-            None => String::new(),
-        };
-        writeln!(
-            out,
-            "taken        recorded {} · at CHIP {}{stated}",
-            money(sums.recorded, currency),
-            money(sums.gateway, currency)
-        )?;
-    }
-    let later = (report.refunded.len(), report.charged_back.len());
-    if later != (0, 0) {
-        writeln!(
-            out,
-            "given back   {} refunded · {} charged back",
-            later.0, later.1
-        )?;
-    }
-    for kind in Kind::ALL {
-        let found = report.findings.iter().filter(|it| it.kind == kind);
-        let Some(count) = report.differences.get(&kind) else {
-            continue;
-        };
-        writeln!(out, "\n{} ({count}): {}", kind.as_str(), kind.what_to_do())?;
-        for finding in found {
-            writeln!(out, "  {}", line_of(report, finding, reveal))?;
-        }
-    }
-    if report.not_compared > 0 {
-        writeln!(out, "\nnot compared ({}):", report.not_compared)?;
-    }
-    for (payment, why) in &report.not_compared_listed {
-        writeln!(out, "  {payment}  {why}")?;
-    }
-    let verdict = match report.verdict() {
-        Verdict::Agree => "the books agree",
-        Verdict::Differ => "the books differ",
-        Verdict::NotAllCompared => "not all could be compared; the rest agrees",
-    };
-    writeln!(out, "\n{verdict}")
-}
-
-fn line_of(report: &Report, finding: &Finding, reveal: bool) -> String {
-    let side = |name: &str, side: &Option<Side>| {
-        side.as_ref().map(|side| match &side.money {
-            Some((amount, currency)) => {
-                format!("{name} {} {}", side.word, money(*amount, currency))
-            }
-            None => format!("{name} {}", side.word),
-        })
-    };
-    let name = match &finding.payment {
-        Some(payment) => payment.to_string(),
-        None => "no payment".to_owned(),
-    };
-    let purchase = report.purchase_name(finding, reveal);
-    let reference = finding.reference.as_ref().filter(|_| reveal);
-    let parts = [
-        Some(name),
-        purchase,
-        reference.map(|text| format!("reference {text:?}")),
-        side("recorded", &finding.recorded),
-        side("CHIP", &finding.gateway),
-        side("statement", &finding.statement),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("  ")
-}
-
-fn money(minor: u64, currency: &str) -> String {
-    format!("{currency} {}.{:02}", minor / 100, minor % 100)
 }

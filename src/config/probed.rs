@@ -1,5 +1,7 @@
 //! What was measured of the gateway, held against the settings.
 
+use url::Url;
+
 use super::Config;
 use super::problem::Problems;
 use super::secret::in_file;
@@ -21,8 +23,8 @@ pub(super) fn report(
         .map_err(|error| problems.add(&setting, file.display(), error.to_string()))
         .ok()?;
     let against = report.against_sending_again();
-    if let (UnknownPolicy::ResendSame, Some(why)) = (unknown, against) {
-        let day = report.measured_at.format("%Y-%m-%d");
+    if let (UnknownPolicy::ResendSame, Some((why, at))) = (unknown, against) {
+        let day = at.format("%Y-%m-%d");
         problems.add(
             &format!("{path}unknown"),
             "\"resend_same\"",
@@ -30,6 +32,11 @@ pub(super) fn report(
         );
     }
     Some(report)
+}
+
+/// Scheme, host and port of an address, as a report names its gateway.
+fn origin_of(base_url: &str) -> String {
+    Url::parse(base_url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
 }
 
 impl Config {
@@ -45,8 +52,16 @@ impl Config {
                 doubts.push(format!("accounts.{name}.probe_report_file: {what}"));
             };
             report.doubts(now).iter().for_each(|what| doubt(what));
+            let gateway = origin_of(&account.base_url);
+            let is_of_here = report.gateway == gateway;
+            if !is_of_here {
+                let there = &report.gateway;
+                doubt(&format!(
+                    "it was measured at {there}, and says nothing of {gateway}, which this account uses"
+                ));
+            }
             let serialised = report.verdict(Question::ConcurrentCharges);
-            let is_measured = serialised == Some(Verdict::Always(Manner::OneTaken));
+            let is_measured = is_of_here && serialised == Some(Verdict::Always(Manner::OneTaken));
             if account.unknown == UnknownPolicy::ResendSame && !is_measured {
                 doubt("it does not say that charges are serialised, which resend_same relies on");
             }

@@ -158,6 +158,14 @@ impl TestAccount {
         &self.name
     }
 
+    /// Which gateway it is at: scheme, host and port of its address.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let accounts = self.gateway.accounts.get();
+        let account = accounts.get(&self.name);
+        account.map_or_else(String::new, |it| it.base_url.origin().ascii_serialization())
+    }
+
     /// How long ago it was opened, in milliseconds.
     #[must_use]
     pub fn elapsed_ms(&self) -> u64 {

@@ -98,11 +98,23 @@ impl InvalidCursor {
     }
 }
 
+/// A record that is there and that this program cannot read: whoever counts on a listing being whole
+/// must know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Which.
+    pub payment: PaymentId,
+    /// Why, without a word of what it says.
+    pub problem: String,
+}
+
 /// A page of a listing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// The payments.
     pub payments: Vec<Loaded>,
+    /// Those of this page that cannot be read.
+    pub unread: Vec<Unread>,
     /// Where to go on; `None` at the end.
     pub next: Option<Cursor>,
 }

@@ -21,7 +21,7 @@ mod write;
 use std::future::Future;
 
 use self::audit::AuditEntry;
-pub use by::{By, Cursor, InvalidCursor, Page};
+pub use by::{By, Cursor, InvalidCursor, Page, Unread};
 pub use cards::{
     CardKept, Cards, FoundCard, Happened, Heard, News, change_card, change_ordered_card,
 };

@@ -27,7 +27,7 @@ use crate::stage::{self, KEY, account, account_at, sandbox_config, start_time};
 const LIVE_KEY: &str = "sandbox-live-key";
 /// How long a charge takes where it must be met while it is under way: real time.
 const SLOW_MS: u64 = 300;
-const ROUNDS: u32 = 2;
+const ROUNDS: u32 = 3;
 
 /// A gateway, and whoever waits for it moves the time.
 struct Bench {
@@ -128,12 +128,13 @@ async fn charges_at_the_same_time_are_told_apart() {
     };
     let asked = Question::ConcurrentCharges;
     let (bench, report) = shows(asked, slow(true), Manner::OneTaken).await;
-    assert_eq!(bench.moved(MovementKind::Charge), 2);
-    assert_eq!(bench.arrived(Operation::Charge), 4);
+    assert_eq!(bench.moved(MovementKind::Charge), 3);
+    assert_eq!(bench.arrived(Operation::Charge), 6);
     assert_eq!(report.against_sending_again(), None);
+    assert_eq!(report.gateway, bench.sandbox.origin());
     let (bench, report) = shows(asked, slow(false), Manner::BothTaken).await;
-    assert_eq!(bench.moved(MovementKind::Charge), 4);
-    assert_eq!(report.purchases.left_behind, 2, "one refund gives back one");
+    assert_eq!(bench.moved(MovementKind::Charge), 6);
+    assert_eq!(report.purchases.left_behind, 3, "one refund gives back one");
     assert!(report.against_sending_again().is_some());
 }
 
@@ -148,10 +149,10 @@ async fn a_cancel_under_a_charge_is_told_apart() {
     let asked = Question::CancelUnderCharge;
     shows(asked, racing(false), Manner::CancelRefused).await;
     let (bench, _) = shows(asked, racing(true), Manner::CancelledAndCharged).await;
-    assert_eq!(bench.moved(MovementKind::Charge), 2);
+    assert_eq!(bench.moved(MovementKind::Charge), 3);
     assert_eq!(
         bench.sandbox.ledger().counts(Operation::Cancel).committed,
-        2
+        3
     );
 }
 
@@ -327,10 +328,14 @@ async fn a_report_names_no_purchase_and_no_token() {
     let ids = ledger.requests().iter().filter_map(|row| row.purchase_id);
     let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
     assert!(ids.len() > 20, "{}", ids.len());
+    // Which gateway it was stands there, and no other address.
+    let origin = bench.sandbox.origin();
+    assert_eq!(report.matches("://").count(), 1, "{report}");
+    assert!(report.contains(&format!("\"{origin}\"")), "{report}");
     for word in ids
         .iter()
         .map(String::as_str)
-        .chain([KEY, "127.0.0.1", "4444333322221111"])
+        .chain([KEY, "4444333322221111"])
     {
         assert!(!report.contains(word), "{word} in {report}");
     }
@@ -472,8 +477,19 @@ async fn the_report_is_a_file_that_the_settings_point_to() {
     );
     assert!(told.contains("were both taken"), "{told}");
 
+    // One round in which it went well is no answer: what is known stays.
     sandbox.set_behaviour(|it| it.serialises_charges = true);
-    shop.probes(&asked).await.unwrap();
+    let (report, _) = shop.probes(&asked).await.unwrap();
+    assert_eq!(report["findings"][0]["verdict"], "both_taken");
+    let asked = ["--only", "concurrent_charges", "--rounds", "3"];
+    let (report, _) = shop.probes(&asked).await.unwrap();
+    assert_eq!(report["findings"][0]["verdict"], "one_taken");
+    // What was asked before stays beside what is asked now.
+    let (report, _) = shop.probes(&["--only", "key_on_create"]).await.unwrap();
+    let words = [&report["findings"][0], &report["findings"][1]].map(|it| &it["verdict"]);
+    assert_eq!(words, ["one_taken", "key_ignored"]);
+    let written = std::fs::read_to_string(shop.file("report.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), report);
     let config = shop
         .loaded(&format!("{points}\nunknown = \"resend_same\""))
         .unwrap();
@@ -504,6 +520,7 @@ async fn a_report_that_cannot_be_used_is_a_problem_and_a_weak_one_a_warning() {
 
     let report = json!({
         "v": 1, "holdfast": "0.1.0", "account": "hotel", "mode": "test",
+        "gateway": "http://127.0.0.1:9",
         "measured_at": "2020-01-01T00:00:00Z", "findings": [],
         "purchases": {"made": 0, "cancelled": 0, "released": 0, "refunded": 0, "ended": 0, "left_behind": 0},
     });
@@ -520,4 +537,63 @@ async fn a_report_that_cannot_be_used_is_a_problem_and_a_weak_one_a_warning() {
         checked["warnings"],
         json!(config.doubts(Clock::system().now()))
     );
+}
+
+/// A report of a gateway whose charges were told apart in so many rounds of five.
+fn report_of(gateway: &str, telling: u32) -> Value {
+    let at = "2027-01-30T06:00:00Z";
+    let verdict = if telling < 3 { "too_few" } else { "one_taken" };
+    json!({
+        "v": 1, "holdfast": "0.1.0", "account": "hotel", "mode": "test", "gateway": gateway,
+        "measured_at": at,
+        "findings": [{
+            "question": "concurrent_charges", "measured_at": at, "asked": "", "verdict": verdict,
+            "rounds": {"one_taken": telling}, "of_rounds": 5, "observed": [], "not_measured": [],
+            "means": "",
+        }],
+        "purchases": {"made": 5, "cancelled": 0, "released": 0, "refunded": 5, "ended": 0,
+            "left_behind": 0},
+    })
+}
+
+#[tokio::test]
+async fn a_report_of_another_gateway_or_of_too_few_rounds_is_nothing_to_send_again_by() {
+    let mut shop = Shop::with("test", "http://127.0.0.1:9/api/v1/");
+    let file = shop.file("gateway.report.json");
+    let points = format!("probe_report_file = {file:?}\nunknown = \"resend_same\"\n");
+    shop.settings.push_str(&points);
+    let doubts = |gateway: &str, telling| {
+        std::fs::write(&file, report_of(gateway, telling).to_string()).unwrap();
+        shop.loaded("").unwrap().doubts(start_time())
+    };
+    assert_eq!(doubts("http://127.0.0.1:9", 3), [""; 0]);
+    let told = doubts("http://127.0.0.1:9", 1);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("charges are serialised"), "{told:?}");
+    let told = doubts("https://sandbox.example", 5);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].contains("measured at https://sandbox.example"),
+        "{told:?}"
+    );
+    assert!(told[1].contains("charges are serialised"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_report_of_another_account_or_gateway_is_not_written_over() {
+    let sandbox = Sandbox::start(chip_sandbox::Config::default())
+        .await
+        .unwrap();
+    let shop = Shop::with("test", &sandbox.base_url());
+    let mut of_another = report_of(&sandbox.origin(), 3);
+    of_another["account"] = json!("shop");
+    for there in [report_of("https://sandbox.example", 3), of_another] {
+        std::fs::write(shop.file("report.json"), there.to_string()).unwrap();
+        let (code, told) = shop.probes(&["--only", "key_on_create"]).await.unwrap_err();
+        assert_eq!(code, 3, "{told}");
+        assert!(told.contains("another account or gateway"), "{told}");
+        let kept = std::fs::read_to_string(shop.file("report.json")).unwrap();
+        assert_eq!(kept, there.to_string());
+    }
+    assert_eq!(sandbox.ledger().requests().len(), 0);
 }

@@ -3,8 +3,11 @@
 mod elsewhere;
 mod faults;
 mod planted;
+mod settled;
 mod table;
+mod too_soon;
 mod typed;
+mod unread;
 
 use std::time::Duration;
 
@@ -28,7 +31,7 @@ use crate::stage::{KEY, Stage, account, gateway, start_time};
 /// A world with a statement that is made at once, and a day whose books are compared in its evening.
 struct Desk<S: Store> {
     stage: Stage<S>,
-    _redis: Option<Redis>,
+    redis: Option<Redis>,
 }
 
 const PACE: Pace = Pace {
@@ -69,12 +72,12 @@ impl Desk<MemoryStore> {
     }
 }
 
-/// The one account, on the day on which everything happens.
+/// The one account, in the hours in which everything happens.
 fn asking(statement: StatementFrom) -> Asked {
     Asked {
         account: account(),
         siblings: Vec::new(),
-        period: Period::of("2027-01-31", "2027-01-31", "+08:00").unwrap(),
+        period: Period::of("2027-01-31", "2027-01-31T06:45:00Z", "+08:00").unwrap(),
         statement,
         brand: BrandUse::Ours,
     }
@@ -89,10 +92,7 @@ impl<S: Store> Desk<S> {
                 ..behaviour.clone()
             };
         });
-        Self {
-            stage,
-            _redis: redis,
-        }
+        Self { stage, redis }
     }
 
     /// Compares with a statement that the gateway makes.
@@ -164,15 +164,32 @@ impl<S: Store> Desk<S> {
     /// A record as it might have been written wrongly: in this state, on this purchase.
     async fn recorded(&self, key: &str, state: Value, purchase: Uuid) -> PaymentId {
         let now = self.stage.clock.now();
-        let payment = written(key, state, purchase, now);
-        self.stage.store.create(&payment, now).await.unwrap();
+        self.keeps(&written(key, state, purchase, now)).await
+    }
+
+    /// Keeps a record on which no worker is to come.
+    async fn keeps(&self, payment: &Payment) -> PaymentId {
+        let due = self.stage.clock.now() + TimeDelta::days(9);
+        self.stage.store.create(payment, due).await.unwrap();
         payment.id().clone()
+    }
+
+    /// A statement that was downloaded just now.
+    fn downloaded(&self, text: &str) -> StatementFrom {
+        StatementFrom::Read {
+            statement: read(text),
+            made_at: self.stage.clock.now(),
+        }
     }
 }
 
 fn written(key: &str, state: Value, purchase: Uuid, now: Timestamp) -> Payment {
+    written_of("hotel", key, state, purchase, now)
+}
+
+fn written_of(account: &str, key: &str, state: Value, purchase: Uuid, now: Timestamp) -> Payment {
     let body = format!(
-        r#"{{"v":1,"account":"hotel","idempotency_key":"{key}",{}}}"#,
+        r#"{{"v":1,"account":"{account}","idempotency_key":"{key}",{}}}"#,
         crate::stage::authorize_of(r#"{"checkout":{}}"#, 1500, "{}")
     );
     let request = Request::from_json(body.as_bytes()).unwrap();
@@ -189,7 +206,12 @@ fn written(key: &str, state: Value, purchase: Uuid, now: Timestamp) -> Payment {
 
 /// What the next payment of this key will be called.
 fn named(key: &str) -> PaymentId {
-    PaymentId::derive(&account(), &IdempotencyKey::new(key).unwrap())
+    named_of("hotel", key)
+}
+
+fn named_of(account: &str, key: &str) -> PaymentId {
+    let account = AccountName::new(account).unwrap();
+    PaymentId::derive(&account, &IdempotencyKey::new(key).unwrap())
 }
 
 fn paid(amount: u64, currency: &str) -> Value {
@@ -316,7 +338,7 @@ async fn what_is_on_its_way_is_counted_apart_and_is_no_difference() {
     let id = named("in-doubt");
     assert!(stage.payment(&id).await.open_attempt().is_some());
     assert_eq!(stage.taken(&id), (1_000, 1));
-    desk.evening();
+    stage.pass(TimeDelta::minutes(59));
     let report = desk.reconcile().await;
     assert_eq!(
         (report.open, report.verdict()),
@@ -367,20 +389,16 @@ async fn accounts_of_one_brand_share_a_statement_and_are_not_each_others_differe
     // The other account's payment, which only the store knows of here.
     let other = AccountName::new("shop").unwrap();
     let key = IdempotencyKey::new("k").unwrap();
-    let theirs = desk.charged(PaymentId::derive(&other, &key).as_str(), 400, false);
-    let body = format!(
-        r#"{{"v":1,"account":"shop","idempotency_key":"k",{}}}"#,
-        crate::stage::charge_of(&theirs.to_string(), 400)
-    );
-    let payment = Request::from_json(body.as_bytes()).unwrap();
-    let payment = Payment::new(payment, desk.stage.clock.now()).unwrap();
-    let due = desk.stage.clock.now() + TimeDelta::days(9);
-    desk.stage.store.create(&payment, due).await.unwrap();
+    let id = PaymentId::derive(&other, &key);
+    let theirs = desk.charged(id.as_str(), 1_500, false);
+    let now = desk.stage.clock.now();
+    let payment = written_of("shop", "k", paid(1_500, "MYR"), theirs, now);
+    assert_eq!(desk.keeps(&payment).await, id);
     // And another system's.
     desk.charged("SHOP-1", 300, false);
     desk.evening();
     let mut asked = asking(StatementFrom::Gateway(layout()));
-    asked.siblings.push(other);
+    asked.siblings.push(other.clone());
     asked.brand = BrandUse::Shared;
     let report = desk.reconcile_with(&asked).await.unwrap();
     assert_eq!(report.verdict(), Verdict::Agree, "{report:?}");
@@ -392,6 +410,33 @@ async fn accounts_of_one_brand_share_a_statement_and_are_not_each_others_differe
     asked.brand = BrandUse::Ours;
     let report = desk.reconcile_with(&asked).await.unwrap();
     assert_eq!(kinds(&report), [Kind::PaidWithoutRecord]);
+    // Where nobody has the account, nobody compares its record.
+    asked.siblings.clear();
+    asked.brand = BrandUse::Shared;
+    let report = desk.reconcile_with(&asked).await.unwrap();
+    assert_eq!(report.verdict(), Verdict::NotAllCompared, "{report:?}");
+    let [(payment, why)] = &report.not_compared_listed[..] else {
+        panic!("{report:?}");
+    };
+    assert_eq!(payment, &id);
+    assert!(why.contains("account shop"), "{why}");
+    assert_eq!(report.lines.unwrap().of_siblings, 0);
+    // And another purchase in the name of their payment is none that they know of.
+    asked.siblings.push(other);
+    desk.charged(id.as_str(), 1_500, false);
+    desk.charged(named_of("shop", "lost").as_str(), 1_500, false);
+    let unpaid = desk.made(named_of("shop", "unpaid").as_str(), 1_500, false);
+    let awaiting = json!({"name": "awaiting_payer"});
+    let payment = written_of("shop", "unpaid", awaiting, unpaid, now);
+    desk.keeps(&payment).await;
+    desk.charged(payment.id().as_str(), 1_500, false);
+    asked.period.to = desk.stage.clock.now() + TimeDelta::minutes(1);
+    desk.evening();
+    let report = desk.reconcile_with(&asked).await.unwrap();
+    let mut found = kinds(&report);
+    found.sort_unstable();
+    let [paid, two] = [Kind::PaidWithoutRecord, Kind::TwoPaidForOne];
+    assert_eq!(found, [paid, paid, two], "{report:?}");
 }
 
 /// The statement as the gateway makes it, as text.

@@ -48,6 +48,17 @@ pub enum Manner {
     Stale,
 }
 
+impl Manner {
+    /// Whether it promises that of two calls at the same time one is turned away. That it went well once
+    /// or twice may be chance; once that it did not is enough.
+    pub(super) const fn is_promise(self) -> bool {
+        matches!(
+            self,
+            Self::OneTaken | Self::CancelRefused | Self::CancelledAndNotCharged
+        )
+    }
+}
+
 /// What one round came to, and what was heard in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Round {

@@ -112,7 +112,7 @@ pub async fn measure<P: Pace>(
     pace: &P,
     mut begins: impl FnMut(Question),
 ) -> Result<ProbeReport, ProbeError> {
-    let mut report = ProbeReport::new(account.name(), clock.now());
+    let mut report = ProbeReport::new(account.name(), account.origin(), clock.now());
     let mut lab = Lab {
         account,
         clock,
@@ -126,7 +126,10 @@ pub async fn measure<P: Pace>(
     for question in &wish.questions {
         begins(*question);
         match rounds(&mut lab, *question, wish, card.as_ref()).await {
-            Ok(rounds) => report.findings.push(Finding::of(*question, rounds)),
+            Ok(rounds) => {
+                let found = Finding::of(*question, rounds, report.measured_at);
+                report.findings.push(found);
+            }
             Err(error) => {
                 ended = Err(error);
                 break;

@@ -118,6 +118,13 @@ impl Question {
             (Self::ConcurrentCharges, Verdict::Open(Open::NotMeasured)) => {
                 "nothing is known: keep unknown = \"park\""
             }
+            (Self::ConcurrentCharges, Verdict::Open(Open::TooFew)) => {
+                "it went well, and too seldom to rely on: keep unknown = \"park\", and measure again with \
+                 more --rounds"
+            }
+            (_, Verdict::Open(Open::TooFew)) => {
+                "it went well, and too seldom to rely on: measure again with more --rounds"
+            }
             (_, Verdict::Open(Open::NotMeasured)) => "nothing is known",
         }
     }

@@ -7,20 +7,19 @@ use futures_util::stream::{self, StreamExt};
 
 use super::asking::{Asking, Heard};
 use super::columns::Layout;
-use super::matching::{Case, Compared, Rules, Shown};
+use super::matching::{Case, Compared, Rules, SETTLES_WITHIN, Shown};
+use super::pages::{Pages, digits_of, in_order_of_life};
 use super::report::{Lines, Plan, Report, Sums};
 use super::statement::{Line, Statement};
 use super::{Asked, Pace, Period, Progress, StatementFrom, Stopped};
 use crate::clock::Clock;
 use crate::gateway::ChipGateway;
-use crate::payment::{Payment, PaymentId, PurchaseId, State, StateName};
-use crate::store::{By, Cursor, Loaded, Store};
+use crate::payment::{Payment, PaymentId, PurchaseId, State, StateName, Timestamp};
+use crate::store::{Loaded, Store, Unread};
 
-/// How many records are read at a time.
-const PAGE: usize = 500;
 /// How much earlier and later than the period the statement is asked for.
 const AROUND: TimeDelta = TimeDelta::days(1);
-/// What was taken so shortly before the statement was asked for need not stand in it.
+/// What was taken so shortly before the statement was made need not stand in it.
 const TOO_NEW: TimeDelta = TimeDelta::minutes(10);
 /// How often a payment that differs is read again while it goes on changing.
 const MOST_CHANGES: u32 = 4;
@@ -61,6 +60,16 @@ impl Done {
         let why = format!("its record cannot be read ({problem})");
         done(payment, None, Compared::Not(why))
     }
+
+    /// A record of an account that shares no statement with this one, as far as the settings say.
+    pub(super) fn anothers(payment: &Payment) -> Self {
+        let account = &payment.request().account;
+        let why = format!(
+            "its record is of the account {account}, which these settings do not have with this brand: \
+             nobody compares it"
+        );
+        done(payment.id().clone(), None, Compared::Not(why))
+    }
 }
 
 /// Whether a payment has to do with the period.
@@ -85,9 +94,13 @@ impl<S: Store> Books<'_, S> {
         let asking = Asking::new(self.gateway, &asked.account, self.pace);
         let now = self.clock.now();
         let Period { from, to, .. } = asked.period;
+        let made_at = match &asked.statement {
+            StatementFrom::Read { made_at, .. } => now.min(*made_at),
+            StatementFrom::Gateway(_) | StatementFrom::Nowhere => now,
+        };
         let statement = match &asked.statement {
             StatementFrom::Nowhere => None,
-            StatementFrom::Read(statement) => Some(statement.clone()),
+            StatementFrom::Read { statement, .. } => Some(statement.clone()),
             StatementFrom::Gateway(layout) => {
                 let bytes = asking.statement(from - AROUND, to + AROUND, progress);
                 let layout = Layout {
@@ -98,6 +111,7 @@ impl<S: Store> Books<'_, S> {
             }
         };
         let mut report = Report::new(asked.account.clone(), asked.period);
+        report.too_early = (to > made_at - TOO_NEW).then(|| to + TOO_NEW);
         report.lines = statement.as_ref().map(|statement| Lines {
             given_back: statement.given_back,
             other: statement.other,
@@ -109,7 +123,7 @@ impl<S: Store> Books<'_, S> {
             asking,
             rules: Rules {
                 period: asked.period,
-                stated_until: statement.as_ref().map(|_| now - TOO_NEW),
+                stated_until: statement.as_ref().map(|_| made_at - TOO_NEW),
                 now,
             },
             statement: statement.unwrap_or_default(),
@@ -121,13 +135,20 @@ impl<S: Store> Books<'_, S> {
     }
 
     /// What that would be, without a word to the gateway.
-    pub async fn plan(&self, asked: &Asked) -> Result<Plan, Stopped> {
-        let mut plan = Plan::default();
+    pub async fn plan(
+        &self,
+        asked: &Asked,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Plan, Stopped> {
+        let (mut plan, now, mut read) = (Plan::default(), self.clock.now(), 0);
         for state in StateName::ALL {
             let mut pages = Pages::of(self.store, asked, state);
             while let Some(page) = pages.next().await? {
-                for loaded in page {
-                    match concern(&loaded.payment, &asked.period) {
+                read += page.payments.len() as u64;
+                progress(Progress::Read(read));
+                plan.unread += page.unread.len() as u64;
+                for loaded in page.payments {
+                    match concern(&loaded.payment, &asked.period, now) {
                         Concern::None => {}
                         Concern::Open | Concern::Nothing => plan.without += 1,
                         Concern::Ask => plan.look_ups += 1,
@@ -140,8 +161,7 @@ impl<S: Store> Books<'_, S> {
 }
 
 impl<S: Store> Run<'_, S> {
-    /// All records that have to do with the period. Those of unfinished payments first: whatever ends
-    /// meanwhile is then met once at least.
+    /// All records that have to do with the period, and those that nobody can read.
     async fn records(
         &self,
         report: &mut Report,
@@ -152,10 +172,16 @@ impl<S: Store> Run<'_, S> {
         for state in in_order_of_life() {
             let mut pages = Pages::of(self.store, self.asked, state);
             while let Some(page) = pages.next().await? {
+                for Unread { payment, problem } in page.unread {
+                    if met.insert(digits_of(&payment)) {
+                        self.enter(Done::not_read(payment, &problem), report, claimed);
+                    }
+                }
                 let mut wanted = Vec::new();
-                for loaded in page {
-                    let concern = concern(&loaded.payment, &self.rules.period);
-                    if matches!(concern, Concern::None) || !met.insert(digits_of(&loaded)) {
+                for loaded in page.payments {
+                    let concern = concern(&loaded.payment, &self.rules.period, self.rules.now);
+                    let is_none = matches!(concern, Concern::None);
+                    if is_none || !met.insert(digits_of(loaded.payment.id())) {
                         continue;
                     }
                     match concern {
@@ -278,70 +304,17 @@ fn sums(case: &Case<'_>) -> Option<(String, Sums)> {
     })
 }
 
-fn concern(payment: &Payment, period: &Period) -> Concern {
+fn concern(payment: &Payment, period: &Period, now: Timestamp) -> Concern {
     let over_before = payment.finished_at().is_some_and(|at| at < period.from);
+    let is_new = now - payment.created_at() < SETTLES_WITHIN;
     match (payment.state(), payment.purchase()) {
         _ if over_before => Concern::None,
-        // Whoever has not paid yet is not asked about: the worker is about to.
-        (State::New | State::AwaitingPayer, _) | (State::Held(_) | State::Parked { .. }, None) => {
+        // A worker is about to ask; but whether one does, nobody says: what is older is asked about here.
+        (State::New | State::AwaitingPayer, Some(_)) if is_new => Concern::Open,
+        (State::New | State::AwaitingPayer | State::Held(_) | State::Parked { .. }, None) => {
             Concern::Open
         }
         (_, None) => Concern::Nothing,
         (_, Some(_)) => Concern::Ask,
-    }
-}
-
-fn in_order_of_life() -> impl Iterator<Item = StateName> {
-    let unfinished = StateName::ALL.into_iter().filter(|s| !s.is_finished());
-    unfinished.chain(StateName::ALL.into_iter().filter(|s| s.is_finished()))
-}
-
-/// A payment's id in few bytes.
-fn digits_of(loaded: &Loaded) -> u128 {
-    let digits = loaded
-        .payment
-        .id()
-        .as_str()
-        .strip_prefix("pay_")
-        .unwrap_or_default();
-    u128::from_str_radix(digits, 16).unwrap_or_default()
-}
-
-/// The records of an account in one state that were made before the period ended, the oldest first.
-struct Pages<'a, S> {
-    store: &'a S,
-    asked: &'a Asked,
-    by: By,
-    cursor: Option<Cursor>,
-    ended: bool,
-}
-
-impl<'a, S: Store> Pages<'a, S> {
-    fn of(store: &'a S, asked: &'a Asked, state: StateName) -> Self {
-        Self {
-            store,
-            asked,
-            by: By::State(state),
-            cursor: None,
-            ended: false,
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Vec<Loaded>>, Stopped> {
-        if self.ended {
-            return Ok(None);
-        }
-        let page = self
-            .store
-            .list(&self.by, self.cursor.as_ref(), PAGE)
-            .await?;
-        self.cursor = page.next;
-        let mut payments = page.payments;
-        let to = self.asked.period.to;
-        let all = payments.len();
-        payments.retain(|loaded| loaded.payment.created_at() < to);
-        self.ended = self.cursor.is_none() || payments.len() < all;
-        payments.retain(|loaded| loaded.payment.request().account == self.asked.account);
-        Ok(Some(payments))
     }
 }

@@ -7,13 +7,19 @@ use super::finding::{Finding, Kind, Side};
 use super::period::Period;
 use super::statement::Line;
 use crate::gateway::{Entry, Since};
-use crate::payment::{Ask, Hold, Money, Payment, PaymentId, Standing, State, Timestamp};
+use crate::payment::{
+    Ask, Attempt, Hold, Money, Payment, PaymentId, Progress, ResolvedHow, Standing, State,
+    StatedEnd, Timestamp,
+};
 
 /// How long a payment may lag behind the gateway: a webhook that is late, a look that is not due yet.
-const SETTLES_WITHIN: TimeDelta = TimeDelta::hours(1);
+pub(super) const SETTLES_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 /// It may show the amount a moment later.
 const NO_AMOUNT: &str = "the gateway shows it paid, and not how much";
+/// A worker is to find out, and has not for as long as a record may lag.
+const IN_DOUBT: &str =
+    "a call is in doubt, and money was taken an hour ago or more: is a worker running?";
 
 /// What the gateway shows of a purchase.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +52,8 @@ pub enum Compared {
     Open,
     /// It is parked: a person decides, and nothing was taken.
     Parked,
+    /// Two people stated how it ended, and the gateway shows nothing against it.
+    SettledByHand,
     /// It could not be compared.
     Not(String),
 }
@@ -68,21 +76,72 @@ impl Case<'_> {
     #[must_use]
     pub fn compare(&self) -> Compared {
         let parked = matches!(self.payment.state(), State::Parked { .. });
-        if self.payment.open_attempt().is_some() && !parked {
-            return Compared::Open;
-        }
-        let compared = match self.shown {
-            Shown::NoSuchPurchase => self.beside_nothing(),
-            Shown::Entry(entry) if self.is_anothers(entry) => self.differs(Kind::AnothersPurchase),
-            Shown::Entry(entry) => self.beside(entry),
+        let in_doubt = self.payment.open_attempt().filter(|_| !parked);
+        let compared = match (in_doubt, self.shown) {
+            (Some(attempt), _) => self.in_doubt(attempt),
+            (None, Shown::NoSuchPurchase) => self.beside_nothing(),
+            (None, Shown::Entry(entry)) if self.is_anothers(entry) => {
+                self.differs(Kind::AnothersPurchase)
+            }
+            (None, Shown::Entry(entry)) => self.beside(entry),
         };
         match compared {
             Compared::Agrees(since) => self.beside_lines(since),
+            Compared::SettledByHand if !self.lines.is_empty() => {
+                self.differs(Kind::TakenAgainstRecord)
+            }
+            // However new, and whatever comes of a call: no record explains two.
+            Compared::Parked | Compared::Open | Compared::Not(_) if self.lines.len() > 1 => {
+                self.differs(Kind::TwoPaidForOne)
+            }
             Compared::Parked | Compared::Open if self.is_stated_long_ago() => {
                 self.differs(Kind::TakenAgainstRecord)
             }
             compared => compared,
         }
+    }
+
+    /// A call of which nobody knows yet what came of it: no difference, but nor do the books agree once
+    /// its money was taken for longer than a record may lag.
+    fn in_doubt(&self, attempt: &Attempt) -> Compared {
+        let is_taken = match self.shown {
+            Shown::Entry(entry) if entry.seen.standing == Standing::Paid => {
+                let taken_at = entry.taken_at.unwrap_or(attempt.opened_at);
+                !entry.seen.by_hand && !self.is_lately(taken_at)
+            }
+            Shown::Entry(_) | Shown::NoSuchPurchase => false,
+        };
+        if is_taken || self.is_stated_long_ago() {
+            not(IN_DOUBT)
+        } else {
+            Compared::Open
+        }
+    }
+
+    fn is_lately(&self, at: Timestamp) -> bool {
+        self.rules.now - at < SETTLES_WITHIN
+    }
+
+    /// How people stated that it ended, if it ended so.
+    fn stated_end(&self) -> Option<StatedEnd> {
+        let resolution = self.payment.resolution();
+        resolution
+            .filter(|it| it.how == ResolvedHow::ByHand && it.progress == Progress::Done)?
+            .outcome
+    }
+
+    /// Whether what is shown is nothing against what people stated. It was so when a worker looked, or
+    /// their word would have come to nothing: the gateway has no word for a hold that lapsed.
+    fn is_as_stated(&self, entry: &Entry) -> bool {
+        let shows_nothing = match &entry.seen.standing {
+            Standing::Released | Standing::Other(_) => true,
+            Standing::Held | Standing::Cancelled | Standing::Expired => {
+                self.stated_end() == Some(StatedEnd::HoldGone)
+            }
+            Standing::CardSaved => self.stated_end() == Some(StatedEnd::NeverPaid),
+            Standing::Payable | Standing::Pending | Standing::Paid => false,
+        };
+        self.stated_end().is_some() && entry.seen.taken.is_none() && shows_nothing
     }
 
     /// The gateway shows no such purchase. For whoever has another company's key that is so of all.
@@ -92,6 +151,9 @@ impl Case<'_> {
             State::Held(_) => self.differs(Kind::StandsOtherwise),
             State::New | State::AwaitingPayer => Compared::Open,
             State::Parked { .. } => Compared::Parked,
+            State::Released | State::Failed(_) if self.stated_end().is_some() => {
+                Compared::SettledByHand
+            }
             State::Released | State::Saved(_) | State::Failed(_) => {
                 not("the gateway knows no such purchase: is the key another company's?")
             }
@@ -106,7 +168,9 @@ impl Case<'_> {
     }
 
     fn beside(&self, entry: &Entry) -> Compared {
-        if let Standing::Other(status) = &entry.seen.standing {
+        if let Standing::Other(status) = &entry.seen.standing
+            && !self.is_as_stated(entry)
+        {
             return not(&format!(
                 "the gateway shows a status that is not known: {status}"
             ));
@@ -165,23 +229,23 @@ impl Case<'_> {
     fn nothing_taken(&self, entry: &Entry, expected: &[Standing]) -> Compared {
         match &entry.seen.standing {
             Standing::Paid if !entry.seen.by_hand => self.differs(Kind::TakenAgainstRecord),
+            standing if expected.contains(standing) => Compared::Agrees(entry.since),
+            _ if self.is_as_stated(entry) => Compared::SettledByHand,
             Standing::Held => self.differs(Kind::HeldAgainstRecord),
             Standing::Pending => not("something is under way at the acquirer"),
-            standing if expected.contains(standing) => Compared::Agrees(entry.since),
             _ => self.differs(Kind::StandsOtherwise),
         }
     }
 
     /// Money was taken that an unfinished record does not know of: `so_far` while it may be learning.
     fn taken(&self, entry: &Entry, so_far: Compared) -> Compared {
-        let lately = |at: Timestamp| self.rules.now - at < SETTLES_WITHIN;
         if entry.seen.by_hand {
             return self.differs(Kind::StandsOtherwise);
         }
         if entry.seen.taken.is_none() {
             return not(NO_AMOUNT);
         }
-        if entry.taken_at.is_some_and(lately) {
+        if entry.taken_at.is_some_and(|at| self.is_lately(at)) {
             return so_far;
         }
         self.differs(Kind::TakenAgainstRecord)
@@ -227,8 +291,7 @@ impl Case<'_> {
     }
 
     fn is_stated_long_ago(&self) -> bool {
-        let long_ago = |line: &Line| self.rules.now - line.paid_at >= SETTLES_WITHIN;
-        self.lines.iter().any(long_ago)
+        self.lines.iter().any(|line| !self.is_lately(line.paid_at))
     }
 
     fn differs(&self, kind: Kind) -> Compared {

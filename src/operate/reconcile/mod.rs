@@ -6,7 +6,8 @@
 //! | `statement`, `columns` | the statement's CSV, read into lines |
 //! | `matching` | one payment in all books; pure |
 //! | `finding` | in what they differ, and what to do |
-//! | `books` | reads the records a page at a time, and asks the gateway for each |
+//! | `pages` | the records, a page at a time |
+//! | `books` | reads the records, and asks the gateway for each |
 //! | `asking` | asks the gateway, as fast as it allows |
 //! | `strays` | lines of the statement that no record claimed |
 //! | `report` | what came of it, for programs and for counting |
@@ -21,6 +22,7 @@ mod books;
 mod columns;
 mod finding;
 mod matching;
+mod pages;
 mod period;
 mod report;
 mod statement;
@@ -37,7 +39,7 @@ pub use report::{Lines, Plan, Report, Sums, Verdict};
 pub use statement::{BadStatement, Line, Statement, Whose};
 
 use crate::gateway::NoStatement;
-use crate::payment::AccountName;
+use crate::payment::{AccountName, Timestamp};
 use crate::store::StoreError;
 
 /// What is to be compared.
@@ -61,7 +63,12 @@ pub enum StatementFrom {
     /// The gateway makes one, with columns of these names and times in UTC.
     Gateway(Layout),
     /// It was read before.
-    Read(Statement),
+    Read {
+        /// What stands in it.
+        statement: Statement,
+        /// When it was made: what was taken later cannot stand in it.
+        made_at: Timestamp,
+    },
     /// Records and gateway are compared without one: what no record knows of is not found.
     Nowhere,
 }
@@ -109,6 +116,8 @@ pub enum Progress {
     Statement(u32),
     /// So many payments were compared.
     Compared(u64),
+    /// So many records were read.
+    Read(u64),
 }
 
 /// Why nothing, or not everything, was compared.

@@ -8,7 +8,7 @@ use super::finding::{Finding, Kind, Side, masked_name};
 use super::matching::Compared;
 use super::period::Period;
 use crate::gateway::Since;
-use crate::payment::{AccountName, PaymentId};
+use crate::payment::{AccountName, PaymentId, Timestamp};
 
 /// How many differences, and how many payments that could not be compared, are listed; all are
 /// counted. A wrong key would otherwise list every payment there is.
@@ -23,6 +23,8 @@ pub enum Verdict {
     Differ,
     /// As far as they could be compared; some of it could not.
     NotAllCompared,
+    /// Records and gateway do, and nobody looked for money that no record knows of.
+    AgreeWithoutStatement,
 }
 
 impl Verdict {
@@ -33,6 +35,7 @@ impl Verdict {
             Self::Agree => "agree",
             Self::Differ => "differ",
             Self::NotAllCompared => "not_all_compared",
+            Self::AgreeWithoutStatement => "agree_without_statement",
         }
     }
 }
@@ -44,6 +47,8 @@ pub struct Plan {
     pub look_ups: u64,
     /// How many have nothing there to look up, or are on their way.
     pub without: u64,
+    /// How many records cannot be read.
+    pub unread: u64,
 }
 
 /// The statement's lines about taken money.
@@ -80,6 +85,9 @@ pub struct Report {
     pub account: AccountName,
     /// Of when.
     pub period: Period,
+    /// After when it is to be done once more, if the period was not over yet, or not when the statement
+    /// was made.
+    pub too_early: Option<Timestamp>,
     /// What the statement has; `None` without one.
     pub lines: Option<Lines>,
     /// How many payments were compared and agree.
@@ -88,6 +96,10 @@ pub struct Report {
     pub open: u64,
     /// How many are parked, and nothing was taken.
     pub parked: u64,
+    /// How many ended as two people stated: the gateway shows nothing against it, nor for it.
+    pub settled_by_hand: u64,
+    /// Which.
+    pub settled_by_hand_listed: Vec<PaymentId>,
     /// How many could not be compared.
     pub not_compared: u64,
     /// Which, and why.
@@ -109,10 +121,13 @@ impl Report {
         Self {
             account,
             period,
+            too_early: None,
             lines: None,
             agree: 0,
             open: 0,
             parked: 0,
+            settled_by_hand: 0,
+            settled_by_hand_listed: Vec::new(),
             not_compared: 0,
             not_compared_listed: Vec::new(),
             differences: BTreeMap::new(),
@@ -139,6 +154,12 @@ impl Report {
             Compared::Differs(finding) => self.find(*finding),
             Compared::Open => self.open += 1,
             Compared::Parked => self.parked += 1,
+            Compared::SettledByHand => {
+                self.settled_by_hand += 1;
+                if self.settled_by_hand_listed.len() < MOST_LISTED {
+                    self.settled_by_hand_listed.push(payment);
+                }
+            }
             Compared::Not(why) => {
                 self.not_compared += 1;
                 if self.not_compared_listed.len() < MOST_LISTED {
@@ -155,10 +176,17 @@ impl Report {
         }
     }
 
+    /// Whether a payment stands among those that could not be compared.
+    pub(super) fn names(&self, payment: &PaymentId) -> bool {
+        let mut named = self.not_compared_listed.iter();
+        named.any(|(known, _)| known == payment)
+    }
+
     /// How many payments were looked at.
     #[must_use]
     pub fn looked_at(&self) -> u64 {
-        self.agree + self.open + self.parked + self.not_compared + self.differing()
+        let compared = self.agree + self.settled_by_hand + self.differing();
+        compared + self.open + self.parked + self.not_compared
     }
 
     /// How many differences there are.
@@ -172,8 +200,10 @@ impl Report {
     pub fn verdict(&self) -> Verdict {
         if self.differing() > 0 {
             Verdict::Differ
-        } else if self.not_compared > 0 {
+        } else if self.not_compared > 0 || self.too_early.is_some() {
             Verdict::NotAllCompared
+        } else if self.lines.is_none() {
+            Verdict::AgreeWithoutStatement
         } else {
             Verdict::Agree
         }
@@ -195,10 +225,11 @@ impl Report {
         let found = self.findings.iter();
         json!({
             "account": self.account, "from": self.period.from, "to": self.period.to,
-            "verdict": self.verdict().as_str(),
+            "verdict": self.verdict().as_str(), "run_again_after": self.too_early,
             "payments": {
                 "looked_at": self.looked_at(), "agree": self.agree, "open": self.open,
-                "parked": self.parked, "not_compared": self.not_compared,
+                "parked": self.parked, "settled_by_hand": self.settled_by_hand,
+                "not_compared": self.not_compared,
             },
             "statement": self.lines.map(|lines| json!({
                 "of_period": lines.of_period, "of_other_accounts": lines.of_siblings,
@@ -208,6 +239,7 @@ impl Report {
             "differences": self.differing(),
             "findings": found.map(|it| self.finding(it, reveal)).collect::<Vec<_>>(),
             "not_compared": not_compared.collect::<Vec<_>>(),
+            "settled_by_hand": self.settled_by_hand_listed,
             "refunded": self.refunded, "charged_back": self.charged_back,
         })
     }

@@ -206,13 +206,15 @@ impl Rows<'_> {
             column,
             expected,
         };
-        if word(Column::Id).is_empty() {
+        if self.is_of_totals(record) {
             return Ok(Row::Other);
         }
         match word(Column::Type).as_str() {
-            "" | "purchase" | "payment" | "charge" | "capture" => {}
+            "" | "purchase" | "purchase_charge" | "payment" | "bank_payment" | "charge"
+            | "capture" | "custom" => {}
             "refund" | "chargeback" => return Ok(Row::GivenBack),
-            _ => return Ok(Row::Other),
+            "payout" => return Ok(Row::Other),
+            _ => return Err(bad(Column::Type, "a type as the API names it")),
         }
         match word(Column::Status).as_str() {
             "paid" | "cleared" | "settled" | "pending_refund" | "refunded" | "chargeback"
@@ -239,6 +241,19 @@ impl Rows<'_> {
             paid_at: paid_at
                 .ok_or_else(|| bad(Column::PaidOn, "a time such as 2027-01-31 14:00:00"))?,
         }))
+    }
+
+    /// A line about no purchase: whatever was paid has an id, or a word of what became of it, for whom
+    /// or when.
+    fn is_of_totals(&self, record: &StringRecord) -> bool {
+        let named = [
+            Column::Id,
+            Column::Status,
+            Column::Reference,
+            Column::PaidOn,
+        ];
+        let mut texts = named.iter().map(|column| self.places.text(record, *column));
+        texts.all(str::is_empty)
     }
 
     fn time(&self, text: &str) -> Option<Timestamp> {
@@ -407,6 +422,8 @@ mod tests {
     fn a_field_that_cannot_be_read_is_named_with_its_line_and_not_repeated() {
         for (row, column) in [
             ("secret,paid,,1.00,MYR,2027-01-31 14:00:00", Column::Id),
+            (",paid,,1.00,MYR,2027-01-31 14:00:00", Column::Id),
+            (",settled,,1.00,,", Column::Id),
             ("ID,secret,,1.00,MYR,2027-01-31 14:00:00", Column::Status),
             ("ID,paid,,secret.,MYR,2027-01-31 14:00:00", Column::Amount),
             ("ID,paid,,1.00,secret,2027-01-31 14:00:00", Column::Currency),
@@ -421,6 +438,26 @@ mod tests {
             };
             assert_eq!(named, column, "{row}");
         }
+    }
+
+    #[test]
+    fn every_type_of_taken_money_counts_and_an_unknown_one_is_no_line_to_pass_over() {
+        let typed = |kind: &str| {
+            read(&format!(
+                "id,type,status,reference,amount,currency,paid_on\n\
+                 {ID},{kind},paid,,1.00,MYR,2027-01-31 14:00:00\n"
+            ))
+        };
+        for kind in ["purchase", "Purchase charge", "bank_payment", "custom", ""] {
+            assert_eq!(typed(kind).unwrap().lines().len(), 1, "{kind}");
+        }
+        assert_eq!(typed("refund").unwrap().given_back, 1);
+        assert_eq!(typed("payout").unwrap().other, 1);
+        let error = typed("mystery").unwrap_err();
+        let BadStatement::Field { column, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(column, Column::Type);
     }
 
     #[test]

@@ -52,6 +52,8 @@ impl<S: Store> Run<'_, S> {
         let mut looks = stream::iter(looks).buffer_unordered(self.asking.pace.at_once.max(1));
         while let Some(stray) = looks.next().await {
             match stray? {
+                // What cannot be read was met among the records already.
+                Stray::Compared(done) if report.names(&done.payment) => {}
                 Stray::Compared(done) => self.enter(*done, report, &mut []),
                 Stray::Found(finding) => report.find(*finding),
                 Stray::Siblings => counts.of_siblings += 1,
@@ -98,11 +100,16 @@ impl<S: Store> Run<'_, S> {
             });
         };
         let payment = &loaded.payment;
-        if payment.request().account != self.asked.account {
-            return Ok(Stray::Siblings);
-        }
+        let account = &payment.request().account;
         if payment.purchase().is_some_and(|known| known.id == purchase) {
-            return Ok(Stray::Compared(Box::new(self.one(loaded).await?)));
+            return Ok(if *account == self.asked.account {
+                Stray::Compared(Box::new(self.one(loaded).await?))
+            } else if self.asked.siblings.contains(account) {
+                // It is compared there, where its record names this very purchase.
+                Stray::Siblings
+            } else {
+                Stray::Compared(Box::new(Done::anothers(payment)))
+            });
         }
         Ok(match payment.state().name() {
             StateName::Paid => finding(Kind::TwoPaidForOne, Some(&loaded)),

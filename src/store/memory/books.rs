@@ -371,11 +371,12 @@ impl Books {
         found.truncate(limit);
         let next = found.last().filter(|_| more);
         let next = next.map(|(place, _)| place.clone());
-        let payments = found
-            .into_iter()
-            .map(|(_, record)| record.loaded(now))
-            .collect();
-        Page { payments, next }
+        let payments = found.into_iter().map(|(_, it)| it.loaded(now));
+        Page {
+            payments: payments.collect(),
+            unread: Vec::new(),
+            next,
+        }
     }
 
     pub(super) fn stats(&self, now: Timestamp) -> Stats {

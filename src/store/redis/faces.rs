@@ -133,7 +133,8 @@ impl RedisStore {
             .map(|id| (Keys::partition(id), format!(":{id}")))
             .collect();
         let places: Vec<(u64, &str)> = places.iter().map(|(p, place)| (*p, &**place)).collect();
-        self.load_places(&places).await
+        let (loaded, _unread) = self.load_places(&places).await?;
+        Ok(loaded)
     }
 
     /// Takes faces out of a partition that are not those of a record. Scripts keep the two in step; a

@@ -11,7 +11,7 @@ use super::value::{items, number, text};
 use crate::clock::from_millis;
 use crate::payment::{PaymentId, StateName, Timestamp};
 use crate::store::write::due_ms;
-use crate::store::{By, Cursor, Page, StateEvent, Stats, StoreError};
+use crate::store::{By, Cursor, Loaded, Page, StateEvent, Stats, StoreError, Unread};
 
 /// The longest page of a listing.
 const LONGEST_PAGE: usize = 1_000;
@@ -91,8 +91,7 @@ impl RedisStore {
             .last()
             .filter(|_| more)
             .map(|(_, place)| Cursor::at(place));
-        let payments = self.load_places(&found).await?;
-        Ok(Page { payments, next })
+        self.page_of(&found, next).await
     }
 
     /// What is due before a time; within a millisecond one partition after the other.
@@ -133,8 +132,20 @@ impl RedisStore {
         let next = places.last().filter(|_| more);
         let next = next.map(|(_, place)| Cursor::at(place));
         let places: Vec<(u64, &str)> = places.iter().map(|(p, place)| (*p, &**place)).collect();
-        let payments = self.load_places(&places).await?;
-        Ok(Page { payments, next })
+        self.page_of(&places, next).await
+    }
+
+    async fn page_of(
+        &self,
+        places: &[(u64, &str)],
+        next: Option<Cursor>,
+    ) -> Result<Page, StoreError> {
+        let (payments, unread) = self.load_places(places).await?;
+        Ok(Page {
+            payments,
+            unread,
+            next,
+        })
     }
 
     /// From which time on each partition's due index is read after a cursor, and how many of those
@@ -175,14 +186,14 @@ impl RedisStore {
         Ok((0..PARTITIONS).map(begin).collect())
     }
 
-    /// Loads what an index names. What has expired since is left out, and so is, with a word in
-    /// the log, what cannot be read: one bad record must not hide the others.
+    /// Loads what an index names. What has expired since is left out. What cannot be read stands apart,
+    /// and in the log: one bad record must not hide the others, nor be hidden.
     pub(super) async fn load_places(
         &self,
         places: &[(u64, &str)],
-    ) -> Result<Vec<crate::store::Loaded>, StoreError> {
+    ) -> Result<(Vec<Loaded>, Vec<Unread>), StoreError> {
         if places.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         let ids = || {
             places
@@ -195,7 +206,7 @@ impl RedisStore {
         }
         let replies = self.0.link.read(&pipeline).await?;
         let now = self.0.clock.now();
-        let mut loaded = Vec::with_capacity(places.len());
+        let (mut loaded, mut unread) = (Vec::with_capacity(places.len()), Vec::new());
         for ((_, id), [fields, score]) in ids().zip(replies.as_chunks::<2>().0) {
             match record::read(fields, score, now) {
                 Ok(found) => loaded.extend(found),
@@ -204,10 +215,16 @@ impl RedisStore {
                         event = "record_unreadable", payment.id = id, %problem,
                         "a record cannot be read"
                     );
+                    let problem = problem.to_string();
+                    unread.extend(
+                        PaymentId::new(id)
+                            .ok()
+                            .map(|payment| Unread { payment, problem }),
+                    );
                 }
             }
         }
-        Ok(loaded)
+        Ok((loaded, unread))
     }
 
     pub(super) async fn count(&self) -> Result<Stats, StoreError> {

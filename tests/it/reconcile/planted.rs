@@ -33,9 +33,11 @@ async fn money_that_no_record_knows_of_is_found() {
     assert!(!printed.contains(&purchase.to_string()) && !printed.contains("ORDER-78"));
     let revealed = report.json(true).to_string();
     assert!(revealed.contains(&purchase.to_string()) && revealed.contains("ORDER-78"));
-    // Without a statement nobody can know.
+    // Without a statement nobody can know, and nobody says that the books agree.
     let without = desk.reconcile_with(&asking(StatementFrom::Nowhere)).await;
-    assert_eq!(without.unwrap().verdict(), Verdict::Agree);
+    let without = without.unwrap();
+    assert_eq!(without.verdict(), Verdict::AgreeWithoutStatement);
+    assert_eq!(without.json(false)["verdict"], "agree_without_statement");
 }
 
 #[tokio::test]
@@ -88,7 +90,7 @@ async fn a_purchase_that_was_paid_twice_is_found() {
         .lines()
         .find(|line| line.contains(named("charge").as_str()));
     text = format!("{text}{}\n", twice.unwrap());
-    let asked = asking(StatementFrom::Read(read(&text)));
+    let asked = asking(desk.downloaded(&text));
     let report = desk.reconcile_with(&asked).await.unwrap();
     only(&report, Kind::TwoPaidForOne, Some(&named("charge")));
     let stated = report.findings[0].statement.as_ref().unwrap();
@@ -114,7 +116,7 @@ async fn another_amount_in_the_statement_alone_is_found() {
     let text = statement_text(&desk);
     let wrong = text.replace(",MYR,9.00,", ",MYR,9.01,");
     assert_ne!(wrong, text);
-    let asked = asking(StatementFrom::Read(read(&wrong)));
+    let asked = asking(desk.downloaded(&wrong));
     let report = desk.reconcile_with(&asked).await.unwrap();
     only(&report, Kind::AmountDiffers, Some(&named("captured")));
 }
@@ -199,14 +201,17 @@ async fn what_the_statement_lacks_is_found_but_for_what_is_too_new() {
     let lines = |text: &str| {
         let name = named("charge");
         let kept = text.lines().filter(|line| !line.contains(name.as_str()));
-        read(&kept.collect::<Vec<_>>().join("\n"))
+        kept.collect::<Vec<_>>().join("\n")
     };
-    let asked = asking(StatementFrom::Read(lines(&statement_text(&desk))));
+    let mut asked = asking(desk.downloaded(&lines(&statement_text(&desk))));
     desk.evening();
     let report = desk.reconcile_with(&asked).await.unwrap();
     only(&report, Kind::NotInStatement, Some(&named("charge")));
+    // What was taken after it was made cannot stand in it, however long that is ago.
+    asked.period.to += TimeDelta::days(1);
     desk.stage.charge("new", 500).await;
     desk.stage.work().await;
+    desk.evening();
     let report = desk.reconcile_with(&asked).await.unwrap();
     only(&report, Kind::NotInStatement, Some(&named("charge")));
 }

@@ -5,17 +5,20 @@ use holdfast::cli::{Around, Cli, Failure, run};
 
 use super::*;
 
-/// A world that lives by the machine's time, since a typed command does.
-struct Typed {
-    desk: Desk<RedisStore>,
+/// How long ago everything happened: the period of what is typed is over.
+const AGO: TimeDelta = TimeDelta::days(4);
+
+/// A world that lives some days before the machine's time, by which a typed command goes.
+pub(super) struct Typed {
+    pub(super) desk: Desk<RedisStore>,
     env: Vec<(String, String)>,
     day: String,
 }
 
 impl Typed {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
-        let clock = Clock::system();
+        let clock = Clock::manual(Clock::system().now() - AGO);
         let settings = Settings {
             url: redis.url(),
             profile: Profile::Solo,
@@ -45,19 +48,30 @@ impl Typed {
     }
 
     /// What is printed, and the exit code. From a day before to a day after: midnight may be near.
-    async fn types(&self, more: &[&str]) -> (String, u8) {
+    pub(super) async fn types(&self, more: &[&str]) -> (String, u8) {
         let day: chrono::NaiveDate = self.day.parse().unwrap();
         let (from, to) = (day.pred_opt().unwrap(), day.succ_opt().unwrap());
-        let (from, to) = (from.to_string(), to.to_string());
+        self.types_of((&from.to_string(), &to.to_string()), more)
+            .await
+    }
+
+    async fn types_of(&self, (from, to): (&str, &str), more: &[&str]) -> (String, u8) {
         let line = [
             "holdfast",
             "reconcile",
             "--account",
             "hotel",
             "--from",
-            &from,
+            from,
         ];
-        let line = [&line[..], &["--to", &to], more].concat();
+        let line = [&line[..], &["--to", to], more].concat();
+        let (out, warnings, code) = self.run(&line).await;
+        assert!(warnings.is_empty(), "{warnings}");
+        (out, code)
+    }
+
+    /// What is printed, what is warned of, and the exit code.
+    pub(super) async fn run(&self, line: &[&str]) -> (String, String, u8) {
         let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
         let mut warnings = Vec::new();
         let around = Around {
@@ -67,18 +81,18 @@ impl Typed {
         };
         let mut out = Vec::new();
         let failure = run(cli, around, &mut out).await.err();
-        assert!(
-            warnings.is_empty(),
-            "{}",
-            String::from_utf8_lossy(&warnings)
-        );
         let told = failure.as_ref().map(Failure::to_string);
         let mut out = String::from_utf8(out).unwrap();
         out.push_str(&told.unwrap_or_default());
-        (out, failure.map_or(0, |failure| failure.exit_code()))
+        let warnings = String::from_utf8(warnings).unwrap();
+        (
+            out,
+            warnings,
+            failure.map_or(0, |failure| failure.exit_code()),
+        )
     }
 
-    async fn charge(&self, key: &str) -> PaymentId {
+    pub(super) async fn charge(&self, key: &str) -> PaymentId {
         let id = self.desk.stage.charge(key, 1_500).await;
         self.desk.stage.work().await;
         assert_eq!(self.desk.stage.state(&id).await, StateName::Paid);
@@ -93,9 +107,21 @@ async fn the_exit_code_says_whether_the_books_agree() {
     let id = typed.charge("one").await;
     let (told, code) = typed.types(&[]).await;
     assert_eq!(code, 0, "{told}");
-    for words in ["1 agree", "MYR 15.00", "the books agree"] {
+    for words in [
+        "1 agree",
+        "MYR 15.00",
+        "the books agree",
+        "0 about money given back",
+    ] {
         assert!(told.contains(words), "{told}");
     }
+    let (told, code) = typed.types(&["--no-statement"]).await;
+    assert_eq!(code, 0, "{told}");
+    assert!(
+        told.contains("records and CHIP agree; no statement"),
+        "{told}"
+    );
+    assert!(!told.contains("the books agree"), "{told}");
     let payment = typed.desk.stage.payment(&id).await;
     let purchase: Uuid = payment.purchase().unwrap().id.as_str().parse().unwrap();
     let sandbox = &typed.desk.stage.sandbox;
@@ -113,6 +139,32 @@ async fn the_exit_code_says_whether_the_books_agree() {
     assert!(!printed.contains(&purchase.to_string()), "{printed}");
     let revealed = typed.types(&["--reveal"]).await.0;
     assert!(revealed.contains(&purchase.to_string()), "{revealed}");
+}
+
+#[tokio::test]
+async fn a_period_that_is_not_over_or_was_not_when_its_statement_was_made_is_not_called_agreed() {
+    let typed = Typed::start().await;
+    typed.charge("one").await;
+    let today = Clock::system().now();
+    let tomorrow = (today + TimeDelta::days(1)).format("%Y-%m-%d").to_string();
+    for more in [&[][..], &["--no-statement"]] {
+        let (told, code) = typed.types_of((&typed.day, &tomorrow), more).await;
+        assert_eq!(code, 8, "{told}");
+        assert!(told.contains("run it again after"), "{told}");
+        assert!(!told.contains("the books agree"), "{told}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("january.csv");
+    std::fs::write(&file, statement_text(&typed.desk)).unwrap();
+    let line = ["--statement", file.to_str().unwrap(), "--offset", "+00:00"];
+    let (told, code) = typed.types(&line).await;
+    assert_eq!(code, 0, "{told}");
+    // As if it had been downloaded before the period was over.
+    let early = std::fs::File::options().write(true).open(&file).unwrap();
+    early.set_modified((today - AGO).into()).unwrap();
+    let (told, code) = typed.types(&line).await;
+    assert_eq!(code, 8, "{told}");
+    assert!(told.contains("statement that was made after it"), "{told}");
 }
 
 #[tokio::test]
