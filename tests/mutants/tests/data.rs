@@ -106,7 +106,10 @@ fn what_was_noticed_is_not_run_again_until_it_or_what_it_changes_is_another() {
         known.map(|mutant| mutant.name.clone()).collect::<Vec<_>>()
     };
     assert_eq!(known(1_000, &all), [one.name.clone()]);
-    assert!(known(999, &all).is_empty(), "other seeds prove something else");
+    assert!(
+        known(999, &all).is_empty(),
+        "other seeds prove something else"
+    );
     let mut changed = all.clone();
     changed[0].edits[0].replace.push(' ');
     assert!(known(1_000, &changed).is_empty());
