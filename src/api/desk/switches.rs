@@ -103,20 +103,21 @@ fn seen_by(notes: &WorkerNotes, version: u64, now: Timestamp) -> Markup {
             @else {
                 table {
                     thead { tr {
-                        th { "worker" } th { "program" } th.end { "runs since" }
+                        th { "worker" } th.wide { "program" } th.end.wide { "runs since" }
                         th { "calls under way" } th { "the last switch" }
                     } }
                     tbody {
                         @for (id, note) in here { tr {
-                            td { code { (id) } } td { (note.program) }
-                            td.end { (when(note.started, now)) }
+                            td { code { (id) } } td.wide { (note.program) }
+                            td.end.wide { (when(note.started, now)) }
                             td { (under_way(&note.under_way)) }
                             td { @if is_lost(note, now) { strong { "says nothing since " (when(note.seen, now)) } }
                                 @else if note.switches < version { strong { "not seen yet" } }
                                 @else { "seen" } }
                         } }
                         @for id in notes.unreadable.keys() { tr {
-                            td { code { (id) } } td colspan="3" { "this version cannot read what it says" }
+                            td { code { (id) } } td.wide {} td.wide {}
+                            td { "this version cannot read what it says" }
                             td { strong { "not known" } }
                         } }
                     }
