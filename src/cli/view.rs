@@ -121,7 +121,7 @@ impl View<'_> {
             line("in doubt", &doubt)?;
         }
         if let Some(resolution) = payment.resolution() {
-            line("resolution", &resolved(resolution))?;
+            line("resolution", &resolved(resolution, self.now))?;
         }
         if let Some(since) = rerun_wanted_since(payment) {
             let since = time(since);
@@ -201,7 +201,7 @@ impl View<'_> {
 }
 
 /// How people settle it, and how far that is.
-fn resolved(resolution: &Resolution) -> String {
+fn resolved(resolution: &Resolution, now: Timestamp) -> String {
     let how = match resolution.outcome {
         Some(outcome) => format!("by hand: {}", word(&outcome)),
         None => "as the gateway shows".to_owned(),
@@ -212,9 +212,16 @@ fn resolved(resolution: &Resolution) -> String {
         Progress::Proposed => {
             let said = resolution.said.first();
             let at = said.map_or_else(String::new, |said| format!(" at {}", time(said.at)));
-            format!("proposed{at}: another person is to approve it within a day")
+            if resolution.is_too_old(now) {
+                format!("proposed{at}: nobody approved it within a day")
+            } else {
+                format!("proposed{at}: another person is to approve it within a day")
+            }
         }
         Progress::Wanted => "a look comes first".to_owned(),
+        Progress::Void { shown } if shown == "went_on" => {
+            "came to nothing: the payment went on".to_owned()
+        }
         Progress::Void { shown } => format!("came to nothing: the gateway showed {shown}"),
         Progress::Done => "done".to_owned(),
     };

@@ -90,7 +90,7 @@ impl Payment {
         });
         self.close(Verdict::NotSent, now);
         self.try_later(now, policy, None);
-        if self.is_only_just_in_doubt(now) {
+        if self.is_only_just_in_doubt(now) && !self.waits_for_a_look() {
             // That doubt was all that kept it, and nobody can have acted on it yet: one look, and
             // it goes on. Later a person may have settled it in another way, and decides.
             self.rerun_wanted = true;
@@ -180,6 +180,7 @@ impl Payment {
     /// Takes in what came of a look-up.
     pub fn looked_up(&mut self, outcome: &LookUp, now: Timestamp, policy: &Policy) {
         self.look_wanted = false;
+        let words = self.has_words_waiting();
         self.note_look(outcome, now);
         self.note_denial(outcome, now);
         match outcome {
@@ -195,6 +196,9 @@ impl Payment {
             LookUp::Failed { retry_after_ms, .. } => {
                 self.keep_looking(now, policy, *retry_after_ms);
             }
+        }
+        if words {
+            self.left_behind_by(outcome);
         }
         self.resolve(outcome, now, policy);
     }

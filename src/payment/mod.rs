@@ -13,7 +13,7 @@
 //! | `learn`, `saw` and its parts, `reading` | what an answer, a look-up, a sighting of the purchase changes |
 //! | `card`, `card_evidence`, `card_order`, `known_card` | what a card is known by, what is asked of it, and whether it can still be charged |
 //! | `obey` | what a command changes |
-//! | `resolution` | how people settle what is parked |
+//! | `resolution`, `settled` | how people settle what is parked; what a look makes of their words |
 //! | `order` | what exactly is sent |
 //! | `ladder`, `decline`, `policy` | how long to wait, and what the configuration decides |
 
@@ -44,6 +44,7 @@ mod saw;
 mod saw_call;
 mod saw_hold;
 mod saw_unpaid;
+mod settled;
 mod state;
 mod state_name;
 mod times;
@@ -100,7 +101,7 @@ pub use request::{
     Adopt, Ask, Authorize, BeforeExpiry, Charge, Checkout, Customer, InvalidRequest, Plan, Request,
     SaveCard, Source, parse_time,
 };
-pub use resolution::{KEYED, Progress, Resolution, ResolvedHow, Spoken, StatedEnd};
+pub use resolution::{KEYED, Progress, Resolution, ResolvedHow, SaidOf, Spoken, StatedEnd};
 pub use state::{Active, Event, FailReason, Hold, Illegal, Mismatch, ParkReason, State};
 pub use state_name::StateName;
 

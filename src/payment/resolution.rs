@@ -5,14 +5,13 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{Denial, LookUp, Step, Verdict};
+use super::Timestamp;
+use super::attempt::LookUp;
 use super::command::CommandAnswer;
-use super::evidence::{Sighting, Standing, Stated, TakenProof, TryKind};
-use super::reading::is_quiet;
 use super::record::Payment;
-use super::request::{Ask, InvalidRequest};
-use super::state::{Active, Event, State};
-use super::{Policy, Timestamp};
+use super::request::InvalidRequest;
+use super::settled::void;
+use super::state::{Active, State};
 
 /// What stands before the name of a key of the API, where it speaks.
 pub const KEYED: &str = "key:";
@@ -20,8 +19,8 @@ pub const KEYED: &str = "key:";
 /// How long what one person states waits for another one, and what both state for a look.
 const STATED_FOR: TimeDelta = TimeDelta::hours(24);
 
-/// What became of a word about a payment that went on: the gateway showed that it was not at its end.
-const WENT_ON: &str = "otherwise";
+/// What became of a word about a payment that went on without a look, or ended so.
+const WENT_ON: &str = "went_on";
 
 /// An end that people state where the gateway does not show it. Never that money was taken: that is
 /// reported only where the gateway shows it.
@@ -56,6 +55,32 @@ pub struct Resolution {
     pub progress: Progress,
     /// Who said so and why: one person, or one who proposed it and one who approved.
     pub said: Vec<Spoken>,
+    /// Of which record it was said. A version that does not know it leaves it out: then nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said_of: Option<SaidOf>,
+}
+
+/// How far a record had come when people spoke of it: both only ever grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaidOf {
+    /// How many changes of state it had seen.
+    pub changes: usize,
+    /// How many calls it had noted.
+    pub attempts: usize,
+}
+
+impl Resolution {
+    /// Whether what one person stated waits for another one in vain: it is too old to be approved.
+    #[must_use]
+    pub fn is_too_old(&self, now: Timestamp) -> bool {
+        self.said.iter().any(|said| now - said.at > STATED_FOR)
+    }
+
+    /// Whether it waits: for another person, or for a look.
+    #[must_use]
+    pub const fn waits(&self) -> bool {
+        matches!(self.progress, Progress::Proposed | Progress::Wanted)
+    }
 }
 
 /// How far a resolution is.
@@ -135,8 +160,9 @@ impl Payment {
             outcome: None,
             progress: Progress::Wanted,
             said: vec![said],
+            said_of: Some(self.stands_at()),
         });
-        self.look_wanted = true;
+        self.look_for_the_word();
         CommandAnswer::Accepted
     }
 
@@ -145,7 +171,13 @@ impl Payment {
         if !self.can_be_resolved() || !self.can_end_so(outcome) {
             return CommandAnswer::NotApplicable;
         }
-        if self.wanted_by(ResolvedHow::ByHand, said.at).is_some() {
+        let by_two = |known: &Resolution| {
+            let wanted = known.how == ResolvedHow::ByHand && known.progress == Progress::Wanted;
+            let newest = known.said.last();
+            wanted && newest.is_some_and(|it| said.at - it.at <= STATED_FOR)
+        };
+        // Whose clock is behind undoes it as little as anybody.
+        if self.resolution.as_ref().is_some_and(by_two) {
             return CommandAnswer::AlreadyDecided;
         }
         self.resolution = Some(Resolution {
@@ -153,6 +185,7 @@ impl Payment {
             outcome: Some(outcome),
             progress: Progress::Proposed,
             said: vec![said],
+            said_of: Some(self.stands_at()),
         });
         CommandAnswer::Accepted
     }
@@ -164,8 +197,9 @@ impl Payment {
         said: Spoken,
     ) -> Result<CommandAnswer, InvalidRequest> {
         let can_end = self.can_be_resolved() && self.can_end_so(outcome);
+        let as_it_stands = Some(self.stands_at());
         let proposed = self.resolution.as_mut().filter(|proposed| {
-            let fresh = proposed.said.iter().all(|it| said.at - it.at <= STATED_FOR);
+            let fresh = !proposed.is_too_old(said.at) && proposed.said_of == as_it_stands;
             proposed.progress == Progress::Proposed && proposed.outcome == Some(outcome) && fresh
         });
         let Some(proposed) = proposed.filter(|_| can_end) else {
@@ -177,19 +211,57 @@ impl Payment {
         }
         proposed.said.push(said);
         proposed.progress = Progress::Wanted;
-        self.look_wanted = true;
+        self.look_for_the_word();
         Ok(CommandAnswer::Accepted)
     }
 
+    /// No call follows from the word: what was asked for before it, and would send one, waits to be asked
+    /// for again.
+    const fn look_for_the_word(&mut self) {
+        self.rerun_wanted = false;
+        self.look_wanted = true;
+    }
+
+    /// How far the record has come.
+    const fn stands_at(&self) -> SaidOf {
+        SaidOf {
+            changes: self.history.len(),
+            attempts: self.attempts.len(),
+        }
+    }
+
     /// People spoke of the payment as it was parked then. Once it goes on, calls follow that they knew nothing
-    /// of: if it is parked again, that is for people to say anew.
+    /// of: if it is parked again, that is for people to say anew. Once it has ended nobody approves anything.
     pub(super) fn leave_words_behind(&mut self, next: &State) {
-        let goes_on = !matches!(next, State::Parked { .. }) && !next.name().is_finished();
-        if let Some(said) = self.resolution.as_mut().filter(|_| goes_on)
-            && matches!(said.progress, Progress::Proposed | Progress::Wanted)
+        let (parked, ended) = (
+            matches!(next, State::Parked { .. }),
+            next.name().is_finished(),
+        );
+        if let Some(said) = self.resolution.as_mut().filter(|it| it.waits() && !parked)
+            && (!ended || said.progress == Progress::Proposed)
         {
             let shown = WENT_ON.to_owned();
             said.progress = Progress::Void { shown };
+        }
+    }
+
+    /// Whether what people said waits for something.
+    pub(super) fn has_words_waiting(&self) -> bool {
+        self.resolution.as_ref().is_some_and(Resolution::waits)
+    }
+
+    /// Whether a look is to tell what becomes of it.
+    pub(super) fn waits_for_a_look(&self) -> bool {
+        let wanted = |said: &Resolution| said.progress == Progress::Wanted;
+        self.resolution.as_ref().is_some_and(wanted)
+    }
+
+    /// Names what the look showed by which the words that waited before it were left behind.
+    pub(super) fn left_behind_by(&mut self, look: &LookUp) {
+        if let Some(said) = &mut self.resolution
+            && matches!(&said.progress, Progress::Void { shown } if shown == WENT_ON)
+        {
+            said.progress = void(look);
         }
     }
 
@@ -203,13 +275,16 @@ impl Payment {
     }
 
     /// What people want settled by a look that began at `at`: one that is older than their word says
-    /// nothing to it.
-    fn wanted_by(&self, how: ResolvedHow, at: Timestamp) -> Option<&Resolution> {
+    /// nothing to it. What two people state ends a payment that stands as it stood then.
+    pub(super) fn wanted_by(&self, how: ResolvedHow, at: Timestamp) -> Option<&Resolution> {
         let parked = matches!(self.state, State::Parked { .. });
         self.resolution.as_ref().filter(|wanted| {
             let newest = wanted.said.last().map(|said| said.at);
             let said_before = newest.is_some_and(|said| said <= at && at - said <= STATED_FOR);
-            parked && wanted.how == how && wanted.progress == Progress::Wanted && said_before
+            let as_shown = how == ResolvedHow::AsShown;
+            let of_this = as_shown || wanted.said_of == Some(self.stands_at());
+            let wants = wanted.how == how && wanted.progress == Progress::Wanted;
+            parked && wants && said_before && of_this
         })
     }
 
@@ -217,150 +292,4 @@ impl Payment {
     pub(super) fn is_taken_as_shown(&self, at: Timestamp) -> bool {
         self.wanted_by(ResolvedHow::AsShown, at).is_some()
     }
-
-    /// Reports the money that the gateway shows as taken, though another amount was asked for or none, if a
-    /// person wants that.
-    pub(super) fn settle_as_shown(&mut self, seen: &Sighting, now: Timestamp) -> bool {
-        if !self.is_taken_as_shown(now) {
-            return false;
-        }
-        let Ok(proof) = TakenProof::whatever_was_asked(self, seen) else {
-            return false;
-        };
-        self.rerun_wanted = false;
-        self.close_as(Step::takes_money, now);
-        self.on(Event::TakenAsShown(proof), now).is_ok()
-    }
-
-    /// After a look that people wait for: carries out what they state where the gateway shows nothing
-    /// against it, and takes note of what became of their word.
-    pub(super) fn resolve(&mut self, look: &LookUp, now: Timestamp, policy: &Policy) {
-        let finished = self.is_finished();
-        if self.wanted_by(ResolvedHow::ByHand, now).is_some() {
-            return self.resolve_by_hand(look, now, policy);
-        }
-        let shown = matches!(look, LookUp::Shown(_));
-        let missing = *look == LookUp::NotFound && self.is_missing_for_long(now, policy);
-        if self.is_taken_as_shown(now) && !shown && !missing {
-            // Looked at again, for as long as the word counts.
-            return self.look_from(now, self.lookup_delay(policy, 4));
-        }
-        let Some(wanted) = self.resolution.as_mut() else {
-            return;
-        };
-        let newest = wanted.said.last().map(|said| said.at);
-        let answered = newest.is_some_and(|said| said <= now);
-        if wanted.progress != Progress::Wanted || !answered {
-            return;
-        }
-        let as_shown = wanted.how == ResolvedHow::AsShown;
-        wanted.progress = if as_shown && finished && shown {
-            Progress::Done
-        } else {
-            void(look)
-        };
-    }
-
-    fn resolve_by_hand(&mut self, look: &LookUp, now: Timestamp, policy: &Policy) {
-        let Some(outcome) = self.resolution.as_ref().and_then(|wanted| wanted.outcome) else {
-            return;
-        };
-        let in_flight = self
-            .open_attempt()
-            .is_some_and(|open| !is_quiet(open, now, policy));
-        let progress = match self.says_to(outcome, look, (now, policy)) {
-            Says::Nothing if !in_flight => {
-                self.close(Verdict::DidNotHappen, now);
-                let stated = Event::StatedByHand(Stated::by_two_people(outcome));
-                match self.on(stated, now) {
-                    Ok(()) => Progress::Done,
-                    Err(_) => void(look),
-                }
-            }
-            Says::Nothing | Says::NotAnswered => {
-                // Looked at again, for as long as their word counts.
-                self.look_from(now, self.lookup_delay(policy, 4));
-                return;
-            }
-            Says::Otherwise => void(look),
-        };
-        if let Some(wanted) = &mut self.resolution {
-            wanted.progress = progress;
-        }
-    }
-
-    const fn saves_none(&self, seen: &Sighting) -> bool {
-        matches!(self.request.ask, Ask::SaveCard(_)) && seen.card.is_none()
-    }
-
-    /// What a look says to what people state.
-    fn says_to(
-        &self,
-        outcome: StatedEnd,
-        look: &LookUp,
-        (now, policy): (Timestamp, &Policy),
-    ) -> Says {
-        let lapsed = match self.state.active() {
-            Some(Active::Held(hold)) => now >= hold.expires_at,
-            _ => false,
-        };
-        let seen = match look {
-            LookUp::Shown(seen) => seen,
-            // It may be there and captured, for all that anybody can see.
-            _ if outcome == StatedEnd::HoldGone && !lapsed => return Says::NotAnswered,
-            LookUp::Failed {
-                denied: Denial::Said,
-                ..
-            } if self.is_denied_for_long(now, policy) => {
-                return Says::Nothing;
-            }
-            LookUp::NotFound if self.is_missing_for_long(now, policy) => return Says::Nothing,
-            // A stale copy may not know it yet, and a key refused once may be a slip.
-            LookUp::NotFound | LookUp::Failed { .. } => return Says::NotAnswered,
-        };
-        match (outcome, &seen.standing) {
-            // How much is not written yet, perhaps, but the try is listed.
-            _ if seen.taken.is_some() || seen.lists_done(TryKind::Capture) => Says::Otherwise,
-            // A hold that was never known of here was given back: its try is listed, and took nothing.
-            (StatedEnd::NeverPaid, Standing::Released) => Says::Nothing,
-            // Verified, and no card is kept: nothing to report, and no money in it.
-            (StatedEnd::NeverPaid, Standing::CardSaved) if self.saves_none(seen) => Says::Nothing,
-            (StatedEnd::NeverPaid, _) if seen.lists_done(TryKind::Pay) => Says::Otherwise,
-            (_, Standing::Other(_)) => Says::Nothing,
-            // The gateway has no word for a hold that lapsed: it goes on showing it.
-            (StatedEnd::HoldGone, Standing::Held) if lapsed => Says::Nothing,
-            (StatedEnd::HoldGone, Standing::Released | Standing::Cancelled | Standing::Expired) => {
-                Says::Nothing
-            }
-            (
-                StatedEnd::NeverPaid | StatedEnd::HoldGone,
-                Standing::Payable
-                | Standing::Pending
-                | Standing::Held
-                | Standing::Paid
-                | Standing::CardSaved
-                | Standing::Cancelled
-                | Standing::Expired,
-            ) => Says::Otherwise,
-        }
-    }
-}
-
-/// What a look says to what people state.
-enum Says {
-    /// Nothing against it.
-    Nothing,
-    /// Nothing at all, this time.
-    NotAnswered,
-    /// Something else, or something that can still change.
-    Otherwise,
-}
-
-fn void(look: &LookUp) -> Progress {
-    let shown = match look {
-        LookUp::Shown(seen) if seen.by_hand => "marked_by_hand",
-        look => look.as_str(),
-    };
-    let shown = shown.to_owned();
-    Progress::Void { shown }
 }

@@ -407,7 +407,11 @@ fn a_word_about_a_payment_that_went_on_since_is_approved_by_nobody() {
         StateName::Parked,
         "of that charge nobody spoke"
     );
-    assert_eq!(*progress(&scene), void("otherwise"));
+    assert_eq!(
+        *progress(&scene),
+        void("payable"),
+        "what let it go on is told"
+    );
     let late = scene.command(approve(StatedEnd::NeverPaid, "badrul"));
     assert_eq!(late, CommandAnswer::NotApplicable);
     // Of what is true now people can speak anew.
@@ -431,14 +435,169 @@ fn a_word_about_a_payment_that_went_on_since_is_approved_by_nobody() {
 #[test]
 fn what_two_people_stated_is_not_wanted_of_a_payment_that_went_on_by_an_older_look() {
     let (mut scene, seen) = declined_for_operator();
-    scene.command(rerun());
     let began = scene.now;
     scene.pass(TimeDelta::milliseconds(1));
     stated(&mut scene, StatedEnd::NeverPaid);
+    scene.command(rerun());
     let old = LookUp::Shown(Box::new(seen));
     scene.payment.looked_up(&old, began, &scene.policy);
     assert_eq!(scene.state(), StateName::New);
-    assert_eq!(*progress(&scene), void("otherwise"));
+    assert_eq!(*progress(&scene), void("payable"));
+}
+
+#[test]
+fn a_rerun_that_was_wanted_before_people_settled_it_leads_to_no_call() {
+    type Word = fn(&mut Scene);
+    let words: [Word; 2] = [
+        |scene| stated(scene, StatedEnd::NeverPaid),
+        |scene| assert_eq!(scene.command(as_shown()), CommandAnswer::Accepted),
+    ];
+    for word in words {
+        let (mut scene, seen) = declined_for_operator();
+        scene.command(rerun());
+        by_look(&mut scene, &LookUp::NotFound);
+        assert!(scene.payment.asked().1, "it was not seen: still wanted");
+        let attempts = scene.payment.attempts().len();
+        word(&mut scene);
+        scene.look_at(seen.clone());
+        assert_eq!(*progress(&scene), void("payable"));
+        for _ in 0..5 {
+            assert_eq!(scene.state(), StateName::Parked);
+            scene.until_due();
+            scene.look_at(seen.clone());
+        }
+        assert_eq!(scene.payment.attempts().len(), attempts);
+        // One that is asked for after it counts.
+        word(&mut scene);
+        scene.command(rerun());
+        scene.look_at(seen);
+        assert_eq!(scene.next(), Next::Send(Step::Charge));
+    }
+    // Nothing follows from one person's word, nor is a rerun called off by it.
+    let (mut scene, seen) = declined_for_operator();
+    scene.command(rerun());
+    scene.command(propose(StatedEnd::NeverPaid, "aina"));
+    scene.look_at(seen);
+    assert_eq!(scene.next(), Next::Send(Step::Charge));
+}
+
+#[test]
+fn what_a_command_decided_before_people_settled_it_is_sent_once_somebody_has_it_rerun() {
+    let mut scene = stuck_hold();
+    assert_eq!(scene.command(Command::Release), CommandAnswer::Accepted);
+    scene.command(as_shown());
+    scene.look(Standing::Held);
+    assert_eq!(*progress(&scene), void("held"));
+    assert!(!matches!(scene.next(), Next::Send(_)));
+    scene.command(rerun());
+    scene.look(Standing::Held);
+    assert_eq!(scene.next(), Next::Send(Step::Release));
+}
+
+#[test]
+fn a_call_that_was_never_made_has_nothing_go_on_that_people_settle() {
+    let mut scene = charged(UnknownPolicy::Park);
+    let number = scene
+        .payment
+        .open(Step::Charge, scene.now, &scene.policy)
+        .unwrap();
+    scene.payment.sign_open("ours");
+    let doubt = ParkReason::OutcomeUnknown;
+    scene.payment.park(doubt, scene.now, &scene.policy);
+    scene.command(as_shown());
+    let ours = scene
+        .payment
+        .never_sent(number, "ours", scene.now, &scene.policy);
+    assert!(ours);
+    scene.look(Standing::Payable);
+    assert_eq!(scene.state(), StateName::Parked);
+}
+
+/// As a version leaves a word that does not take it from a payment that goes on.
+fn carried_on(scene: &mut Scene, progress: Progress) {
+    scene.payment.resolution.as_mut().unwrap().progress = progress;
+}
+
+#[test]
+fn what_was_stated_of_a_payment_before_its_last_call_counts_with_nobody_whoever_carried_it_on() {
+    let again = || {
+        let (mut scene, seen) = declined_for_operator();
+        scene.command(propose(StatedEnd::NeverPaid, "aina"));
+        scene.command(rerun());
+        scene.look_at(seen.clone());
+        assert_eq!(scene.answer(&Scene::unknown()), Step::Charge);
+        scene.pass(QUIET);
+        scene.look_at(seen);
+        assert_eq!(scene.state(), StateName::Parked);
+        scene
+    };
+    let mut scene = again();
+    carried_on(&mut scene, Progress::Proposed);
+    let late = scene.command(approve(StatedEnd::NeverPaid, "badrul"));
+    assert_eq!(late, CommandAnswer::NotApplicable);
+    let mut scene = again();
+    carried_on(&mut scene, Progress::Wanted);
+    scene.payment.nudged(9);
+    scene.look(Standing::Other("odd".into()));
+    assert_eq!(scene.state(), StateName::Parked);
+    assert_eq!(*progress(&scene), void("unknown_status"));
+    // One that does not know of which record it was said leaves that out.
+    let mut scene = doubtful();
+    scene.command(propose(StatedEnd::NeverPaid, "aina"));
+    scene.payment.resolution.as_mut().unwrap().said_of = None;
+    let unknown = scene.command(approve(StatedEnd::NeverPaid, "badrul"));
+    assert_eq!(unknown, CommandAnswer::NotApplicable);
+    stated(&mut scene, StatedEnd::NeverPaid);
+}
+
+#[test]
+fn what_was_proposed_of_a_payment_that_ends_is_approved_by_nobody_and_says_what_was_shown() {
+    let mut scene = doubtful();
+    scene.command(propose(StatedEnd::NeverPaid, "aina"));
+    scene.payment.nudged(9);
+    scene.look(Standing::Paid);
+    assert_eq!(scene.state(), StateName::Paid);
+    assert_eq!(*progress(&scene), void("paid"));
+    assert_eq!(scene.payment.resolved(), None);
+}
+
+#[test]
+fn a_word_names_what_the_look_showed_by_which_the_payment_went_on() {
+    let mistyped = || {
+        let mut scene = Scene::new(by_checkout("{}"), UnknownPolicy::Park);
+        scene.show(Standing::Payable);
+        scene.payment.nudged(1);
+        let mut seen = sighting(&scene.payment, Standing::Held);
+        seen.total = 1_600;
+        scene.look_at(seen);
+        assert_eq!(scene.state(), StateName::Parked);
+        scene
+    };
+    for word in [as_shown(), propose(StatedEnd::NeverPaid, "aina")] {
+        let mut scene = mistyped();
+        scene.command(word);
+        scene.payment.nudged(9);
+        scene.look(Standing::Held);
+        assert_eq!(scene.state(), StateName::Held);
+        assert_eq!(*progress(&scene), void("held"));
+    }
+    // An answer that came late is no look.
+    let mut scene = mistyped();
+    scene.command(propose(StatedEnd::NeverPaid, "aina"));
+    let late = scene.shown(Standing::Held);
+    scene.payment.answered(99, &late, scene.now, &scene.policy);
+    assert_eq!(scene.state(), StateName::Held);
+    assert_eq!(*progress(&scene), void("went_on"));
+}
+
+#[test]
+fn a_door_whose_clock_is_behind_undoes_nothing_of_what_two_people_stated() {
+    let mut scene = doubtful();
+    stated(&mut scene, StatedEnd::NeverPaid);
+    scene.now -= MINUTE;
+    let third = scene.command(propose(StatedEnd::NeverPaid, "citra"));
+    assert_eq!(third, CommandAnswer::AlreadyDecided);
+    assert_eq!(*progress(&scene), Progress::Wanted);
 }
 
 #[test]
