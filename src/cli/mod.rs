@@ -89,7 +89,7 @@ use health::Question;
 
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULTS, LogFormat, Problems};
-use crate::operate::switches::standing;
+use crate::operate::switches::{Unread, standing};
 use crate::payment::AccountName;
 use crate::store::Store;
 use crate::store::redis::{OpenError, RedisStore};
@@ -247,7 +247,7 @@ async fn open(
         for (kind, text) in quarantine::waiting(&store).await? {
             warn(kind, text)?;
         }
-        for text in standing(&store, clock, &|_| true).await? {
+        for text in standing(&store, clock, (&|_| true, Unread::Named)).await? {
             warn("stopped", text)?;
         }
     }

@@ -14,7 +14,7 @@ use super::request::parse_wait;
 use super::workers::sentence;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::operate::switches::{Changed, LetGo, let_go, line, stop, wait_until_seen};
+use crate::operate::switches::{LetGo, Stopped, let_go, line, stop, wait_until_seen};
 use crate::payment::{AccountName, Timestamp, millis, parse_time};
 use crate::store::audit::Mandate;
 use crate::store::redis::RedisStore;
@@ -205,9 +205,12 @@ impl Switchboard<'_> {
             until: within.map(|within| since + millis(within)),
         };
         let (store, clock) = (self.store, self.clock);
-        let changed = stop(store, clock, (action, name), &wanted, &by).await?;
-        self.told((name, Some(&wanted)), &changed, said.wait, out)
-            .await
+        let stopped = stop(store, clock, (action, name), &wanted, &by).await?;
+        let (version, came) = match &stopped {
+            Stopped::Now(changed) => (changed.version, Came::Stopped(&wanted, &changed.before)),
+            Stopped::Already { version, stands } => (*version, Came::StoodAlready(stands)),
+        };
+        self.told((name, came), version, said.wait, out).await
     }
 
     async fn let_go_on(
@@ -226,7 +229,11 @@ impl Switchboard<'_> {
             return Err(Failure::Refused(another_stands(name, stands)));
         }
         match let_go(store, clock, (action, name), &found, &by).await? {
-            LetGo::Now(changed) => self.told((name, None), &changed, said.wait, out).await,
+            LetGo::Now(changed) => {
+                let came = Came::LetGo(&changed.before);
+                self.told((name, came), changed.version, said.wait, out)
+                    .await
+            }
             LetGo::StoppedSince(switch) => Err(Failure::Refused(another_stands(name, &switch))),
         }
     }
@@ -234,30 +241,25 @@ impl Switchboard<'_> {
     /// Waits until the workers know, and says so.
     async fn told(
         &self,
-        (name, wanted): (&SwitchName, Option<&Switch>),
-        changed: &Changed,
+        (name, came): (&SwitchName, Came<'_>),
+        version: u64,
         patience: Duration,
         out: &mut dyn Write,
     ) -> Result<(), Failure> {
         let (store, clock) = (self.store, self.clock);
-        let seen = wait_until_seen(store, clock, changed.version, patience).await?;
+        let seen = wait_until_seen(store, clock, version, patience).await?;
+        let (stands, before) = came.now_and_before();
         if self.as_json {
             let told = json!({
-                "switch": name.to_string(), "stopped": wanted, "before": changed.before,
+                "switch": name.to_string(), "stopped": stands, "before": before,
+                "stood_already": matches!(came, Came::StoodAlready(_)),
                 "workers": seen.workers, "behind": seen.behind, "unreadable": seen.unreadable,
                 "lost": seen.lost, "under_way": seen.under_way,
             });
             writeln!(out, "{told}")?;
         } else {
-            let told = match (wanted, &changed.before) {
-                (Some(wanted), _) => line(name, wanted),
-                (None, Some(before)) => {
-                    format!("{name} goes on. It stood so: {}", line(name, before))
-                }
-                (None, None) => format!("{name} was not stopped; nothing was changed"),
-            };
-            writeln!(out, "{told}")?;
-            writeln!(out, "{}", sentence(&seen, wanted.is_some()))?;
+            writeln!(out, "{}", came.sentence(name))?;
+            writeln!(out, "{}", sentence(&seen, stands.is_some()))?;
         }
         if seen.behind.is_empty() {
             return Ok(());
@@ -302,6 +304,42 @@ impl Switchboard<'_> {
             )?;
         }
         Ok(())
+    }
+}
+
+/// What became of a verb.
+#[derive(Clone, Copy)]
+enum Came<'a> {
+    /// It stands so; and how it stood before.
+    Stopped(&'a Switch, &'a Option<Switch>),
+    /// Another person's stop stands so, as before.
+    StoodAlready(&'a Switch),
+    /// It goes on; and how it stood before.
+    LetGo(&'a Option<Switch>),
+}
+
+impl Came<'_> {
+    const fn now_and_before(&self) -> (Option<&Switch>, Option<&Switch>) {
+        match self {
+            Self::Stopped(stands, before) => (Some(stands), before.as_ref()),
+            Self::StoodAlready(stands) => (Some(stands), Some(stands)),
+            Self::LetGo(before) => (None, before.as_ref()),
+        }
+    }
+
+    fn sentence(&self, name: &SwitchName) -> String {
+        match self {
+            Self::Stopped(stands, _) => line(name, stands),
+            Self::StoodAlready(stands) => format!(
+                "stands already, by another person: {}\nThat is kept, and your reason is noted nowhere: whoever \
+                 lets it go on does not know of it. Tell them.",
+                line(name, stands)
+            ),
+            Self::LetGo(Some(before)) => {
+                format!("{name} goes on. It stood so: {}", line(name, before))
+            }
+            Self::LetGo(None) => format!("{name} was not stopped; nothing was changed"),
+        }
     }
 }
 

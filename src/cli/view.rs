@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::api::v1::shown::{hold, reason};
 use crate::config::MASK;
 use crate::operate::legal::open_to_a_person;
-use crate::operate::timeline::{Moment, doubt, rerun_wanted_since, timeline};
+use crate::operate::timeline::{Moment, RerunWanted, doubt, rerun_wanted_since, timeline};
 pub(super) use crate::operate::words::time;
 use crate::operate::words::{asked, called, next, plan, why, word};
 use crate::payment::{
@@ -123,11 +123,15 @@ impl View<'_> {
         if let Some(resolution) = payment.resolution() {
             line("resolution", &resolved(resolution, self.now))?;
         }
-        if let Some(since) = rerun_wanted_since(payment) {
-            let since = time(since);
+        if let Some(wanted) = RerunWanted::of(payment) {
+            let since = time(wanted.since());
+            let why = match wanted {
+                RerunWanted::Asked(_) => "",
+                RerunWanted::Parked(_) => ", as the call that it was parked for was never made",
+            };
             line(
                 "wanted",
-                &format!("a rerun, since {since}; it goes on once a look shows that it can"),
+                &format!("a rerun, since {since}{why}; it goes on once a look shows that it can"),
             )?;
         }
         line("next", &self.next_text())?;

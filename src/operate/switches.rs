@@ -35,6 +35,20 @@ pub struct Changed {
     pub before: Option<Switch>,
 }
 
+/// What became of stopping something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// It stands as it was wanted.
+    Now(Changed),
+    /// Another person has stopped it already: that stands, and nothing was changed.
+    Already {
+        /// The version of the switches that workers are to see.
+        version: u64,
+        /// What stands.
+        stands: Switch,
+    },
+}
+
 /// What became of letting something go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LetGo {
@@ -44,15 +58,16 @@ pub enum LetGo {
     StoppedSince(Switch),
 }
 
-/// Stops `name` by `wanted`, whatever stands there; and adds that to the audit log in the same step,
-/// under the word `action`.
+/// Stops `name` by `wanted`, and adds that to the audit log in the same step, under the word `action`.
+/// Another person's stop is kept: whoever replaced it would let it go on with their own, and never have read
+/// it. A drain ends by itself, and is replaced.
 pub async fn stop(
     store: &RedisStore,
     clock: &Clock,
     (action, name): (&str, &SwitchName),
     wanted: &Switch,
     by: &Mandate,
-) -> Result<Changed, StoreError> {
+) -> Result<Stopped, StoreError> {
     let mut last = None;
     for _ in 0..MOST_TRIES {
         let found = store.switches().await?;
@@ -60,12 +75,16 @@ pub async fn stop(
         if is_foreign(&found, name) || (last.is_some() && last.as_ref() == before) {
             return Err(foreign(name));
         }
+        let anothers = |it: &&Switch| it.actor != wanted.actor && *name != SwitchName::Drain;
+        if let Some(stands) = before.filter(anothers) {
+            let (version, stands) = (found.version, stands.clone());
+            return Ok(Stopped::Already { version, stands });
+        }
         let audit = entry(by, (action, name), [before, Some(wanted)], clock);
         let switched = store.switch(name, before, Some(wanted), &audit).await?;
         let before = before.cloned();
         match switched {
-            Switched::Now(version) => return Ok(Changed { version, before }),
-            // Whoever stops it wants it stopped, whoever else does.
+            Switched::Now(version) => return Ok(Stopped::Now(Changed { version, before })),
             Switched::Outdated => last = before,
         }
     }
@@ -216,21 +235,41 @@ pub async fn wait_until_seen(
     }
 }
 
+/// Whether what another version stopped is named to whoever asks: it may be the name of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// To those who see all accounts.
+    Named,
+    /// To others.
+    Unnamed,
+}
+
 /// What is stopped, a line for each that `concerns` whoever asks: who paused an account and why is for
 /// those who see it.
 pub async fn standing(
     store: &RedisStore,
     clock: &Clock,
-    concerns: &(dyn Fn(&SwitchName) -> bool + Sync),
+    (concerns, unread): (&(dyn Fn(&SwitchName) -> bool + Sync), Unread),
 ) -> Result<Vec<String>, StoreError> {
     let switches = store.switches().await?;
     let lines = switches.standing(clock.now());
     let lines = lines.filter(|(name, _)| concerns(name));
     let mut lines: Vec<String> = lines.map(|(name, switch)| line(name, switch)).collect();
-    lines.extend(switches.unknown.into_iter().map(|name| {
-        format!("everything is stopped: {name} is, and this version does not know what that is")
-    }));
+    lines.extend(unknown_lines(&switches, unread));
     Ok(lines)
+}
+
+/// What is stopped in a way that this version cannot read, in words.
+#[must_use]
+pub fn unknown_lines(switches: &Switches, unread: Unread) -> Vec<String> {
+    let named = |name: &String| {
+        format!("everything is stopped: {name} is, and this version does not know what that is")
+    };
+    match unread {
+        _ if switches.unknown.is_empty() => vec![],
+        Unread::Named => switches.unknown.iter().map(named).collect(),
+        Unread::Unnamed => vec!["everything is stopped by another version".to_owned()],
+    }
 }
 
 /// A switch in words.

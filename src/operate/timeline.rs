@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::words::{time, word};
-use crate::payment::{Attempt, Change, Looks, Payment, Policy, Step, Timestamp, Verdict, millis};
+use crate::payment::{
+    Active, Attempt, Change, Command, Looks, Payment, Policy, Step, Timestamp, Verdict, millis,
+};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,16 +129,57 @@ fn of_attempt(attempt: &Attempt) -> Vec<Moment> {
     moments
 }
 
-/// Since when a parked payment is to go on by itself, once a look shows that it can: somebody asked for
-/// that, and no look has shown it yet.
+/// That a parked payment is to go on by itself, once a look shows that it can: no look has shown it yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RerunWanted {
+    /// A person or a producer asked for something that has it looked at again.
+    Asked(Timestamp),
+    /// The machine looks again: the call that it was parked for was never made.
+    Parked(Timestamp),
+}
+
+impl RerunWanted {
+    /// Whether that is so of a payment, and since when.
+    #[must_use]
+    pub fn of(payment: &Payment) -> Option<Self> {
+        let (_, wanted) = payment.asked();
+        let parked = payment.history().last().map(|change| change.at);
+        let parked = parked.filter(|_| wanted)?;
+        let held = matches!(payment.state().active(), Some(Active::Held(_)));
+        let mut given = payment.commands().iter().rev();
+        let given = given.find(|entry| {
+            let looks = has_looked_at(&entry.command, held);
+            looks && entry.answer.is_accepted() && entry.at >= parked
+        });
+        Some(given.map_or(Self::Parked(parked), |entry| Self::Asked(entry.at)))
+    }
+
+    /// Since when.
+    #[must_use]
+    pub const fn since(self) -> Timestamp {
+        match self {
+            Self::Asked(since) | Self::Parked(since) => since,
+        }
+    }
+}
+
+/// Whether a command has a parked payment go on; a new plan does where there is a hold to go by it.
+const fn has_looked_at(command: &Command, held: bool) -> bool {
+    match command {
+        Command::Rerun { .. } | Command::Cancel | Command::Capture { .. } | Command::Release => {
+            true
+        }
+        Command::Reschedule { .. } => held,
+        Command::ResolveAsShown { .. }
+        | Command::ProposeByHand { .. }
+        | Command::ApproveByHand { .. } => false,
+    }
+}
+
+/// Since when a parked payment is to go on by itself.
 #[must_use]
 pub fn rerun_wanted_since(payment: &Payment) -> Option<Timestamp> {
-    let (_, wanted) = payment.asked();
-    let mut given = payment.commands().iter().rev();
-    let given = given.find(|entry| entry.answer.is_accepted());
-    let asked = given.map(|entry| entry.at);
-    let parked = payment.history().last().map(|change| change.at);
-    asked.or(parked).filter(|_| wanted)
+    RerunWanted::of(payment).map(RerunWanted::since)
 }
 
 /// A call that is open: what it did is not known.

@@ -141,8 +141,14 @@ pub struct WorkerNote {
     #[serde(default)]
     pub under_way: BTreeMap<String, u64>,
     /// How long a call of it may take at the longest.
-    #[serde(default)]
+    #[serde(default = "longest_of_all")]
     pub longest_call_ms: u64,
+}
+
+/// What is taken for the longest call of a version that does not say how long its calls take: the quiet
+/// period, as it is without a setting, which no deadline reaches.
+const fn longest_of_all() -> u64 {
+    900_000
 }
 
 /// What workers have said of themselves, those included that are there no more.

@@ -9,7 +9,7 @@ use holdfast::cli::{Around, Cli, Failure, run};
 use holdfast::clock::Clock;
 use holdfast::gateway::{Account, Accounts, ChipGateway, Deadlines, Settings};
 use holdfast::operate::audit::{Questions, verify};
-use holdfast::operate::switches::{LetGo, let_go, lives, seen};
+use holdfast::operate::switches::{LetGo, Stopped, let_go, lives, seen};
 use holdfast::payment::*;
 use holdfast::store::Store as _;
 use holdfast::store::audit::Mandate;
@@ -408,6 +408,7 @@ async fn what_somebody_stopped_since_is_not_let_go_on() {
     let (all, by) = (SwitchName::All, Mandate::typed_by("aisyah"));
     lodge.told(&["stop", "--reason", "prices"]).await;
     let found = lodge.store.switches().await.unwrap();
+    lodge.told(&["go", "--reason", "mended"]).await;
     let stop = ["stop", "--reason", "a thief", "--actor", "farid"];
     lodge.told(&stop).await;
     let go = || let_go(&lodge.store, &lodge.clock, ("go", &all), &found, &by);
@@ -463,7 +464,6 @@ async fn a_switch_of_another_form_is_not_tried_for_ever() {
 #[tokio::test]
 async fn at_a_terminal_another_persons_stop_is_let_go_on_only_by_who_names_it() {
     let (lodge, _) = Lodge::open().await;
-    lodge.told(&["stop", "--reason", "prices"]).await;
     lodge
         .told(&["stop", "--reason", "a thief", "--actor", "farid"])
         .await;
@@ -488,9 +488,62 @@ async fn at_a_terminal_another_persons_stop_is_let_go_on_only_by_who_names_it() 
     lodge.told(&[&pause[..], &["farid"][..]].concat()).await;
     let (done, _, _) = lodge.types(&resume).await;
     assert_eq!(done.unwrap_err().exit_code(), 3);
+    let since = lodge.since("step:charge").await;
+    let named = [&resume[..], &["--since", &since][..]].concat();
+    lodge.told(&named).await;
     lodge.told(&[&pause[..], &["aina"][..]].concat()).await;
     let told = lodge.told(&resume).await;
     assert!(told.contains("step:charge goes on"), "{told}");
+}
+
+#[tokio::test]
+async fn a_stop_of_another_person_is_kept_by_who_stops_too_and_told_to_them() {
+    let (lodge, _) = Lodge::open().await;
+    let thief = ["stop", "--reason", "a thief", "--actor", "farid"];
+    lodge.told(&thief).await;
+    let before = lodge.store.switches().await.unwrap();
+    let told = lodge.told(&["stop", "--reason", "deploy"]).await;
+    for part in [
+        "stands already, by another person",
+        "by farid: a thief",
+        "no worker is there",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert!(!told.contains("deploy"), "{told}");
+    let json = lodge.told(&["--json", "stop", "--reason", "deploy"]).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["stood_already"], true);
+    assert_eq!(json["stopped"]["actor"], "farid");
+    assert_eq!(lodge.store.switches().await.unwrap(), before);
+    // And so nobody lifts it who has not read it.
+    let (done, _, _) = lodge.types(&["go", "--reason", "deployed"]).await;
+    assert_eq!(done.unwrap_err().exit_code(), 3);
+    // One's own is replaced, and a drain, which nobody lets go on.
+    let own = ["stop", "--reason", "he is here", "--actor", "farid"];
+    let told = lodge.told(&own).await;
+    assert!(told.contains("by farid: he is here"), "{told}");
+    let drain = ["drain", "--within", "90s", "--reason", "release"];
+    lodge
+        .told(&[&drain[..], &["--actor", "farid"]].concat())
+        .await;
+    let told = lodge.told(&drain).await;
+    assert!(told.contains("by aina: release"), "{told}");
+}
+
+#[tokio::test]
+async fn a_worker_of_a_version_that_does_not_say_how_long_its_calls_take_is_lost_for_long() {
+    let (lodge, mut doorman) = Lodge::at(Clock::manual(start_time())).await;
+    doorman.round().await;
+    let note = lodge.store.workers().await.unwrap().read[ID].clone();
+    let mut older = serde_json::to_value(&note).unwrap();
+    older.as_object_mut().unwrap().remove("longest_call_ms");
+    lodge.asks(&["HSET", WORKERS, ID, &older.to_string()]).await;
+    for (after, lost) in [(41, 1), (879, 1), (41, 0)] {
+        lodge.clock.advance(TimeDelta::seconds(after));
+        let seen = seen(&lodge.store, &lodge.clock, 0).await.unwrap();
+        assert_eq!((seen.workers, seen.lost.len()), (0, lost));
+    }
 }
 
 #[tokio::test]
@@ -752,7 +805,9 @@ async fn a_call_under_way_is_counted_goes_to_its_end_and_is_written() {
             &wanted,
             &by,
         );
-        let changed = switching.await.unwrap();
+        let Stopped::Now(changed) = switching.await.unwrap() else {
+            panic!("nobody else stopped it");
+        };
         doorman.round().await;
         let seen = seen(&lodge.store, &lodge.clock, changed.version)
             .await

@@ -22,8 +22,7 @@ use crate::api::v1::problem::{Problem, ProblemCode};
 use crate::operate::legal::{Legal, legal};
 use crate::operate::words::{time, word};
 use crate::payment::{
-    Amount, Command, CommandAnswer, CommandEntry, IdempotencyKey, Payment, Progress, Resolution,
-    Timestamp,
+    Amount, Command, CommandAnswer, CommandEntry, IdempotencyKey, Payment, Timestamp,
 };
 use crate::store::audit::Via;
 use crate::store::{Loaded, Store};
@@ -154,19 +153,21 @@ pub(super) async fn ask(
 
 /// What people stated, where that is approved, or where it is undone.
 fn said_before(payment: &Payment, name: &str, now: Timestamp) -> Markup {
-    let waits =
-        |known: &&Resolution| matches!(known.progress, Progress::Proposed | Progress::Wanted);
-    let Some(known) = payment.resolution().filter(waits) else {
-        return html! {};
+    let bound = matches!(
+        name,
+        "approve_by_hand" | "resolve_as_shown" | "propose_by_hand"
+    );
+    let Some(known) = payment.resolution().filter(|known| known.waits()) else {
+        return html! { @if bound { input type="hidden" name="stated" value=""; } };
     };
     let who: Vec<&str> = known.said.iter().map(|said| said.actor.as_str()).collect();
     let outcome = known
         .outcome
         .map_or_else(String::new, |it| words(&word(&it)));
     html! {
+        @if bound { input type="hidden" name="stated" value=(stated(payment)); }
         @match (name, known.said.first()) {
             ("approve_by_hand", Some(said)) => {
-                input type="hidden" name="stated" value=(stated(payment));
                 p { "Proposed by " strong { (said.actor) } " " (when(said.at, now)) ": " (said.reason) }
             },
             ("resolve_as_shown" | "propose_by_hand", Some(_)) if known.outcome.is_some() => {
@@ -177,12 +178,15 @@ fn said_before(payment: &Payment, name: &str, now: Timestamp) -> Markup {
     }
 }
 
-/// Which proposal stands, for the form that approves it: one that was made since is not what was read.
+/// What people have said that waits, for the form that approves or undoes it: what was said since is not
+/// what was read.
 fn stated(payment: &Payment) -> String {
-    let said = payment.resolution().and_then(|known| known.said.first());
-    said.map_or_else(String::new, |said| {
-        format!("{} {}", time(said.at), said.actor)
-    })
+    let known = payment.resolution().filter(|known| known.waits());
+    let said = known.map_or(&[][..], |known| &known.said);
+    let said = said
+        .iter()
+        .map(|said| format!("{} {}", time(said.at), said.actor));
+    said.collect::<Vec<_>>().join(", ")
 }
 
 /// What the command leaves as it is must be what the page showed.
@@ -196,6 +200,11 @@ fn is_as_shown(payment: &Payment, command: &Command, typed: &Typed) -> Result<()
         }
         Command::ApproveByHand { .. } if stated(payment) != typed.stated => {
             "what is proposed is not what the page showed"
+        }
+        Command::ResolveAsShown { .. } | Command::ProposeByHand { .. }
+            if stated(payment) != typed.stated =>
+        {
+            "people have stated something about it since the page was loaded, or it came to nothing"
         }
         _ => return Ok(()),
     };

@@ -33,7 +33,8 @@ pub(super) async fn page(
         SwitchName::Account(account) => who.caller.sees(account),
         _ => true,
     };
-    let stopped = desk.in_time(switches::standing(&desk.store, &desk.clock, &concerns));
+    let theirs = (&concerns as _, who.unread());
+    let stopped = desk.in_time(switches::standing(&desk.store, &desk.clock, theirs));
     let stopped = stopped.await?;
     let body = html! {
         div #overview data-fresh="" {

@@ -15,7 +15,7 @@ use super::show::{absolute, doubt, money, state, when, words};
 use crate::api::v1::plans::actor;
 use crate::operate::legal::legal;
 use crate::operate::switches;
-use crate::operate::timeline::{Doubt, Kind, Moment, rerun_wanted_since, timeline};
+use crate::operate::timeline::{Doubt, Kind, Moment, RerunWanted, timeline};
 use crate::operate::words::{asked, called, next, plan, why};
 use crate::payment::{Ask, Payment, PaymentId, Policy, ResolvedHow, State as Standing, Timestamp};
 use crate::store::audit::{AuditEntry, AuditStream, Chained};
@@ -52,7 +52,7 @@ pub(super) async fn page(
         told_to.retain(|it| it.events > 0);
     }
     let of_it = |name: &SwitchName| concerns(name, payment);
-    let stopped = switches::standing(&desk.store, &desk.clock, &of_it);
+    let stopped = switches::standing(&desk.store, &desk.clock, (&of_it, who.unread()));
     let stopped = desk.in_time(stopped).await?;
     let asked = desk.in_time(desk.asked_by(payment)).await?;
     let title = format!("Payment {}", super::show::short(payment.id().as_str()));
@@ -173,10 +173,16 @@ fn head(loaded: &Loaded, policy: Option<&Policy>, now: Timestamp) -> Markup {
                 }
             }
         }
-        @if let Some(since) = rerun_wanted_since(payment) {
+        @if let Some(wanted) = RerunWanted::of(payment) {
             p.problem {
-                strong { "A rerun is wanted. " } "It was asked for " (when(since, now))
-                ", and goes on by itself once a look at the gateway shows that it can."
+                strong { "A rerun is wanted. " }
+                @match wanted {
+                    RerunWanted::Asked(since) => { "It was asked for " (when(since, now)) ", and goes on" },
+                    RerunWanted::Parked(since) => {
+                        "The call that it was parked for " (when(since, now)) " was never made, and it goes on"
+                    },
+                }
+                " by itself once a look at the gateway shows that it can."
             }
         }
         p.lead { (standing(loaded, now)) " " (to_come(loaded, policy, now)) }

@@ -15,7 +15,9 @@ use super::session::Who;
 use super::show::{when, words};
 use crate::api::v1::Scope;
 use crate::api::v1::plans::actor;
-use crate::operate::switches::{LetGo, is_lost, let_go, line, lives, stop};
+use crate::operate::switches::{
+    LetGo, Stopped, Unread, is_lost, let_go, line, lives, stop, unknown_lines,
+};
 use crate::payment::Timestamp;
 use crate::store::audit::Via;
 use crate::store::switches::{KINDS, STEPS, Switch, SwitchName, Switches, WorkerNotes};
@@ -58,6 +60,16 @@ fn allowed(who: &Who, name: &SwitchName) -> Result<(), String> {
     }
 }
 
+impl Who {
+    /// Whether what another version stopped is named: it may be another account's.
+    pub(super) fn unread(&self) -> Unread {
+        match self.caller.accounts() {
+            None => Unread::Named,
+            Some(_) => Unread::Unnamed,
+        }
+    }
+}
+
 fn concerns(who: &Who, name: &SwitchName) -> bool {
     match name {
         SwitchName::Account(account) => who.caller.sees(account),
@@ -71,11 +83,8 @@ fn standing(who: &Who, switches: &Switches, now: Timestamp) -> Markup {
     html! {
         section.panel {
             h2 { "Stopped now" }
-            @for unknown in &switches.unknown {
-                p.problem role="alert" {
-                    strong { "Everything is stopped. " } (unknown)
-                    " is, and this version does not know what that is."
-                }
+            @for unknown in unknown_lines(switches, who.unread()) {
+                p.problem role="alert" { strong { (unknown) } }
             }
             @if stopped.is_empty() && switches.unknown.is_empty() {
                 p.empty { "Nothing is stopped." }
@@ -128,14 +137,25 @@ fn seen_by(notes: &WorkerNotes, version: u64, now: Timestamp) -> Markup {
 }
 
 fn seen_by_all(notes: &WorkerNotes, version: u64, now: Timestamp) -> Markup {
-    let here = notes.read.values().filter(|note| lives(note, now));
-    let behind = here.filter(|note| note.switches < version).count() + notes.unreadable.len();
+    let here: Vec<_> = (notes.read.values())
+        .filter(|note| lives(note, now))
+        .collect();
+    let there = here.len() + notes.unreadable.len();
+    let behind = here.iter().filter(|note| note.switches < version);
+    let behind = behind.count() + notes.unreadable.len();
+    let lost = notes.read.values().filter(|note| is_lost(note, now));
     html! {
         p.quiet role="status" {
-            @match behind {
-                0 => "Every worker that is there has seen the last switch.",
-                1 => strong { "One worker has not seen the last switch yet, and may still send." },
-                behind => strong { (behind) " workers have not seen the last switch yet, and may still send." },
+            @match (there, behind) {
+                (0, _) => "No worker is there; one that starts will see the last switch.",
+                (_, 0) => "Every worker that is there has seen the last switch.",
+                (_, 1) => strong { "One worker has not seen the last switch yet, and may still send." },
+                (_, behind) => strong { (behind) " workers have not seen the last switch yet, and may still send." },
+            }
+            @match lost.count() {
+                0 => {},
+                1 => strong { " One worker says nothing any more, and may still have calls under way." },
+                lost => strong { " " (lost) " workers say nothing any more, and may still have calls under way." },
             }
         }
     }
@@ -305,8 +325,10 @@ pub(super) async fn give(
             reason: reason.to_owned(),
             until: None,
         };
-        desk.in_time(stop(store, clock, (verb, &name), &wanted, &by))
-            .await?;
+        let stopping = stop(store, clock, (verb, &name), &wanted, &by);
+        if let Stopped::Already { .. } = desk.in_time(stopping).await? {
+            return Err(Trouble::wrong(CHANGED_SINCE));
+        }
     } else {
         let going = let_go(store, clock, (verb, &name), &found, &by);
         if let LetGo::StoppedSince(_) = desk.in_time(going).await? {

@@ -157,8 +157,8 @@ fn payment() -> Value {
         },
         "rerun_wanted_since": {
             "type": ["string", "null"], "format": "date-time",
-            "description": "It is parked, and somebody had it rerun: it goes on by itself once a look at \
-                            the gateway shows that it can.",
+            "description": "It is parked, and somebody had it rerun, or the call that it was parked for was \
+                            never made: it goes on by itself once a look at the gateway shows that it can.",
         },
         "taken": maybe(&money()),
         "hold": maybe(&json!({

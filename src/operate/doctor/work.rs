@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 
 use super::check::Check;
 use crate::clock::Clock;
-use crate::operate::switches::{lives, standing};
+use crate::operate::switches::{Unread, lives, standing};
 use crate::store::redis::RedisStore;
 use crate::store::switches::WorkerNotes;
 use crate::store::{Stats, Store};
@@ -20,7 +20,7 @@ pub(super) async fn checks(store: &RedisStore, clock: &Clock) -> Vec<Check> {
             Ok(notes) => workers(&notes, clock),
             Err(error) => unread("workers", error),
         },
-        match standing(store, clock, &|_| true).await {
+        match standing(store, clock, (&|_| true, Unread::Named)).await {
             Ok(stopped) => of_stopped(&stopped),
             Err(error) => unread("stopped", error),
         },

@@ -250,6 +250,18 @@ async fn a_proposal_is_approved_that_was_read_and_no_other() {
     let refused = office.post(&other, &path, &fields).await;
     assert_eq!(refused.status, 409, "{}", refused.text);
     refused.shows(&["what is proposed is not what the page showed"]);
+    // Nor is it undone by who read the one before.
+    let names = ["mark", "key", "stated"];
+    let shown = names.map(|name| undone.hidden(name));
+    let mut fields: Vec<_> = names
+        .into_iter()
+        .zip(shown.iter().map(|it| &**it))
+        .collect();
+    fields.push(("reason", "captured in the portal"));
+    let to = format!("/desk/payments/{id}/resolve_as_shown");
+    let refused = office.post(&one, &to, &fields).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    refused.shows(&["people have stated something about it since"]);
     let known = office.stage.payment(&id).await;
     assert_eq!(known.resolution().unwrap().progress, Progress::Proposed);
     let read = [("reason", "so I heard")];

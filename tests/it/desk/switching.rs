@@ -1,6 +1,6 @@
 //! To stop and to let go on at the desk.
 
-use holdfast::operate::switches;
+use holdfast::operate::switches::{self, Unread};
 use holdfast::payment::AccountName;
 use holdfast::store::audit::{AuditEntry, AuditStream, Chained};
 use holdfast::store::redis::AuditOrder;
@@ -65,7 +65,9 @@ impl Office {
 
     async fn stopped(&self) -> Vec<String> {
         let (store, clock) = (&self.stage.store, &self.stage.clock);
-        switches::standing(store, clock, &|_| true).await.unwrap()
+        let all = (&|_: &SwitchName| true) as _;
+        let found = switches::standing(store, clock, (all, Unread::Named));
+        found.await.unwrap()
     }
 }
 
@@ -111,6 +113,7 @@ async fn a_page_from_before_somebody_else_stopped_it_lets_nothing_go_on() {
     let old = office.get(&cookie, HOTEL).await;
     let (mark, shown) = (old.hidden("mark"), old.hidden("shown"));
     office.stage.clock.advance(chrono::TimeDelta::seconds(1));
+    office.switches(&cookie, HOTEL, "mended").await;
     stop(&office, &hotel(), "second").await;
     let refused = office
         .switches_as_shown(&cookie, HOTEL, [&mark, &shown, "mended"])
@@ -128,6 +131,31 @@ async fn a_page_from_before_somebody_else_stopped_it_lets_nothing_go_on() {
 }
 
 #[tokio::test]
+async fn what_another_version_stopped_of_an_account_is_named_to_those_alone_who_see_all() {
+    let office = Office::open().await;
+    let id = office.stage.authorize_by_token("held", 9_900, "{}").await;
+    office.stage.work().await;
+    let (whole, rental) = (office.enter(OPERATOR).await, office.enter(RENTAL).await);
+    let mut connection = crate::store::on_redis::raw(&office.redis).await;
+    let mut set = redis::cmd("HSET");
+    set.arg("{hf:desk}:switches").arg("account:hotel");
+    let _: i64 = set
+        .arg("{\"by\":1}")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    for path in ["/desk", "/desk/switches"] {
+        let page = office.get(&rental, path).await;
+        page.shows(&["everything is stopped by another version"]);
+        page.shows_none_of(&["hotel"]);
+        let page = office.get(&whole, path).await;
+        page.shows(&["everything is stopped: account:hotel is, and this version"]);
+    }
+    let page = office.get(&whole, &format!("/desk/payments/{id}")).await;
+    page.shows(&["everything is stopped: account:hotel is"]);
+}
+
+#[tokio::test]
 async fn nobody_stops_more_than_the_key_is_for_nor_without_a_reason_or_a_mark() {
     let office = Office::open().await;
     let reader = office.enter(READER).await;
@@ -138,7 +166,7 @@ async fn nobody_stops_more_than_the_key_is_for_nor_without_a_reason_or_a_mark() 
     let page = office.get(&rental, "/desk/switches").await;
     page.shows(&["/desk/switches/account:rental"]);
     page.shows_none_of(&["hotel", "/desk/switches/all", "/desk/switches/step:charge"]);
-    page.shows(&["Every worker that is there has seen the last switch."]);
+    page.shows(&["No worker is there; one that starts will see the last switch."]);
     stop(&office, &SwitchName::Step("charge"), "double taken").await;
     let late = office.late_worker().await;
     let page = office.get(&rental, "/desk/switches").await;
@@ -150,6 +178,9 @@ async fn nobody_stops_more_than_the_key_is_for_nor_without_a_reason_or_a_mark() 
     office.stage.clock.advance(chrono::TimeDelta::seconds(50));
     let page = office.get(&whole, "/desk/switches").await;
     page.shows(&["says nothing since", &late, "2 charge"]);
+    let page = office.get(&rental, "/desk/switches").await;
+    page.shows(&["One worker says nothing any more, and may still have calls under way."]);
+    page.shows_none_of(&["Every worker", &late]);
     let stands = office.stopped().await;
     for path in [HOTEL, "/desk/switches/all", "/desk/switches/kind:charge"] {
         let mark = office.get(&rental, "/desk/switches/account:rental").await;

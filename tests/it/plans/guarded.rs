@@ -2,10 +2,46 @@
 //! that may forget, and writes that say nothing new.
 
 use futures_util::FutureExt as _;
-use holdfast::operate::timeline::rerun_wanted_since;
+use holdfast::operate::timeline::{RerunWanted, rerun_wanted_since};
 use holdfast::operate::{Fate, PlanCommand};
 
 use super::*;
+
+#[tokio::test]
+async fn since_when_a_rerun_is_wanted_is_told_by_what_had_it_looked_at_again_and_by_no_word() {
+    let room = Room::open().await;
+    let id = room.parked_charge("k", 1_500).await;
+    room.stage.pass(TimeDelta::minutes(1));
+    let given = room.stage.clock.now();
+    let (reason, actor) = ("mended".to_owned(), "aina".to_owned());
+    let rerun = Command::Rerun { reason, actor };
+    room.stage.command(&id, "r", rerun).await;
+    room.stage.pass(TimeDelta::seconds(1));
+    let propose = Command::ProposeByHand {
+        outcome: StatedEnd::NeverPaid,
+        reason: "the bank says so".to_owned(),
+        actor: "aina".to_owned(),
+    };
+    let answer = room.stage.command(&id, "p", propose).await;
+    assert_eq!(answer, CommandAnswer::Accepted);
+    let waits = room.stage.payment(&id).await;
+    assert_eq!(RerunWanted::of(&waits), Some(RerunWanted::Asked(given)));
+    assert_eq!(rerun_wanted_since(&waits), Some(given));
+
+    // Where the call was never made the machine looks again, whatever was asked for before it was parked.
+    let policy = crate::stage::policy(UnknownPolicy::Park);
+    let mut payment = Payment::new(waits.request().clone(), given).unwrap();
+    let key = IdempotencyKey::new("c").unwrap();
+    payment.command(key, Command::Cancel, given).unwrap();
+    let parked = given + TimeDelta::seconds(5);
+    let number = payment.open(Step::Create, parked, &policy).unwrap();
+    payment.sign_open("ours");
+    let doubt = Event::Stuck(ParkReason::OutcomeUnknown);
+    payment.settled(doubt, parked, &policy);
+    assert_eq!(RerunWanted::of(&payment), None);
+    assert!(payment.never_sent(number, "ours", parked, &policy));
+    assert_eq!(RerunWanted::of(&payment), Some(RerunWanted::Parked(parked)));
+}
 
 impl Room<MemoryStore> {
     fn charges(&self) -> u64 {
