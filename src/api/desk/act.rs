@@ -286,7 +286,10 @@ pub(super) async fn give(
     let command = command(&name, &typed, &actor(&who.caller))?;
     let judge = |payment: &Payment| {
         commands::may(&who.caller, payment, &command)?;
-        is_as_shown(payment, &command, &typed)?;
+        // What the page showed is changed by the form itself: sent again it is answered as it was.
+        if !payment.was_given(&key, &command) {
+            is_as_shown(payment, &command, &typed)?;
+        }
         desk.store.durability().map_err(|lack| {
             let told = format!("nothing new is recorded now: {lack}");
             Problem::new(ProblemCode::StoreUnavailable, told)

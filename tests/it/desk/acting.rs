@@ -264,11 +264,18 @@ async fn a_proposal_is_approved_that_was_read_and_no_other() {
     refused.shows(&["people have stated something about it since"]);
     let known = office.stage.payment(&id).await;
     assert_eq!(known.resolution().unwrap().progress, Progress::Proposed);
-    let read = [("reason", "so I heard")];
-    let done = office
-        .commands(&other, (&id, "approve_by_hand"), &read)
-        .await;
-    assert_eq!(done.status, 303, "{}", done.text);
+    let ask = office.get(&other, &path).await;
+    let names = ["mark", "key", "stated", "outcome"];
+    let shown = names.map(|name| ask.hidden(name));
+    let mut fields: Vec<_> = names
+        .into_iter()
+        .zip(shown.iter().map(|it| &**it))
+        .collect();
+    fields.push(("reason", "so I heard"));
+    for time in ["first", "second"] {
+        let done = office.post(&other, &path, &fields).await;
+        assert_eq!(done.status, 303, "{time}: {}", done.text);
+    }
     let page = office.get(&one, &format!("/desk/payments/{id}")).await;
     page.shows_none_of(&["propose by hand…"]);
 }
