@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::LASTS;
+use super::course::RESUMED_WITHIN;
 use crate::payment::{
     Active, Amount, Ask, Authorize, Command, Event, IdempotencyKey, Links, LookUp, Money, Next,
     ParkReason, Payment, Policy, PurchaseId, Sighting, Source, Standing, State, StateName, Step,
@@ -92,6 +92,43 @@ pub struct Touched {
     pub how: Touch,
     /// How much.
     pub money: Money,
+    /// The whole of a hold that comes about first, where this is then taken of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_hold: Option<Money>,
+}
+
+impl Touched {
+    const fn new(how: Touch, money: Money) -> Self {
+        Self {
+            how,
+            money,
+            of_hold: None,
+        }
+    }
+
+    /// All that becomes of money, each with how much.
+    pub fn each(&self) -> impl Iterator<Item = (Touch, Money)> {
+        let reserved = self.of_hold.map(|money| (Touch::Reserves, money));
+        [(self.how, self.money)].into_iter().chain(reserved)
+    }
+
+    /// The most that it is about.
+    #[must_use]
+    pub fn most(&self) -> Money {
+        match self.of_hold {
+            Some(hold) if hold.amount > self.money.amount => hold,
+            _ => self.money,
+        }
+    }
+}
+
+/// When a hold is to be captured for that to be told as taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Captured {
+    /// As soon as it stands, if it comes about while the plan can be carried out.
+    AtOnce,
+    /// At any time.
+    Ever,
 }
 
 /// How what became of a payment compares with what was foreseen.
@@ -127,7 +164,7 @@ pub fn foresee(
             (Next::LookUp, Some(look)) => copy.looked_up(look, now, policy),
             (Next::Settle(event), _) => copy.settled(event, now, policy),
             (Next::Send(step), _) => {
-                let touches = touched(&copy, step, now, policy);
+                let touches = touched(&copy, step, Captured::AtOnce, now, policy);
                 let then = Then::Sends { step };
                 return Foreseen { then, touches };
             }
@@ -139,10 +176,7 @@ pub fn foresee(
             then: Then::Ends {
                 state: StateName::Paid,
             },
-            touches: Some(Touched {
-                how: Touch::RecordsTaken,
-                money: *money,
-            }),
+            touches: Some(Touched::new(Touch::RecordsTaken, *money)),
         },
         // What was asked for outlives a look that says nothing: the next one may let it go on.
         State::Parked { reason, .. } if copy.asked().1 => Foreseen {
@@ -172,16 +206,22 @@ pub fn foresee(
 pub fn most_moved(payment: &Payment, foreseen: &Foreseen) -> u64 {
     let moves = |touched: &Touched| matches!(touched.how, Touch::Takes | Touch::Reserves);
     let touched = foreseen.touches.filter(moves);
-    let touched = touched.map_or(0, |touched| touched.money.amount.minor());
+    let touched = touched.map_or(0, |touched| touched.most().amount.minor());
     touched.max(rerun_moves(payment))
 }
 
 /// The same, whatever is foreseen: a rerun goes on with what the payment was about, and may come to as
-/// much as a capture of all of it.
+/// much as a capture of all of it; before there is a hold, to all that is to be held, of which a capture
+/// may take less.
 #[must_use]
 pub fn rerun_moves(payment: &Payment) -> u64 {
     let all = Command::Capture { amount: None };
-    payment.lets_take(&all).map_or(0, Amount::minor)
+    let taken = payment.lets_take(&all);
+    let reserved = match payment.state().active() {
+        Some(Active::Held(_)) => None,
+        _ => payment.request().money().map(|money| money.amount),
+    };
+    taken.max(reserved).map_or(0, Amount::minor)
 }
 
 const fn then(then: Then) -> Foreseen {
@@ -192,64 +232,118 @@ const fn then(then: Then) -> Foreseen {
 }
 
 /// The money that a payment may come to move which goes on, or will: by its next call, by the one of which
-/// is not known what it did, or by the charge that it is for.
+/// is not known what it did, by the charge that it is for, or by the hold that it waits for.
 fn ahead(payment: &Payment, now: Timestamp, policy: &Policy) -> Option<Touched> {
     let mut on = payment.clone();
     on.settled(Event::Resumed, now, policy);
-    let next = match on.next(now, policy) {
-        Next::WaitUntil(at) => on.next(at, policy),
-        next => next,
-    };
-    let step = match (next, on.open_attempt(), on.state().active()) {
-        (Next::Send(step), ..) => step,
-        (_, Some(open), _) => open.step,
-        (_, None, Some(Active::New)) if on.ending().is_none() => Step::Charge,
+    let active = on.state().active().filter(|_| on.ending().is_none());
+    let (_, next) = comes_to(&on, now, policy);
+    let step = match (active, next, on.open_attempt()) {
+        // The payer may have paid while nobody looked.
+        (Some(Active::AwaitingPayer), _, None) => Step::Charge,
+        (_, Next::Send(step), _) => step,
+        (_, _, Some(open)) => open.step,
+        (Some(Active::New), _, None) => Step::Charge,
         _ => return None,
     };
-    touched(&on, step, now, policy)
+    touched(&on, step, Captured::Ever, now, policy)
+}
+
+/// What is done next with nothing new from anybody, and when.
+fn comes_to(payment: &Payment, from: Timestamp, policy: &Policy) -> (Timestamp, Next) {
+    let mut at = from;
+    for _ in 0..MOST_MOVES {
+        match payment.next(at, policy) {
+            Next::WaitUntil(later) if later > at => at = later,
+            next => return (at, next),
+        }
+    }
+    (at, Next::Nothing)
 }
 
 /// The money that `step` is about, and what a purchase that is made for it is charged with.
-fn touched(payment: &Payment, step: Step, now: Timestamp, policy: &Policy) -> Option<Touched> {
+fn touched(
+    payment: &Payment,
+    step: Step,
+    captured: Captured,
+    now: Timestamp,
+    policy: &Policy,
+) -> Option<Touched> {
     let held = match payment.state().active() {
         Some(Active::Held(hold)) => Some(hold.money),
         _ => None,
     };
-    let (how, money) = match (step, &payment.request().ask) {
-        (Step::Create | Step::Charge, Ask::Charge(ask)) => (Touch::Takes, ask.money),
+    match (step, &payment.request().ask) {
+        (Step::Create | Step::Charge, Ask::Charge(ask)) => {
+            Some(Touched::new(Touch::Takes, ask.money))
+        }
+        // By itself a link reserves nothing.
         (
-            Step::Create | Step::Charge,
+            Step::Create,
             Ask::Authorize(Authorize {
-                money,
-                source: Source::Token(_),
+                source: Source::Checkout(_),
                 ..
             }),
-        ) => {
-            let currency = money.currency;
-            // The hold may come about now, or when the plan is about to expire.
-            let taken = [now, now + LASTS].map(|at| taken_of_hold(payment, *money, at, policy));
-            match taken.into_iter().flatten().max() {
-                Some(amount) => (Touch::Takes, Money { amount, currency }),
-                None => (Touch::Reserves, *money),
-            }
+        ) => None,
+        (Step::Create | Step::Charge, Ask::Authorize(ask)) => {
+            Some(of_hold(payment, ask.money, captured, now, policy))
         }
+        // Its hold stands already, or never comes.
+        (Step::Create | Step::Charge, Ask::Adopt(ask)) => Some(Touched {
+            of_hold: None,
+            ..of_hold(payment, ask.money, captured, now, policy)
+        }),
         (Step::Capture { amount }, _) => {
             let currency = held?.currency;
-            (Touch::Takes, Money { amount, currency })
+            Some(Touched::new(Touch::Takes, Money { amount, currency }))
         }
-        (Step::Release, _) => (Touch::GivesBack, held?),
-        (Step::Create | Step::Charge | Step::Cancel, _) => return None,
-    };
-    Some(Touched { how, money })
+        (Step::Release, _) => Some(Touched::new(Touch::GivesBack, held?)),
+        (Step::Create | Step::Charge | Step::Cancel, _) => None,
+    }
 }
 
-/// How much of a hold is taken at once that comes about at `at`: where the time to capture it has come.
-fn taken_of_hold(
+/// What becomes of the money of a hold that may come about.
+fn of_hold(
+    payment: &Payment,
+    money: Money,
+    captured: Captured,
+    now: Timestamp,
+    policy: &Policy,
+) -> Touched {
+    let currency = money.currency;
+    let course = |at| course_of_hold(payment, money, at, policy);
+    let planned = payment.plan().capture_at.filter(|at| *at >= now);
+    let taken = match captured {
+        Captured::Ever => {
+            let times = [Some(now), planned].into_iter().flatten();
+            times.filter_map(|at| Some(course(at)?.1)).max()
+        }
+        Captured::AtOnce => {
+            let end = now + RESUMED_WITHIN;
+            let due = course(now).map(|(at, _)| at);
+            let times = [Some(now), due, planned, Some(end)].into_iter().flatten();
+            let at_once = |at| course(at).filter(|(taken, _)| *taken == at);
+            let taken = times.filter(|at| *at <= end).filter_map(at_once);
+            taken.map(|(_, amount)| amount).max()
+        }
+    };
+    match taken {
+        Some(amount) => Touched {
+            how: Touch::Takes,
+            money: Money { amount, currency },
+            of_hold: Some(money),
+        },
+        None => Touched::new(Touch::Reserves, money),
+    }
+}
+
+/// When a hold is captured that comes about at `at`, and how much of it, if nobody says anything more.
+fn course_of_hold(
     payment: &Payment,
     money: Money,
     at: Timestamp,
     policy: &Policy,
-) -> Option<Amount> {
+) -> Option<(Timestamp, Amount)> {
     let purchase = match payment.purchase() {
         Some(purchase) => purchase.id.clone(),
         None => PurchaseId::new("foreseen").ok()?,
@@ -274,8 +368,8 @@ fn taken_of_hold(
     };
     let mut copy = payment.clone();
     copy.looked_up(&LookUp::Shown(Box::new(held)), at, policy);
-    match copy.next(at, policy) {
-        Next::Send(Step::Capture { amount }) => Some(amount),
+    match comes_to(&copy, at, policy) {
+        (at, Next::Send(Step::Capture { amount })) => Some((at, amount)),
         _ => None,
     }
 }
@@ -300,6 +394,12 @@ impl Foreseen {
         }
     }
 
+    /// Whether it was said that more is to be looked for first, for nobody knows how long.
+    #[must_use]
+    pub const fn looks_first(&self) -> bool {
+        matches!(self.then, Then::LooksOn { .. } | Then::GoesOn { .. })
+    }
+
     /// How `payment`, which was rerun, compares with it.
     #[must_use]
     pub fn fits(&self, payment: &Payment, now: Timestamp, policy: Option<&Policy>) -> Fit {
@@ -316,10 +416,11 @@ impl Foreseen {
                 let same = matches!(state, State::Parked { reason: found, .. } if found == reason);
                 (!reruns, same)
             }
-            // It may come to its end meanwhile; what was asked for was to go on.
+            // It may come to its end meanwhile; what was asked for was to go on. A call in doubt proves
+            // nothing of that: it may be made again.
             Then::LooksOn { .. } | Then::GoesOn { .. } => {
                 let stopped = matches!(state.name(), StateName::Parked | StateName::Failed);
-                (!reruns, !stopped)
+                (settled, !stopped)
             }
             Then::TakesNone => (true, true),
         };
