@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use super::foresee::{Fit, Foreseen};
 use super::plan::{
     Applied, Fate, LASTS, LeftOut, NotNow, Phase, Plan, PlanCommand, Planned, Selection, VERSION,
 };
-use crate::payment::{
-    AccountName, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State, Timestamp,
-};
+use crate::payment::{AccountName, IdempotencyKey, InvalidName, PaymentId, Timestamp};
 use crate::store::PlanId;
 use crate::store::audit::Mandate;
 
@@ -22,8 +19,6 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 pub const MOST_PAYMENTS: usize = 1_000;
 /// How many payments are rerun at once: one first, then some, then many.
 const STAGES: [usize; 3] = [1, 10, 100];
-/// How long a payment may take to come to rest; after that it is no longer waited for.
-const LONGEST_REST: TimeDelta = TimeDelta::minutes(2);
 /// So many that came out otherwise than foreseen are borne, after the first stage.
 const MOST_ODD: usize = 2;
 /// How many steps look for payments: where there are millions in a state it is given up. Steps and not
@@ -344,77 +339,5 @@ impl Plan {
             on if on == self.odd() => format!("{many} still looked on after two minutes"),
             _ => format!("{many} came out otherwise than foreseen, or still looked on"),
         }
-    }
-}
-
-impl Planned {
-    /// One that is to be asked about.
-    #[must_use]
-    pub const fn unasked(payment: PaymentId) -> Self {
-        Self {
-            payment,
-            account: None,
-            seen: None,
-            shown: None,
-            foreseen: None,
-            most: None,
-            stopped: None,
-            fate: Fate::Unasked,
-        }
-    }
-
-    /// The same, not to be rerun.
-    #[must_use]
-    pub fn left_out(self, why: LeftOut) -> Self {
-        let fate = Fate::LeftOut { why };
-        Self { fate, ..self }
-    }
-
-    /// Takes in how the payment stands after it was told, if that is known by now.
-    pub fn came_out(&mut self, payment: &Payment, now: Timestamp, policy: Option<&Policy>) {
-        let (Some(foreseen), Fate::Given { at }) = (&self.foreseen, &self.fate) else {
-            return;
-        };
-        let state = payment.state().name();
-        let reason = match payment.state() {
-            State::Parked { reason, .. } => Some(reason.clone()),
-            _ => None,
-        };
-        self.fate = match foreseen.fits(payment, now, policy) {
-            Fit::AsForeseen => Fate::AsForeseen { state },
-            Fit::NotYet if now - *at <= LONGEST_REST => return,
-            Fit::NotYet if foreseen.looks_first() => Fate::LooksOn { state, reason },
-            Fit::NotYet | Fit::Otherwise => Fate::Odd { state, reason },
-        };
-    }
-
-    fn waits(&self) -> bool {
-        self.fate == Fate::Waits
-    }
-
-    fn tells(&self) -> u8 {
-        self.foreseen.as_ref().map_or(0, Foreseen::tells)
-    }
-
-    /// Whether `payment` is as it was planned.
-    #[must_use]
-    pub fn is_still(&self, payment: &Payment) -> bool {
-        let seen = self.seen.as_ref();
-        seen.is_some_and(|seen| seen.is_still(payment))
-    }
-
-    /// Whether it is to be told, or may not have been.
-    const fn may_be_told(&self) -> bool {
-        matches!(self.fate, Fate::Waits | Fate::Given { .. })
-    }
-
-    /// Whether a run that goes on may still come to do something about it.
-    pub(super) const fn is_to_come(&self) -> bool {
-        self.may_be_told() || matches!(self.fate, Fate::LooksOn { .. })
-    }
-
-    /// Whether it is rerun by the plan, or was.
-    pub(super) const fn is_planned(&self) -> bool {
-        !matches!(self.fate, Fate::Unasked | Fate::LeftOut { .. })
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::foresee::{Foreseen, Then, Touched};
+use super::ahead::Touched;
+use super::foresee::{Foreseen, Then};
 use super::plan::{Fate, Phase, Plan, Planned, Selection};
 use crate::payment::{Currency, ParkReason, Step, Timestamp};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::foresee::{Touch, Touched};
+use super::ahead::{Touch, Touched};
 use super::plan::{Fate, Phase, Plan, Planned};
 use crate::payment::Currency;
 
