@@ -40,9 +40,12 @@ impl Plan {
     /// on decides about them alone.
     pub(super) fn at_stake(&self) -> impl Iterator<Item = &Planned> + Clone {
         let stopped = matches!(self.phase, Phase::Stopped { .. });
-        let of = move |planned: &&Planned| match stopped {
-            true => planned.is_to_come(),
-            false => planned.is_planned(),
+        let of = move |planned: &&Planned| {
+            if stopped {
+                planned.is_to_come()
+            } else {
+                planned.is_planned()
+            }
         };
         self.payments.iter().filter(of)
     }

@@ -121,14 +121,19 @@ async fn a_plan_says_what_applying_it_then_does() {
     }
 }
 
-#[tokio::test]
-async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
+/// How much is held by those that `holds_to_come` is about.
+const HELD: u64 = 1_200;
+
+/// The plan of a hold, what a plan of its rerun says that is moved, its end, and how much is taken then.
+type ToCome = (String, Vec<(&'static str, u64)>, StateName, u64);
+
+fn holds_to_come() -> [ToCome; 8] {
     let soon = r#""capture_at":"2027-01-31T06:10:00Z""#;
-    let all = 1_200;
+    let all = HELD;
     let taken = |amount| vec![("takes", amount), ("reserves", all)];
     let reserved = || vec![("reserves", all)];
     let (held, paid) = (StateName::Held, StateName::Paid);
-    for (given, touched, end, moved) in [
+    [
         (format!("{{{soon}}}"), taken(all), paid, all),
         (
             format!(r#"{{{soon},"capture_amount":700}}"#),
@@ -176,10 +181,15 @@ async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
             paid,
             all,
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
+    for (given, touched, end, moved) in holds_to_come() {
         for operation in [Operation::Create, Operation::Charge] {
             let room = Room::open().await;
-            let id = room.stage.authorize_by_token("k", 1_200, &given).await;
+            let id = room.stage.authorize_by_token("k", HELD, &given).await;
             if operation == Operation::Create {
                 room.stage
                     .fault(Rule::on(operation, Effect::status_before_commit(400)).times(1));
@@ -195,10 +205,10 @@ async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
                 .map(|((_, how), minor)| (how.as_str(), minor))
                 .collect();
             assert_eq!(touches, touched, "{given}");
-            assert_eq!(plan.about().into_values().collect::<Vec<_>>(), [all]);
-            assert_eq!(plan.largest_moved(), all, "{given}");
+            assert_eq!(plan.about().into_values().collect::<Vec<_>>(), [HELD]);
+            assert_eq!(plan.largest_moved(), HELD, "{given}");
             let parked = room.stage.payment(&id).await;
-            assert_eq!(rerun_moves(&parked), all, "whatever is foreseen");
+            assert_eq!(rerun_moves(&parked), HELD, "whatever is foreseen");
             let done = room.applied(&plan).await;
             assert_eq!(fates(&done), ["as_foreseen"], "{given}");
             assert_eq!(room.stage.state(&id).await, end, "{given}");
