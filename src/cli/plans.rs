@@ -258,6 +258,10 @@ impl<S: Plans> Desk<'_, S> {
             let fate = match &planned.fate {
                 Fate::LeftOut { why } => format!("left out: {}", why.as_str()),
                 Fate::AsForeseen { state } => format!("as foreseen: {state}"),
+                Fate::LooksOn { state, reason } => {
+                    let why = reason.as_ref().map(ParkReason::as_str);
+                    format!("still looks on: {state} {}", why.unwrap_or_default())
+                }
                 Fate::Odd { state, reason } => {
                     let why = reason.as_ref().map(ParkReason::as_str);
                     format!("odd: {state} {}", why.unwrap_or_default())

@@ -4,30 +4,26 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use super::foresee::{Fit, Foreseen};
 use super::plan::{
     Applied, Fate, LASTS, LeftOut, NotNow, Phase, Plan, PlanCommand, Planned, Selection, VERSION,
 };
-use crate::payment::{
-    AccountName, IdempotencyKey, InvalidName, Payment, PaymentId, Policy, State, Timestamp,
-};
+use crate::payment::{AccountName, IdempotencyKey, InvalidName, PaymentId, Timestamp};
 use crate::store::PlanId;
 use crate::store::audit::Mandate;
 
 /// How long a run that was stopped can be resumed.
-const RESUMED_WITHIN: TimeDelta = TimeDelta::hours(24);
+pub(super) const RESUMED_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// How long it is kept, for whoever wants to know.
 const KEPT: TimeDelta = TimeDelta::days(30);
 /// How many payments one plan has at most.
 pub const MOST_PAYMENTS: usize = 1_000;
 /// How many payments are rerun at once: one first, then some, then many.
 const STAGES: [usize; 3] = [1, 10, 100];
-/// How long a payment may take to come to rest; after that it is no longer waited for.
-const LONGEST_REST: TimeDelta = TimeDelta::minutes(2);
 /// So many that came out otherwise than foreseen are borne, after the first stage.
 const MOST_ODD: usize = 2;
-/// How long payments are looked for: where there are millions in a state it is given up.
-const LOOKED_FOR: TimeDelta = TimeDelta::minutes(2);
+/// How many steps look for payments: where there are millions in a state it is given up. Steps and not
+/// time: a worker that died leaves its step to another for as long.
+const MOST_LOOKS: u32 = 500;
 /// How long those that were told are left alone before they are looked at again: a quarter of the time
 /// that it has taken, but at least and at most so long.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
@@ -48,6 +44,7 @@ impl Plan {
             payments: Vec::new(),
             more: false,
             looked_to: None,
+            looks: 0,
             cut_off: false,
             applied: None,
             resumed: Vec::new(),
@@ -121,7 +118,8 @@ impl Plan {
         self.due_at = now;
         let many = self.payments.len() > MOST_PAYMENTS;
         self.looked_to = looked_to.filter(|_| !many);
-        if self.looked_to.is_some() && now - self.made_at <= LOOKED_FOR {
+        self.looks = self.looks.saturating_add(1);
+        if self.looked_to.is_some() && self.looks < MOST_LOOKS {
             return;
         }
         self.cut_off = self.looked_to.take().is_some();
@@ -151,6 +149,9 @@ impl Plan {
                 Err(NotNow::NothingToResume)
             }
             PlanCommand::Resume if now > self.resumed_until() => Err(NotNow::Expired),
+            PlanCommand::Resume if !self.payments.iter().any(Planned::may_be_told) => {
+                Err(NotNow::Empty)
+            }
             PlanCommand::Stop | PlanCommand::Resume => Ok(()),
         }
     }
@@ -272,22 +273,24 @@ impl Plan {
 
     /// Once those that were `tried` have come to rest: goes on with the next stage, or stops, or is done.
     /// The first one is over once a payment came out as foreseen; that others had changed, or could not
-    /// be told, says nothing of the rest.
-    pub fn staged(&mut self, tried: &[usize], now: Timestamp) {
+    /// be told, says nothing of the rest. Those that are `held_back` were noted as told by a run before
+    /// this one, and wait to be.
+    pub fn staged(&mut self, tried: &[usize], held_back: &[usize], now: Timestamp) {
         let Phase::Applying { stage, odd_before } = self.phase else {
             return;
         };
-        if !self.open().is_empty() {
+        let open = self.open();
+        if !open.iter().all(|place| held_back.contains(place)) {
             return;
-        }
-        if !self.payments.iter().any(Planned::waits) {
-            return self.rest(Phase::Done);
         }
         let odd = self.odd() - odd_before;
         let borne = if stage == 0 { 0 } else { MOST_ODD };
         if odd > borne {
-            let why = format!("{odd} came out otherwise than foreseen");
+            let why = self.why_stopped(odd);
             return self.rest(Phase::Stopped { why });
+        }
+        if open.is_empty() && !self.payments.iter().any(Planned::waits) {
+            return self.rest(Phase::Done);
         }
         let came = |fits: fn(&Fate) -> bool| {
             let mut fates = tried.iter().map(|place| &self.payments[*place].fate);
@@ -305,71 +308,36 @@ impl Plan {
         }
     }
 
+    /// Of those that a worker noted as told and told not, the ones to tell now: one first, as of all
+    /// others, for they may be what a run was stopped for.
+    #[must_use]
+    pub fn told_now(&self, untold: &[usize], tried: &[usize]) -> Vec<usize> {
+        if !matches!(self.phase, Phase::Applying { stage: 0, .. }) {
+            return untold.to_vec();
+        }
+        if !tried.is_empty() || self.open().len() > untold.len() {
+            return Vec::new();
+        }
+        let first = untold.iter().rev().copied();
+        let first = first.max_by_key(|place| self.payments[*place].tells());
+        first.into_iter().collect()
+    }
+
+    /// How many did not come out as foreseen, or not yet.
     fn odd(&self) -> usize {
-        let odd = |planned: &&Planned| matches!(planned.fate, Fate::Odd { .. });
+        let odd =
+            |planned: &&Planned| matches!(planned.fate, Fate::Odd { .. } | Fate::LooksOn { .. });
         self.payments.iter().filter(odd).count()
     }
-}
 
-impl Planned {
-    /// One that is to be asked about.
-    #[must_use]
-    pub const fn unasked(payment: PaymentId) -> Self {
-        Self {
-            payment,
-            account: None,
-            seen: None,
-            shown: None,
-            foreseen: None,
-            most: None,
-            stopped: None,
-            fate: Fate::Unasked,
+    /// The same of the last `many`, in words.
+    fn why_stopped(&self, many: usize) -> String {
+        let look_on = |planned: &&Planned| matches!(planned.fate, Fate::LooksOn { .. });
+        // Which of them are of this run is not noted.
+        match self.payments.iter().filter(look_on).count() {
+            0 => format!("{many} came out otherwise than foreseen"),
+            on if on == self.odd() => format!("{many} still looked on after two minutes"),
+            _ => format!("{many} came out otherwise than foreseen, or still looked on"),
         }
-    }
-
-    /// The same, not to be rerun.
-    #[must_use]
-    pub fn left_out(self, why: LeftOut) -> Self {
-        let fate = Fate::LeftOut { why };
-        Self { fate, ..self }
-    }
-
-    /// Takes in how the payment stands after it was told, if that is known by now.
-    pub fn came_out(&mut self, payment: &Payment, now: Timestamp, policy: Option<&Policy>) {
-        let (Some(foreseen), Fate::Given { at }) = (&self.foreseen, &self.fate) else {
-            return;
-        };
-        let state = payment.state().name();
-        self.fate = match foreseen.fits(payment, now, policy) {
-            Fit::AsForeseen => Fate::AsForeseen { state },
-            Fit::NotYet if now - *at <= LONGEST_REST => return,
-            Fit::NotYet | Fit::Otherwise => Fate::Odd {
-                state,
-                reason: match payment.state() {
-                    State::Parked { reason, .. } => Some(reason.clone()),
-                    _ => None,
-                },
-            },
-        };
-    }
-
-    fn waits(&self) -> bool {
-        self.fate == Fate::Waits
-    }
-
-    fn tells(&self) -> u8 {
-        self.foreseen.as_ref().map_or(0, Foreseen::tells)
-    }
-
-    /// Whether `payment` is as it was planned.
-    #[must_use]
-    pub fn is_still(&self, payment: &Payment) -> bool {
-        let seen = self.seen.as_ref();
-        seen.is_some_and(|seen| seen.is_still(payment))
-    }
-
-    /// Whether it is rerun by the plan, or was.
-    pub(super) const fn is_planned(&self) -> bool {
-        !matches!(self.fate, Fate::Unasked | Fate::LeftOut { .. })
     }
 }

@@ -3,15 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::LASTS;
+use super::ahead::{Captured, Touch, Touched, ahead, touched};
 use crate::payment::{
-    Active, Amount, Ask, Authorize, Command, Event, IdempotencyKey, Links, LookUp, Money, Next,
-    ParkReason, Payment, Policy, PurchaseId, Sighting, Source, Standing, State, StateName, Step,
-    Timestamp,
+    Active, Amount, Ask, Command, IdempotencyKey, LookUp, Next, ParkReason, Payment, Policy, State,
+    StateName, Step, Timestamp,
 };
 
 /// So many moves are followed; a rerun that needs more is not foreseen to its end.
-const MOST_MOVES: usize = 8;
+pub(super) const MOST_MOVES: usize = 8;
 
 /// What a rerun would do next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,42 +57,6 @@ pub enum Then {
     TakesNone,
 }
 
-/// What becomes of money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Touch {
-    /// It is taken.
-    Takes,
-    /// It is reserved.
-    Reserves,
-    /// It is given back.
-    GivesBack,
-    /// It was taken before, and that is recorded.
-    RecordsTaken,
-}
-
-impl Touch {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Takes => "takes",
-            Self::Reserves => "reserves",
-            Self::GivesBack => "gives_back",
-            Self::RecordsTaken => "records_taken",
-        }
-    }
-}
-
-/// Money, and what becomes of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touched {
-    /// What becomes of it.
-    pub how: Touch,
-    /// How much.
-    pub money: Money,
-}
-
 /// How what became of a payment compares with what was foreseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
@@ -127,7 +90,7 @@ pub fn foresee(
             (Next::LookUp, Some(look)) => copy.looked_up(look, now, policy),
             (Next::Settle(event), _) => copy.settled(event, now, policy),
             (Next::Send(step), _) => {
-                let touches = touched(&copy, step, now, policy);
+                let touches = touched(&copy, step, Captured::AtOnce, now, policy);
                 let then = Then::Sends { step };
                 return Foreseen { then, touches };
             }
@@ -139,10 +102,7 @@ pub fn foresee(
             then: Then::Ends {
                 state: StateName::Paid,
             },
-            touches: Some(Touched {
-                how: Touch::RecordsTaken,
-                money: *money,
-            }),
+            touches: Some(Touched::new(Touch::RecordsTaken, *money)),
         },
         // What was asked for outlives a look that says nothing: the next one may let it go on.
         State::Parked { reason, .. } if copy.asked().1 => Foreseen {
@@ -172,111 +132,28 @@ pub fn foresee(
 pub fn most_moved(payment: &Payment, foreseen: &Foreseen) -> u64 {
     let moves = |touched: &Touched| matches!(touched.how, Touch::Takes | Touch::Reserves);
     let touched = foreseen.touches.filter(moves);
-    let touched = touched.map_or(0, |touched| touched.money.amount.minor());
+    let touched = touched.map_or(0, |touched| touched.most().amount.minor());
     touched.max(rerun_moves(payment))
 }
 
 /// The same, whatever is foreseen: a rerun goes on with what the payment was about, and may come to as
-/// much as a capture of all of it.
+/// much as a capture of all of it; before there is a hold, to all that is to be held, of which a capture
+/// may take less.
 #[must_use]
 pub fn rerun_moves(payment: &Payment) -> u64 {
     let all = Command::Capture { amount: None };
-    payment.lets_take(&all).map_or(0, Amount::minor)
+    let taken = payment.lets_take(&all);
+    let reserved = match payment.state().active() {
+        Some(Active::Held(_)) => None,
+        _ => payment.request().money().map(|money| money.amount),
+    };
+    taken.max(reserved).map_or(0, Amount::minor)
 }
 
 const fn then(then: Then) -> Foreseen {
     Foreseen {
         then,
         touches: None,
-    }
-}
-
-/// The money that a payment may come to move which goes on, or will: by its next call, by the one of which
-/// is not known what it did, or by the charge that it is for.
-fn ahead(payment: &Payment, now: Timestamp, policy: &Policy) -> Option<Touched> {
-    let mut on = payment.clone();
-    on.settled(Event::Resumed, now, policy);
-    let next = match on.next(now, policy) {
-        Next::WaitUntil(at) => on.next(at, policy),
-        next => next,
-    };
-    let step = match (next, on.open_attempt(), on.state().active()) {
-        (Next::Send(step), ..) => step,
-        (_, Some(open), _) => open.step,
-        (_, None, Some(Active::New)) if on.ending().is_none() => Step::Charge,
-        _ => return None,
-    };
-    touched(&on, step, now, policy)
-}
-
-/// The money that `step` is about, and what a purchase that is made for it is charged with.
-fn touched(payment: &Payment, step: Step, now: Timestamp, policy: &Policy) -> Option<Touched> {
-    let held = match payment.state().active() {
-        Some(Active::Held(hold)) => Some(hold.money),
-        _ => None,
-    };
-    let (how, money) = match (step, &payment.request().ask) {
-        (Step::Create | Step::Charge, Ask::Charge(ask)) => (Touch::Takes, ask.money),
-        (
-            Step::Create | Step::Charge,
-            Ask::Authorize(Authorize {
-                money,
-                source: Source::Token(_),
-                ..
-            }),
-        ) => {
-            let currency = money.currency;
-            // The hold may come about now, or when the plan is about to expire.
-            let taken = [now, now + LASTS].map(|at| taken_of_hold(payment, *money, at, policy));
-            match taken.into_iter().flatten().max() {
-                Some(amount) => (Touch::Takes, Money { amount, currency }),
-                None => (Touch::Reserves, *money),
-            }
-        }
-        (Step::Capture { amount }, _) => {
-            let currency = held?.currency;
-            (Touch::Takes, Money { amount, currency })
-        }
-        (Step::Release, _) => (Touch::GivesBack, held?),
-        (Step::Create | Step::Charge | Step::Cancel, _) => return None,
-    };
-    Some(Touched { how, money })
-}
-
-/// How much of a hold is taken at once that comes about at `at`: where the time to capture it has come.
-fn taken_of_hold(
-    payment: &Payment,
-    money: Money,
-    at: Timestamp,
-    policy: &Policy,
-) -> Option<Amount> {
-    let purchase = match payment.purchase() {
-        Some(purchase) => purchase.id.clone(),
-        None => PurchaseId::new("foreseen").ok()?,
-    };
-    let held = Sighting {
-        purchase,
-        standing: Standing::Held,
-        total: money.amount.minor(),
-        currency: money.currency.as_str().to_owned(),
-        converted: false,
-        brand: policy.account.brand.clone(),
-        test: policy.account.test,
-        reference: payment.id().as_str().to_owned(),
-        taken: None,
-        by_hand: false,
-        card: None,
-        face: None,
-        tries: Vec::new(),
-        held_since: Some(at),
-        due: None,
-        links: Links::default(),
-    };
-    let mut copy = payment.clone();
-    copy.looked_up(&LookUp::Shown(Box::new(held)), at, policy);
-    match copy.next(at, policy) {
-        Next::Send(Step::Capture { amount }) => Some(amount),
-        _ => None,
     }
 }
 
@@ -300,6 +177,12 @@ impl Foreseen {
         }
     }
 
+    /// Whether it was said that more is to be looked for first, for nobody knows how long.
+    #[must_use]
+    pub const fn looks_first(&self) -> bool {
+        matches!(self.then, Then::LooksOn { .. } | Then::GoesOn { .. })
+    }
+
     /// How `payment`, which was rerun, compares with it.
     #[must_use]
     pub fn fits(&self, payment: &Payment, now: Timestamp, policy: Option<&Policy>) -> Fit {
@@ -316,10 +199,11 @@ impl Foreseen {
                 let same = matches!(state, State::Parked { reason: found, .. } if found == reason);
                 (!reruns, same)
             }
-            // It may come to its end meanwhile; what was asked for was to go on.
+            // It may come to its end meanwhile; what was asked for was to go on. A call in doubt proves
+            // nothing of that: it may be made again.
             Then::LooksOn { .. } | Then::GoesOn { .. } => {
                 let stopped = matches!(state.name(), StateName::Parked | StateName::Failed);
-                (!reruns, !stopped)
+                (settled, !stopped)
             }
             Then::TakesNone => (true, true),
         };

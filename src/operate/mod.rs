@@ -16,7 +16,8 @@
 //! | `probe/` | what CHIP does not document, measured on a test account |
 //! | `reconcile/` | whether our records, the gateway and its statement agree |
 //! | `foresee` | what a rerun of a payment would do |
-//! | `plan`, `course` | a plan to rerun many, and its course |
+//! | `ahead` | what becomes of money when one goes on, as by a hold still to come |
+//! | `plan`, `course`, `planned` | a plan to rerun many, its course, and each payment of it |
 //! | `stake` | how much money one may move |
 //! | `planning` | to have one made, applied, stopped, resumed |
 //! | `pulse` | how much ends, how late work begins, how much goes wrong, over the last hour |
@@ -25,6 +26,7 @@
 //! | `words` | a payment in words |
 //! | `shown`, `warned` | one as it is shown, and what whoever applies it should know |
 
+mod ahead;
 pub mod audit;
 mod course;
 pub mod doctor;
@@ -34,6 +36,7 @@ pub mod legal;
 mod observe;
 pub mod overview;
 mod plan;
+mod planned;
 pub mod planning;
 pub mod probe;
 pub mod pulse;
@@ -46,8 +49,9 @@ pub mod timeline;
 mod warned;
 pub mod words;
 
+pub use ahead::{Touch, Touched};
 pub use course::MOST_PAYMENTS;
-pub use foresee::{Fit, Foreseen, Then, Touch, Touched, foresee, most_moved, rerun_moves};
+pub use foresee::{Fit, Foreseen, Then, foresee, most_moved, rerun_moves};
 pub use observe::Observer;
 pub use plan::{
     Applied, Fate, Filter, LASTS, LeftOut, NotNow, Phase, Plan, PlanCommand, Planned, Seen,

@@ -39,6 +39,9 @@ pub struct Plan {
     /// Up to where they were looked for; nothing before, and once they were found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) looked_to: Option<String>,
+    /// In how many steps they were looked for.
+    #[serde(default)]
+    pub(super) looks: u32,
     /// Whether it was given up to look at all that are in the state, there being so many.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut_off: bool,
@@ -217,6 +220,15 @@ pub enum Fate {
     AsForeseen {
         /// In which state it is.
         state: StateName,
+    },
+    /// It was said to look on, and did so for as long as a run waits: what comes of it is not known, and
+    /// it goes on by itself.
+    LooksOn {
+        /// In which state it is.
+        state: StateName,
+        /// Why it is parked, if it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<ParkReason>,
     },
     /// It did not.
     Odd {

@@ -70,7 +70,7 @@ impl Said {
             PlanCommand::Resume => runs > 0 && plan.resumed.get(runs - 1).is_some_and(same),
             PlanCommand::Stop => {
                 let stopped = matches!(&plan.phase, Phase::Stopped { why } if *why == self.stops());
-                plan.runs() == runs && stopped
+                stopped
             }
         }
     }

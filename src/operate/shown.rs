@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::ahead::Touched;
 use super::foresee::{Foreseen, Then};
 use super::plan::{Fate, Phase, Plan, Planned, Selection};
 use crate::payment::{Currency, ParkReason, Step, Timestamp};
@@ -31,6 +32,7 @@ pub const fn fate_word(fate: &Fate) -> &'static str {
         Fate::Given { .. } => "told",
         Fate::ChangedSince => "changed_since",
         Fate::AsForeseen { .. } => "as_foreseen",
+        Fate::LooksOn { .. } => "looks_on",
         Fate::Odd { .. } => "odd",
     }
 }
@@ -69,8 +71,9 @@ pub fn by_what(plan: &Plan) -> BTreeMap<String, Alike> {
         let own = alike.entry(what).or_default();
         own.count += 1;
         if let Some(touched) = foreseen.and_then(|foreseen| foreseen.touches) {
-            let sum = own.minor.entry(touched.money.currency).or_default();
-            *sum = sum.saturating_add(touched.money.amount.minor());
+            let money = touched.most();
+            let sum = own.minor.entry(money.currency).or_default();
+            *sum = sum.saturating_add(money.amount.minor());
         }
     }
     alike
@@ -155,7 +158,9 @@ fn payment(planned: &Planned) -> Value {
     let touches = foreseen.and_then(|foreseen| foreseen.touches);
     let (state, reason) = match &planned.fate {
         Fate::AsForeseen { state } => (Some(state), None),
-        Fate::Odd { state, reason } => (Some(state), reason.as_ref().map(ParkReason::as_str)),
+        Fate::Odd { state, reason } | Fate::LooksOn { state, reason } => {
+            (Some(state), reason.as_ref().map(ParkReason::as_str))
+        }
         _ => (None, None),
     };
     json!({
@@ -170,6 +175,7 @@ fn payment(planned: &Planned) -> Value {
             "how": touched.how,
             "amount": touched.money.amount,
             "currency": touched.money.currency,
+            "of_hold": touched.of_hold.map(|money| money.amount),
         })),
         "fate": fate_word(&planned.fate),
         "left_out": match planned.fate {
@@ -186,6 +192,14 @@ fn payment(planned: &Planned) -> Value {
 pub fn foreseen_word(foreseen: &Foreseen) -> String {
     let kind = foreseen_kind(foreseen);
     match (&foreseen.then, foreseen.touches) {
+        (
+            Then::Sends { .. },
+            Some(Touched {
+                money,
+                of_hold: Some(hold),
+                ..
+            }),
+        ) => format!("{kind}: {hold} is reserved, and {money} of it taken"),
         (Then::Sends { .. }, Some(touched)) => format!("{kind} {}", touched.money),
         (
             Then::Sends {
@@ -196,7 +210,7 @@ pub fn foreseen_word(foreseen: &Foreseen) -> String {
             format!("{kind} {} minor units", amount.minor())
         }
         (Then::LooksOn { .. } | Then::GoesOn { .. }, Some(touched)) => {
-            format!("{kind}; {} may move", touched.money)
+            format!("{kind}; {} may move", touched.most())
         }
         _ => kind,
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::foresee::Touch;
-use super::plan::{Fate, Plan, Planned};
+use super::ahead::{Touch, Touched};
+use super::plan::{Fate, Phase, Plan, Planned};
 use crate::payment::Currency;
 
 impl Plan {
@@ -11,15 +11,43 @@ impl Plan {
     #[must_use]
     pub fn touches(&self) -> BTreeMap<(Currency, Touch), u64> {
         let mut sums = BTreeMap::new();
-        for planned in self.payments.iter().filter(|planned| planned.is_planned()) {
-            if let Some(touched) = planned.foreseen.as_ref().and_then(|it| it.touches) {
-                let sum = sums
-                    .entry((touched.money.currency, touched.how))
-                    .or_insert(0_u64);
-                *sum = sum.saturating_add(touched.money.amount.minor());
+        for planned in self.at_stake() {
+            let touched = planned.foreseen.as_ref().and_then(|it| it.touches);
+            for (how, money) in touched.iter().flat_map(Touched::each) {
+                let sum = sums.entry((money.currency, how)).or_insert(0_u64);
+                *sum = sum.saturating_add(money.amount.minor());
             }
         }
         sums
+    }
+
+    /// All the money that its reruns are about at most, whatever becomes of it: what is reserved and then
+    /// taken is one.
+    #[must_use]
+    pub fn about(&self) -> BTreeMap<Currency, u64> {
+        let mut sums = BTreeMap::new();
+        let foreseen = self
+            .at_stake()
+            .filter_map(|planned| planned.foreseen.as_ref());
+        for money in foreseen.filter_map(|it| it.touches).map(|it| it.most()) {
+            let sum = sums.entry(money.currency).or_insert(0_u64);
+            *sum = sum.saturating_add(money.amount.minor());
+        }
+        sums
+    }
+
+    /// The payments that it is about; once a run was stopped, those that may still be: whoever has it go
+    /// on decides about them alone.
+    pub(super) fn at_stake(&self) -> impl Iterator<Item = &Planned> + Clone {
+        let stopped = matches!(self.phase, Phase::Stopped { .. });
+        let of = move |planned: &&Planned| {
+            if stopped {
+                planned.is_to_come()
+            } else {
+                planned.is_planned()
+            }
+        };
+        self.payments.iter().filter(of)
     }
 
     /// The largest amount that a rerun may come to take or reserve which is to be told or may not have

@@ -15,7 +15,8 @@ impl Plan {
         };
         let left_out = |why: LeftOut| count(&|planned| planned.fate == Fate::LeftOut { why });
         let foreseen = |fits: fn(&Then) -> bool| {
-            count(&|planned| planned.foreseen.as_ref().is_some_and(|it| fits(&it.then)))
+            let foreseen = self.at_stake().filter_map(|it| it.foreseen.as_ref());
+            foreseen.filter(|it| fits(&it.then)).count()
         };
         let stays = foreseen(|then| matches!(then, Then::StaysParked { .. }));
         let looks_on = foreseen(|then| matches!(then, Then::LooksOn { .. }));
@@ -74,7 +75,7 @@ impl Plan {
 
     /// How many would not get their call out, because people have stopped it.
     fn held_up(&self) -> [(usize, String); 1] {
-        let sends = self.payments.iter().filter(|planned| {
+        let sends = self.at_stake().filter(|planned| {
             let foreseen = planned.foreseen.as_ref();
             foreseen.is_some_and(Foreseen::sends)
         });
@@ -96,7 +97,7 @@ impl Plan {
     /// How many have a call whose effect is not known, and what a rerun makes of it.
     fn doubts(&self) -> [(usize, String); 4] {
         let count = |fits: fn(&Then) -> bool| {
-            let in_doubt = self.payments.iter().filter(|planned| {
+            let in_doubt = self.at_stake().filter(|planned| {
                 let seen = planned.seen.as_ref();
                 seen.is_some_and(|seen| seen.in_doubt)
             });

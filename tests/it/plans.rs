@@ -329,6 +329,9 @@ async fn a_run_stops_at_the_first_odd_result_and_goes_on_when_a_person_says_so()
     assert_eq!(fates(&stopped)[0], "odd");
     assert!(fates(&stopped)[1..].iter().all(|fate| *fate == "waits"));
     assert_eq!(charges(&room) - before, 1, "one was tried, and no other");
+    let takes = |plan: &Plan| plan.touches().into_values().sum::<u64>();
+    assert_eq!(takes(&plan), (100..112).sum::<u64>());
+    assert_eq!(takes(&stopped), (101..112).sum::<u64>(), "what is left");
     let badrul = Mandate::typed_by("badrul");
     let said = Said::new("badrul", "looked at it", &badrul).unwrap();
     let (store, clock) = (&*room.stage.store, &room.stage.clock);

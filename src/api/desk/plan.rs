@@ -130,17 +130,24 @@ fn standing(plan: &Plan, now: Timestamp) -> Markup {
                 "Payments are told to be rerun stage by stage: one first, then ten, then a hundred at a \
                  time. It stops by itself when too many come out otherwise than foreseen."
             },
+            Phase::Stopped { .. } if plan.waiting() == 0 => { "None is left to be told" (odd(plan)) "." },
             Phase::Stopped { .. } => {
                 "No further payment is told; what was told is carried out. "
                 @if plan.may(PlanCommand::Resume, now).is_ok() {
                     "It can be resumed until " (absolute(plan.resumed_until())) "."
                 } @else { "It can be resumed no more." }
             },
-            Phase::Done => @match fates(plan).get("odd") {
-                None => "All of it was done.",
-                Some(odd) => { "All were told, and " (odd) " came out otherwise than foreseen." },
-            },
+            Phase::Done => { "All of it was done" (odd(plan)) "." },
         }
+    }
+}
+
+/// How many did not come out as foreseen, or not yet, as the end of a sentence.
+fn odd(plan: &Plan) -> Markup {
+    let fates = fates(plan);
+    html! {
+        @if let Some(odd) = fates.get("odd") { ", and " (odd) " came out otherwise than foreseen" }
+        @if let Some(on) = fates.get("looks_on") { ", and " (on) " still looked on" }
     }
 }
 
@@ -152,7 +159,7 @@ fn progress(plan: &Plan) -> Markup {
     let (done, all, told) = match plan.phase {
         Phase::Asking => (all - of(&["unasked"]), all, "asked about"),
         Phase::Applying { .. } => {
-            let came = of(&["as_foreseen", "odd", "changed_since"]);
+            let came = of(&["as_foreseen", "odd", "looks_on", "changed_since"]);
             (came, all - of(&["left_out"]), "came to rest")
         }
         _ => return Markup::default(),

@@ -116,6 +116,10 @@ fn fate(fate: &Fate) -> Markup {
             Fate::Given { .. } => "told; not known yet",
             Fate::ChangedSince => "changed since, and left alone",
             Fate::AsForeseen { state: name } => { (state(*name)) " as foreseen" },
+            Fate::LooksOn { state: name, reason } => {
+                (state(*name)) " still looks on"
+                @if let Some(why) = reason.as_ref().map(ParkReason::as_str) { div.quiet { (words(why)) } }
+            },
             Fate::Odd { state: name, reason } => {
                 (state(*name)) " " strong.alert { "odd" }
                 @if let Some(why) = reason.as_ref().map(ParkReason::as_str) { div.quiet { (words(why)) } }

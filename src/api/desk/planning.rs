@@ -260,9 +260,11 @@ pub(super) async fn give(
     }
     let judge = |plan: &Plan| {
         may_command(&who.caller, plan, command)?;
-        if command != PlanCommand::Stop {
-            desk.keeps_what_is_new()?;
+        if command == PlanCommand::Stop {
+            // Whoever wants no further payment told wants so however often it was set going.
+            return Ok(());
         }
+        desk.keeps_what_is_new()?;
         if plan.runs() == typed.runs {
             return Ok(());
         }

@@ -90,11 +90,7 @@ fn row(plan: &Plan, now: Timestamp) -> Markup {
 
 /// All money that its reruns may be about, whatever becomes of it.
 fn at_most(plan: &Plan) -> Markup {
-    let mut sums = std::collections::BTreeMap::new();
-    for ((currency, _), minor) in plan.touches() {
-        let sum: &mut u64 = sums.entry(currency).or_default();
-        *sum = sum.saturating_add(minor);
-    }
+    let sums = plan.about();
     html! {
         @if sums.is_empty() { "–" }
         @for (currency, minor) in sums { div { (in_currency(currency, minor)) } }

@@ -213,6 +213,18 @@ fn touched() -> Value {
     }))
 }
 
+fn touched_by_one() -> Value {
+    object(&json!({
+        "how": how(),
+        "amount": { "type": "integer", "description": "In minor units: 1500 is RM 15.00." },
+        "currency": { "type": "string" },
+        "of_hold": {
+            "type": ["integer", "null"],
+            "description": "So much is reserved first, in minor units, where the amount is then taken of it.",
+        },
+    }))
+}
+
 fn described(mut schema: Value, told: &str) -> Value {
     schema["description"] = told.into();
     schema
@@ -235,7 +247,7 @@ fn summary() -> Value {
         "reason": { "type": ["string", "null"], "description": "Why it was applied." },
         "touches": {
             "type": "array", "items": touched(),
-            "description": "How much money its reruns move at most, all together.",
+            "description": "How much money its reruns move at most, all together; of a run that was stopped, those that may still be.",
         },
         "fates": {
             "type": "object", "additionalProperties": { "type": "integer" },
@@ -259,11 +271,11 @@ fn planned() -> Value {
         },
         "foreseen": { "type": ["string", "null"], "description": "What a rerun would do, in words." },
         "touches": described(
-            maybe(&touched()),
+            maybe(&touched_by_one()),
             "What a rerun moves at once; or may come to, where it goes on later by itself.",
         ),
         "fate": { "enum": [
-            "unasked", "left_out", "waits", "told", "changed_since", "as_foreseen", "odd",
+            "unasked", "left_out", "waits", "told", "changed_since", "as_foreseen", "looks_on", "odd",
         ]},
         "left_out": { "enum": [
             "missing", "finished", "account_missing", "gateway_silent", "key_refused",

@@ -57,7 +57,12 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
         };
         let open = plan.open();
         let mut tried = plan.told_in_this_run(&open);
-        let mut to_tell = self.judge(&mut plan, &open, &order).await?;
+        let untold = self.judge(&mut plan, &open, &order).await?;
+        tried.retain(|place| !untold.contains(place));
+        let mut to_tell = plan.told_now(&untold, &tried);
+        let mut held_back = untold;
+        held_back.retain(|place| !to_tell.contains(place));
+        tried.extend(&to_tell);
         // What is told while Redis may lose it might be told and not be known as told.
         let (keeps, news) = (self.store.durability().is_ok(), plan.open() != open);
         if keeps && open.is_empty() {
@@ -80,7 +85,7 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             Some(found) => {
                 let now = self.clock.now();
                 plan.due_at = now + plan.look_after(now);
-                plan.staged(&tried, now);
+                plan.staged(&tried, &held_back, now);
                 self.keep(&plan, &found).await?
             }
             None => false,

@@ -158,7 +158,162 @@ async fn a_run_over_payments_that_the_gateway_does_not_show_stops_at_the_first()
         matches!(stopped.phase, Phase::Stopped { .. }),
         "{stopped:?}"
     );
-    assert_eq!(fates(&stopped), ["odd", "waits", "waits", "waits", "waits"]);
+    let expected = ["looks_on", "waits", "waits", "waits", "waits"];
+    assert_eq!(fates(&stopped), expected);
+    let Phase::Stopped { why } = &stopped.phase else {
+        panic!("{stopped:?}");
+    };
+    assert_eq!(why, "1 still looked on after two minutes");
+    let shown = whole(&stopped, room.stage.clock.now());
+    assert_eq!(shown["payments"][0]["came_to"], "parked");
+}
+
+/// What a plan says that a rerun may come to move, by what becomes of it.
+fn may_move(plan: &Plan) -> Vec<(&'static str, u64)> {
+    let touches = plan.touches().into_iter();
+    let touches = touches.map(|((_, how), minor)| (how.as_str(), minor));
+    touches.collect()
+}
+
+#[tokio::test]
+async fn a_hold_that_nobody_has_seen_yet_is_told_as_taken_if_it_will_be_captured() {
+    let due = r#"{"capture_at":"2027-01-31T06:10:00Z","capture_amount":700}"#;
+    let room = Room::open().await;
+    let id = room.stage.authorize_by_checkout("k", 1_400, due).await;
+    room.stage.work().await;
+    assert_eq!(room.stage.state(&id).await, StateName::AwaitingPayer);
+    let missing = Rule::on(Operation::Retrieve, Effect::status_before_commit(404));
+    room.stage.fault(missing.times(10_000));
+    room.stage.payer_pays(&id).await;
+    room.stage.work_for(TimeDelta::minutes(50)).await;
+    assert_eq!(room.stage.state(&id).await, StateName::Parked);
+    let plan = room.plan_of(std::slice::from_ref(&id)).await;
+    let word = foreseen_word(plan.payments[0].foreseen.as_ref().unwrap());
+    assert!(word.ends_with("MYR 14.00 may move"), "{word}");
+    assert_eq!(may_move(&plan), [("takes", 700), ("reserves", 1_400)]);
+    assert_eq!(plan.largest_moved(), 1_400);
+    room.apply(&plan).await.unwrap();
+    room.live(10).await;
+    assert_eq!(room.stage.taken(&id), (0, 0));
+    room.stage.sandbox.clear_faults();
+    room.stage.store.nudge(&id).await.unwrap();
+    room.live(30).await;
+    assert_eq!(fates(&room.plan(&plan).await), ["as_foreseen"]);
+    assert_eq!(room.stage.taken(&id), (700, 1));
+}
+
+#[tokio::test]
+async fn an_adoption_that_the_gateway_does_not_show_is_told_as_taken_if_it_will_be_captured() {
+    let later = r#"{"capture_at":"2027-02-03T06:10:00Z","capture_amount":700}"#;
+    for (given, touched) in [(later, ("takes", 700)), ("{}", ("reserves", 1_400))] {
+        let room = Room::open().await;
+        let adopt = format!(
+            r#""type":"adopt","purchase":"{}","money":{{"amount":1400,"currency":"MYR"}},
+            "plan":{given}"#,
+            uuid::Uuid::new_v4()
+        );
+        let id = room.stage.enqueue("adopt", &adopt).await;
+        room.stage.work().await;
+        assert_eq!(room.stage.state(&id).await, StateName::Parked);
+        let plan = room.plan_of(std::slice::from_ref(&id)).await;
+        let word = foreseen_word(plan.payments[0].foreseen.as_ref().unwrap());
+        assert!(word.starts_with("looks on"), "{word}");
+        assert_eq!(may_move(&plan), [touched]);
+        assert_eq!(plan.largest_moved(), 1_400);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_whose_call_is_in_doubt_proves_nothing_while_it_may_be_made_again() {
+    let room = Room::open().await;
+    let mut ids = Vec::new();
+    for at in 0..2 {
+        ids.push(room.stage.charge(&format!("k{at}"), 100).await);
+    }
+    let lost = Rule::on(Operation::Charge, Effect::timeout_before_commit());
+    room.stage.fault(lost.times(2));
+    room.stage.work().await;
+    let plan = room.plan_of(&ids).await;
+    for planned in &plan.payments {
+        let word = foreseen_word(planned.foreseen.as_ref().unwrap());
+        assert!(word.starts_with("goes on as new"), "{word}");
+    }
+    let stopped = room.applied(&plan).await;
+    assert_eq!(fates(&stopped), ["looks_on", "waits"]);
+    assert!(
+        matches!(stopped.phase, Phase::Stopped { .. }),
+        "{stopped:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_run_whose_last_ones_come_out_otherwise_stops_and_is_not_done() {
+    for (many, odd) in [(1, 1), (4, 3)] {
+        let room = Room::open().await;
+        let mut ids = Vec::new();
+        for at in 0..many {
+            ids.push(room.parked_charge(&format!("k{at}"), 100).await);
+        }
+        for id in &ids[many - odd..] {
+            room.refuse_for_the_operator(id, 1);
+        }
+        let plan = room.plan_of(&ids).await;
+        let stopped = room.applied(&plan).await;
+        let Phase::Stopped { why } = &stopped.phase else {
+            panic!("{stopped:?}");
+        };
+        assert_eq!(*why, format!("{odd} came out otherwise than foreseen"));
+        let (store, clock) = (&*room.stage.store, &room.stage.clock);
+        let said = Said::new("badrul", "go on", &aina()).unwrap();
+        let none = planning::resume(store, clock, &plan.id, &said).await;
+        assert!(matches!(none, Err(PlanError::NotNow(NotNow::Empty))));
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_tries_one_first_of_those_that_were_noted_and_never_told() {
+    let room = Room::open().await;
+    let mut ids = Vec::new();
+    for at in 0..12 {
+        ids.push(room.parked_charge(&format!("k{at}"), 100).await);
+    }
+    let plan = room.plan_of(&ids).await;
+    room.apply(&plan).await.unwrap();
+    let (store, clock) = (&*room.stage.store, &room.stage.clock);
+    let said = Said::new("badrul", "wait", &aina()).unwrap();
+    planning::stop(store, clock, &plan.id, &said).await.unwrap();
+    // A worker noted these, and died.
+    let found = store.plan(&plan.id).await.unwrap().unwrap();
+    let mut noted = planning::read(&plan.id, &found).unwrap();
+    for planned in &mut noted.payments[..8] {
+        planned.fate = Fate::Given { at: clock.now() };
+    }
+    let written = planning::write(store, Some(&found), &noted, None).await;
+    assert!(written.unwrap().is_some());
+    room.stage.pass(TimeDelta::seconds(1));
+    for odd in [true, false] {
+        if odd {
+            for id in &ids {
+                room.refuse_for_the_operator(id, 1);
+            }
+        } else {
+            room.stage.sandbox.clear_faults();
+        }
+        let before = room.charges();
+        planning::resume(store, clock, &plan.id, &said)
+            .await
+            .unwrap();
+        let rests = room.run(&plan).await;
+        if odd {
+            assert_eq!(room.charges() - before, 1, "one was declined, and no other");
+            assert!(matches!(rests.phase, Phase::Stopped { .. }), "{rests:?}");
+            assert_eq!(fates(&rests)[..2], ["odd", "told"]);
+        } else {
+            assert_eq!(rests.phase, Phase::Done);
+            assert_eq!(fates(&rests)[1..], ["as_foreseen"; 11]);
+            assert_eq!(room.charges() - before, 11);
+        }
+    }
 }
 
 #[tokio::test]
@@ -391,11 +546,20 @@ async fn payments_are_looked_for_until_all_were_looked_at_or_it_is_told_that_not
         (1, false)
     );
 
-    // Where there are too many it is given up in the end.
-    let mut plan = Plan::wanted(whole.of.clone(), "aina", room.stage.clock.now());
-    plan.made_at -= TimeDelta::minutes(2);
+    // A worker that died in between had it for two minutes, in which nobody looked.
+    let plan = Plan::wanted(whole.of.clone(), "aina", room.stage.clock.now());
     let plan = planning::ask(store, plan, &aina()).await.unwrap();
-    room.stage.pass(TimeDelta::milliseconds(1));
+    room.stage.pass(TimeDelta::minutes(3));
+    while room.planner.carry_out().await.unwrap() > 0 {}
+    let whole = room.plan(&plan).await;
+    assert_eq!((whole.payments.len(), whole.cut_off), (1, false));
+
+    // Where there are too many it is given up in the end.
+    let plan = Plan::wanted(whole.of.clone(), "aina", room.stage.clock.now());
+    let mut looked = serde_json::to_value(plan).unwrap();
+    looked["looks"] = 499.into();
+    let plan = serde_json::from_value(looked).unwrap();
+    let plan = planning::ask(store, plan, &aina()).await.unwrap();
     while room.planner.carry_out().await.unwrap() > 0 {}
     let cut = room.plan(&plan).await;
     assert_eq!(

@@ -1,5 +1,7 @@
 //! What a plan says is what applying it then does, over every kind of stopped payment.
 
+use holdfast::operate::rerun_moves;
+
 use super::*;
 
 /// Payments that stopped, each for another reason; and what is said of each.
@@ -119,58 +121,75 @@ async fn a_plan_says_what_applying_it_then_does() {
     }
 }
 
-#[tokio::test]
-async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
+/// How much is held by those that `holds_to_come` is about.
+const HELD: u64 = 1_200;
+
+/// The plan of a hold, what a plan of its rerun says that is moved, its end, and how much is taken then.
+type ToCome = (String, Vec<(&'static str, u64)>, StateName, u64);
+
+fn holds_to_come() -> [ToCome; 8] {
     let soon = r#""capture_at":"2027-01-31T06:10:00Z""#;
-    for (given, how, amount, end, taken) in [
-        (
-            format!("{{{soon}}}"),
-            "takes",
-            1_200,
-            StateName::Paid,
-            1_200,
-        ),
+    let all = HELD;
+    let taken = |amount| vec![("takes", amount), ("reserves", all)];
+    let reserved = || vec![("reserves", all)];
+    let (held, paid) = (StateName::Held, StateName::Paid);
+    [
+        (format!("{{{soon}}}"), taken(all), paid, all),
         (
             format!(r#"{{{soon},"capture_amount":700}}"#),
-            "takes",
-            700,
-            StateName::Paid,
+            taken(700),
+            paid,
             700,
         ),
         // Its time is over: it is given back instead.
         (
             format!(r#"{{{soon},"release_at":"2027-01-31T06:15:00Z"}}"#),
-            "reserves",
-            1_200,
+            reserved(),
             StateName::Released,
             0,
         ),
-        // While the plan can be applied, it comes.
+        // While the plan can be applied, it comes; or while its run can be resumed.
         (
             r#"{"capture_at":"2027-01-31T06:30:00Z"}"#.to_owned(),
-            "takes",
-            1_200,
-            StateName::Held,
+            taken(all),
+            held,
             0,
         ),
         (
-            r#"{"capture_at":"2027-01-31T07:00:00Z"}"#.to_owned(),
-            "reserves",
-            1_200,
-            StateName::Held,
+            r#"{"capture_at":"2027-02-01T06:19:00Z"}"#.to_owned(),
+            taken(all),
+            held,
+            0,
+        ),
+        // It comes and goes meanwhile.
+        (
+            r#"{"capture_at":"2027-01-31T07:00:00Z","release_at":"2027-01-31T08:00:00Z"}"#
+                .to_owned(),
+            taken(all),
+            held,
+            0,
+        ),
+        (
+            r#"{"capture_at":"2027-02-01T06:21:00Z"}"#.to_owned(),
+            reserved(),
+            held,
             0,
         ),
         (
             r#"{"before_expiry":"capture","expires_at":"2027-01-31T12:00:00Z"}"#.to_owned(),
-            "takes",
-            1_200,
-            StateName::Paid,
-            1_200,
+            taken(all),
+            paid,
+            all,
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
+    for (given, touched, end, moved) in holds_to_come() {
         for operation in [Operation::Create, Operation::Charge] {
             let room = Room::open().await;
-            let id = room.stage.authorize_by_token("k", 1_200, &given).await;
+            let id = room.stage.authorize_by_token("k", HELD, &given).await;
             if operation == Operation::Create {
                 room.stage
                     .fault(Rule::on(operation, Effect::status_before_commit(400)).times(1));
@@ -185,12 +204,15 @@ async fn a_plan_says_takes_of_a_hold_that_is_captured_as_soon_as_it_stands() {
             let touches: Vec<_> = touches
                 .map(|((_, how), minor)| (how.as_str(), minor))
                 .collect();
-            assert_eq!(touches, [(how, amount)], "{given}");
-            assert!(plan.largest_moved() >= amount, "{given}");
+            assert_eq!(touches, touched, "{given}");
+            assert_eq!(plan.about().into_values().collect::<Vec<_>>(), [HELD]);
+            assert_eq!(plan.largest_moved(), HELD, "{given}");
+            let parked = room.stage.payment(&id).await;
+            assert_eq!(rerun_moves(&parked), HELD, "whatever is foreseen");
             let done = room.applied(&plan).await;
             assert_eq!(fates(&done), ["as_foreseen"], "{given}");
             assert_eq!(room.stage.state(&id).await, end, "{given}");
-            assert_eq!(room.stage.taken(&id).0, taken, "{given}");
+            assert_eq!(room.stage.taken(&id).0, moved, "{given}");
         }
     }
 }
