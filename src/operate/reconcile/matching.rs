@@ -127,9 +127,11 @@ impl Case<'_> {
                 Standing::Released | Standing::Cancelled | Standing::Expired => {
                     since(None).then_some(OVER_IN_DOUBT)
                 }
-                Standing::Payable | Standing::Pending | Standing::CardSaved => None,
                 Standing::Other(status) if since(None) => return unknown(status),
-                Standing::Other(_) => None,
+                Standing::Payable
+                | Standing::Pending
+                | Standing::CardSaved
+                | Standing::Other(_) => None,
             },
         };
         match why {
