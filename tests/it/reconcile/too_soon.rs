@@ -46,16 +46,13 @@ async fn a_call_in_doubt_whose_money_was_taken_for_an_hour_is_not_passed_over() 
 async fn shows(desk: &Desk<MemoryStore>, id: &PaymentId, status: Option<&str>) {
     let payment = desk.stage.payment(id).await;
     let purchase = payment.purchase().unwrap().id.as_str().parse().unwrap();
-    match status {
-        Some(status) => {
-            let status = serde_json::from_value(json!(status)).unwrap();
-            desk.stage.sandbox.force_status(purchase, status);
-        }
-        None => {
-            let gone = chip_sandbox::Effect::status_before_commit(404);
-            let rule = chip_sandbox::Rule::on(chip_sandbox::Operation::Retrieve, gone);
-            desk.stage.fault(rule.reference(id.as_str()));
-        }
+    if let Some(status) = status {
+        let status = serde_json::from_value(json!(status)).unwrap();
+        desk.stage.sandbox.force_status(purchase, status);
+    } else {
+        let gone = chip_sandbox::Effect::status_before_commit(404);
+        let rule = chip_sandbox::Rule::on(chip_sandbox::Operation::Retrieve, gone);
+        desk.stage.fault(rule.reference(id.as_str()));
     }
 }
 
