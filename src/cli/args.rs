@@ -25,7 +25,8 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not ready ·
 4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved ·
 6 enqueue --wait: it is parked, a person must look · 7 what was looked through is not as it must be (audit
-verify, doctor, reconcile) · 8 not all could be looked at or compared (doctor, reconcile) ·
+verify, doctor, reconcile) · 8 not all could be looked at or compared (audit
+verify, doctor, reconcile) ·
 9 plans apply: the run was stopped · 1 anything else. enqueue --wait ends with 0 also while the outcome is open. Results go to standard output,
 errors, warnings and logs to standard error; with --json both are JSON.";
 

@@ -38,7 +38,8 @@ pub enum AuditVerb {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
-    /// Find out whether any entry was changed, taken out or moved. Exit code 7 if one was.
+    /// Find out whether any entry was changed, taken out or moved. Exit code 7 if one was, 8 if not
+    /// all records could be read.
     #[command(after_help = "Example: holdfast audit verify --records --anchor heads.txt")]
     Verify {
         /// Compare with the records of all payments as well: every command has its entry, and every
@@ -154,7 +155,14 @@ impl Reader<'_> {
                 Some(_) => format!(", held against {} payments", verified.payments),
                 None => String::new(),
             };
-            let verdict = if broken { "is broken" } else { "is whole" };
+            for (payment, problem) in &verified.unread {
+                writeln!(out, "not compared: {payment} cannot be read: {problem}")?;
+            }
+            let verdict = match (broken, verified.unread.len()) {
+                (true, _) => "is broken",
+                (false, 0) => "is whole",
+                (false, _) => "is whole as far as it could be compared",
+            };
             writeln!(
                 out,
                 "the audit log {verdict}: {entries} entries read{compared}"
@@ -164,7 +172,12 @@ impl Reader<'_> {
             let told = "the audit log is not as it was written; find out who can write to Redis";
             return Err(Failure::BooksBroken(told.to_owned()));
         }
-        Ok(())
+        match verified.unread.len() {
+            0 => Ok(()),
+            some => Err(Failure::NotAllCompared(format!(
+                "{some} payments could not be compared, as their records cannot be read"
+            ))),
+        }
     }
 
     async fn heads(&self, out: &mut dyn Write) -> Result<(), Failure> {
@@ -248,8 +261,10 @@ fn json_of(verified: &Verified) -> Value {
         })
         .collect();
     let findings: Vec<Value> = verified.findings.iter().map(Finding::json).collect();
+    let unread = verified.unread.iter();
+    let unread = unread.map(|(payment, problem)| json!({"payment": payment, "problem": problem}));
     json!({
         "broken": verified.is_broken(), "streams": streams, "payments": verified.payments,
-        "findings": findings, "more": verified.more,
+        "findings": findings, "more": verified.more, "unreadable": unread.collect::<Vec<_>>(),
     })
 }

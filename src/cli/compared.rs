@@ -40,6 +40,12 @@ pub(super) fn write_text(report: &Report, reveal: bool, out: &mut dyn Write) -> 
     for (payment, why) in &report.not_compared_listed {
         writeln!(out, "  {payment}  {why}")?;
     }
+    if report.settled_by_hand > 0 {
+        writeln!(out, "\nby hand ({}):", report.settled_by_hand)?;
+    }
+    for payment in &report.settled_by_hand_listed {
+        writeln!(out, "  {payment}")?;
+    }
     if report.too_early.is_some() {
         writeln!(out, "\n{}", again(report))?;
     }

@@ -33,7 +33,8 @@ them. Without a token it saves CHIP's documented test card by Direct Post, and h
 accounts.<name>.probe_report_file points the settings to the report.
 
 Exit codes: 0 measured, the report is written · 3 the account, or what CHIP shows of it, is not a test
-account, or CHIP refused the key · 1 nothing could be measured.";
+account, or CHIP refused the key · 1 nothing could be measured. What was measured before it was broken off
+is written all the same.";
 
 /// What to measure, where, and with what.
 #[derive(Debug, Args)]
@@ -90,14 +91,15 @@ pub(super) async fn run(
             let _ = writeln!(around.warnings, "{begun} of {all}: {}", question.as_str());
         }
     };
-    let report = measure(&account, &wish, &clock, &RealTime, begins).await?;
-    let report = file.keep(report)?;
+    let measured = measure(&account, &wish, &clock, &RealTime, begins).await?;
+    let report = file.keep(measured.report)?;
     let told = if as_json {
         json!(report).to_string()
     } else {
         told(&report, &args.out)
     };
-    Ok(writeln!(out, "{told}")?)
+    writeln!(out, "{told}")?;
+    measured.broken_off.map_or(Ok(()), |why| Err(why.into()))
 }
 
 /// The account, if something may be tried out on it. Nothing is sent for that.

@@ -65,6 +65,11 @@ pub enum Doubt {
 pub struct Found {
     /// The payments, the longest in their state first; of a state that is an end, the newest first.
     pub payments: Vec<Loaded>,
+    /// Those that cannot be read, so that nobody knows whether they are meant; of accounts that the asker
+    /// may see.
+    pub unread: Vec<PaymentId>,
+    /// The same, of accounts that nobody knows: only for whoever may see all of them.
+    pub unread_of_any: Vec<PaymentId>,
     /// How many were looked at for it.
     pub looked_at: usize,
     /// Where to go on; `None` when all was looked at.
@@ -190,6 +195,8 @@ async fn by_id(
     payments.retain(|loaded| admits(&seen(loaded)));
     Ok(Found {
         payments,
+        unread: Vec::new(),
+        unread_of_any: Vec::new(),
         looked_at,
         next: None,
     })
@@ -227,13 +234,15 @@ async fn by_face(
         }
     }
     // It may have changed since: what is shown is what fits still.
-    let mut payments = store.load_all(&ids).await?;
+    let (mut payments, unread) = store.load_all(&ids).await?;
     payments.retain(|loaded| {
         let face = seen(loaded);
         may(&face.account) && admits(&face)
     });
     Ok(Found {
         payments,
+        unread: unread.into_iter().map(|it| it.payment).collect(),
+        unread_of_any: Vec::new(),
         looked_at,
         next: last.map(|cursor| cursor.as_str().to_owned()),
     })
@@ -245,6 +254,7 @@ async fn by_record(
     (mut after, limit): (Option<Cursor>, usize),
 ) -> Result<Found, FindError> {
     let (mut payments, mut looked_at, mut passed) = (Vec::new(), 0, 0);
+    let (mut unread, mut unread_of_any) = (Vec::new(), Vec::new());
     let mut last = None;
     loop {
         let page = match by {
@@ -252,7 +262,13 @@ async fn by_record(
             by => store.list(by, after.as_ref(), STEP).await?,
         };
         after = page.next;
-        passed += page.payments.len();
+        passed += page.payments.len() + page.unread.len();
+        let cannot = page.unread.into_iter().map(|it| it.payment);
+        match by {
+            By::Reference(account, _) if may(account) => unread.extend(cannot),
+            By::Reference(..) => {}
+            By::State(_) | By::Due(_) => unread_of_any.extend(cannot),
+        }
         let records = page.payments.into_iter();
         let mut records = records.filter(|loaded| may(&loaded.payment.request().account));
         while payments.len() < limit
@@ -275,6 +291,8 @@ async fn by_record(
     }
     Ok(Found {
         payments,
+        unread,
+        unread_of_any,
         looked_at,
         next: last.map(|cursor| cursor.as_str().to_owned()),
     })

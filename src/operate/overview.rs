@@ -16,6 +16,8 @@ use crate::store::redis::RedisStore;
 const AT_MOST_EVERY: Duration = Duration::from_secs(5);
 /// And at most this part of the time goes into it: one fiftieth.
 const REST_FOR_WORK: u32 = 50;
+/// Unless that would be so long that alert rules no longer believe the count (half an hour).
+const LONGEST_REST: Duration = Duration::from_secs(600);
 /// How long whoever asks waits for a newer count than the last one.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A count that is older than this many pauses is counted anew before it is shown.
@@ -92,7 +94,8 @@ impl Overview {
 
 fn pause_after(tally: &Tally) -> Duration {
     let took = Duration::from_millis(tally.took_ms);
-    AT_MOST_EVERY.max(took.saturating_mul(REST_FOR_WORK))
+    took.saturating_mul(REST_FOR_WORK)
+        .clamp(AT_MOST_EVERY, LONGEST_REST)
 }
 
 /// Counts all unfinished payments now.
@@ -111,4 +114,25 @@ pub async fn count(store: &RedisStore, clock: &Clock) -> Result<Tally, StoreErro
     let took = clock.now() - tally.as_of;
     tally.took_ms = u64::try_from(took.num_milliseconds()).unwrap_or_default();
     Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_long_counting_takes_alert_rules_believe_the_count() {
+        let rules = include_str!("../../deploy/prometheus/alerts.yml");
+        let gate = "holdfast_tallied_timestamp_seconds < ";
+        let gates = rules.split(gate).skip(1);
+        let gates = gates.filter_map(|rest| rest.split_whitespace().next()?.parse().ok());
+        let least = gates.map(Duration::from_secs).min().unwrap();
+        for (took_s, pause_s) in [(0, 5), (1, 50), (12, 600), (60, 600), (300, 600)] {
+            let mut tally = Tally::new(Clock::system().now());
+            tally.took_ms = took_s * 1_000;
+            let pause = pause_after(&tally);
+            assert_eq!(pause, Duration::from_secs(pause_s), "{took_s} s");
+            assert!(pause + 2 * Duration::from_secs(took_s) < least);
+        }
+    }
 }

@@ -178,6 +178,10 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
             let fits = |loaded: &&Loaded| is_meant(plan, &filter, &loaded.payment, now);
             let fitting = page.payments.iter().filter(fits);
             found.extend(fitting.map(|loaded| loaded.payment.id().clone()));
+            // Nobody knows whether they are meant: the plan says that it leaves them out. Nor whose they
+            // are, which is for whoever sees all.
+            let unread = page.unread.into_iter().filter(|_| plan.accounts.is_none());
+            found.extend(unread.map(|it| it.payment));
             cursor = page.next;
             if cursor.is_none() || found.len() > MOST_PAYMENTS {
                 break;

@@ -442,23 +442,28 @@ async fn when_something_was_last_posted_is_told_and_never_is_only_a_warning() {
         Found::Fine,
         &["all that matters", "127.0.0.1:9"],
     );
-    is(
-        &report,
-        (Group::Gateway, "heard"),
-        Found::Warning,
-        &["none ever arrived", "http.listen"],
-    );
+    let heard = (Group::Gateway, "heard");
+    let never = ["none ever arrived", "http.listen"];
+    is(&report, heard, Found::Warning, &never);
+    let posted = |ago| [(hotel.clone(), start_time() - ago)].into();
+    let store = &ward.stage.store;
+    store
+        .note_heard(&posted(TimeDelta::hours(9)))
+        .await
+        .unwrap();
+    // The gateway may be about to tell of what happened a moment ago.
+    for waits in [TimeDelta::zero(), TimeDelta::minutes(9)] {
+        ward.stage.clock.advance(waits);
+        is(&examine().await, heard, Found::Fine, &["last posted"]);
+    }
+    ward.stage.clock.advance(TimeDelta::minutes(2));
+    is(&examine().await, heard, Found::Warning, &["do not arrive"]);
     for (ago, found, words) in [
-        (
-            TimeDelta::minutes(-59),
-            Found::Fine,
-            "last posted something",
-        ),
-        (TimeDelta::minutes(61), Found::Warning, "do not arrive"),
+        (TimeDelta::minutes(3), Found::Warning, "do not arrive"),
+        (TimeDelta::minutes(1), Found::Fine, "last posted something"),
+        (TimeDelta::seconds(-1), Found::Fine, "last posted something"),
     ] {
-        let heard = [(hotel.clone(), start_time() - ago)];
-        ward.stage.store.note_heard(&heard.into()).await.unwrap();
-        let report = examine().await;
-        is(&report, (Group::Gateway, "heard"), found, &[words]);
+        store.note_heard(&posted(ago)).await.unwrap();
+        is(&examine().await, heard, found, &[words]);
     }
 }

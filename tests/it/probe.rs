@@ -60,7 +60,9 @@ impl Bench {
     }
 
     async fn measure(&self, wish: &Wish) -> Result<ProbeReport, ProbeError> {
-        measure(&self.account(), wish, &self.clock, self, |_| ()).await
+        let measured = measure(&self.account(), wish, &self.clock, self, |_| ()).await?;
+        assert_eq!(measured.broken_off, None);
+        Ok(measured.report)
     }
 
     async fn ask(&self, question: Question) -> ProbeReport {
@@ -505,6 +507,31 @@ async fn the_report_is_a_file_that_the_settings_point_to() {
         "{:?}",
         days_later(200)
     );
+}
+
+#[tokio::test]
+async fn what_was_measured_before_it_was_broken_off_is_kept() {
+    let sandbox = Sandbox::start(chip_sandbox::Config::default())
+        .await
+        .unwrap();
+    sandbox.set_behaviour(|it| {
+        it.charge_ms = SLOW_MS;
+        it.serialises_charges = false;
+    });
+    let shop = Shop::with("test", &sandbox.base_url());
+    // The card, one round, and then the key is refused.
+    let denied = Rule::on(Operation::Create, Effect::status_before_commit(401));
+    sandbox.add_fault(denied.nth(3));
+    let asked = ["--only", "concurrent_charges,key_on_create"];
+    let (code, told) = shop.probes(&asked).await.unwrap_err();
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("refused the key"), "{told}");
+    let written = std::fs::read_to_string(shop.file("report.json")).unwrap();
+    let report = ProbeReport::read(&written).unwrap();
+    assert_eq!(report.findings.len(), 1, "{report:?}");
+    let both = Verdict::Always(Manner::BothTaken);
+    assert_eq!(report.verdict(Question::ConcurrentCharges), Some(both));
+    assert!(report.against_sending_again().is_some());
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::session::Who;
 use super::show::{age, doubt, money, short, state, when, words};
 use crate::operate::find::{Found, find, seen};
 use crate::operate::words::why;
-use crate::payment::{AccountName, StateName, Timestamp};
+use crate::payment::{AccountName, PaymentId, StateName, Timestamp};
 use crate::store::Loaded;
 
 /// How many payments a page shows.
@@ -63,7 +63,10 @@ pub(super) async fn page(
         (form(&asked, &accounts))
         div #found data-fresh="" {
             @match &found {
-                Ok(found) => { (table(&asked, found, now)) (more(&asked, found)) }
+                Ok(found) => {
+                    @let unread = unread_for(&who, found);
+                    (table(&asked, (found, &unread), now)) (not_read(&unread)) (more(&asked, found))
+                }
                 Err(wrong) => { p.problem role="alert" { (wrong) } }
             }
         }
@@ -155,12 +158,13 @@ fn further(asked: &Asked) -> Markup {
     }
 }
 
-fn table(asked: &Asked, found: &Found, now: Timestamp) -> Markup {
+fn table(asked: &Asked, (found, unread): (&Found, &[&PaymentId]), now: Timestamp) -> Markup {
     html! {
         @if found.payments.is_empty() {
             p.empty {
                 @if found.next.is_some() { "None among those that were looked at; there are more." }
                 @else if asked.passes_over_the_ended() { (among_the_ended(asked)) }
+                @else if !unread.is_empty() { "No payment that can be read is like that." }
                 @else { "No payment is like that." }
             }
         } @else {
@@ -170,6 +174,25 @@ fn table(asked: &Asked, found: &Found, now: Timestamp) -> Markup {
                     th.end { "money" } th.end { "in it for" } th { "what is to come, or why" }
                 } }
                 tbody { @for loaded in &found.payments { (row(loaded, now)) } }
+            }
+        }
+    }
+}
+
+/// Those of which nobody knows whether they are meant. Of whose they are nobody knows where no account was
+/// named: that is for keys of all accounts.
+fn unread_for<'a>(who: &Who, found: &'a Found) -> Vec<&'a PaymentId> {
+    let sees_all = who.caller.accounts().is_none();
+    let of_any = found.unread_of_any.iter().filter(|_| sees_all);
+    found.unread.iter().chain(of_any).collect()
+}
+
+fn not_read(unread: &[&PaymentId]) -> Markup {
+    html! {
+        @if !unread.is_empty() {
+            p.problem {
+                "These cannot be read, and nobody knows whether they are meant (holdfast doctor says why): "
+                @for (at, id) in unread.iter().enumerate() { @if at > 0 { ", " } (id) }
             }
         }
     }

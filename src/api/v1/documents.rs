@@ -274,9 +274,16 @@ fn card() -> Value {
 fn page() -> Value {
     json!({
         "type": "object",
-        "required": ["payments", "next"],
+        "required": ["payments", "unreadable", "next"],
         "properties": {
             "payments": { "type": "array", "items": { "$ref": "#/components/schemas/Payment" } },
+            "unreadable": {
+                "type": "array",
+                "items": { "type": "string" },
+                "description": "Payments that may belong here and whose record this version cannot read. A \
+                                key that is limited to accounts learns only of those under a reference \
+                                that it names.",
+            },
             "next": {
                 "type": ["string", "null"],
                 "description": "The cursor of the next page; null at the end.",

@@ -91,10 +91,11 @@ pub(super) async fn list<S: Store>(
         caller.may_ask_of(account)?;
     }
     let by = filter.by()?;
-    let (payments, next) = service
+    let (payments, unread, next) = service
         .found(&caller, &filter, (&by, cursor, limit))
         .await?;
-    Ok(Json(json!({ "payments": payments, "next": next })))
+    let told = json!({ "payments": payments, "unreadable": unread, "next": next });
+    Ok(Json(told))
 }
 
 impl<S: Store> Service<S> {
@@ -105,8 +106,10 @@ impl<S: Store> Service<S> {
         caller: &Caller,
         filter: &Filter,
         (by, mut cursor, limit): (&By, Option<Cursor>, usize),
-    ) -> Result<(Vec<Value>, Option<String>), Problem> {
-        let mut payments = Vec::new();
+    ) -> Result<(Vec<Value>, Vec<PaymentId>, Option<String>), Problem> {
+        let (mut payments, mut unread) = (Vec::new(), Vec::new());
+        // Whose a record is that cannot be read, only a reference's index tells, and it was asked of.
+        let learns = caller.accounts().is_none() || matches!(by, By::Reference(..));
         for _ in 0..MOST_STEPS {
             let wanted = limit - payments.len();
             let page = self
@@ -117,6 +120,8 @@ impl<S: Store> Service<S> {
             };
             let shows = |loaded: &Loaded| shown::payment(&loaded.payment, Secrets::Shown);
             payments.extend(page.payments.iter().filter(fits).map(shows));
+            let cannot = page.unread.into_iter().filter(|_| learns);
+            unread.extend(cannot.map(|it| it.payment));
             cursor = page.next;
             if cursor.is_none() || payments.len() >= limit {
                 break;
@@ -126,7 +131,8 @@ impl<S: Store> Service<S> {
                 break;
             }
         }
-        Ok((payments, cursor.map(|cursor| cursor.as_str().to_owned())))
+        let next = cursor.map(|cursor| cursor.as_str().to_owned());
+        Ok((payments, unread, next))
     }
 }
 

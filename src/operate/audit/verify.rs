@@ -1,6 +1,6 @@
 //! Going through all streams, page by page, and through the records if that is wanted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::chain::Chain;
 use super::finding::{Finding, What};
@@ -30,6 +30,8 @@ pub struct Verified {
     pub streams: Vec<StreamReport>,
     /// How many payments were compared.
     pub payments: u64,
+    /// Those that were not, as their records cannot be read: why not.
+    pub unread: BTreeMap<PaymentId, String>,
     /// What is wrong.
     pub findings: Vec<Finding>,
     /// How much more is, of which nothing is told.
@@ -212,6 +214,8 @@ async fn compare(
             for loaded in &page.payments {
                 untold.extend(untold_of(loaded, since, &mut told));
             }
+            let unread = page.unread.into_iter().map(|it| (it.payment, it.problem));
+            verified.unread.extend(unread);
             cursor = page.next;
             if cursor.is_none() {
                 break;
@@ -245,8 +249,15 @@ async fn compare(
     let unseen = told.into_iter().filter(|(_, entry)| !entry.shown);
     for ((payment, key), Entry { stream, place, .. }) in unseen {
         // A payment that is kept no more says nothing.
-        let Some(loaded) = store.load(&payment).await? else {
-            continue;
+        let loaded = match store.load(&payment).await {
+            Ok(Some(loaded)) => loaded,
+            Ok(None) => continue,
+            Err(error) if error.is_about_one() => {
+                let known = verified.unread.entry(payment);
+                known.or_insert_with(|| error.to_string());
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         let mut commands = loaded.payment.commands().iter();
         if !commands.any(|known| known.key == key) {

@@ -147,12 +147,14 @@ impl Report {
             .extend(checks.into_iter().map(|check| (group, check)));
     }
 
-    /// Whether all was looked at that money hangs on: whether anybody works, and all records and indexes.
+    /// Whether all was looked at that money hangs on: whether anybody works, all records and indexes, and
+    /// whether the settings have what they need.
     /// What a gateway or a right of ours keeps from being looked at stands in its own line.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         !self.checks.iter().any(|(group, check)| {
-            check.found == Found::NotChecked && matches!(group, Group::Work | Group::Index)
+            let counts = matches!(group, Group::Work | Group::Index | Group::Settings);
+            counts && check.found == Found::NotChecked
         })
     }
 
@@ -161,5 +163,25 @@ impl Report {
     pub fn count(&self, found: Found) -> usize {
         let those = self.checks.iter().filter(|(_, check)| check.found == found);
         those.count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_money_hangs_on_and_was_not_looked_at_is_not_passed_over() {
+        for (group, whole) in [
+            (Group::Redis, true),
+            (Group::Gateway, true),
+            (Group::Work, false),
+            (Group::Index, false),
+            (Group::Settings, false),
+        ] {
+            let mut report = Report::default();
+            report.add(group, [Check::not_checked("it", "nobody could")]);
+            assert_eq!(report.is_whole(), whole, "{group:?}");
+        }
     }
 }

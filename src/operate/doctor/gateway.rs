@@ -187,10 +187,11 @@ fn judge(name: &AccountName, those: &Those, listens: bool) -> Check {
     }
 }
 
-/// How long after something happened at the gateway it is told of it at the latest, where webhooks arrive.
-const TOLD_WITHIN: TimeDelta = TimeDelta::hours(1);
+/// By how much the noted time of the last webhook may be older than that of what it told: it is noted about
+/// once a minute.
+const NOTED_WITHIN: TimeDelta = TimeDelta::minutes(2);
 
-/// When the gateway last reached us, and when something last happened there that it tells of.
+/// When the gateway last reached us, and when something last happened there that it must have told by now.
 pub(super) fn heard(
     (at, happened): (Option<Timestamp>, Option<Timestamp>),
     now: Timestamp,
@@ -207,7 +208,7 @@ pub(super) fn heard(
                 hours => format!("{} days", hours / 24),
             };
             let last = format!("the gateway last posted something {ago} ago");
-            if expected && happened.is_some_and(|happened| happened - at > TOLD_WITHIN) {
+            if expected && happened.is_some_and(|happened| happened - at > NOTED_WITHIN) {
                 let what =
                     format!("{last}, and payments went on since then: webhooks do not arrive");
                 return Check::warning("heard", what, look);

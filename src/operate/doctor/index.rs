@@ -194,33 +194,60 @@ pub(super) async fn examine(
             }
         }
     }
-    let unknown = match walked.unknown {
-        0 => String::new(),
-        some => format!(", {some} of them of no kind that this version knows"),
-    };
-    let mut checks = vec![Check::fine(
-        "walk",
-        format!(
-            "looked at {} records and {} entries of indexes{unknown}",
-            walked.records, walked.entries
-        ),
-    )];
+    let looked_at = format!(
+        "looked at {} records and {} entries of indexes",
+        walked.records, walked.entries
+    );
+    let mut checks = vec![match walked.unknown {
+        0 => Check::fine("walk", looked_at),
+        some => {
+            let apart =
+                format!("{some} of them of no kind that this version knows: ask the newest one");
+            Check::not_checked("walk", format!("{looked_at}, {apart}"))
+        }
+    }];
     if walked.more {
         checks.push(Check::not_checked(
             "walk",
             "so much is wrong that not all of it was kept in mind: put this right, and run it again",
         ));
     }
-    checks.extend(
-        RULES
-            .iter()
-            .flat_map(|rule| told_of(rule, tallies.remove(rule.name), repair)),
-    );
+    checks.extend(all_told(tallies, walked.undated, repair));
     Ok(Examined {
         checks,
         accounts: walked.accounts,
         newest: walked.newest,
     })
+}
+
+/// What is told of each rule.
+fn all_told(
+    mut tallies: BTreeMap<&str, Tally>,
+    undated_count: u64,
+    repair: Repair<'_>,
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for rule in &RULES {
+        let tally = tallies.remove(rule.name);
+        // What else is wrong there is told; but that all the others are in time nobody knows.
+        match (rule.name, undated_count) {
+            ("in_time", 1..) => {
+                let wrong = tally.map(|tally| told_of(rule, Some(tally), repair));
+                checks.extend(wrong.unwrap_or_default());
+                checks.push(undated(undated_count));
+            }
+            _ => checks.extend(told_of(rule, tally, repair)),
+        }
+    }
+    checks
+}
+
+fn undated(count: u64) -> Check {
+    let why = format!(
+        "of {count} payments that are not finished nobody can tell when they must be looked at: their \
+         record cannot be read, or these settings lack their account"
+    );
+    Check::not_checked("in_time", why)
 }
 
 async fn put_right(

@@ -59,7 +59,7 @@ pub enum ProbeError {
     /// Whatever the settings say, the gateway does not.
     #[error(
         "the gateway did not answer with a test purchase of this account's brand and sum; nothing was \
-         charged, and nothing more is asked. Is the key a live one?"
+         charged on it, and nothing more is asked. Is the key a live one?"
     )]
     NotTest,
     /// The key may not.
@@ -104,6 +104,15 @@ impl Wish {
     }
 }
 
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// All of it: what was found out before it was broken off is no less true.
+    pub report: ProbeReport,
+    /// Why not all was asked, if it was not.
+    pub broken_off: Option<ProbeError>,
+}
+
 /// Measures what is wished. `begins` is told of each question.
 pub async fn measure<P: Pace>(
     account: &TestAccount,
@@ -111,7 +120,7 @@ pub async fn measure<P: Pace>(
     clock: &Clock,
     pace: &P,
     mut begins: impl FnMut(Question),
-) -> Result<ProbeReport, ProbeError> {
+) -> Result<Measured, ProbeError> {
     let mut report = ProbeReport::new(account.name(), account.origin(), clock.now());
     let mut lab = Lab {
         account,
@@ -122,18 +131,17 @@ pub async fn measure<P: Pace>(
         tally: Tally::default(),
     };
     let card = card(&mut lab, wish).await?;
-    let mut ended = Ok(());
+    let mut broken_off = None;
     for question in &wish.questions {
         begins(*question);
-        match rounds(&mut lab, *question, wish, card.as_ref()).await {
-            Ok(rounds) => {
-                let found = Finding::of(*question, rounds, report.measured_at);
-                report.findings.push(found);
-            }
-            Err(error) => {
-                ended = Err(error);
-                break;
-            }
+        let (rounds, ended) = rounds(&mut lab, *question, wish, card.as_ref()).await;
+        if !rounds.is_empty() {
+            let found = Finding::of(*question, rounds, report.measured_at);
+            report.findings.push(found);
+        }
+        broken_off = ended.err();
+        if broken_off.is_some() {
+            break;
         }
     }
     if let Ok(Card {
@@ -144,14 +152,13 @@ pub async fn measure<P: Pace>(
         // A card that stays is a test card that stays.
         let _answer = account.forget_card(purchase).await;
     }
-    ended?;
     report.purchases = lab.tally;
-    if !report.says_anything() {
-        let whys = report.findings.iter().flat_map(|it| &it.not_measured);
-        let why = whys.last().cloned().unwrap_or_default();
-        return Err(ProbeError::Nothing(why));
+    if report.says_anything() {
+        return Ok(Measured { report, broken_off });
     }
-    Ok(report)
+    let whys = report.findings.iter().flat_map(|it| &it.not_measured);
+    let why = whys.last().cloned().unwrap_or_default();
+    Err(broken_off.unwrap_or(ProbeError::Nothing(why)))
 }
 
 /// The saved card to charge, or why there is none.
@@ -178,14 +185,14 @@ async fn rounds<P: Pace>(
     question: Question,
     wish: &Wish,
     card: Result<&Card, &String>,
-) -> Result<Vec<Round>, ProbeError> {
+) -> (Vec<Round>, Result<(), ProbeError>) {
     let mut rounds = Vec::new();
     for _ in 0..wish.rounds_of(question) {
         match lab.ask(question, card).await {
             Ok(round) => rounds.push(round),
             Err(Halt::Round(why)) => rounds.push(Round::SaidNothing(why)),
-            Err(Halt::Run(error)) => return Err(error),
+            Err(Halt::Run(error)) => return (rounds, Err(error)),
         }
     }
-    Ok(rounds)
+    (rounds, Ok(()))
 }

@@ -155,11 +155,15 @@ impl Finding {
     }
 
     /// Whether it takes the place of what was found out before. What could not be measured this time
-    /// leaves what was known, bad news above all.
+    /// leaves what was known, bad news above all: whatever was seen once in a race is not taken back by
+    /// fewer rounds than showed it.
     fn replaces(&self, earlier: &Self) -> bool {
         let is_answer =
             |it: &Self| !matches!(it.verdict, Verdict::Open(Open::NotMeasured | Open::TooFew));
-        is_answer(self) || !is_answer(earlier)
+        let promises = |it: &Self| it.rounds.keys().all(|manner| manner.is_promise());
+        let takes_back = self.question.is_race() && promises(self) && !promises(earlier);
+        let (telling, told_before) = (self.told().0, earlier.told().0);
+        (is_answer(self) || !is_answer(earlier)) && (!takes_back || telling >= told_before)
     }
 }
 
@@ -391,9 +395,33 @@ mod tests {
             assert_eq!(at, was);
         }
         let merged = again(two, vec![showed(OneTaken); 3]);
-        assert_eq!(merged.verdict(two), Some(Verdict::Always(OneTaken)));
+        assert_eq!(
+            merged.verdict(two),
+            Some(Verdict::Always(OneTaken)),
+            "3 of 1"
+        );
         let (why, _) = merged.against_sending_again().unwrap();
         assert!(why.contains("once more"), "the other question's: {why}");
+    }
+
+    #[test]
+    fn what_was_seen_once_in_a_race_is_not_taken_back_by_fewer_rounds_than_showed_it() {
+        use Manner::{BothTaken, OneTaken};
+        let two = Question::ConcurrentCharges;
+        let mut rounds = vec![showed(OneTaken); 19];
+        rounds.push(showed(BothTaken));
+        let earlier = report(vec![found(two, rounds)]);
+        for (telling, verdict) in [
+            (3, Verdict::Open(Open::Mixed)),
+            (19, Verdict::Open(Open::Mixed)),
+            (20, Verdict::Always(OneTaken)),
+        ] {
+            let lucky = report(vec![found(two, vec![showed(OneTaken); telling])]);
+            let merged = lucky.over(earlier.clone());
+            assert_eq!(merged.verdict(two), Some(verdict), "{telling}");
+        }
+        let worse = report(vec![found(two, vec![showed(BothTaken)])]).over(earlier);
+        assert_eq!(worse.verdict(two), Some(Verdict::Always(BothTaken)));
     }
 
     #[test]

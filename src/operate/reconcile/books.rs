@@ -57,7 +57,7 @@ pub(super) struct Done {
 impl Done {
     /// A record that cannot be read.
     pub(super) fn not_read(payment: PaymentId, problem: &str) -> Self {
-        let why = format!("its record cannot be read ({problem})");
+        let why = format!("its record cannot be read ({problem}): it is of no known account");
         done(payment, None, Compared::Not(why))
     }
 

@@ -9,7 +9,7 @@ use super::statement::Line;
 use crate::gateway::{Entry, Since};
 use crate::payment::{
     Ask, Attempt, Hold, Money, Payment, PaymentId, Progress, ResolvedHow, Standing, State,
-    StatedEnd, Timestamp,
+    StatedEnd, Step, Timestamp,
 };
 
 /// How long a payment may lag behind the gateway: a webhook that is late, a look that is not due yet.
@@ -20,6 +20,14 @@ const NO_AMOUNT: &str = "the gateway shows it paid, and not how much";
 /// A worker is to find out, and has not for as long as a record may lag.
 const IN_DOUBT: &str =
     "a call is in doubt, and money was taken an hour ago or more: is a worker running?";
+/// The same, of money that is reserved.
+const HELD_IN_DOUBT: &str =
+    "a call is in doubt, and funds were reserved an hour ago or more: is a worker running?";
+/// The same, where nothing can come of the call any more.
+const OVER_IN_DOUBT: &str = "a call is in doubt for an hour or more, and its purchase has ended or is gone: is a worker running?";
+/// Nobody captures or releases a hold that no record knows of.
+const HELD_UNKNOWN: &str = "funds are reserved, an hour or more ago as far as is known, and the record does not know: is a \
+     worker running?";
 
 /// What the gateway shows of a purchase.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,20 +110,44 @@ impl Case<'_> {
     }
 
     /// A call of which nobody knows yet what came of it: no difference, but nor do the books agree once
-    /// its money was taken for longer than a record may lag.
+    /// the gateway has shown for longer than a record may lag what a worker should have learned.
     fn in_doubt(&self, attempt: &Attempt) -> Compared {
-        let is_taken = match self.shown {
-            Shown::Entry(entry) if entry.seen.standing == Standing::Paid => {
-                let taken_at = entry.taken_at.unwrap_or(attempt.opened_at);
-                !entry.seen.by_hand && !self.is_lately(taken_at)
-            }
-            Shown::Entry(_) | Shown::NoSuchPurchase => false,
+        let since = |at: Option<Timestamp>| !self.is_lately(at.unwrap_or(attempt.opened_at));
+        let is_of_hold = matches!(attempt.step, Step::Capture { .. } | Step::Release);
+        let why = match self.shown {
+            Shown::NoSuchPurchase => since(None).then_some(OVER_IN_DOUBT),
+            Shown::Entry(entry) => match &entry.seen.standing {
+                Standing::Paid => {
+                    let is_taken = !entry.seen.by_hand && since(entry.taken_at);
+                    is_taken.then_some(IN_DOUBT)
+                }
+                // What a capture or a release found is as it was: it may not have come there.
+                Standing::Held if is_of_hold => None,
+                Standing::Held => since(entry.seen.held_since).then_some(HELD_IN_DOUBT),
+                Standing::Released | Standing::Cancelled | Standing::Expired => {
+                    since(None).then_some(OVER_IN_DOUBT)
+                }
+                Standing::Other(status) if since(None) => return unknown(status),
+                Standing::Payable
+                | Standing::Pending
+                | Standing::CardSaved
+                | Standing::Other(_) => None,
+            },
         };
-        if is_taken || self.is_stated_long_ago() {
-            not(IN_DOUBT)
-        } else {
-            Compared::Open
+        match why {
+            Some(why) => not(why),
+            None if self.is_stated_long_ago() => not(IN_DOUBT),
+            None => Compared::Open,
         }
+    }
+
+    /// Funds are reserved, and the record is as if nobody had paid.
+    fn held_unknown(&self, entry: &Entry) -> Compared {
+        let since = entry.seen.held_since;
+        if since.is_some_and(|since| self.is_lately(since)) {
+            return Compared::Open;
+        }
+        not(HELD_UNKNOWN)
     }
 
     fn is_lately(&self, at: Timestamp) -> bool {
@@ -171,15 +203,14 @@ impl Case<'_> {
         if let Standing::Other(status) = &entry.seen.standing
             && !self.is_as_stated(entry)
         {
-            return not(&format!(
-                "the gateway shows a status that is not known: {status}"
-            ));
+            return unknown(status);
         }
         match self.payment.state() {
             State::Paid(money) => self.paid(*money, entry),
             State::Held(hold) => self.held(hold, entry),
             State::New | State::AwaitingPayer => match entry.seen.standing {
                 Standing::Paid => self.taken(entry, Compared::Open),
+                Standing::Held => self.held_unknown(entry),
                 _ => Compared::Open,
             },
             State::Parked { .. } => match entry.seen.standing {
@@ -313,6 +344,11 @@ impl Case<'_> {
 
 fn not(why: &str) -> Compared {
     Compared::Not(why.to_owned())
+}
+
+fn unknown(status: &str) -> Compared {
+    let why = format!("the gateway shows a status that is not known: {status}");
+    Compared::Not(why)
 }
 
 /// What is recorded of a payment.

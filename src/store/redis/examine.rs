@@ -10,7 +10,7 @@ use super::fault::{Standing, entries_of};
 use super::record::{Problem, millis_of, payment_of};
 use super::trouble::refused;
 use super::value::{items, number, text};
-use crate::payment::{AccountName, Policy, Timestamp, millis};
+use crate::payment::{AccountName, Policy, StateName, Timestamp, millis};
 use crate::store::StoreError;
 use crate::store::write::due_ms;
 
@@ -40,6 +40,18 @@ impl Walking {
         let payment = standing.body.as_ref()?.as_ref().ok()?;
         let policy = self.policies.get(&payment.request().account)?;
         payment.due(now, policy)
+    }
+
+    /// Whether nobody can tell when it needs its next turn, although it is not finished, as far as anybody
+    /// can see.
+    pub(super) fn is_undated(&self, standing: &Standing) -> bool {
+        if !standing.there || standing.state.is_some_and(StateName::is_finished) {
+            return false;
+        }
+        match &standing.body {
+            Some(Ok(payment)) => !self.policies.contains_key(&payment.request().account),
+            Some(Err(_)) | None => true,
+        }
     }
 }
 

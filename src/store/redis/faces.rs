@@ -6,7 +6,7 @@ use super::RedisStore;
 use super::keys::{self, Keys, PARTITIONS};
 use super::value::{items, number, text};
 use crate::payment::{PaymentId, StateName};
-use crate::store::{Face, Loaded, StoreError};
+use crate::store::{Face, Loaded, StoreError, Unread};
 
 /// How many faces of each partition one page reads.
 const STEP: usize = 500;
@@ -126,15 +126,17 @@ impl RedisStore {
         Ok(missing.sum())
     }
 
-    /// The payments of these names, in that order, as far as they are there and can be read.
-    pub async fn load_all(&self, ids: &[PaymentId]) -> Result<Vec<Loaded>, StoreError> {
+    /// The payments of these names, in that order, as far as they are there; and those that cannot be read.
+    pub async fn load_all(
+        &self,
+        ids: &[PaymentId],
+    ) -> Result<(Vec<Loaded>, Vec<Unread>), StoreError> {
         let places: Vec<(u64, String)> = ids
             .iter()
             .map(|id| (Keys::partition(id), format!(":{id}")))
             .collect();
         let places: Vec<(u64, &str)> = places.iter().map(|(p, place)| (*p, &**place)).collect();
-        let (loaded, _unread) = self.load_places(&places).await?;
-        Ok(loaded)
+        self.load_places(&places).await
     }
 
     /// Takes faces out of a partition that are not those of a record. Scripts keep the two in step; a

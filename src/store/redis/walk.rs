@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use redis::{Pipeline, Value};
 
 use super::RedisStore;
@@ -18,6 +19,8 @@ use crate::store::StoreError;
 
 /// How many one step looks at: Redis is at it for a millisecond or two.
 const STEP: usize = 200;
+/// For how long the gateway is given to tell of what happened there.
+const YOUNG: TimeDelta = TimeDelta::minutes(10);
 /// How many suspicions are usually kept. Where there are more, something is wrong with all of it.
 pub const MOST_SUSPECTS: usize = 10_000;
 /// What looks wrong about one id.
@@ -47,6 +50,9 @@ pub struct Walked {
     pub more: bool,
     /// How many entries are of a kind that this program does not know. They are left alone.
     pub unknown: u64,
+    /// How many unfinished payments there are of which nobody can tell when they must be due: their record
+    /// cannot be read, or the settings lack their account.
+    pub undated: u64,
     /// The accounts that unfinished payments are of.
     pub accounts: BTreeSet<AccountName>,
     /// What is newest of each account at the gateway.
@@ -56,7 +62,7 @@ pub struct Walked {
 /// What is newest of an account at the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Newest {
-    /// When something last happened there of which it tells by itself.
+    /// When something last happened there of which it tells by itself, and must have told by now.
     pub told_at: Option<Timestamp>,
     /// When the newest payment was made that has a purchase.
     pub made_at: Timestamp,
@@ -67,6 +73,8 @@ pub struct Newest {
 /// What was gathered so far.
 struct Gathered {
     most: usize,
+    /// Of what happened before then, the gateway must have told.
+    told_until: Timestamp,
     walked: Walked,
     suspects: BTreeMap<(u64, String), Suspect>,
 }
@@ -113,7 +121,7 @@ impl Gathered {
             self.walked.newest.insert(account.clone(), newest);
         }
         if let Some(newest) = self.walked.newest.get_mut(account) {
-            newest.told_at = newest.told_at.max(told_at(payment));
+            newest.told_at = newest.told_at.max(told_at(payment, self.told_until));
             if newest.made_at < made_at {
                 newest.made_at = made_at;
                 newest.purchase.clone_from(&purchase.id);
@@ -139,16 +147,16 @@ impl Gathered {
     }
 }
 
-/// When something last came to a payment of which the gateway tells by itself: a call of ours that did what
-/// was asked, or the payer's last click. Not what was learned long after it had happened.
-fn told_at(payment: &Payment) -> Option<Timestamp> {
+/// When something last came to a payment before `until` of which the gateway tells by itself: a call of
+/// ours that did what was asked, or the payer's last click. Not what was learned long after it had happened.
+fn told_at(payment: &Payment, until: Timestamp) -> Option<Timestamp> {
     let about_money = |step| matches!(step, Step::Charge | Step::Capture { .. } | Step::Release);
     let done = |attempt: &Attempt| {
         let closed = attempt.closed.as_ref()?;
         let counts = about_money(attempt.step) && closed.verdict == Verdict::Done;
         counts.then_some(attempt.opened_at)
     };
-    let called = payment.attempts().iter().filter_map(done).max();
+    let called = payment.attempts().iter().filter_map(done);
     let clicked = payment.history().windows(2).filter_map(|changes| {
         let [before, after] = changes else {
             return None;
@@ -159,7 +167,7 @@ fn told_at(payment: &Payment) -> Option<Timestamp> {
         );
         (before.to == StateName::AwaitingPayer && counts).then_some(after.at)
     });
-    called.max(clicked.max())
+    called.chain(clicked).filter(|at| *at < until).max()
 }
 
 impl RedisStore {
@@ -172,6 +180,7 @@ impl RedisStore {
     ) -> Result<Walked, StoreError> {
         let mut gathered = Gathered {
             most: by.most,
+            told_until: self.0.clock.now() - YOUNG,
             walked: Walked::default(),
             suspects: BTreeMap::new(),
         };
@@ -243,7 +252,10 @@ impl RedisStore {
                 })
                 .collect();
             for some in asks.chunks(STEP) {
-                gathered.take(&self.examine(by, some).await?);
+                let standings = self.examine(by, some).await?;
+                let undated = standings.iter().filter(|standing| by.is_undated(standing));
+                gathered.walked.undated += undated.count() as u64;
+                gathered.take(&standings);
             }
             gathered.walked.records += asks.len() as u64;
             seen(gathered.walked.records);

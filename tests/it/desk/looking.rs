@@ -462,3 +462,27 @@ async fn the_overview_says_what_it_does_not_count_and_only_then() {
     let page = office.get(&rental, "/desk").await;
     page.shows_none_of(&["not counted here"]);
 }
+
+#[tokio::test]
+async fn a_list_names_what_cannot_be_read_to_whoever_may_know_of_it() {
+    let office = Office::open().await;
+    let parked = office.parked("k").await;
+    let paid = office.stage.charge("paid", 1_000).await;
+    office.stage.work().await;
+    let mut raw = crate::store::on_redis::raw(&office.redis).await;
+    for id in [&parked, &paid] {
+        let mut set = ::redis::cmd("HSET");
+        set.arg(format!("{{hf:{}}}:payment:{id}", id.spread() % 8));
+        set.arg("body").arg("{}");
+        set.exec_async(&mut raw).await.unwrap();
+    }
+    let lists = |state: &str| format!("/desk/payments?state={state}");
+    let all = office.enter(READER).await;
+    let rental = office.enter(RENTAL).await;
+    for (state, id) in [("parked", &parked), ("paid", &paid)] {
+        let page = office.get(&all, &lists(state)).await;
+        page.shows(&["cannot be read", "can be read is like that", id.as_str()]);
+        let page = office.get(&rental, &lists(state)).await;
+        page.shows_none_of(&["cannot be read", id.as_str()]);
+    }
+}

@@ -252,7 +252,8 @@ async fn entries_that_are_missing_come_back_and_those_that_are_too_much_go() {
         "what is not known is left alone"
     );
     let walk = (Group::Index, "walk");
-    is(&report, walk, Found::Fine, &["1 of them of no kind"]);
+    is(&report, walk, Found::NotChecked, &["1 of them of no kind"]);
+    assert!(!report.is_whole());
     assert_eq!(ward.entries(&id).await.len(), 4);
 }
 
@@ -387,6 +388,14 @@ async fn accounts_that_payments_wait_for_and_that_are_not_configured_are_found()
         Found::Wrong,
         &["motel"],
     );
+    // Nor does anybody know when it must be looked at.
+    is(
+        &report,
+        (Group::Index, "in_time"),
+        Found::NotChecked,
+        &["of 1 payments", "lack their account"],
+    );
+    assert!(!report.is_whole());
 }
 
 #[tokio::test]

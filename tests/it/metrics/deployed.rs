@@ -169,6 +169,9 @@ fn an_installation_that_is_dead_is_missed_though_another_one_lives() {
     let of_each = r#"sum by (job) (up{job=~"holdfast.*"}) == 0"#;
     assert!(gone.expr.starts_with(of_each), "{}", gone.expr);
     assert!(gone.expr.ends_with("or absent(holdfast_build_info)"));
+    // Nor by targets that vanished with it.
+    let vanished = r#"or count by (job) (count_over_time(up{job=~"holdfast.*"}[1h])) unless"#;
+    assert!(gone.expr.contains(vanished), "{}", gone.expr);
     let all = expressions().join("\n").replace("_up{", "");
     for selector in all.split("up{").skip(1) {
         assert!(selector.starts_with(r#"job=~"holdfast.*"}"#), "{selector}");

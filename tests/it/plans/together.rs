@@ -2,7 +2,7 @@
 
 use futures_util::future::{join, join_all};
 use holdfast::api::intake::{self, Given};
-use holdfast::operate::switches;
+use holdfast::operate::{Fate, LeftOut, switches};
 use holdfast::store::redis::{self, RedisStore};
 use holdfast::store::switches::{Switch, SwitchName};
 use holdfast_rig::{Redis, RedisOptions};
@@ -231,4 +231,36 @@ async fn a_plan_says_when_people_have_stopped_what_it_would_send() {
             assert_eq!(warnings.contains(&said), told, "{stopped}: {warnings}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_plan_of_a_state_says_which_records_it_could_not_read() {
+    let (redis, room) = on_redis().await;
+    let read = room.parked_charge("read", 1_000).await;
+    let id = room.parked_charge("unread", 1_000).await;
+    let mut raw = crate::store::on_redis::raw(&redis).await;
+    let mut set = ::redis::cmd("HSET");
+    set.arg(format!("{{hf:{}}}:payment:{id}", id.spread() % 8));
+    set.arg("body").arg("{}");
+    set.exec_async(&mut raw).await.unwrap();
+    let plan = room.ask(all_parked()).await;
+    let unreadable = Fate::LeftOut {
+        why: LeftOut::Unreadable,
+    };
+    let fates: Vec<_> = (plan.payments.iter())
+        .map(|planned| (&planned.payment, planned.fate == unreadable))
+        .collect();
+    assert_eq!(fates.len(), 2, "{fates:?}");
+    assert!(fates.contains(&(&id, true)), "{fates:?}");
+    assert!(fates.contains(&(&read, false)), "{fates:?}");
+    // Whose it is nobody knows, so it is nothing for who sees some accounts alone.
+    let mut narrow = Plan::wanted(all_parked(), "aina", room.stage.clock.now());
+    narrow.accounts = Some([account()].into());
+    let by = aina();
+    let asked = planning::ask(&*room.stage.store, narrow, &by);
+    let asked = asked.await.unwrap();
+    while room.planner.carry_out().await.unwrap() > 0 {}
+    let narrow = room.plan(&asked).await;
+    let named = narrow.payments.iter().map(|planned| &planned.payment);
+    assert_eq!(named.collect::<Vec<_>>(), [&read]);
 }

@@ -85,3 +85,15 @@ async fn a_purchase_that_the_gateway_forgot_is_settled_unless_its_statement_has_
     let report = desk.reconcile_with(&asked).await.unwrap();
     assert_eq!(kinds(&report), [Kind::TakenAgainstRecord], "{report:?}");
 }
+
+#[tokio::test]
+async fn the_report_for_people_names_what_was_settled_by_hand() {
+    let typed = super::typed::Typed::start().await;
+    let now = typed.desk.stage.clock.now();
+    let payment = settled("k", "never_paid", Uuid::from_u128(0xdead), now);
+    let id = typed.desk.keeps(&payment).await;
+    let (told, code) = typed.types(&["--no-statement"]).await;
+    assert_eq!(code, 0, "{told}");
+    let (_, named) = told.split_once("by hand (1):\n").unwrap();
+    assert!(named.trim_start().starts_with(id.as_str()), "{told}");
+}

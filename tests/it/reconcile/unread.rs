@@ -43,6 +43,7 @@ async fn records_that_cannot_be_read_are_named_and_the_books_do_not_agree() {
             let named = report.not_compared_listed.iter().find(|it| it.0 == *id);
             let (_, why) = named.unwrap_or_else(|| panic!("{id} in {report:?}"));
             assert!(why.contains("cannot be read"), "{why}");
+            assert!(why.contains("of no known account"), "{why}");
         }
         assert_eq!(report.agree, 4);
     }
@@ -73,4 +74,23 @@ async fn a_list_says_which_records_it_cannot_show() {
         (&told["look_ups"], &told["unreadable"]),
         (&json!(1), &json!(1))
     );
+}
+
+#[tokio::test]
+async fn an_audit_log_beside_a_record_that_cannot_be_read_is_not_called_whole() {
+    let typed = Typed::start().await;
+    let id = typed.charge("silent").await;
+    let line = ["holdfast", "audit", "verify", "--records"];
+    let (out, _, code) = typed.run(&line).await;
+    assert_eq!(code, 0, "{out}");
+    rewrite(&typed.desk, &id, newer).await;
+    let (out, _, code) = typed.run(&line).await;
+    assert_eq!(code, 8, "{out}");
+    assert!(out.contains(&format!("not compared: {id}")), "{out}");
+    assert!(out.contains("whole as far as"), "{out}");
+    let (out, _, code) = typed.run(&[&line[..], &["--json"]].concat()).await;
+    assert_eq!(code, 8, "{out}");
+    let told: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+    assert_eq!(told["broken"], false);
+    assert_eq!(told["unreadable"][0]["payment"], json!(id), "{told}");
 }

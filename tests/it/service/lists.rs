@@ -93,3 +93,48 @@ async fn a_query_that_means_nothing_is_refused() {
         heard.is(400, "invalid_query");
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_to_whoever_may_know_of_it() {
+    use holdfast::store::redis::{self, RedisStore};
+    use holdfast_rig::{Redis, RedisOptions};
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let clock = Clock::manual(start_time());
+    let settings = redis::Settings {
+        url: redis.url(),
+        ..redis::Settings::default()
+    };
+    let store = RedisStore::connect(settings, clock.clone()).await.unwrap();
+    let narrow = ApiKey {
+        accounts: Some([AccountName::new("rental").unwrap()].into()),
+        ..shop()
+    };
+    let store = Arc::new(store);
+    let served = Served::over(Arc::clone(&store), &clock, vec![shop()], PACE).await;
+    let mut body = charge(TOKEN, 100);
+    body["account"] = json!("rental");
+    body["reference"] = json!("stay");
+    let id = served.post("/v1/payments", Some("k"), &body).await;
+    let id = PaymentId::new(id.id()).unwrap();
+    let by_state = "/v1/payments?state=new";
+    assert_eq!(served.get(by_state).await.body["unreadable"], json!([]));
+    let mut raw = crate::store::on_redis::raw(&redis).await;
+    let mut set = ::redis::cmd("HSET");
+    set.arg(format!("{{hf:{}}}:payment:{id}", id.spread() % 8));
+    set.arg("body").arg("{}");
+    set.exec_async(&mut raw).await.unwrap();
+    let seen = served.get(by_state).await;
+    assert_eq!(seen.body["unreadable"], json!([id]), "{seen:?}");
+    assert!(ids(&seen).is_empty());
+    let limited = Served::over(store, &clock, vec![narrow], PACE).await;
+    let seen = limited.get(by_state).await;
+    assert_eq!(
+        seen.body["unreadable"],
+        json!([]),
+        "whose it is nobody knows"
+    );
+    let seen = limited
+        .get("/v1/payments?account=rental&reference=stay")
+        .await;
+    assert_eq!(seen.body["unreadable"], json!([id]), "{seen:?}");
+}

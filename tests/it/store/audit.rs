@@ -126,6 +126,20 @@ impl Intruder {
 }
 
 #[tokio::test]
+async fn entries_of_a_record_that_cannot_be_read_keep_nobody_from_verifying_the_others() {
+    let world = World::on_redis().await;
+    let key = side_by_side(&world, 1).remove(0);
+    let id = world.created(&key).await.id().clone();
+    give(&world, &id, "cancel").await;
+    let intruder = Intruder::into(&world).await;
+    let record = format!("{{hf:0}}:payment:{id}");
+    intruder.does(&["HSET", &record, "body", "{}"]).await;
+    let told = verified(&world, &with_records()).await;
+    assert_eq!((told.findings, told.payments), (vec![], 0));
+    assert_eq!(told.unread.keys().collect::<Vec<_>>(), [&id]);
+}
+
+#[tokio::test]
 async fn a_log_that_nobody_touched_is_whole_and_agrees_with_the_records() {
     let world = logged(12).await;
     is_whole(&world, 12).await;

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use chip_sandbox::{Effect, Operation, Rule, TestCard};
-use holdfast::payment::{State, StateName};
+use holdfast::payment::{AccountName, IdempotencyKey, PaymentId, State, StateName};
 
 use super::table::rm;
 use super::{Demo, Desk, scenes};
@@ -12,6 +12,8 @@ use crate::works::PARKS;
 const YOURS: u64 = 12_300;
 /// What the charge is of that is left to be lost.
 const MINIBAR: u64 = 4_650;
+/// The key of the charge that is asked for while its account is paused.
+const PAUSED: &str = "minibar-paused";
 
 impl Demo {
     /// Prints where to look, and leaves a hold to pay.
@@ -31,6 +33,7 @@ impl Demo {
         let lost = self.asked.iter().find(|asked| asked.what == scenes::LOST);
         let lost = &lost.context("the charge whose answer was lost")?.id;
         let (listen, folder, yours) = (&self.listen, folder.display(), rm(YOURS));
+        let paused = PaymentId::derive(&AccountName::new(PARKS)?, &IdempotencyKey::new(PAUSED)?);
         let Desk { address, key } = &self.desk;
         println!(
             "\nEverything runs until Ctrl-C.\n  \
@@ -42,9 +45,9 @@ impl Demo {
                pay this  {page}\n            \
                          a hold of {yours} for you, within 10 minutes: any name,\n            \
                          card 4444 3333 2222 1111, expires 12/30, CVC 123\n\n\
-             In another terminal:\n  \
+             In another terminal, pay it and take a part:\n  \
                . {folder}/settings.sh\n  \
-               curl -s -o {folder}/page.html -d @{folder}/card $CHECKOUT   # pays it\n  \
+               curl -s -o {folder}/page.html -d @{folder}/card $CHECKOUT\n  \
                holdfast list --state held\n  \
                holdfast show {id}\n  \
                holdfast capture {id} --amount 5000\n\n\
@@ -52,20 +55,25 @@ impl Demo {
                holdfast show {lost}\n\n\
              Lose the next charge on its way. Nobody knows what became of it, so a person is asked:\n  \
                curl -s -H content-type:application/json -d @{folder}/fault {origin}/sandbox/faults\n  \
-               holdfast enqueue --request {folder}/charge.json\n  \
-               holdfast list --state parked      # after some ten seconds\n  \
-               holdfast plans make --state parked\n  \
+               holdfast enqueue --request {folder}/charge.json\n\n\
+             After some ten seconds it is parked:\n  \
+               holdfast list --state parked\n  \
+               holdfast plans make --state parked\n\n\
+             The plan's id stands in what that printed; within 15 minutes put it in the place of PLAN:\n  \
                holdfast plans apply PLAN --reason 'the bank says it never came'\n\n\
-             Pause the account, see that nothing starts, and let it go on:\n  \
+             Pause the account, ask for a charge, see that it does not start, and let it go on:\n  \
                holdfast pause --account {PARKS} --reason 'trying it out'\n  \
                holdfast switches; holdfast workers\n  \
+               holdfast enqueue --request {folder}/paused.json\n  \
+               holdfast show {paused}\n  \
                holdfast resume --account {PARKS} --reason 'tried'\n  \
+               holdfast show {paused}\n  \
                holdfast audit list"
         );
         Ok(())
     }
 
-    /// What loses the next charge on its way, and a charge to be lost.
+    /// What loses the next charge on its way, a charge to be lost, and one to be asked for while it is paused.
     async fn write_fault(&self) -> anyhow::Result<()> {
         let rule = Rule::on(Operation::Charge, Effect::timeout_before_commit()).times(1);
         let folder = self.works.folder();
@@ -76,8 +84,10 @@ impl Demo {
             anyhow::bail!("the card is not saved");
         };
         let charge = scenes::charge(token.as_str(), MINIBAR);
-        let charge = scenes::request(PARKS, "minibar-again", &charge);
-        std::fs::write(folder.join("charge.json"), charge)?;
+        for (file, key) in [("charge.json", "minibar-again"), ("paused.json", PAUSED)] {
+            let charge = scenes::request(PARKS, key, &charge);
+            std::fs::write(folder.join(file), charge)?;
+        }
         Ok(())
     }
 
