@@ -32,6 +32,17 @@ impl Engine {
         self.purchases.get(&id).map(|purchase| purchase.face.status)
     }
 
+    /// How many tries at the acquirer a purchase lists under these types, and how many of them failed.
+    #[must_use]
+    pub fn tries_of(&self, id: Uuid, types: &[&str]) -> (usize, usize) {
+        let listed = self.purchases.get(&id).map(|purchase| &purchase.attempts);
+        let tries = listed.into_iter().flatten();
+        let of_it = tries.filter(|attempt| types.contains(&attempt.kind));
+        of_it.fold((0, 0), |(all, failed), attempt| {
+            (all + 1, failed + usize::from(attempt.error.is_some()))
+        })
+    }
+
     /// How many purchases there are.
     #[must_use]
     pub fn purchase_count(&self) -> usize {

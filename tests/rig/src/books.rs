@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chip_sandbox::{Ledger, Movement, MovementKind, Status};
-use holdfast::payment::{Ask, CardToken, HoldOutcome, Payment, Source, State, Step};
+use holdfast::payment::{Ask, CardToken, FailReason, HoldOutcome, Payment, Source, State, Step};
 use uuid::Uuid;
 
 /// What the ledger says about one payment.
@@ -49,7 +49,10 @@ impl Line {
         };
         let status = status_of(id);
         let sealed = matches!(status, Some(Status::Cancelled | Status::Expired));
+        // A hold that is not known here, and was given back, is no seal: people may state it.
+        let given_back = status == Some(Status::Released);
         match self.payment.state() {
+            State::Failed(FailReason::StatedByHand) if sealed || given_back => {}
             State::Failed(_) if !sealed => {
                 self.problems
                     .push(format!("reported failed, and the purchase is {status:?}"));

@@ -11,6 +11,7 @@
 //! | `store`, `durable` | the store behind a network, with writes that become durable later |
 //! | `webhooks` | what the gateway tells by itself |
 //! | `actors/` | workers, producers, payers, people, the store's own fate |
+//! | `sends` | what may leave for the gateway, whatever comes of it |
 //! | `oracle` | what must be true, whenever something moves and at the end |
 //! | `run`, `many`, `shrink` | one seed, many seeds, as little as fails still |
 //! | `points/` | fixed flows, and every I/O of them struck in every manner |
@@ -31,6 +32,7 @@ pub mod points;
 mod policy;
 mod process;
 mod run;
+mod sends;
 mod shrink;
 mod store;
 mod trace;
