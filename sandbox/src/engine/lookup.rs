@@ -32,15 +32,16 @@ impl Engine {
         self.purchases.get(&id).map(|purchase| purchase.face.status)
     }
 
-    /// How many tries at the acquirer a purchase lists under these types, and how many of them failed.
+    /// The tries at the acquirer that a purchase lists under these types: when, in seconds, and whether
+    /// it failed.
     #[must_use]
-    pub fn tries_of(&self, id: Uuid, types: &[&str]) -> (usize, usize) {
+    pub fn tries_of(&self, id: Uuid, types: &[&str]) -> Vec<(i64, bool)> {
         let listed = self.purchases.get(&id).map(|purchase| &purchase.attempts);
         let tries = listed.into_iter().flatten();
         let of_it = tries.filter(|attempt| types.contains(&attempt.kind));
-        of_it.fold((0, 0), |(all, failed), attempt| {
-            (all + 1, failed + usize::from(attempt.error.is_some()))
-        })
+        of_it
+            .map(|try_| (try_.at_s, try_.error.is_some()))
+            .collect()
     }
 
     /// How many purchases there are.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chip_sandbox::{Movement, MovementKind};
 use holdfast::payment::{
     Ask, Command, CommandEntry, FailReason, MoneyCall, MoneyOrder, ParkReason, Payment, PaymentId,
-    ResolvedHow, State, Step,
+    ResolvedHow, Source, State, Step,
 };
 use holdfast::store::Store;
 use holdfast_rig::{House, compare, found, otherwise, strays, unrest};
@@ -167,10 +167,14 @@ fn check_failed(world: &World, payment: &Payment) {
         .purchase()
         .and_then(|known| known.id.as_str().parse().ok());
     let is_so = match reason {
-        FailReason::Declined { .. } => purchase.is_some_and(|id| {
+        FailReason::Declined { .. } => {
             let all = ["recurring_execute", "execute", "authorize"];
-            world.engine(|engine, _| engine.tries_of(id, &all).1 > 0)
-        }),
+            let listed = |id| {
+                let tries = world.engine(|engine, _| engine.tries_of(id, &all));
+                tries.iter().any(|(_, failed)| *failed)
+            };
+            purchase.is_some_and(listed) || has_dead_card(world, payment)
+        }
         FailReason::Cancelled => {
             let cancels = |entry: &CommandEntry| {
                 entry.command == Command::Cancel && entry.answer.is_accepted()
@@ -186,6 +190,21 @@ fn check_failed(world: &World, payment: &Payment) {
             "p{number:02}: failed, and not because of {reason:?}"
         ));
     }
+}
+
+/// Whether the card that was to be charged is not kept any more.
+fn has_dead_card(world: &World, payment: &Payment) -> bool {
+    let token = match &payment.request().ask {
+        Ask::Charge(ask) => Some(&ask.token),
+        Ask::Authorize(ask) => match &ask.source {
+            Source::Token(token) => Some(token),
+            Source::Checkout(_) => None,
+        },
+        Ask::SaveCard(_) | Ask::Adopt(_) => None,
+    };
+    let card = token.and_then(|token| token.as_str().parse().ok());
+    let shown = card.and_then(|id| world.engine(|engine, _| engine.purchase_json(id)));
+    shown.is_some_and(|card| card["is_recurring_token"] == false)
 }
 
 /// Whether the time in which it could be paid was over when it ended.
@@ -267,6 +286,10 @@ fn is_explained(world: &World, reason: &ParkReason, kills: u64) -> bool {
         | ParkReason::ReleaseRefused
         | ParkReason::BeforeExpiry => true,
         ParkReason::Poison => kills > 0,
+        // Some gateways charge no purchase again whose last charge failed.
+        ParkReason::Refused { code } if code.ends_with("wrong_status") => {
+            !world.engine(|engine, _| engine.behaviour().charges_after_error)
+        }
         ParkReason::Refused { .. } => world.was_hit("denied"),
         ParkReason::Contradiction { .. }
         | ParkReason::DeclinedForOperator { .. }

@@ -181,22 +181,26 @@ impl Scene<'_> {
 
     /// A call that takes money, where one before it has left no trace: it may be on its way.
     fn again(&self, step: Step, before: &[Sent]) -> Option<&'static str> {
-        let acted = before
-            .iter()
-            .filter(|sent| sent.step == step && sent.may_have_acted());
-        let (listed, _) = self.tries(step);
-        if acted.count() <= listed {
-            return None;
-        }
-        let last = before
-            .iter()
-            .rfind(|sent| sent.step == step && sent.is_unheard())?;
+        let tries = self.tries(step);
+        let of_step: Vec<&Sent> = before.iter().filter(|sent| sent.step == step).collect();
+        // As many tries are listed since it was sent as calls were made that may be among them.
+        let is_traced = |place: usize, sent: &Sent| {
+            let later = of_step.iter().skip(place);
+            let acted = later.filter(|sent| sent.may_have_acted()).count();
+            let since = |(at_s, _): &&(i64, bool)| *at_s >= sent.at_ms.div_euclid(1_000);
+            tries.iter().filter(since).count() >= acted
+        };
+        let open = of_step.iter().enumerate();
+        let mut open = open.filter(|(place, sent)| sent.is_unheard() && !is_traced(*place, sent));
         match self.unknown_policy() {
-            UnknownPolicy::Park => Some("though nobody knows of the one before it"),
+            UnknownPolicy::Park => open
+                .next()
+                .map(|_| "though nobody knows of the one before it"),
             UnknownPolicy::ResendSame => {
                 let quiet = i64::try_from(QUIET_MS).unwrap_or(i64::MAX);
-                let soon = self.now_ms - last.at_ms + SKEW_MS < quiet;
-                soon.then_some("while the one before it may be on its way")
+                let soon = |(_, sent): (usize, &&Sent)| self.now_ms - sent.at_ms + SKEW_MS < quiet;
+                open.any(soon)
+                    .then_some("while the one before it may be on its way")
             }
         }
     }
@@ -206,17 +210,17 @@ impl Scene<'_> {
         let acted = before
             .iter()
             .filter(|sent| sent.step == step && sent.may_have_acted());
-        let (_, failed) = self.tries(step);
-        acted.count() > failed
+        let failed = self.tries(step).into_iter().filter(|(_, failed)| *failed);
+        acted.count() > failed.count()
     }
 
-    /// How many tries at it the gateway lists, and how many of them failed.
-    fn tries(&self, step: Step) -> (usize, usize) {
+    /// The tries at it that the gateway lists.
+    fn tries(&self, step: Step) -> Vec<(i64, bool)> {
         let Ok(purchase) = self.order.purchase.as_str().parse::<Uuid>() else {
-            return (0, 0);
+            return Vec::new();
         };
-        let count = |engine: &mut Engine, _| engine.tries_of(purchase, step.listed_as());
-        self.world.engine(count)
+        let list = |engine: &mut Engine, _| engine.tries_of(purchase, step.listed_as());
+        self.world.engine(list)
     }
 
     fn unknown_policy(&self) -> UnknownPolicy {
