@@ -118,6 +118,9 @@ fn check_asked(world: &World, payment: &Payment) {
     let Some(policy) = world.policies.get(&payment.request().account) else {
         return;
     };
+    if payment.resolved() == Some(ResolvedHow::AsShown) {
+        return;
+    }
     let house = House::of(policy, SKEW_MS);
     let not_before = match &payment.request().ask {
         Ask::Charge(ask) => ask.not_before.map(|time| time.timestamp_millis()),
@@ -213,11 +216,17 @@ fn is_over(world: &World, payment: &Payment) -> bool {
     let link_ms = policy
         .map_or(0, |policy| policy.link_lifetime_ms)
         .cast_signed();
-    let end_ms = match &payment.request().ask {
-        Ask::Charge(ask) => ask.not_after.map(|time| time.timestamp_millis()),
-        Ask::Authorize(_) | Ask::SaveCard(_) | Ask::Adopt(_) => None,
+    let end = match &payment.request().ask {
+        Ask::Charge(ask) => ask.not_after,
+        Ask::Authorize(ask) => match &ask.source {
+            Source::Checkout(checkout) => checkout.pay_by,
+            Source::Token(_) => None,
+        },
+        Ask::SaveCard(ask) => ask.checkout.pay_by,
+        Ask::Adopt(_) => None,
     };
-    let end_ms = end_ms.unwrap_or(payment.created_at().timestamp_millis() + link_ms);
+    let link_ends_ms = payment.created_at().timestamp_millis() + link_ms;
+    let end_ms = end.map_or(link_ends_ms, |time| time.timestamp_millis());
     let finished = payment.finished_at().map(|time| time.timestamp_millis());
     finished.is_some_and(|time| time + SKEW_MS >= end_ms)
 }

@@ -159,13 +159,14 @@ impl Scene<'_> {
         if before.iter().any(|sent| sent.attempt == self.order.attempt) {
             problems.push("twice under one note");
         }
-        problems.extend(self.after_the_end());
         match step {
             Step::Charge => {
+                problems.extend(self.after_the_end());
                 problems.extend(self.again(Step::Charge, before));
                 problems.extend(self.too_late());
             }
             Step::Capture => {
+                problems.extend(self.after_the_end());
                 problems.extend(self.again(Step::Capture, before));
                 let released = self.is_undecided(Step::Release, before);
                 problems.extend(released.then_some("after a release"));

@@ -114,11 +114,23 @@ pub(super) fn mutants(figures: &Value) -> Option<String> {
             name,
             text(row, "rule")?,
             text(row, "killed_by")?,
+            in_vain(row),
             text(row, "how")?,
         ])
     });
-    let head = ["what is broken", "rule", "noticed by", "how"];
+    let head = ["what is broken", "rule", "noticed by", "not by", "how"];
     Some(table(&head, &rows.collect::<Option<Vec<_>>>()?))
+}
+
+/// The layers that were asked first, and passed.
+fn in_vain(row: &Value) -> String {
+    let layers = row.get("unnoticed_by").and_then(Value::as_array);
+    let layers: Vec<&str> = layers
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    layers.join(", ")
 }
 
 /// What became of the mechanical changes, file by file.
