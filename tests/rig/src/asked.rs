@@ -15,11 +15,22 @@ pub struct House {
     pub margin_ms: i64,
     /// How long after the payment was recorded a hold of its payer comes too late.
     pub link_ms: i64,
+    /// What is done then, unless the plan says so; `None` where that is not known here.
+    pub guard: Option<BeforeExpiry>,
     /// So far clocks may be apart.
     pub skew_ms: i64,
 }
 
 impl House {
+    /// Where nothing is known of the account, and clocks jump: what was asked counts, not when.
+    pub const WHENEVER: Self = Self {
+        hold_ms: 0,
+        margin_ms: 0,
+        link_ms: 0,
+        guard: None,
+        skew_ms: i64::MAX / 4,
+    };
+
     /// By an account's policy.
     #[must_use]
     pub fn of(policy: &Policy, skew_ms: i64) -> Self {
@@ -28,6 +39,7 @@ impl House {
             hold_ms: signed(policy.account.hold_lifetime_ms),
             margin_ms: signed(policy.expiry_margin_ms),
             link_ms: signed(policy.link_lifetime_ms),
+            guard: Some(policy.before_expiry),
             skew_ms,
         }
     }
@@ -51,9 +63,16 @@ pub fn otherwise(
 ) -> Option<String> {
     let wishes = Wishes::of(payment)?;
     let by_ms = movement.at_ms + house.skew_ms;
-    let guards = |plan: &Plan| {
+    // What the guard may do by then.
+    let guards = |plan: &Plan, what: MovementKind| {
         let lapses = plan.expires_at.map(|time| time.timestamp_millis());
-        by_ms >= lapses.unwrap_or(held_ms + house.hold_ms) - house.margin_ms
+        let acts = by_ms >= lapses.unwrap_or(held_ms + house.hold_ms) - house.margin_ms;
+        acts && match plan.before_expiry.or(house.guard) {
+            None => true,
+            Some(BeforeExpiry::Capture) => what == MovementKind::Capture,
+            Some(BeforeExpiry::Release) => what == MovementKind::Release,
+            Some(BeforeExpiry::Park) => false,
+        }
     };
     let fine = match movement.kind {
         MovementKind::Capture => wishes.allow_capture(movement, by_ms, guards),
@@ -129,27 +148,26 @@ impl Wishes {
         &self,
         movement: &Movement,
         by_ms: i64,
-        guards: impl Fn(&Plan) -> bool,
+        guards: impl Fn(&Plan, MovementKind) -> bool,
     ) -> bool {
         let of_that = |amount: Amount| i64::try_from(amount.minor()) == Ok(movement.amount);
         if !self.captures.is_empty() || self.released {
             return self.captures.iter().any(|amount| of_that(*amount));
         }
         self.plans.iter().any(|plan| {
-            let guarded = plan.before_expiry == Some(BeforeExpiry::Capture) && guards(plan);
+            let guarded = guards(plan, MovementKind::Capture);
             let due = is_past(plan.capture_at, by_ms);
             (due || guarded) && plan.capture_amount.is_some_and(of_that)
         })
     }
 
-    fn allow_release(&self, by_ms: i64, guards: impl Fn(&Plan) -> bool) -> bool {
+    fn allow_release(&self, by_ms: i64, guards: impl Fn(&Plan, MovementKind) -> bool) -> bool {
         if self.released || self.cancelled || !self.captures.is_empty() {
             return self.released || self.cancelled;
         }
-        self.plans.iter().any(|plan| {
-            let guarded = plan.before_expiry != Some(BeforeExpiry::Capture) && guards(plan);
-            guarded || is_past(plan.release_at, by_ms)
-        })
+        self.plans
+            .iter()
+            .any(|plan| guards(plan, MovementKind::Release) || is_past(plan.release_at, by_ms))
     }
 }
 
@@ -172,6 +190,7 @@ mod tests {
         hold_ms: 100 * HOUR_MS,
         margin_ms: HOUR_MS,
         link_ms: 10 * HOUR_MS,
+        guard: Some(BeforeExpiry::Release),
         skew_ms: 1_000,
     };
 

@@ -8,6 +8,8 @@ use holdfast::payment::{
 };
 use uuid::Uuid;
 
+use crate::asked::{House, otherwise};
+
 /// What the ledger says about one payment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Movements {
@@ -81,9 +83,15 @@ pub fn compare(payment: Payment, ledger: &Ledger, settled: bool) -> Line {
     report(&payment, &moved, settled, &mut problems);
     // What a person takes as the gateway shows it may have been done by anybody.
     let as_shown = payment.resolved() == Some(ResolvedHow::AsShown);
-    for movement in &found {
+    for (place, movement) in found.iter().enumerate() {
         problems.extend(unasked(&payment, movement));
-        problems.extend(unnoted(&payment, movement).filter(|_| !as_shown));
+        if !as_shown {
+            problems.extend(unnoted(&payment, movement));
+        }
+        let is_rest = movement.kind == MovementKind::Release && is_rest(&found[..place], movement);
+        if !as_shown && !is_rest {
+            problems.extend(otherwise(&payment, movement, 0, House::WHENEVER));
+        }
     }
     Line {
         payment,
