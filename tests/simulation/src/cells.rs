@@ -128,6 +128,8 @@ const EXPECTED: &[(&str, &[&str])] = &[
             "cancel",
             "rerun",
             "settles",
+            "stops",
+            "sees_it_stand",
         ],
     ),
     ("card", &["killed"]),

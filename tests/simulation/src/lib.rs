@@ -11,6 +11,7 @@
 //! | `store`, `durable` | the store behind a network, with writes that become durable later |
 //! | `webhooks` | what the gateway tells by itself |
 //! | `actors/` | workers, producers, payers, people, the store's own fate |
+//! | `halts` | what people stop, and who has seen it |
 //! | `sends` | what may leave for the gateway, whatever comes of it |
 //! | `oracle` | what must be true, whenever something moves and at the end |
 //! | `run`, `many`, `shrink` | one seed, many seeds, as little as fails still |
@@ -24,6 +25,7 @@ mod dice;
 mod durable;
 mod figures;
 mod gateway;
+mod halts;
 mod many;
 mod network;
 mod oracle;

@@ -17,6 +17,7 @@ use crate::actors::workers::{self, Fleet};
 use crate::actors::{operator, payers, producers, replicas, settlers};
 use crate::asks::Asks;
 use crate::cells::Cells;
+use crate::halts;
 use crate::oracle;
 use crate::plan::{FaultId, Plan};
 use crate::policy::{DRAINED_AFTER_MS, SETTLED_AFTER_MS};
@@ -111,6 +112,7 @@ fn enter(world: &Arc<World>, asks: &Arc<Asks>) -> Cast {
     cast.others
         .spawn(operator::command_some(here(), Arc::clone(&cast.known)));
     cast.others.spawn(settlers::settle_some(here()));
+    cast.others.spawn(halts::halt_some(here()));
     cast.others
         .spawn(operator::kill_a_card(here(), Arc::clone(asks)));
     let (known, asks) = (Arc::clone(&cast.known), Arc::clone(asks));

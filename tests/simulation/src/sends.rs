@@ -159,6 +159,7 @@ impl Scene<'_> {
         if before.iter().any(|sent| sent.attempt == self.order.attempt) {
             problems.push("twice under one note");
         }
+        problems.extend(self.forbidden());
         match step {
             Step::Charge => {
                 problems.extend(self.after_the_end());
@@ -231,6 +232,11 @@ impl Scene<'_> {
 
     fn stored(&self) -> Option<Payment> {
         self.world.store.stored(&self.order.payment)
+    }
+
+    fn forbidden(&self) -> Option<&'static str> {
+        let payment = self.stored()?;
+        self.world.halts.forbid(&payment, self.order)
     }
 
     fn after_the_end(&self) -> Option<&'static str> {

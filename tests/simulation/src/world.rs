@@ -20,6 +20,7 @@ use tokio::time::{Duration, sleep};
 use crate::cells::{Cell, Cells};
 use crate::dice::{Dice, word};
 use crate::durable::Durable;
+use crate::halts::Halts;
 use crate::plan::{Charges, FaultId, Plan};
 use crate::points::Watch;
 use crate::policy::{self, COMPANIES, HOLD_MS, LEASE_MS};
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) accounts: BTreeMap<AccountName, Account>,
     pub(crate) durable: Durable,
     pub(crate) sends: Sends,
+    pub(crate) halts: Halts,
     pub(crate) written: Notify,
     pub(crate) gateway_moved: Notify,
     engine: Mutex<Engine>,
@@ -111,6 +113,7 @@ impl World {
             store,
             durable: Durable::default(),
             sends: Sends::default(),
+            halts: Halts::default(),
             written: Notify::new(),
             gateway_moved: Notify::new(),
             engine: Mutex::new(engine),
