@@ -1,6 +1,6 @@
 //! What a sighting says about the call that is open.
 
-use super::attempt::{AnswerClass, Attempt, Step};
+use super::attempt::{AnswerClass, Attempt, Step, Verdict};
 use super::decline::Advice;
 use super::evidence::Sighting;
 use super::ladder::millis;
@@ -67,4 +67,14 @@ pub(super) fn reading(open: &Attempt, seen: &Sighting, now: Timestamp, policy: &
 /// Whether the quiet period since the last sign of the call is over.
 pub(super) fn is_quiet(open: &Attempt, now: Timestamp, policy: &Policy) -> bool {
     now - open.last_sign() >= millis(policy.quiet_ms)
+}
+
+/// Whether it is known what a call did. Looking for it in vain explains nothing, nor does a code that
+/// leaves open whether money moved: who gives up on such a call ends the search, not the doubt.
+pub(super) fn is_explained(attempt: &Attempt, policy: &Policy) -> bool {
+    match attempt.closed.as_ref().map(|closed| &closed.verdict) {
+        None | Some(Verdict::DidNotHappen) => false,
+        Some(Verdict::Declined { code }) => policy.declines.advice(code) != Advice::InDoubt,
+        Some(Verdict::Done | Verdict::NotSent | Verdict::Refused { .. }) => true,
+    }
 }

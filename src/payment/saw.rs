@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::attempt::{AnswerClass, Note, Step, Verdict};
 use super::evidence::{PaidProof, Seal, Sighting, Standing, TryKind};
 use super::ladder::millis;
-use super::reading::is_quiet;
+use super::reading::{is_explained, is_quiet};
 use super::record::{HoldOutcome, Payment};
 use super::request::Ask;
 use super::state::{Active, Event, FailReason, Mismatch, ParkReason, State};
@@ -172,13 +172,8 @@ impl Payment {
     /// takes money was never explained: a gateway that cancels under a charge may show the seal and
     /// take the money all the same, for as long as that call may be on its way.
     pub(super) fn seal_takes(&self, policy: &Policy) -> TimeDelta {
-        let unexplained = self.attempts.iter().any(|attempt| {
-            attempt.step.takes_money()
-                && attempt
-                    .closed
-                    .as_ref()
-                    .is_none_or(|closed| closed.verdict == Verdict::DidNotHappen)
-        });
+        let mut charges = self.attempts.iter().filter(|it| it.step.takes_money());
+        let unexplained = charges.any(|charge| !is_explained(charge, policy));
         millis(if unexplained { policy.quiet_ms } else { 0 })
     }
 

@@ -630,6 +630,57 @@ fn a_seal_over_a_charge_that_was_never_explained_is_read_again_a_quiet_period_la
     assert_eq!(scene.state(), StateName::Paid);
 }
 
+/// A charge of which the acquirer's code leaves open what it did, parked after a day of looking.
+fn parked_with_a_doubtful_code() -> Scene {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    while scene.state() != StateName::Parked {
+        scene.until_due();
+        match scene.next() {
+            Next::LookUp => {
+                let seen = tried(&scene, Standing::Payable, TryKind::Pay, "timeout");
+                scene.look_at(seen);
+            }
+            Next::Settle(_) => scene.settle(),
+            next => panic!("{next:?}"),
+        }
+    }
+    scene
+}
+
+#[test]
+fn a_seal_over_a_charge_that_is_in_doubt_is_read_again_a_quiet_period_later() {
+    let mut scene = parked_with_a_doubtful_code();
+    assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
+    let seen = tried(&scene, Standing::Payable, TryKind::Pay, "timeout");
+    scene.look_at(seen);
+    let code = "timeout".to_owned();
+    assert_eq!(last_verdict(&scene), Some(&Verdict::Declined { code }));
+    scene.show(Standing::Cancelled);
+    let first = scene.now;
+    scene.pass(MINUTE);
+    scene.payment.nudged(1);
+    scene.look(Standing::Cancelled);
+    assert_eq!(scene.state(), StateName::New, "too early to be sure");
+    scene.until_due();
+    assert_eq!(scene.now - first, QUIET);
+    // The acquirer's own check came in, and the gateway had cancelled under it.
+    scene.look(Standing::Paid);
+    assert_eq!(scene.state(), StateName::Paid);
+}
+
+#[test]
+fn a_seal_over_a_charge_that_was_declined_for_good_is_read_again_at_once() {
+    let mut scene = charged(UnknownPolicy::Park);
+    scene.answer(&Scene::unknown());
+    scene.until_due();
+    let seen = tried(&scene, Standing::Payable, TryKind::Pay, "stolen_card");
+    scene.look_at(seen);
+    scene.show(Standing::Cancelled);
+    scene.look(Standing::Cancelled);
+    assert_eq!(scene.state(), StateName::Failed);
+}
+
 #[test]
 fn a_seal_beside_money_that_is_listed_as_taken_is_not_believed() {
     let mut scene = charged(UnknownPolicy::Park);
