@@ -153,6 +153,7 @@ fn a_hold_that_shows_after_somebody_else_cancelled_it_is_given_back() {
     scene.payment.nudged(1);
     scene.look(Standing::Cancelled);
     assert_eq!(scene.payment.ending(), Some(&FailReason::Cancelled));
+    scene.until_due();
     scene.look(Standing::Held);
     assert_eq!(scene.next(), Next::Send(Step::Release));
 }

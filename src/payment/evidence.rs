@@ -316,7 +316,8 @@ impl Seal {
     }
 
     /// The purchase was seen cancelled or expired before, and now again; a quiet period later, if
-    /// a call that takes money was sent of which nobody knows what it did.
+    /// a call that takes money was sent of which nobody knows what it did, and not before a payer's
+    /// last click must have arrived.
     #[must_use]
     pub fn read_twice(
         payment: &Payment,
@@ -326,7 +327,7 @@ impl Seal {
     ) -> Option<Self> {
         let now_sealed = matches!(seen.standing, Standing::Cancelled | Standing::Expired);
         let first = payment.seal_seen_at()?;
-        let long_enough = now - first >= payment.seal_takes(policy);
+        let long_enough = now >= payment.seal_counts_from(first, policy);
         (long_enough && now_sealed).then_some(Self(()))
     }
 }

@@ -423,19 +423,85 @@ fn a_capture_above_the_hold_is_refused() {
 }
 
 #[test]
-fn a_link_that_is_never_paid_fails_after_it_expired_and_was_read_twice() {
+fn a_link_that_is_never_paid_fails_after_its_grace_and_was_read_twice() {
     let mut scene = linked(by_checkout("{}"));
-    while scene.now < start() + TimeDelta::minutes(61) {
+    let (end, grace) = (start() + TimeDelta::hours(1), TimeDelta::minutes(2));
+    while scene.state() == StateName::AwaitingPayer {
         scene.until_due();
-        scene.look(if scene.now < start() + TimeDelta::hours(1) {
-            Standing::Payable
-        } else {
+        let over = scene.now >= end;
+        scene.look(if over {
             Standing::Expired
+        } else {
+            Standing::Payable
         });
     }
-    assert_eq!(scene.state(), StateName::AwaitingPayer);
+    assert_eq!(*scene.payment.state(), State::Failed(FailReason::Expired));
+    assert_eq!(scene.now, end + grace, "told when no click can come any more");
+}
+
+/// Half a minute after its end a link is seen expired, twice.
+fn expired_just_now() -> Scene {
+    let mut scene = linked(by_checkout("{}"));
+    scene.now = start() + TimeDelta::hours(1) + TimeDelta::seconds(20);
+    for nudge in 1..3 {
+        scene.payment.nudged(nudge);
+        scene.look(Standing::Expired);
+        assert_eq!(scene.state(), StateName::AwaitingPayer);
+        scene.pass(TimeDelta::seconds(5));
+    }
+    scene
+}
+
+#[test]
+fn a_payers_last_click_that_arrives_within_the_grace_is_not_reported_failed() {
+    let mut scene = expired_just_now();
+    scene.pass(TimeDelta::seconds(30));
+    scene.payment.nudged(3);
+    scene.look(Standing::Held);
+    assert_eq!(scene.state(), StateName::Held);
+    // Nobody had cancelled it: the hold is what was asked for, and its plan goes on.
+    assert_eq!(scene.payment.decision(), None);
+}
+
+#[test]
+fn a_link_that_expired_is_told_when_its_grace_is_over_and_not_a_moment_later() {
+    let mut scene = expired_just_now();
+    scene.until_due();
+    assert_eq!(scene.now, start() + TimeDelta::minutes(62));
     scene.look(Standing::Expired);
     assert_eq!(*scene.payment.state(), State::Failed(FailReason::Expired));
+    let mut long_ago = linked(by_checkout("{}"));
+    long_ago.now = start() + TimeDelta::minutes(62);
+    long_ago.look(Standing::Expired);
+    long_ago.look(Standing::Expired);
+    assert_eq!(long_ago.state(), StateName::Failed, "seen when it was over");
+}
+
+#[test]
+fn a_cancel_is_told_when_no_click_can_be_under_way_any_more() {
+    let cancelled = || {
+        let mut scene = linked(by_checkout("{}"));
+        scene.pass(MINUTE);
+        assert_eq!(scene.command(Command::Cancel), CommandAnswer::Accepted);
+        scene.show(Standing::Cancelled);
+        let first = scene.now;
+        scene.pass(TimeDelta::seconds(5));
+        scene.payment.nudged(1);
+        scene.look(Standing::Cancelled);
+        assert_eq!(scene.state(), StateName::AwaitingPayer);
+        (scene, first)
+    };
+    let (mut scene, first) = cancelled();
+    scene.until_due();
+    assert_eq!(scene.now - first, TimeDelta::minutes(2));
+    scene.look(Standing::Cancelled);
+    assert_eq!(*scene.payment.state(), State::Failed(FailReason::Cancelled));
+    // A click that was under way: the hold that it makes is given back.
+    let (mut scene, _) = cancelled();
+    scene.pass(MINUTE);
+    scene.payment.nudged(2);
+    scene.look(Standing::Held);
+    assert_eq!(scene.show(Standing::Released), Step::Release);
 }
 
 #[test]

@@ -293,6 +293,7 @@ fn a_contradicting_purchase_that_was_cancelled_ends() {
     seen.standing = Standing::Cancelled;
     scene.command(rerun());
     scene.look_at(seen.clone());
+    scene.until_due();
     scene.look_at(seen);
     assert!(scene.payment.is_finished(), "{:?}", scene.payment.state());
 }

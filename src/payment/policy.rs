@@ -28,7 +28,7 @@ pub struct Policy {
     pub parked_look_every_ms: u64,
     /// How long a checkout link can be paid, unless the request says.
     pub link_lifetime_ms: u64,
-    /// How long after a link's end the payer's last click may still be under way.
+    /// How long after a link's end, or its cancel, the payer's last click may still be under way.
     pub link_grace_ms: u64,
     /// How long a purchase made for a charge can be charged; spans the business ladder.
     pub purchase_lifetime_ms: u64,

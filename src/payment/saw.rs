@@ -2,8 +2,6 @@
 //! What it says of a hold is in `saw_hold`, of a call that is open in `saw_call`, of a purchase that
 //! can still be paid in `saw_unpaid`.
 
-use chrono::TimeDelta;
-
 use super::attempt::{AnswerClass, Note, Step, Verdict};
 use super::evidence::{PaidProof, Seal, Sighting, Standing, TryKind};
 use super::ladder::millis;
@@ -168,13 +166,21 @@ impl Payment {
         }
     }
 
-    /// How long after the first sight of a seal the second one counts. At once, unless a call that
-    /// takes money was never explained: a gateway that cancels under a charge may show the seal and
-    /// take the money all the same, for as long as that call may be on its way.
-    pub(super) fn seal_takes(&self, policy: &Policy) -> TimeDelta {
+    /// From when on a second sight of a seal counts, if it was first seen at `first`. At once, unless
+    /// money may be on its way that nothing shows. A call that takes money and was never explained: a
+    /// gateway that cancels under a charge may show the seal and take the money all the same, for as
+    /// long as that call may be on its way. Or the payer's last click, which came before the link was
+    /// seen to be dead and before its end.
+    pub(super) fn seal_counts_from(&self, first: Timestamp, policy: &Policy) -> Timestamp {
         let mut charges = self.attempts.iter().filter(|it| it.step.takes_money());
         let unexplained = charges.any(|charge| !is_explained(charge, policy));
-        millis(if unexplained { policy.quiet_ms } else { 0 })
+        let ours = millis(if unexplained { policy.quiet_ms } else { 0 });
+        if !self.is_checkout() {
+            return first + ours;
+        }
+        let due = self.purchase.as_ref().and_then(|purchase| purchase.due);
+        let last_click = due.map_or(first, |due| due.min(first));
+        (first + ours).max(last_click + millis(policy.link_grace_ms))
     }
 
     /// Cancelled or expired: believed when it was read twice, and not while a call that takes
@@ -202,7 +208,7 @@ impl Payment {
                 Standing::Expired => FailReason::Expired,
                 _ => FailReason::Cancelled,
             });
-            let second = first + self.seal_takes(policy);
+            let second = self.seal_counts_from(first, policy);
             return self.look_from(now, (second - now).max(millis(0)));
         };
         let reason = self.ending.clone().unwrap_or(FailReason::Cancelled);

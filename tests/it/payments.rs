@@ -282,6 +282,9 @@ async fn a_cancelled_link_cannot_be_paid_any_more() {
         CommandAnswer::Accepted
     );
     stage.work().await;
+    assert_eq!(stage.state(&id).await, StateName::AwaitingPayer);
+    stage.payer_pays(&id).await;
+    stage.work_for(TimeDelta::minutes(3)).await;
     assert_eq!(
         *stage.payment(&id).await.state(),
         State::Failed(FailReason::Cancelled)
