@@ -28,7 +28,7 @@ pub fn answer(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
             Ok(seen) => Answer::Shown(Box::new(seen)),
             Err(why) => Answer::Unknown { why },
         },
-        400..=499 => refused(reply),
+        400..=499 => refused(reply, purchase),
         // A create moves no money, so nothing is in doubt: it only has to wait.
         503 if purchase.is_none() && asked_to_wait_ms(reply).is_some() => {
             rate_limited(reply, &Refusal::Empty)
@@ -92,7 +92,7 @@ fn unknown(reply: &Reply) -> Answer {
     }
 }
 
-fn refused(reply: &Reply) -> Answer {
+fn refused(reply: &Reply, purchase: Option<&PurchaseId>) -> Answer {
     let refusal = Refusal::read(&reply.body);
     let codes = match &refusal {
         Refusal::Codes { codes, .. } => codes.as_slice(),
@@ -126,6 +126,16 @@ fn refused(reply: &Reply) -> Answer {
                 reply.status
             ),
         },
+        // The gateway gives a code with every refusal. Whatever writes JSON without one may have passed
+        // the call on before; only of a call that makes a purchase nothing hangs on that.
+        (_, Refusal::Codes { codes, .. }) if codes.is_empty() && purchase.is_some() => {
+            Answer::Unknown {
+                why: format!(
+                    "{} came without a code; something before the gateway may have answered",
+                    reply.status
+                ),
+            }
+        }
         (_, Refusal::Codes { .. }) => Answer::NoEffect {
             code: code(),
             denied: false,
@@ -357,7 +367,6 @@ mod tests {
                 &all("method_not_allowed"),
                 "no_effect method_not_allowed",
             ),
-            (400, "{}", "no_effect http_400"),
             // Too much.
             (429, &all("rate_limited"), "rate_limited None"),
             (429, html, "rate_limited None"),
@@ -375,6 +384,10 @@ mod tests {
             (403, "", "unknown"),
             (403, html, "unknown"),
             (400, "[1,2]", "unknown"),
+            (400, "{}", "unknown"),
+            (405, r#"{"detail":"Method not allowed."}"#, "unknown"),
+            (422, r#"{"error":{"message":"blocked"}}"#, "unknown"),
+            (499, r#"{"code":400}"#, "unknown"),
             (400, r#"{"__all__":[{"code":"not_f"#, "unknown"),
             (408, &all("timeout"), "unknown"),
             (400, &all("internal_error"), "unknown"),
@@ -391,6 +404,17 @@ mod tests {
         for (status, body, expected) in table {
             assert_eq!(&word(&said(*status, body)), expected, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_refusal_without_a_code_is_believed_only_of_a_call_that_makes_a_purchase() {
+        for (status, body) in [(400, "{}"), (413, r#"{"message":"too large"}"#)] {
+            assert_eq!(word(&said(status, body)), "unknown", "{status} {body}");
+            let create = word(&answer(&reply(status, body), None));
+            assert_eq!(create, format!("no_effect http_{status}"));
+        }
+        let coded = all("invalid_request");
+        assert_eq!(word(&said(400, &coded)), "no_effect invalid_request");
     }
 
     #[test]
