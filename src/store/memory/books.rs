@@ -291,7 +291,9 @@ impl Books {
                 record.stirred = true;
             } else if let (Some(_), Some(due)) = (record.due, due) {
                 record.nonce = None;
-                record.due = Some(whole_ms(due));
+                // Nudged since the door read it, it is due now, not when the door said.
+                let nudged = record.nudges > loaded.nudges;
+                record.due = Some(if nudged { now } else { whole_ms(due) });
             }
             Ok(audit.cloned())
         };

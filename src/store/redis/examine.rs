@@ -37,7 +37,9 @@ pub(super) struct Ask {
 impl Walking {
     /// When a payment needs its next turn, if it can be read and needs one.
     fn due(&self, standing: &Standing, now: Timestamp) -> Option<Timestamp> {
-        let payment = standing.body.as_ref()?.as_ref().ok()?;
+        let mut payment = standing.body.as_ref()?.as_ref().ok()?.clone();
+        // What was nudged and not looked at since is due, whatever its body says.
+        payment.nudged(standing.nudges);
         let policy = self.policies.get(&payment.request().account)?;
         payment.due(now, policy)
     }
@@ -68,7 +70,7 @@ impl RedisStore {
         for ask in asks {
             let key = keys.payment_named(ask.partition, &ask.id);
             pipeline.cmd("HMGET").arg(&key);
-            pipeline.arg(&["version", "state", "nonce", "told", "face", "body"]);
+            pipeline.arg(&["version", "state", "nonce", "told", "face", "body", "nudges"]);
             pipeline.cmd("PTTL").arg(&key);
             pipeline
                 .cmd("ZSCORE")
@@ -139,13 +141,14 @@ fn read(ask: &Ask, replies: [Value; 3], found: Vec<Value>) -> Result<Standing, S
         due_at: (score != Value::Nil).then(|| millis_of(&score).unwrap_or(i64::MAX)),
         ..Standing::default()
     };
-    if let [version, state, nonce, told, face, stored] = items(&fields) {
+    if let [version, state, nonce, told, face, stored, nudges] = items(&fields) {
         standing.version = number(version);
         standing.state = text(state).and_then(|state| state.parse().ok());
         standing.nonce = word(nonce).filter(|nonce| !nonce.is_empty());
         standing.told = word(told);
         standing.face = word(face);
         standing.body = body(stored);
+        standing.nudges = number(nudges).unwrap_or(0);
     } else {
         standing.body = Some(Err(Problem::broken("it is no hash")));
     }

@@ -92,6 +92,8 @@ pub(super) struct Standing {
     /// Which entry shows its face, if the record is new enough to say; several lines while that changes.
     pub(super) face: Option<String>,
     pub(super) body: Option<Result<Payment, Problem>>,
+    /// How often webhooks asked for a look, whether or not the body has taken note.
+    pub(super) nudges: u64,
     pub(super) expires: bool,
     pub(super) due: bool,
     /// When it is due, or its lease ends, in ms.

@@ -168,6 +168,7 @@ impl RedisStore {
                 .arg(entry.as_slice())
                 .arg(hash.as_str())
                 .arg(face.as_str())
+                .number(loaded.nudges)
         };
         let reply = self
             .0

@@ -132,6 +132,22 @@ async fn a_payment_that_is_due_a_year_too_late_is_made_due_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_payment_that_a_webhook_asked_to_look_at_is_late_if_it_waits_for_its_plan() {
+    let ward = Ward::open().await;
+    let plan = r#"{"capture_at":"2027-02-03T06:00:00Z"}"#;
+    let id = ward.stage.authorize_by_token("k", 1500, plan).await;
+    ward.stage.work().await;
+    assert_eq!(ward.stage.state(&id).await, StateName::Held);
+    let due = in_partition(&id, "due");
+    let planned: String = ward.ask(&["ZSCORE", &due, id.as_str()]).await;
+    let report = ward.examine(Repair::Tell).await;
+    assert_eq!(troubles(&report), Vec::<&Check>::new());
+    ward.stage.store.nudge(&id).await.unwrap();
+    ward.ask::<()>(&["ZADD", &due, &planned, id.as_str()]).await;
+    found_and_mended(&ward, "in_time", &id).await;
+}
+
+#[tokio::test]
 async fn what_is_planned_for_later_is_not_late_and_whoever_took_it_up_keeps_it() {
     use holdfast::store::redis::{Mend, Mended};
     let ward = Ward::open().await;

@@ -37,6 +37,7 @@ promises! {
     a_command_lets_the_holder_decide_again
     a_command_makes_an_unclaimed_payment_due
     a_command_on_an_old_version_is_refused
+    a_nudge_that_comes_while_a_command_is_decided_is_not_put_off
     a_nudge_makes_a_resting_payment_due
     a_nudge_reaches_whoever_works_on_the_payment
     a_nudge_during_the_turn_makes_the_rest_short
@@ -391,6 +392,31 @@ async fn a_nudge_makes_a_resting_payment_due<S: Watched>(world: World<S>) {
     world.pass(20);
     assert_eq!(world.store.nudge(waiting.id()).await.unwrap(), Nudged::Due);
     assert_eq!(loaded(&world, waiting.id()).await.due, Some(since));
+}
+
+async fn a_nudge_that_comes_while_a_command_is_decided_is_not_put_off<S: Watched>(
+    world: World<S>,
+) {
+    let payment = payment("one", world.now());
+    let later = world.in_ms(60_000);
+    world.store.create(&payment, later).await.unwrap();
+    let mut asked = loaded(&world, payment.id()).await;
+    command(&mut asked, "first", world.now());
+    assert_eq!(world.store.nudge(payment.id()).await.unwrap(), Nudged::Due);
+    let given = world.store.command(&asked, Some(later), None).await;
+    given.unwrap();
+    assert!(loaded(&world, payment.id()).await.due <= Some(world.now()));
+    let mut claim = world.claim_one().await;
+    assert_eq!(claim.payment.commands().len(), 1, "what was asked stands");
+    // What was known to whoever asked moves nothing: the door reckoned with it.
+    let rest = Then::Rest(Some(later));
+    world.store.save(&mut claim, rest).await.unwrap();
+    let mut asked = loaded(&world, payment.id()).await;
+    assert_eq!(asked.nudges, 1);
+    command(&mut asked, "second", world.now());
+    let given = world.store.command(&asked, Some(later), None).await;
+    given.unwrap();
+    assert_eq!(loaded(&world, payment.id()).await.due, Some(later));
 }
 
 async fn a_nudge_reaches_whoever_works_on_the_payment<S: Watched>(world: World<S>) {
