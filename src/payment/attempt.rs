@@ -160,11 +160,14 @@ impl Attempt {
     }
 
     /// Whether a request may have reached the acquirer: it left, and the gateway did not refuse it
-    /// as such.
+    /// as such. Too many requests is such a refusal, once a look has shown nothing of the call.
     #[must_use]
     pub fn was_sent(&self) -> bool {
-        let verdict = self.closed.as_ref().map(|closed| &closed.verdict);
-        !matches!(verdict, Some(Verdict::NotSent | Verdict::Refused { .. }))
+        match self.closed.as_ref().map(|closed| &closed.verdict) {
+            Some(Verdict::NotSent | Verdict::Refused { .. }) => false,
+            Some(Verdict::DidNotHappen) => self.answer_class() != Some(AnswerClass::RateLimited),
+            None | Some(Verdict::Done | Verdict::Declined { .. }) => true,
+        }
     }
 
     /// The last moment at which its request can have been on its way, as far as is known.
@@ -437,6 +440,18 @@ mod tests {
             (Some(Verdict::Refused { code: code() }), false),
         ] {
             assert_eq!(attempt(verdict.clone()).was_sent(), sent, "{verdict:?}");
+        }
+        let too_many = Answer::RateLimited {
+            retry_after_ms: None,
+        };
+        for (verdict, sent) in [
+            (None, true),
+            (Some(Verdict::DidNotHappen), false),
+            (Some(Verdict::Declined { code: code() }), true),
+        ] {
+            let mut limited = attempt(verdict.clone());
+            limited.note = Some(too_many.note(start()));
+            assert_eq!(limited.was_sent(), sent, "{verdict:?}");
         }
     }
 

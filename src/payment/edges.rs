@@ -29,6 +29,12 @@ fn never_left() -> Answer {
     }
 }
 
+fn too_many() -> Answer {
+    Answer::RateLimited {
+        retry_after_ms: None,
+    }
+}
+
 fn declined() -> Answer {
     Answer::Declined {
         code: "purchase_x_error".into(),
@@ -341,6 +347,8 @@ fn a_call_that_was_refused_for_so_long_is_parked_with_its_code() {
     };
     for (answer, reason) in [
         (never_left(), ParkReason::GatewayUnreachable),
+        (Scene::unknown(), ParkReason::GatewayFailing),
+        (too_many(), ParkReason::GatewayFailing),
         (
             refused,
             ParkReason::Refused {
@@ -359,6 +367,54 @@ fn a_call_that_was_refused_for_so_long_is_parked_with_its_code() {
             }
         }
         assert_eq!(scene.next(), Next::Settle(Event::Stuck(reason)));
+    }
+}
+
+/// Ends a create that failed in these ways in turn, for as long as the ladder allows.
+fn created_in_vain(answers: &[Answer]) -> Next {
+    let mut scene = Scene::new(charge(), UnknownPolicy::Park);
+    for answer in answers.iter().cycle() {
+        scene.until_due();
+        match scene.next() {
+            Next::Send(_) => _ = scene.answer(answer),
+            next => return next,
+        }
+    }
+    unreachable!("the answers go round in circles");
+}
+
+#[test]
+fn that_nothing_was_sent_is_said_only_of_calls_none_of_which_left() {
+    let stuck = |reason| Next::Settle(Event::Stuck(reason));
+    let unreachable = stuck(ParkReason::GatewayUnreachable);
+    assert_eq!(created_in_vain(&[never_left()]), unreachable);
+    let failing = stuck(ParkReason::GatewayFailing);
+    for answers in [
+        vec![Scene::unknown()],
+        vec![too_many()],
+        vec![never_left(), Scene::unknown()],
+        vec![never_left(), never_left(), too_many()],
+    ] {
+        assert_eq!(created_in_vain(&answers), failing, "{answers:?}");
+    }
+}
+
+#[test]
+fn a_gateway_that_answers_nothing_is_tried_for_as_long_as_the_hold_lasts() {
+    let mut scene = exact(held("{}"));
+    scene.command(Command::Release);
+    // For longer than the ladder allows where nothing ends by itself.
+    let end = start() + DAY * 2;
+    while scene.now < end {
+        match scene.next() {
+            Next::Send(step) => {
+                assert_eq!(step, Step::Release);
+                scene.answer(&Scene::unknown());
+            }
+            Next::LookUp => scene.look(Standing::Held),
+            Next::WaitUntil(_) => scene.until_due(),
+            next => panic!("{next:?}"),
+        }
     }
 }
 
@@ -461,19 +517,28 @@ fn declined_capture(plan: &str, by_command: bool) -> Scene {
 #[test]
 fn a_capture_that_is_refused_ends_with_the_plan_or_by_command_with_the_hold() {
     let plan = r#"{"capture_at":"2027-02-01T06:00:00Z","release_at":"2027-02-02T06:00:00Z"}"#;
-    let lost = Next::Settle(Event::Stuck(ParkReason::HoldLost));
-    for (by_command, end) in [(false, DAY * 2), (true, DAY * 6)] {
+    let stuck = |reason| Next::Settle(Event::Stuck(reason));
+    for (by_command, end, reason) in [
+        (false, DAY * 2, ParkReason::NotCaptured),
+        (true, DAY * 6, ParkReason::HoldLost),
+    ] {
         let mut scene = declined_capture(plan, by_command);
         scene.now = start() + end - TICK;
         assert_eq!(scene.next(), Next::Send(capture_of(1500)));
         scene.pass(TICK);
-        assert_eq!(scene.next(), lost);
+        assert_eq!(scene.next(), stuck(reason));
+        scene.now = start() + DAY * 6 - TICK;
+        if !by_command {
+            assert_eq!(scene.next(), stuck(ParkReason::NotCaptured));
+        }
+        scene.pass(TICK);
+        assert_eq!(scene.next(), stuck(ParkReason::HoldLost), "its time is over");
     }
     let mut scene = declined_capture(r#"{"capture_at":"2027-02-01T06:00:00Z"}"#, false);
     scene.now = start() + DAY * 6 - TICK;
     assert_eq!(scene.next(), Next::Send(capture_of(1500)));
     scene.pass(TICK);
-    assert_eq!(scene.next(), lost);
+    assert_eq!(scene.next(), stuck(ParkReason::HoldLost));
 }
 
 #[test]

@@ -349,7 +349,7 @@ fn a_capture_that_was_sent_is_never_followed_by_a_release() {
         }
     }
     scene.settle();
-    assert_eq!(*park_reason(&scene), ParkReason::HoldLost);
+    assert_eq!(*park_reason(&scene), ParkReason::NotCaptured);
     assert_eq!(scene.now, start() + TimeDelta::days(2), "at the plan's end");
 }
 

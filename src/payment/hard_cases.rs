@@ -396,6 +396,65 @@ fn commanded_capture_not_sent_after_release_at_is_not_hold_lost() {
     assert!(!matches!(next, Next::Settle(_)), "{next:?}");
 }
 
+/// A hold whose planned capture is answered "too many requests" until its `release_at`.
+fn captured_too_fast(plan: &str) -> Scene {
+    let mut scene = held_with(plan, UnknownPolicy::Park);
+    scene.until_due();
+    let end = days(2);
+    while scene.now < end {
+        match scene.next() {
+            Next::Send(step) => {
+                assert!(matches!(step, Step::Capture { .. }), "{step:?}");
+                scene.answer(&Answer::RateLimited {
+                    retry_after_ms: None,
+                });
+            }
+            Next::LookUp => scene.look(Standing::Held),
+            Next::WaitUntil(_) => scene.until_due(),
+            next => panic!("{next:?}"),
+        }
+    }
+    scene
+}
+
+const IN_A_DAY_OR_NOT: &str =
+    r#"{"capture_at":"2027-02-01T06:00:00Z","release_at":"2027-02-02T06:00:00Z"}"#;
+
+#[test]
+fn a_capture_that_was_never_taken_on_leaves_the_plan_its_release() {
+    let mut scene = captured_too_fast(IN_A_DAY_OR_NOT);
+    if scene.next() == Next::LookUp {
+        scene.look(Standing::Held);
+    }
+    scene.until_due();
+    assert_eq!(scene.show(Standing::Released), Step::Release);
+    assert_eq!(scene.state(), StateName::Released);
+}
+
+#[test]
+fn a_capture_of_which_nothing_is_known_keeps_the_plan_from_its_release() {
+    let mut scene = held_with(IN_A_DAY_OR_NOT, UnknownPolicy::Park);
+    scene.until_due();
+    scene.answer(&Answer::RateLimited {
+        retry_after_ms: None,
+    });
+    // Too many requests, and no look yet: it may have been taken on.
+    assert_eq!(
+        scene.command(Command::Release),
+        CommandAnswer::TooLateInDoubt
+    );
+    scene.until_due();
+    scene.look(Standing::Held);
+    scene.until_due();
+    scene.answer(&Scene::unknown());
+    scene.now = days(2);
+    assert_eq!(
+        scene.command(Command::Release),
+        CommandAnswer::TooLateInDoubt,
+        "one call of which nothing is known is enough"
+    );
+}
+
 #[test]
 fn a_capture_in_doubt_that_was_released_by_hand_ends_as_released() {
     let mut scene = held_with("{}", UnknownPolicy::ResendSame);

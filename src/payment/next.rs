@@ -1,6 +1,6 @@
 //! What is to be done now. Pure: the payment, the time and the policy decide.
 
-use super::attempt::{AnswerClass, Step};
+use super::attempt::{AnswerClass, Step, Verdict};
 use super::evidence::Seal;
 use super::ladder::millis;
 use super::money::Amount;
@@ -152,7 +152,8 @@ impl Payment {
             && span.is_some_and(|(since, last)| last - since > policy.technical.give_up_after())
     }
 
-    /// Why calls have come to nothing for so long: not reached, or refused again and again.
+    /// Why calls have come to nothing for so long: refused again and again, not reached, or reached
+    /// and of no use. That nothing was sent is said only of calls none of which left.
     fn why_failing(&self) -> ParkReason {
         let note = self
             .attempts
@@ -163,8 +164,22 @@ impl Payment {
                 let code = note.code.clone().unwrap_or_default();
                 ParkReason::Refused { code }
             }
-            _ => ParkReason::GatewayUnreachable,
+            _ if self.none_left() => ParkReason::GatewayUnreachable,
+            _ => ParkReason::GatewayFailing,
         }
+    }
+
+    /// Whether of all the calls that came to nothing, up to the last one, no byte left.
+    fn none_left(&self) -> bool {
+        let closed = self.attempts.iter().rev().map_while(|attempt| {
+            let closed = attempt.closed.as_ref()?;
+            Some(&closed.verdict)
+        });
+        let nothing =
+            |verdict: &&Verdict| matches!(verdict, Verdict::NotSent | Verdict::DidNotHappen);
+        closed
+            .take_while(nothing)
+            .all(|verdict| *verdict == Verdict::NotSent)
     }
 
     /// Just after the last moment at which a charge may start.
@@ -250,23 +265,26 @@ impl Payment {
     }
 
     fn carry_out(&self, decision: &Decision, hold: &Hold, now: Timestamp, policy: &Policy) -> Next {
+        let plan_end = self.plan.release_at.filter(|_| !decision.by_command);
         let (end, lost) = match decision.outcome {
-            HoldOutcome::Capture(_) if decision.by_command => {
-                (hold.expires_at, ParkReason::HoldLost)
-            }
             HoldOutcome::Capture(_) => {
-                let plan_end = self.plan.release_at.unwrap_or(hold.expires_at);
-                (plan_end.min(hold.expires_at), ParkReason::HoldLost)
+                let end = plan_end.map_or(hold.expires_at, |end| end.min(hold.expires_at));
+                let lost = if now < hold.expires_at {
+                    ParkReason::NotCaptured
+                } else {
+                    ParkReason::HoldLost
+                };
+                (end, lost)
             }
             HoldOutcome::Release => (hold.expires_at, ParkReason::ReleaseRefused),
         };
         if self.hold_call_sent() && now >= end && !self.pace.one_more {
             return Next::Settle(Event::Stuck(lost));
         }
-        // An unreachable gateway is tried for as long as the hold lasts; one that keeps refusing
-        // is not.
+        // An unreachable gateway, and one that fails, is tried for as long as the hold lasts; one that
+        // keeps refusing is not.
         let given_up = self.is_failing(policy)
-            && (now >= end || self.why_failing() != ParkReason::GatewayUnreachable);
+            && (now >= end || matches!(self.why_failing(), ParkReason::Refused { .. }));
         match self.pace.step_at {
             _ if given_up && !self.pace.one_more => Next::Settle(Event::Stuck(self.why_failing())),
             Some(at) if at > now && now < end => Next::WaitUntil(at.min(end)),

@@ -4,8 +4,9 @@ use super::state::ParkReason;
 
 impl ParkReason {
     /// All the words that [`ParkReason::as_str`] knows.
-    pub const WORDS: [&str; 10] = [
+    pub const WORDS: [&str; 12] = [
         "hold_lost",
+        "not_captured",
         "release_refused",
         "outcome_unknown",
         "look_ups_exhausted",
@@ -13,6 +14,7 @@ impl ParkReason {
         "refused",
         "declined_for_operator",
         "gateway_unreachable",
+        "gateway_failing",
         "before_expiry",
         "poison",
     ];
@@ -22,6 +24,7 @@ impl ParkReason {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::HoldLost => "hold_lost",
+            Self::NotCaptured => "not_captured",
             Self::ReleaseRefused => "release_refused",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::LookUpsExhausted => "look_ups_exhausted",
@@ -29,6 +32,7 @@ impl ParkReason {
             Self::Refused { .. } => "refused",
             Self::DeclinedForOperator { .. } => "declined_for_operator",
             Self::GatewayUnreachable => "gateway_unreachable",
+            Self::GatewayFailing => "gateway_failing",
             Self::BeforeExpiry => "before_expiry",
             Self::Poison => "poison",
         }
@@ -45,6 +49,7 @@ mod tests {
         let code = || "c".to_owned();
         let reasons = [
             ParkReason::HoldLost,
+            ParkReason::NotCaptured,
             ParkReason::ReleaseRefused,
             ParkReason::OutcomeUnknown,
             ParkReason::LookUpsExhausted,
@@ -54,6 +59,7 @@ mod tests {
             ParkReason::Refused { code: code() },
             ParkReason::DeclinedForOperator { code: code() },
             ParkReason::GatewayUnreachable,
+            ParkReason::GatewayFailing,
             ParkReason::BeforeExpiry,
             ParkReason::Poison,
         ];

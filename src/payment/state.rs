@@ -90,8 +90,10 @@ pub enum FailReason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum ParkReason {
-    /// The acquirer refused the capture until the plan's end; the hold has probably lapsed.
+    /// The capture came to nothing until the hold's time was over: it has probably lapsed.
     HoldLost,
+    /// The capture came to nothing until the plan's end, and the hold's time is not over.
+    NotCaptured,
     /// The acquirer refused the release until the hold's end.
     ReleaseRefused,
     /// A call that takes money may or may not have happened, and policy forbids sending it again.
@@ -115,6 +117,8 @@ pub enum ParkReason {
     },
     /// The gateway could not be reached for as long as the ladder allows.
     GatewayUnreachable,
+    /// Calls left for as long as the ladder allows, and came to nothing.
+    GatewayFailing,
     /// The plan says to ask a person before the hold lapses.
     BeforeExpiry,
     /// The payment was claimed again and again without anything being recorded.

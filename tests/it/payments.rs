@@ -228,7 +228,7 @@ async fn a_capture_whose_answer_is_lost_is_found_paid_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_capture_the_acquirer_keeps_refusing_ends_parked_as_hold_lost_and_is_never_released() {
+async fn a_capture_the_acquirer_keeps_refusing_ends_parked_as_not_captured_and_is_never_released() {
     let stage = stage(UnknownPolicy::Park).await;
     stage.fault(Rule::on(
         Operation::Capture,
@@ -237,7 +237,8 @@ async fn a_capture_the_acquirer_keeps_refusing_ends_parked_as_hold_lost_and_is_n
     let plan = r#"{"capture_at":"2027-01-31T07:00:00Z","release_at":"2027-01-31T12:00:00Z"}"#;
     let id = stage.authorize_by_token("k", 1500, plan).await;
     stage.work_for(TimeDelta::hours(8)).await;
-    assert_eq!(*parked_for(&stage.payment(&id).await), ParkReason::HoldLost);
+    let parked = stage.payment(&id).await;
+    assert_eq!(*parked_for(&parked), ParkReason::NotCaptured);
     assert_eq!(stage.ledger().counts(Operation::Release).arrived, 0);
     assert_eq!(stage.taken(&id), (0, 0));
 }

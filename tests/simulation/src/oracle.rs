@@ -292,6 +292,7 @@ fn is_explained(world: &World, reason: &ParkReason, kills: u64) -> bool {
         ParkReason::OutcomeUnknown
         | ParkReason::LookUpsExhausted
         | ParkReason::HoldLost
+        | ParkReason::NotCaptured
         | ParkReason::ReleaseRefused
         | ParkReason::BeforeExpiry => true,
         ParkReason::Poison => kills > 0,
@@ -302,6 +303,7 @@ fn is_explained(world: &World, reason: &ParkReason, kills: u64) -> bool {
         ParkReason::Refused { .. } => world.was_hit("denied"),
         ParkReason::Contradiction { .. }
         | ParkReason::DeclinedForOperator { .. }
-        | ParkReason::GatewayUnreachable => false,
+        | ParkReason::GatewayUnreachable
+        | ParkReason::GatewayFailing => false,
     }
 }

@@ -166,6 +166,7 @@ fn is_explained(reason: &ParkReason, payment: &Payment, sandbox: &Sandbox) -> bo
         ParkReason::OutcomeUnknown
         | ParkReason::LookUpsExhausted
         | ParkReason::HoldLost
+        | ParkReason::NotCaptured
         | ParkReason::ReleaseRefused => true,
         // The answer to the create named a purchase that there is not, and nothing else is known of
         // the one that was made. It cannot be charged by us and expires by itself; no look-up will
@@ -174,6 +175,7 @@ fn is_explained(reason: &ParkReason, payment: &Payment, sandbox: &Sandbox) -> bo
         ParkReason::Contradiction { .. }
         | ParkReason::DeclinedForOperator { .. }
         | ParkReason::GatewayUnreachable
+        | ParkReason::GatewayFailing
         | ParkReason::BeforeExpiry
         | ParkReason::Poison => false,
     }
