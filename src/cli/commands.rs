@@ -101,7 +101,7 @@ const fn meaning(answer: CommandAnswer) -> &'static str {
             "another command has decided about this payment, or two people have; nothing was changed"
         }
         CommandAnswer::TooLateCaptured => "too late: the money was taken",
-        CommandAnswer::TooLateReleased => "too late: the hold was given back",
+        CommandAnswer::TooLateReleased => "too late: the hold is gone",
         CommandAnswer::Expired => "too late: the payment's time was over",
         CommandAnswer::Ended => "too late: the payment has ended",
         CommandAnswer::NotApplicable => "not applicable in this state; nothing was changed",

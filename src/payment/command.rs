@@ -128,7 +128,7 @@ pub enum CommandAnswer {
     AlreadyDecided,
     /// The money was taken.
     TooLateCaptured,
-    /// The hold was given back.
+    /// The hold is gone: given back, or lapsed as two people stated.
     TooLateReleased,
     /// The payment's time was over before anything was taken.
     Expired,

@@ -74,7 +74,7 @@ const fn not_done(answer: CommandAnswer) -> &'static str {
             "Refused: another command has decided, or two people have."
         }
         CommandAnswer::TooLateCaptured => "Refused: the money was taken.",
-        CommandAnswer::TooLateReleased => "Refused: the hold was given back.",
+        CommandAnswer::TooLateReleased => "Refused: the hold is gone.",
         CommandAnswer::Expired => "Refused: its time was over before anything was taken.",
         CommandAnswer::Ended => "Refused: the payment has ended.",
         CommandAnswer::NotApplicable => "Refused: it means nothing in this state.",

@@ -206,6 +206,9 @@ fn standing(loaded: &Loaded, now: Timestamp) -> Markup {
             Standing::Held(hold) => { (money(hold.money)) " is held; the hold lapses "
                 (when(hold.expires_at, now)) "." },
             Standing::Paid(taken) => { (money(*taken)) " was taken" (how) "." },
+            Standing::Released if loaded.payment.resolved() == Some(ResolvedHow::ByHand) => {
+                "The hold is gone" (how) "."
+            },
             Standing::Released => { "The hold was given back" (how) "." },
             Standing::Saved(_) => "The card is saved.",
             Standing::Failed(_) => { "Failed: " (reason) ". No money moved" (how) "." },

@@ -49,7 +49,7 @@ pub enum ProblemCode {
     TooLateInDoubt,
     /// The money was taken.
     TooLateCaptured,
-    /// The hold was given back.
+    /// The hold is gone: given back, or lapsed as two people stated.
     TooLateReleased,
     /// Another command has decided.
     AlreadyDecided,
@@ -238,7 +238,7 @@ impl ProblemCode {
             Self::BodyTooLarge => "The body is too long",
             Self::TooLateInDoubt => "Too late: what was sent is in doubt",
             Self::TooLateCaptured => "Too late: the money was taken",
-            Self::TooLateReleased => "Too late: the hold was given back",
+            Self::TooLateReleased => "Too late: the hold is gone",
             Self::AlreadyDecided => "Another command has decided",
             Self::Expired => "Too late: the payment's time was over",
             Self::Ended => "The payment has ended",

@@ -85,7 +85,7 @@ impl Problem {
             ),
             CommandAnswer::TooLateCaptured => (ProblemCode::TooLateCaptured, "the money was taken"),
             CommandAnswer::TooLateReleased => {
-                (ProblemCode::TooLateReleased, "the hold was given back")
+                (ProblemCode::TooLateReleased, "the hold is gone")
             }
             CommandAnswer::Expired => (
                 ProblemCode::Expired,

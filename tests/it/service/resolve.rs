@@ -163,6 +163,27 @@ async fn two_keys_state_that_it_was_never_paid_where_the_gateway_shows_nothing_a
 }
 
 #[tokio::test]
+async fn a_hold_that_two_keys_state_gone_is_not_said_to_have_been_given_back() {
+    let pair = Pair::open().await;
+    let stage = &pair.shop.stage;
+    let plan = r#"{"before_expiry":"park"}"#;
+    let id = stage.authorize_by_token("k", 1_500, plan).await;
+    stage.work_for(TimeDelta::days(6)).await;
+    assert_eq!(stage.state(&id).await, StateName::Parked);
+    let gone = stated("hold_gone");
+    let one = pair.says(SHOP, &id, "propose_by_hand", &gone).await;
+    let other = pair.says(OTHER, &id, "approve_by_hand", &gone).await;
+    assert_eq!((one.status, other.status), (202, 202), "{other:?}");
+    stage.work_for(TimeDelta::minutes(5)).await;
+    assert_eq!(stage.state(&id).await, StateName::Released);
+    let late = pair.says(SHOP, &id, "capture", &json!({})).await;
+    late.is(409, "too_late_released");
+    assert_eq!(late.body["detail"], "the hold is gone");
+    assert_eq!(late.body["title"], "Too late: the hold is gone");
+    assert_eq!(stage.ledger().counts(Operation::Release).arrived, 0);
+}
+
+#[tokio::test]
 async fn what_the_gateway_shows_counts_and_not_what_two_keys_state() {
     let pair = Pair::open().await;
     let stage = &pair.shop.stage;
