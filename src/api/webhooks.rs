@@ -16,8 +16,8 @@ use chrono::TimeDelta;
 
 use super::intake::IntakeError;
 use super::{Api, cards};
-use crate::gateway::{Notice, SIGNATURE_HEADER, SignatureCheck};
-use crate::payment::{AccountName, CardId, CardOrder, Timestamp};
+use crate::gateway::{Claimed, Notice, SIGNATURE_HEADER, SignatureCheck};
+use crate::payment::{AccountName, CardId, CardOrder, Payment, PaymentId, State as Standing, Timestamp};
 use crate::store::{Cards, Store, StoreError};
 
 /// The gateway's bodies have some 6 KiB.
@@ -32,6 +32,7 @@ pub struct WebhookCounts {
     unmatched: AtomicU64,
     unsigned: AtomicU64,
     deferred: AtomicU64,
+    against_record: AtomicU64,
     /// When the log last told that one was refused.
     told_at: Mutex<Option<Timestamp>>,
     /// When the last signed one came, by account.
@@ -49,16 +50,19 @@ pub struct WebhookTally {
     pub unsigned: u64,
     /// Asked for again: the store or the company key could not be reached.
     pub deferred: u64,
+    /// Signed, and it says of money what our record does not.
+    pub against_record: u64,
 }
 
 impl WebhookTally {
     /// Each with its word.
-    pub(super) const fn by_outcome(self) -> [(&'static str, u64); 4] {
+    pub(super) const fn by_outcome(self) -> [(&'static str, u64); 5] {
         [
             ("nudged", self.nudged),
             ("unmatched", self.unmatched),
             ("unsigned", self.unsigned),
             ("deferred", self.deferred),
+            ("against_record", self.against_record),
         ]
     }
 }
@@ -73,6 +77,7 @@ impl WebhookCounts {
             unmatched: read(&self.unmatched),
             unsigned: read(&self.unsigned),
             deferred: read(&self.deferred),
+            against_record: read(&self.against_record),
         }
     }
 
@@ -173,24 +178,37 @@ async fn accept<S: Store + Cards>(api: &Api<S>, account: &AccountName, body: &[u
     let nudge = async {
         let looked = look_again(api, account, &notice).await?;
         let nudged = super::intake::nudge(&*api.store, notice.payments(account)).await?;
-        Ok((nudged, looked))
+        let against = match &nudged {
+            Some((payment, _)) => against_record(api, payment, &notice).await?,
+            None => None,
+        };
+        Ok((nudged, looked, against))
     };
     let outcome = match tokio::time::timeout(api.store_timeout(), nudge).await {
         Ok(outcome) => outcome,
         Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
     };
     match outcome {
-        Ok((Some((payment, nudged)), _)) => {
+        Ok((Some((payment, nudged)), _, Some(why))) => {
+            count(&api.webhooks.against_record);
+            tracing::error!(
+                event = "webhook_against_record",
+                %account, gateway_event, payment.id = %payment, ?nudged, why,
+                "the gateway says of money what our record does not"
+            );
+            StatusCode::OK
+        }
+        Ok((Some((payment, nudged)), _, None)) => {
             count(&api.webhooks.nudged);
             tracing::debug!(%account, gateway_event, payment.id = %payment, ?nudged, "a webhook nudged");
             StatusCode::OK
         }
-        Ok((None, Some(card))) => {
+        Ok((None, Some(card), _)) => {
             count(&api.webhooks.nudged);
             tracing::debug!(%account, gateway_event, card.id = %card, "a webhook nudged");
             StatusCode::OK
         }
-        Ok((None, None)) => {
+        Ok((None, None, _)) => {
             count(&api.webhooks.unmatched);
             tracing::debug!(%account, gateway_event, "a webhook is about no payment of ours");
             StatusCode::OK
@@ -200,6 +218,34 @@ async fn accept<S: Store + Cards>(api: &Api<S>, account: &AccountName, body: &[u
             tracing::warn!(%account, gateway_event, %error, "a webhook could not be recorded");
             StatusCode::SERVICE_UNAVAILABLE
         }
+    }
+}
+
+/// Why a person must look at what the gateway says, if one must. A finished payment is looked at by
+/// nobody, and none is looked at but by its own purchase: this is the only word there will be.
+async fn against_record<S: Store>(
+    api: &Api<S>,
+    id: &PaymentId,
+    notice: &Notice,
+) -> Result<Option<&'static str>, StoreError> {
+    let Some(claimed) = notice.claims() else {
+        return Ok(None);
+    };
+    let loaded = api.store.load(id).await?;
+    Ok(loaded.and_then(|loaded| contradicted(&loaded.payment, notice, claimed)))
+}
+
+/// What of a record an event contradicts. A hold that was given back was held before, and a late word
+/// of that is ordinary; that it was taken is not.
+fn contradicted(payment: &Payment, notice: &Notice, claimed: Claimed) -> Option<&'static str> {
+    let known = payment.purchase();
+    if known.is_none_or(|known| !notice.is_about(&known.id)) {
+        return Some("another_purchase");
+    }
+    match (payment.state(), claimed) {
+        (Standing::Failed(_), _) => Some("reported_failed"),
+        (Standing::Released, Claimed::Taken) => Some("reported_released"),
+        _ => None,
     }
 }
 

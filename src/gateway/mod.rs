@@ -54,7 +54,7 @@ pub use company::SignatureCheck;
 pub use entrance::{Brand, Entrance, Knock};
 pub use entry::{Entry, EntryLook, Since};
 pub use measured::Measured;
-pub use notice::Notice;
+pub use notice::{Claimed, Notice};
 pub use post::{Posted, Poster};
 pub use probe::{
     Act, Created, Heard, NoTestAccount, PostedCard, ProbeOrder, TestAccount, TestPurchase,

@@ -8,6 +8,15 @@ use crate::payment::{AccountName, CardId, CardToken, PaymentId, PurchaseId};
 /// The event that says that a card is deleted: its purchase is the one that saved it.
 const CARD_DELETED: &str = "purchase.recurring_token_deleted";
 
+/// What an event says became of money or of a card. Not believed, only compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    /// Funds are reserved, or a card was verified.
+    Reserved,
+    /// Money was taken.
+    Taken,
+}
+
 /// What a webhook or a callback is about, as far as it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -73,6 +82,24 @@ impl Notice {
     #[must_use]
     pub fn event(&self) -> Option<&str> {
         self.event.as_deref()
+    }
+
+    /// What it says became of money, if its event says that anything did.
+    #[must_use]
+    pub fn claims(&self) -> Option<Claimed> {
+        match self.event()? {
+            "purchase.hold" | "purchase.preauthorized" => Some(Claimed::Reserved),
+            "purchase.paid" | "purchase.captured" | "purchase.settled" => Some(Claimed::Taken),
+            _ => None,
+        }
+    }
+
+    /// Whether it is about `purchase`.
+    #[must_use]
+    pub fn is_about(&self, purchase: &PurchaseId) -> bool {
+        let ids = self.about.iter().filter_map(|about| about.id.as_str());
+        ids.filter_map(|id| PurchaseId::new(id).ok())
+            .any(|id| id == *purchase)
     }
 
     /// The payments that it may be about, the likeliest first: the one named by its reference,
@@ -163,6 +190,31 @@ mod tests {
             payments(r#"{"reference":"pay_0123456789ABCDEF0123456789abcdef"}"#),
             []
         );
+    }
+
+    #[test]
+    fn what_is_said_of_money_and_of_which_purchase_is_read_and_nothing_else() {
+        let notice = |event: &str| {
+            let json = format!(r#"{{"type":"purchase","event_type":"{event}","id":"{ID}"}}"#);
+            Notice::read(json.as_bytes())
+        };
+        for (event, claimed) in [
+            ("purchase.hold", Some(Claimed::Reserved)),
+            ("purchase.preauthorized", Some(Claimed::Reserved)),
+            ("purchase.paid", Some(Claimed::Taken)),
+            ("purchase.captured", Some(Claimed::Taken)),
+            ("purchase.settled", Some(Claimed::Taken)),
+            ("purchase.pending_charge", None),
+            ("purchase.payment_failure", None),
+            ("purchase.released", None),
+            ("purchase.created", None),
+        ] {
+            assert_eq!(notice(event).claims(), claimed, "{event}");
+        }
+        let capitals = PurchaseId::new(ID.to_uppercase()).unwrap();
+        assert!(notice("x").is_about(&capitals));
+        let other = PurchaseId::new("5a9e3c1c-0000-4000-8000-00000000000f").unwrap();
+        assert!(!notice("x").is_about(&other));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use holdfast::api::{self, Api, Limits, WebhookCounts, WebhookTally};
 use holdfast::clock::Clock;
 use holdfast::payment::*;
 use holdfast::store::memory::{MemoryStore, Trouble};
-use holdfast::store::{Cards, Store};
+use holdfast::store::{Cards, Store, Then};
 use holdfast::worker::Policies;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -152,7 +152,7 @@ async fn answer_on(socket: &mut TcpStream) -> (u16, String) {
 }
 
 fn event(reference: &str) -> Vec<u8> {
-    json!({"event_type": "purchase.hold", "type": "purchase", "id": PURCHASE,
+    json!({"event_type": "purchase.pending_execute", "type": "purchase", "id": PURCHASE,
            "reference": reference, "status": "paid"})
     .to_string()
     .into_bytes()
@@ -171,6 +171,92 @@ async fn a_signed_webhook_makes_its_payment_due_and_changes_nothing_else() {
     assert_eq!(after, before, "that the body says `paid` is not believed");
     assert_eq!(listener.hook(&body).await, 200, "a duplicate is fine");
     assert_eq!(listener.counts.tally().nudged, 2);
+}
+
+/// What the gateway posts of `purchase`, which carries `reference`.
+fn said(event: &str, purchase: &str, reference: &PaymentId) -> Vec<u8> {
+    let body = json!({"event_type": event, "type": "purchase", "id": purchase,
+        "reference": reference.as_str(), "status": "whatever"});
+    body.to_string().into_bytes()
+}
+
+/// An adopted hold, which is due, ends by these events.
+async fn ended(listener: &Listener, events: Vec<Event>) -> PaymentId {
+    let adopt = format!(
+        r#""type":"adopt","purchase":"{PURCHASE}","money":{{"amount":1500,"currency":"MYR"}}"#
+    );
+    let id = listener.payment(&adopt).await;
+    // Of what is not finished its own purchase says what it likes: it is looked at.
+    let body = said("purchase.paid", PURCHASE, &id);
+    assert_eq!(listener.hook(&body).await, 200);
+    let mut claims = listener.store.claim(1).await.unwrap().claims;
+    let mut claim = claims.pop().unwrap();
+    let policy = stage::policy(UnknownPolicy::Park);
+    for event in events {
+        let now = listener.clock.now();
+        claim.payment.settled(event, now, &policy);
+    }
+    assert!(claim.payment.is_finished(), "{:?}", claim.payment.state());
+    let rest = Then::Rest(None);
+    listener.store.save(&mut claim, rest).await.unwrap();
+    assert_eq!(listener.counts.tally().against_record, 0);
+    id
+}
+
+/// As what a payment ended that was never created at the gateway.
+fn sealed() -> Event {
+    let charge = stage::charge_of("a-token", 100);
+    let json = format!(r#"{{"v":1,"account":"hotel","idempotency_key":"other",{charge}}}"#);
+    let request = Request::from_json(json.as_bytes()).unwrap();
+    let never_created = Payment::new(request, start_time()).unwrap();
+    let seal = Seal::nothing_created(&never_created).unwrap();
+    Event::Sealed(seal, FailReason::Cancelled)
+}
+
+#[tokio::test]
+async fn a_signed_webhook_that_contradicts_what_was_reported_is_an_alarm() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let _log = tracing::subscriber::set_default(
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::INFO)
+            .with_writer(move || writer.clone())
+            .finish(),
+    );
+    let released = || vec![Event::Stuck(ParkReason::Poison), Event::Released];
+    for (events, event, against) in [
+        (vec![sealed()], "purchase.hold", 1),
+        (vec![sealed()], "purchase.captured", 1),
+        (vec![sealed()], "purchase.payment_failure", 0),
+        (vec![sealed()], "purchase.cancelled", 0),
+        (released(), "purchase.captured", 1),
+        // It was held before it was given back, and the word of that may come late.
+        (released(), "purchase.hold", 0),
+    ] {
+        let listener = Listener::start().await;
+        let id = ended(&listener, events).await;
+        let before = listener.counts.tally();
+        assert_eq!(listener.hook(&said(event, PURCHASE, &id)).await, 200);
+        let after = listener.counts.tally();
+        assert_eq!(after.against_record, against, "{event}");
+        assert_eq!(after.nudged, before.nudged + 1 - against, "{event}");
+    }
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.matches("webhook_against_record").count(), 3);
+    assert!(!text.contains(PURCHASE), "no purchase is named");
+}
+
+#[tokio::test]
+async fn money_that_moves_on_another_purchase_than_the_payments_own_is_an_alarm() {
+    let listener = Listener::start().await;
+    let id = listener.ours().await;
+    let told = || listener.counts.tally().against_record;
+    // A purchase that a lost create left behind may be made, and expire.
+    let made = said("purchase.created", PURCHASE, &id);
+    assert_eq!((listener.hook(&made).await, told()), (200, 0));
+    let paid = said("purchase.paid", PURCHASE, &id);
+    assert_eq!((listener.hook(&paid).await, told()), (200, 1));
+    assert!(listener.is_due(&id).await, "it is looked at all the same");
 }
 
 #[tokio::test]
@@ -305,6 +391,7 @@ async fn what_the_gateway_did_not_sign_is_refused_and_does_nothing() {
         unmatched: 0,
         unsigned: 4,
         deferred: 1,
+        against_record: 0,
     };
     assert_eq!(listener.counts.tally(), tally);
 }
@@ -619,7 +706,8 @@ async fn the_sandboxs_own_webhook_reaches_its_payment() {
     );
     sandbox.deliveries_settled().await;
     assert!(listener.is_due(&id).await);
-    assert_eq!(listener.counts.tally().nudged, 1);
+    // The test made the purchase behind the payment's back.
+    assert_eq!(listener.counts.tally().against_record, 1);
 }
 
 /// The public key of the sandbox's only webhook, as an operator copies it.

@@ -125,7 +125,7 @@ catalogue! {
     DELIVERIES[2] = Counter, "holdfast_event_deliveries_total", ["endpoint", "outcome"],
         "Events posted to endpoints: delivered, unwanted, waits (is tried again), stuck, disabled";
     WEBHOOKS[1] = Counter, "holdfast_webhooks_total", ["outcome"],
-        "Webhooks and callbacks of the gateway: nudged, unmatched, unsigned, deferred";
+        "Webhooks and callbacks of the gateway: nudged, unmatched, unsigned, deferred, against_record";
     OBSERVED[0] = Gauge, "holdfast_observed_timestamp_seconds", [],
         "When Redis was last asked for what is not counted as it happens: states, what is due, what waits";
     PAYMENTS[1] = Gauge, "holdfast_payments", ["state"],

@@ -221,7 +221,7 @@ impl Metrics {
     /// From now on the webhooks are told of that `ask` has counted.
     pub fn watch_webhooks(
         &self,
-        ask: impl Fn() -> [(&'static str, u64); 4] + Send + Sync + 'static,
+        ask: impl Fn() -> [(&'static str, u64); 5] + Send + Sync + 'static,
     ) {
         self.0.board.pinned().webhooks = Some(Box::new(ask));
     }
@@ -323,7 +323,7 @@ mod tests {
             lineages: 2,
             connections: 3,
         });
-        metrics.watch_webhooks(|| [("a", 1), ("b", 2), ("c", 3), ("d", 4)]);
+        metrics.watch_webhooks(|| [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)]);
         metrics.observed(Observed {
             at: now(),
             by_state: vec![(StateName::Held, 7)],

@@ -156,7 +156,7 @@ pub(super) struct Pinned {
     pub(super) observed: Option<Observed>,
     pub(super) tallied: Option<Tallied>,
     pub(super) links: Vec<(&'static str, Ask<LinkSeen>)>,
-    pub(super) webhooks: Option<Ask<[(&'static str, u64); 4]>>,
+    pub(super) webhooks: Option<Ask<[(&'static str, u64); 5]>>,
 }
 
 impl Board {
