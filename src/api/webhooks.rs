@@ -17,7 +17,9 @@ use chrono::TimeDelta;
 use super::intake::IntakeError;
 use super::{Api, cards};
 use crate::gateway::{Claimed, Notice, SIGNATURE_HEADER, SignatureCheck};
-use crate::payment::{AccountName, CardId, CardOrder, Payment, PaymentId, State as Standing, Timestamp};
+use crate::payment::{
+    AccountName, CardId, CardOrder, Payment, PaymentId, State as Standing, Timestamp,
+};
 use crate::store::{Cards, Store, StoreError};
 
 /// The gateway's bodies have some 6 KiB.

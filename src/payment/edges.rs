@@ -532,7 +532,11 @@ fn a_capture_that_is_refused_ends_with_the_plan_or_by_command_with_the_hold() {
             assert_eq!(scene.next(), stuck(ParkReason::NotCaptured));
         }
         scene.pass(TICK);
-        assert_eq!(scene.next(), stuck(ParkReason::HoldLost), "its time is over");
+        assert_eq!(
+            scene.next(),
+            stuck(ParkReason::HoldLost),
+            "its time is over"
+        );
     }
     let mut scene = declined_capture(r#"{"capture_at":"2027-02-01T06:00:00Z"}"#, false);
     scene.now = start() + DAY * 6 - TICK;

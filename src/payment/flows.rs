@@ -436,7 +436,11 @@ fn a_link_that_is_never_paid_fails_after_its_grace_and_was_read_twice() {
         });
     }
     assert_eq!(*scene.payment.state(), State::Failed(FailReason::Expired));
-    assert_eq!(scene.now, end + grace, "told when no click can come any more");
+    assert_eq!(
+        scene.now,
+        end + grace,
+        "told when no click can come any more"
+    );
 }
 
 /// Half a minute after its end a link is seen expired, twice.

@@ -84,9 +84,7 @@ impl Problem {
                 "when this command was given, another one had decided, or two people had",
             ),
             CommandAnswer::TooLateCaptured => (ProblemCode::TooLateCaptured, "the money was taken"),
-            CommandAnswer::TooLateReleased => {
-                (ProblemCode::TooLateReleased, "the hold is gone")
-            }
+            CommandAnswer::TooLateReleased => (ProblemCode::TooLateReleased, "the hold is gone"),
             CommandAnswer::Expired => (
                 ProblemCode::Expired,
                 "the payment's time was over before anything was taken; ask for a new one",

@@ -70,7 +70,9 @@ impl RedisStore {
         for ask in asks {
             let key = keys.payment_named(ask.partition, &ask.id);
             pipeline.cmd("HMGET").arg(&key);
-            pipeline.arg(&["version", "state", "nonce", "told", "face", "body", "nudges"]);
+            pipeline.arg(&[
+                "version", "state", "nonce", "told", "face", "body", "nudges",
+            ]);
             pipeline.cmd("PTTL").arg(&key);
             pipeline
                 .cmd("ZSCORE")

@@ -394,9 +394,7 @@ async fn a_nudge_makes_a_resting_payment_due<S: Watched>(world: World<S>) {
     assert_eq!(loaded(&world, waiting.id()).await.due, Some(since));
 }
 
-async fn a_nudge_that_comes_while_a_command_is_decided_is_not_put_off<S: Watched>(
-    world: World<S>,
-) {
+async fn a_nudge_that_comes_while_a_command_is_decided_is_not_put_off<S: Watched>(world: World<S>) {
     let payment = payment("one", world.now());
     let later = world.in_ms(60_000);
     world.store.create(&payment, later).await.unwrap();
