@@ -193,6 +193,10 @@ impl Foreseen {
         });
         let settled = !reruns && payment.open_attempt().is_none();
         let (rests, fits) = match &self.then {
+            // Once it is seen dead at the gateway its end is only told later, when nothing can be under way.
+            Then::Sends { step: Step::Cancel } if payment.seal_seen_at().is_some() => {
+                (settled, true)
+            }
             Then::Sends { step } => (settled, came_of(*step, payment).contains(&state.name())),
             Then::Ends { state: end } => (settled, state.name() == *end),
             Then::StaysParked { reason } => {

@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt as _;
 use holdfast::operate::timeline::{RerunWanted, rerun_wanted_since};
-use holdfast::operate::{Fate, PlanCommand};
+use holdfast::operate::{Fate, Fit, Foreseen, PlanCommand, Then};
 
 use super::*;
 
@@ -41,6 +41,27 @@ async fn since_when_a_rerun_is_wanted_is_told_by_what_had_it_looked_at_again_and
     assert_eq!(RerunWanted::of(&payment), None);
     assert!(payment.never_sent(number, "ours", parked, &policy));
     assert_eq!(RerunWanted::of(&payment), Some(RerunWanted::Parked(parked)));
+}
+
+#[tokio::test]
+async fn a_link_that_is_cancelled_came_out_as_foreseen_before_its_end_is_told() {
+    let room = Room::open().await;
+    let id = room.stage.authorize_by_checkout("k", 1_400, "{}").await;
+    room.stage.work().await;
+    let cancels = Foreseen {
+        then: Then::Sends { step: Step::Cancel },
+        touches: None,
+    };
+    let policy = crate::stage::policy(UnknownPolicy::Park);
+    let fits = async || {
+        let payment = room.stage.payment(&id).await;
+        assert_eq!(payment.state().name(), StateName::AwaitingPayer);
+        cancels.fits(&payment, room.stage.clock.now(), Some(&policy))
+    };
+    assert_ne!(fits().await, Fit::AsForeseen, "it can be paid still");
+    room.stage.command(&id, "c", Command::Cancel).await;
+    room.stage.work().await;
+    assert_eq!(fits().await, Fit::AsForeseen);
 }
 
 impl Room<MemoryStore> {
