@@ -69,7 +69,7 @@ impl Ward<'_> {
             pushed: STANDARD.encode(pushed),
         });
         if !self.store.drop_quarantined(&id, &deed).await? {
-            return Err(Failure::Refused(format!(
+            return Err(Failure::Other(format!(
                 "{} is recorded; somebody else had decided about {id} meanwhile",
                 payment.id()
             )));
