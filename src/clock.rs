@@ -5,11 +5,15 @@
 //! nothing. Tests use a clock that moves only when told to; in a runtime whose time is simulated
 //! a running clock shows simulated time. The clock decides when things are done. Of what keeps payments
 //! safe, the quiet period alone is measured by it: a jump of Redis' clock by as much shortens that wait.
+//!
+//! That clock stands still while the machine is asleep, and goes back when Redis' does. Whoever must not
+//! come too late also measures from a [`Mark`], which neither moves.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 use crate::payment::Timestamp;
@@ -20,9 +24,28 @@ pub struct Clock(Arc<Mutex<Face>>);
 
 #[derive(Debug)]
 enum Face {
-    Running { at: Instant, was: Timestamp },
-    Manual(Timestamp),
+    Running {
+        at: Instant,
+        was: Timestamp,
+        machine: Machine,
+    },
+    Manual {
+        now: Timestamp,
+        slept: TimeDelta,
+    },
 }
+
+/// What a running clock runs on.
+#[derive(Debug)]
+enum Machine {
+    Real,
+    /// A runtime whose time is simulated, and never asleep.
+    Simulated(Instant),
+}
+
+/// A moment by the machine's own clock: nobody sets that, and it goes on while the machine is asleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(TimeDelta);
 
 impl Clock {
     /// The machine's clock, until the time of Redis is known.
@@ -32,6 +55,7 @@ impl Clock {
         Self::with(Face::Running {
             at: Instant::now(),
             was: Utc::now(),
+            machine: Machine::Real,
         })
     }
 
@@ -39,16 +63,21 @@ impl Clock {
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the place that may ask")]
     pub fn starting_at(start: Timestamp) -> Self {
+        let at = Instant::now();
         Self::with(Face::Running {
-            at: Instant::now(),
+            at,
             was: start,
+            machine: Machine::Simulated(at),
         })
     }
 
     /// A clock that stands still until it is moved.
     #[must_use]
     pub fn manual(now: Timestamp) -> Self {
-        Self::with(Face::Manual(now))
+        Self::with(Face::Manual {
+            now,
+            slept: TimeDelta::zero(),
+        })
     }
 
     fn with(face: Face) -> Self {
@@ -63,8 +92,8 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let now = match &*self.face() {
-            Face::Manual(now) => *now,
-            Face::Running { at, was } => *was + elapsed(*at),
+            Face::Manual { now, .. } => *now,
+            Face::Running { at, was, .. } => *was + elapsed(*at),
         };
         now.trunc_subsecs(3)
     }
@@ -77,7 +106,7 @@ impl Clock {
     /// everything late that waits for a certain time.
     #[allow(clippy::disallowed_methods, reason = "this is the place that may ask")]
     pub fn sync(&self, redis: Timestamp, round_trip: Duration) {
-        if let Face::Running { at, was } = &mut *self.face() {
+        if let Face::Running { at, was, .. } = &mut *self.face() {
             let latest = redis + TimeDelta::from_std(round_trip).unwrap_or(TimeDelta::zero());
             let shown = *was + elapsed(*at);
             (*at, *was) = (Instant::now(), shown.clamp(redis, latest));
@@ -86,10 +115,46 @@ impl Clock {
 
     /// Moves a manual clock on; a running clock moves by itself.
     pub fn advance(&self, by: TimeDelta) {
-        if let Face::Manual(now) = &mut *self.face() {
+        if let Face::Manual { now, .. } = &mut *self.face() {
             *now += by;
         }
     }
+
+    /// Has the machine of a manual clock sleep for so long: the time that it shows does not notice.
+    pub fn sleep(&self, by: TimeDelta) {
+        if let Face::Manual { slept, .. } = &mut *self.face() {
+            *slept += by;
+        }
+    }
+
+    /// This moment, to measure from.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(match &*self.face() {
+            Face::Manual { now, slept } => *now - Timestamp::UNIX_EPOCH + *slept,
+            Face::Running { machine, .. } => match machine {
+                Machine::Real => since_boot(),
+                Machine::Simulated(began) => elapsed(*began),
+            },
+        })
+    }
+
+    /// How long ago that was.
+    #[must_use]
+    pub fn since(&self, mark: Mark) -> TimeDelta {
+        self.mark().0 - mark.0
+    }
+}
+
+/// How long the machine is up, asleep or not.
+fn since_boot() -> TimeDelta {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = ClockId::Boottime;
+    // Elsewhere this one goes on in sleep where any does.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = ClockId::Monotonic;
+    let up = clock_gettime(clock);
+    TimeDelta::seconds(up.tv_sec) + TimeDelta::nanoseconds(up.tv_nsec)
 }
 
 fn elapsed(since: Instant) -> TimeDelta {
@@ -120,6 +185,32 @@ mod tests {
         assert_eq!(clock.now(), start);
         clock.advance(TimeDelta::milliseconds(5));
         assert_eq!(clock.now(), start + TimeDelta::milliseconds(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_measured_goes_on_in_sleep_and_is_never_set_back() {
+        let start = from_millis(1_800_000_000_000).unwrap();
+        let manual = Clock::manual(start);
+        let mark = manual.mark();
+        manual.advance(TimeDelta::seconds(1));
+        manual.sleep(TimeDelta::days(8));
+        assert_eq!(manual.now(), start + TimeDelta::seconds(1));
+        assert_eq!(
+            manual.since(mark),
+            TimeDelta::days(8) + TimeDelta::seconds(1)
+        );
+
+        let simulated = Clock::starting_at(start);
+        let mark = simulated.mark();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        simulated.sync(start, Duration::ZERO);
+        assert_eq!(simulated.now(), start, "Redis' clock went back");
+        assert_eq!(simulated.since(mark), TimeDelta::seconds(60));
+
+        let real = Clock::system();
+        let mark = real.mark();
+        real.sync(start, Duration::ZERO);
+        assert!((TimeDelta::zero()..TimeDelta::minutes(1)).contains(&real.since(mark)));
     }
 
     #[tokio::test(start_paused = true)]

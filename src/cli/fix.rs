@@ -13,11 +13,11 @@ use serde_json::{Map, Value, json};
 use super::desk::person;
 use super::failure::Failure;
 use super::quarantine::{Ward, missing, read};
-use crate::api::intake::{self, Commanded, Given};
+use crate::api::intake::{self, Commanded, Given, Submitted};
 use crate::api::pushed::{Asked, Element, PushedCommand, Rules};
 use crate::payment::{InvalidRequest, Payment};
 use crate::store::audit::Mandate;
-use crate::store::redis::{Corrected, Deed, Did, Quarantined};
+use crate::store::redis::{Corrected, Deed, Did, Noted, PutRight, QuarantineId, Quarantined};
 
 /// What to put in the place of what was pushed.
 #[derive(Debug, Args)]
@@ -62,22 +62,17 @@ impl Ward<'_> {
             .verdict()
             .map_err(|(_, told)| Failure::Wrong(format!("--with: {told}")))?;
         self.intend("quarantine_fix", &id, &deed).await?;
-        let by = Mandate::typed_by(&deed.actor).because(Some(&deed.reason));
-        let payment = match asked {
-            Asked::Payment(request) => {
-                let request = request.clone();
-                let submitted = intake::submit(self.store, self.clock, self.policies, request);
-                submitted.await?.into_payment()
-            }
-            Asked::Command(asked) => self.give(asked, &by).await?,
-        };
+        let payment = self.asked_once(&id, asked, &deed).await?;
         deed.corrected = Some(Corrected {
             payment: payment.id().clone(),
             with: STANDARD.encode(&text),
             pushed: STANDARD.encode(pushed),
         });
         if !self.store.drop_quarantined(&id, &deed).await? {
-            return Err(missing(&id));
+            return Err(Failure::Other(format!(
+                "{} is recorded; somebody else had decided about {id} meanwhile",
+                payment.id()
+            )));
         }
         let (payment, state) = (payment.id(), payment.state().name());
         if self.as_json {
@@ -85,6 +80,46 @@ impl Ward<'_> {
             return Ok(writeln!(out, "{told}")?);
         }
         Ok(writeln!(out, "{id} is put right: {payment} {state}")?)
+    }
+
+    /// Asks for it as the one thing that `id` is put right as: of two who put it right in two ways at
+    /// the same time, one asks for something.
+    async fn asked_once(
+        &self,
+        id: &QuarantineId,
+        asked: &Asked,
+        deed: &Deed,
+    ) -> Result<Payment, Failure> {
+        let put_right = put_right(asked);
+        let noted = match self.store.note_put_right(id, &put_right).await? {
+            Noted::Missing => return Err(missing(id)),
+            Noted::Before(other) if other != put_right => return Err(begun(id, &other)),
+            noted => noted,
+        };
+        let by = Mandate::typed_by(&deed.actor).because(Some(&deed.reason));
+        let done = match asked {
+            Asked::Payment(request) => {
+                let request = request.clone();
+                let submitted = intake::submit(self.store, self.clock, self.policies, request);
+                submitted
+                    .await
+                    .map(Submitted::into_payment)
+                    .map_err(Failure::from)
+            }
+            Asked::Command(asked) => self.give(asked, &by).await,
+        };
+        // What is refused can be asked for in another way. What was not heard of may have been done.
+        let refused = matches!(done, Err(Failure::Wrong(_) | Failure::Refused(_)));
+        if refused && noted == Noted::Now {
+            self.store.forget_put_right(id, &put_right).await?;
+        }
+        done
+    }
+
+    /// Refuses what would ask for it a second time: somebody has begun to put it right.
+    pub(super) async fn check_not_begun(&self, id: &QuarantineId) -> Result<(), Failure> {
+        let noted = self.store.put_right(id).await?;
+        noted.map_or(Ok(()), |noted| Err(begun(id, &noted)))
     }
 
     async fn give(&self, asked: &PushedCommand, by: &Mandate) -> Result<Payment, Failure> {
@@ -115,6 +150,35 @@ impl Ward<'_> {
             "{id} answers the command with {word}; nothing was changed, and the push stays in quarantine"
         )))
     }
+}
+
+fn put_right(asked: &Asked) -> PutRight {
+    match asked {
+        Asked::Payment(request) => PutRight {
+            account: request.account.clone(),
+            idempotency_key: request.idempotency_key.clone(),
+            of: None,
+        },
+        Asked::Command(asked) => PutRight {
+            account: asked.account.clone(),
+            idempotency_key: asked.key.clone(),
+            of: Some(asked.payment.clone()),
+        },
+    }
+}
+
+fn begun(id: &QuarantineId, noted: &PutRight) -> Failure {
+    let PutRight {
+        account,
+        idempotency_key: key,
+        of,
+    } = noted;
+    let of = of.as_ref().map(|payment| format!(", of {payment}"));
+    Failure::Refused(format!(
+        "somebody has put {id} right, or begun to, under account {account} and idempotency_key \
+         {key}{}; that may be recorded: put it right under the same, or drop it",
+        of.unwrap_or_default()
+    ))
 }
 
 /// What the file says, with a name of its own as pushes have one.

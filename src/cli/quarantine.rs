@@ -134,6 +134,7 @@ impl Ward<'_> {
                          idempotency_key, and push that; then drop this one"
                     )));
                 }
+                self.check_not_begun(&id).await?;
                 let sha256 = hex(&Sha256::digest(bytes));
                 let account = known.note.account.as_ref();
                 let answer = account.map(|account| (account, sha256.as_str()));

@@ -232,7 +232,11 @@ async fn carry_out_plans(
     (background, stop): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<()> {
     let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let planner = Planner::new(Arc::new(store), gateway, clock.clone(), policies);
+    let store = Arc::new(store);
+    // It tells nothing while Redis may lose it, and each connection knows that of itself.
+    let (watching, until) = (Arc::clone(&store), stop.clone());
+    background.spawn(async move { watching.watch(until).await });
+    let planner = Planner::new(store, gateway, clock.clone(), policies);
     background.spawn(planner.run(stop.clone()));
     Ok(())
 }

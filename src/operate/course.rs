@@ -341,3 +341,38 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::StateName;
+
+    #[test]
+    fn a_first_stage_ends_with_one_that_came_out_as_foreseen_and_with_nothing_less() {
+        let now = Timestamp::UNIX_EPOCH;
+        let account = AccountName::new("hotel").unwrap();
+        let state = StateName::Paid;
+        let why = LeftOut::TakesNone;
+        for (fate, next) in [
+            (Fate::AsForeseen { state }, 10),
+            // It changed between the look and the word, or too quickly, or takes no word any more.
+            (Fate::ChangedSince, 1),
+            (Fate::Waits, 1),
+            (Fate::LeftOut { why }, 1),
+        ] {
+            let mut plan = Plan::wanted(Selection::Payments(Vec::new()), "aina", now);
+            plan.payments = (0..20)
+                .map(|at| IdempotencyKey::new(format!("k{at}")).unwrap())
+                .map(|key| Planned {
+                    fate: Fate::Waits,
+                    ..Planned::unasked(PaymentId::derive(&account, &key))
+                })
+                .collect();
+            plan.run(now);
+            plan.payments[0].fate = fate.clone();
+            plan.staged(&[0], &[], now);
+            assert!(matches!(plan.phase, Phase::Applying { .. }), "{fate:?}");
+            assert_eq!(plan.next_stage().len(), next, "{fate:?}");
+        }
+    }
+}

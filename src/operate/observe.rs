@@ -154,6 +154,7 @@ fn tallied(tally: &Tally) -> Tallied {
             .filter_map(|(_, sums)| sums.whole().oldest)
             .min(),
         parked,
+        uncounted: tally.uncounted,
     }
 }
 

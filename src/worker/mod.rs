@@ -53,7 +53,8 @@ const MOST_MOVES: usize = 12;
 const WAIT: TimeDelta = TimeDelta::seconds(15);
 /// A permit older than this is not used: whoever was stopped for so long between the note and the
 /// call leaves the call to a later attempt. Half the quiet period, if that is shorter: with the
-/// longest call, which takes no more than the other half, it ends within the quiet period.
+/// longest call, which takes no more than the other half, it ends within the quiet period. A machine that
+/// was asleep meanwhile, or a Redis whose clock went back, does not make it younger.
 const SEND_WITHIN: TimeDelta = TimeDelta::seconds(30);
 
 /// The policies of all configured accounts.
@@ -258,13 +259,15 @@ impl<S: Store, G: Gateway> Worker<S, G> {
         let Some(number) = turn.open(step, now) else {
             return Err(Halt::Wait(WAIT));
         };
+        let noted = self.clock.mark();
         let Some(permit) = self.license(turn, number).await? else {
             return Ok(());
         };
         if turn.claim.is_lost() {
             return Err(self.not_sent(turn, number, TimeDelta::zero()).await);
         }
-        let late = self.clock.now() - now > SEND_WITHIN || self.is_stale(now, turn);
+        let taken = (self.clock.now() - now).max(self.clock.since(noted));
+        let late = taken > SEND_WITHIN || taken > millis(turn.policy.quiet_ms / 2);
         let over = step == Step::Charge && turn.claim.payment.is_too_late(self.clock.now());
         // Asked again: what was stopped since the note was opened does not leave.
         let leaves = self.gate.begin(&turn.claim.payment, step, self.clock.now());

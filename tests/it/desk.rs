@@ -255,15 +255,7 @@ impl Office {
 
     /// Makes a record as one of before there were faces.
     async fn forgets_the_face_of(&self, id: &PaymentId) {
-        let mut redis = crate::store::on_redis::raw(&self.redis).await;
-        let place = format!("{{hf:{}}}", id.spread() % 8);
-        let (record, states) = (format!("{place}:payment:{id}"), format!("{place}:states"));
-        let mut ask = redis::cmd("HGET");
-        ask.arg(&record).arg("face");
-        let face: String = ask.query_async(&mut redis).await.unwrap();
-        let mut forget = redis::pipe();
-        forget.hdel(&record, "face").zrem(&states, &face);
-        forget.exec_async(&mut redis).await.unwrap();
+        crate::store::on_redis::forget_the_face_of(&self.redis, id).await;
     }
 
     /// A charge of which nobody knows what it did, until a person is asked.

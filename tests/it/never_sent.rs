@@ -129,6 +129,24 @@ async fn a_call_that_would_begin_long_after_its_note_is_left_to_a_later_attempt(
 }
 
 #[tokio::test]
+async fn a_call_of_a_machine_that_slept_since_its_note_is_not_made() {
+    let stage = stage().await;
+    let id = stage.charge("k", 1500).await;
+    let clock = stage.clock.clone();
+    let mut first = true;
+    stage.store.disturb(move |call| {
+        if call == "license" && std::mem::take(&mut first) {
+            clock.sleep(TimeDelta::days(8));
+        }
+        None
+    });
+    stage.work().await;
+    assert_eq!(stage.ledger().counts(Operation::Charge).arrived, 0);
+    stage.work_for(TimeDelta::minutes(1)).await;
+    assert_charged_once(&stage, &id).await;
+}
+
+#[tokio::test]
 async fn a_charge_whose_time_ended_between_note_and_call_is_not_made() {
     let stage = stage().await;
     let token = stage.sandbox.save_card("payer@test.example").to_string();

@@ -121,13 +121,14 @@ fn files_stay_small() {
 
 #[test]
 fn each_library_is_named_in_one_place_only() {
-    let borders: [(&str, &[&str]); 7] = [
+    let borders: [(&str, &[&str]); 8] = [
         ("apalis", &["src/queue/runtime.rs"]),
         ("redis::", &["src/store/redis/", "src/api/client.rs"]),
         ("reqwest", &["src/gateway/"]),
         ("rustls", &["src/gateway/"]),
         ("prometheus_client", &["src/telemetry/metrics/"]),
         ("Utc::now", &["src/clock.rs"]),
+        ("rustix", &["src/clock.rs"]),
         (
             "Instant::now()",
             &[
@@ -286,4 +287,50 @@ fn the_image_is_built_from_all_members_of_the_workspace() {
         let sent = context.contains(&format!("!{member}\n"));
         assert!(copied && sent, "{member} is not in the image's context");
     }
+}
+
+/// Whether Redis keeps what is written is known to each connection of itself, and only as of when it was
+/// looked last.
+#[test]
+fn a_connection_that_is_asked_whether_redis_keeps_things_is_looked_after() {
+    const ASKED_NOTHING: [&str; 5] = [
+        "know_cards",
+        "observe",
+        "overview",
+        "stand_at_the_gate",
+        "tell_events",
+    ];
+    const OF_THOSE: [&str; 5] = [
+        "worker/cards.rs",
+        "worker/doorman.rs",
+        "worker/outbox/",
+        "operate/observe.rs",
+        "operate/overview.rs",
+    ];
+    for (path, text) in sources(&["src/worker", "src/operate"]) {
+        let of_those = OF_THOSE.iter().any(|part| path.contains(part));
+        let asks = text.contains(".durability()") || text.contains(".license(");
+        assert!(!of_those || !asks, "{path} asks, and nobody looks after it");
+    }
+    let mut left = ASKED_NOTHING.to_vec();
+    let mut watched = 0;
+    for path in ["src/cli/worker.rs", "src/cli/serving.rs"] {
+        let text = fs::read_to_string(root().join(path)).unwrap();
+        for function in text.split("async fn ").skip(1) {
+            if !function.contains("RedisStore::connect(") {
+                continue;
+            }
+            let name = function.split('(').next().unwrap();
+            if let Some(at) = left.iter().position(|known| *known == name) {
+                left.remove(at);
+                continue;
+            }
+            let looks = [".watch(", "keep_house("]
+                .iter()
+                .any(|it| function.contains(it));
+            assert!(looks, "{path}: nobody looks after the connection of {name}");
+            watched += 1;
+        }
+    }
+    assert_eq!((left, watched), (Vec::new(), 4));
 }

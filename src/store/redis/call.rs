@@ -41,6 +41,8 @@ stored! {
     SET_ASIDE = "set_aside.lua";
     RETRY = "retry.lua";
     DROP = "drop.lua";
+    PUT_RIGHT = "put_right.lua";
+    NOT_RIGHT = "not_right.lua";
     PURGE = "purge.lua";
     AUDIT = "audit.lua";
     SWITCH = "switch.lua";

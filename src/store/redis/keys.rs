@@ -20,7 +20,7 @@
 //! | `{hf:3}:intake:lease` | string | the nonce of whoever takes it in, for some seconds |
 //! | `{hf:3}:quarantine` | hash | by id: why something that was pushed was refused |
 //! | `{hf:3}:quarantine:bytes` | hash | by id: what was pushed, until somebody decides |
-//! | `{hf:3}:quarantine:deeds` | hash | by id: what was done about it, by whom and why, a line each |
+//! | `{hf:3}:quarantine:deeds` | hash | by id: what was done about it, by whom and why, a line each; `as:` and the id: as what it is put right |
 //! | `{hf:3}:answer:<account>:<SHA-256 of what was pushed>` | string | the answer, for some days |
 //! | `{hf:3}:audit` | stream | what was asked of payments and cards: `n`, `link`, `entry`; never trimmed |
 //! | `{hf:desk}:audit` | stream | the same of what belongs to no payment |

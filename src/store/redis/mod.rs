@@ -75,7 +75,7 @@ use self::keys::Keys;
 pub use self::mend::{Mend, Mended};
 pub use self::pushed::{AnswerEntry, Elements, Lease, Portion, Settled, Settlement, Taken};
 pub use self::quarantine::{
-    Corrected, Deed, Did, QuarantineId, QuarantineNote, Quarantined, Standing,
+    Corrected, Deed, Did, Noted, PutRight, QuarantineId, QuarantineNote, Quarantined, Standing,
 };
 pub use self::record::{Problem as RecordProblem, payment_of as read_record};
 pub use self::settings::{Profile, Settings};

@@ -81,6 +81,29 @@ pub struct Corrected {
     pub pushed: String,
 }
 
+/// As what something in quarantine is put right: what makes two requests or commands the same one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutRight {
+    /// The account.
+    pub account: AccountName,
+    /// Its idempotency key.
+    pub idempotency_key: IdempotencyKey,
+    /// Of which payment, if it is a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<PaymentId>,
+}
+
+/// Whether something in quarantine can be put right in this way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Noted {
+    /// It is noted since now.
+    Now,
+    /// It was noted before, in this way or in another.
+    Before(PutRight),
+    /// It is not in quarantine, or somebody has decided about it.
+    Missing,
+}
+
 /// What can be done about something in quarantine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -283,6 +306,51 @@ impl RedisStore {
         Ok(value::word(&self.0.link.call(call).await?) == "dropped")
     }
 
+    /// Notes as what something in quarantine is put right, before it is asked for. That stays when it is
+    /// done: the same pushed once more is the same once more.
+    pub async fn note_put_right(
+        &self,
+        id: &QuarantineId,
+        put_right: &PutRight,
+    ) -> Result<Noted, StoreError> {
+        let [_, bytes, deeds] = self.0.keys.quarantine(id.partition);
+        let call = Call::new(&call::PUT_RIGHT, vec![bytes, deeds])
+            .arg(id.digits.as_str())
+            .arg(json_of(put_right)?);
+        let reply = self.0.link.call(call).await?;
+        match value::word(&reply) {
+            "missing" => Ok(Noted::Missing),
+            "noted" => Ok(Noted::Now),
+            _ => Ok(Noted::Before(put_right_of(&reply)?)),
+        }
+    }
+
+    /// Forgets that, as it was refused.
+    pub async fn forget_put_right(
+        &self,
+        id: &QuarantineId,
+        put_right: &PutRight,
+    ) -> Result<(), StoreError> {
+        let [_, _, deeds] = self.0.keys.quarantine(id.partition);
+        let call = Call::new(&call::NOT_RIGHT, vec![deeds])
+            .arg(id.digits.as_str())
+            .arg(json_of(put_right)?);
+        self.0.link.call(call).await.map(drop)
+    }
+
+    /// As what something in quarantine is put right, if somebody has begun to.
+    pub async fn put_right(&self, id: &QuarantineId) -> Result<Option<PutRight>, StoreError> {
+        let [_, _, deeds] = self.0.keys.quarantine(id.partition);
+        let mut pipeline = Pipeline::new();
+        let field = format!("as:{}", id.digits);
+        pipeline.cmd("HGET").arg(deeds).arg(field);
+        match self.0.link.read(&pipeline).await?.as_slice() {
+            [Value::Nil] => Ok(None),
+            [noted] => put_right_of(noted).map(Some),
+            _ => Err(value::unexpected("HGET")),
+        }
+    }
+
     /// Forgets why something was in quarantine, unless somebody is still to decide; whether it did.
     pub async fn purge_quarantined(&self, id: &QuarantineId) -> Result<bool, StoreError> {
         let keys = self.0.keys.quarantine(id.partition).to_vec();
@@ -294,6 +362,11 @@ impl RedisStore {
 fn note_of(value: &Value) -> Result<QuarantineNote, StoreError> {
     let note = text(value).and_then(|json| serde_json::from_str(json).ok());
     note.ok_or_else(|| value::unexpected("HGET"))
+}
+
+fn put_right_of(value: &Value) -> Result<PutRight, StoreError> {
+    let noted = text(value).and_then(|json| serde_json::from_str(json).ok());
+    noted.ok_or_else(|| value::unexpected("HGET"))
 }
 
 /// A line for each.

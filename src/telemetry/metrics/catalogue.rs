@@ -168,4 +168,6 @@ catalogue! {
         "When the oldest such call was noted that is about money: a charge, a capture, a release";
     PARKED[2] = Gauge, "holdfast_parked_payments", ["account", "reason"],
         "Payments that wait for a person, by reason";
+    UNCOUNTED[0] = Gauge, "holdfast_uncounted_payments", [],
+        "Unfinished payments that the figures before do not know: an older version saved them last";
 }

@@ -357,6 +357,7 @@ mod tests {
             unknown: vec![(hotel.clone(), "charge", 1)],
             oldest_unknown: Some(now()),
             parked: vec![(hotel, "poison".to_owned(), 1)],
+            uncounted: 3,
         });
         metrics
     }
@@ -384,6 +385,7 @@ mod tests {
             r#"holdfast_unknown_payments{account="hotel",step="charge"} 1.0"#,
             &format!("holdfast_oldest_unknown_timestamp_seconds {at}"),
             r#"holdfast_parked_payments{account="hotel",reason="poison"} 1.0"#,
+            "holdfast_uncounted_payments 3.0",
             r#"holdfast_endpoint_disabled{endpoint="shop"} 1.0"#,
             r#"holdfast_stopped{scope="all"} 0.0"#,
             r#"holdfast_stopped{scope="account:hotel"} 1.0"#,

@@ -93,6 +93,8 @@ pub struct Tallied {
     pub oldest_unknown: Option<Timestamp>,
     /// How many wait for a person: account and reason.
     pub parked: Vec<(String, String, u64)>,
+    /// How many of the unfinished payments are in none of these.
+    pub uncounted: u64,
 }
 
 /// Some holds together.
@@ -272,7 +274,8 @@ impl Tallied {
         let parked = self.parked.iter();
         let parked =
             parked.map(|(account, reason, n)| ([account.as_str(), reason.as_str()], number(*n)));
-        tell(to, &all::PARKED, parked)
+        tell(to, &all::PARKED, parked)?;
+        alone(to, &all::UNCOUNTED, Some(number(self.uncounted)))
     }
 }
 

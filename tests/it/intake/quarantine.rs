@@ -3,6 +3,7 @@
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use holdfast::cli::{Around, Cli, Failure, run};
+use holdfast::store::redis::{Noted, PutRight};
 
 use super::*;
 
@@ -392,6 +393,90 @@ async fn an_operator_puts_right_what_was_pushed_and_it_is_recorded_once_as_their
     );
     let (_, log, _) = dock.line(&["audit", "list"]).await;
     assert!(log.contains("quarantine_fix"), "{log}");
+}
+
+/// A push that has no idempotency key that can be read, and what an operator writes for it.
+async fn keyless(dock: &Dock) -> (String, impl Fn(&str) -> String) {
+    dock.push(POISON.replace("idempotency_key", "idempotency"))
+        .await;
+    dock.take_in().await;
+    let id = dock.quarantine().await.remove(0).0.to_string();
+    let right = POISON
+        .replace("motel", "hotel")
+        .replace("canary-token", &dock.token());
+    let folder = dock.redis.folder().to_owned();
+    let with = move |key: &str| {
+        let path = folder.join(format!("{key}.json"));
+        std::fs::write(&path, right.replace("\"one\"", &format!("\"{key}\""))).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    (id, with)
+}
+
+#[tokio::test]
+async fn whoever_puts_a_push_without_a_key_right_and_however_often_makes_one_payment() {
+    let dock = Dock::open().await;
+    let (id, with) = keyless(&dock).await;
+    let (one, other) = (with("fix-a"), with("fix-f"));
+    let fix = |path| ["fix", &id, "--reason", "no key", "--with", path];
+    let (one_line, other_line) = (fix(&one), fix(&other));
+    let both = tokio::join!(dock.typed(&one_line), dock.typed(&other_line));
+    let done = [&both.0, &both.1].map(|(done, _)| done.is_ok());
+    assert_eq!(done.iter().filter(|done| **done).count(), 1, "{both:?}");
+    assert_eq!(
+        (dock.payments().await, dock.quarantine().await.len()),
+        (1, 0)
+    );
+    // Pushed once more, it is what it was put right as.
+    dock.push(POISON.replace("idempotency_key", "idempotency"))
+        .await;
+    dock.take_in().await;
+    let (same, another) = if done[0] {
+        (&one, &other)
+    } else {
+        (&other, &one)
+    };
+    let (refused, _) = dock.typed(&fix(another)).await;
+    assert!(matches!(refused, Err(Failure::Refused(_))), "{refused:?}");
+    dock.told(&fix(same)).await;
+    assert_eq!(
+        (dock.payments().await, dock.quarantine().await.len()),
+        (1, 0)
+    );
+}
+
+#[tokio::test]
+async fn what_somebody_has_begun_to_put_right_is_put_right_under_the_same_key_or_dropped() {
+    let dock = Dock::open().await;
+    let (id, with) = keyless(&dock).await;
+    let fix = |path| ["fix", &id, "--reason", "no key", "--with", path];
+    // What was refused can be asked for in another way.
+    let path = with("fix-a");
+    let motel = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, motel.replace("hotel", "motel")).unwrap();
+    let (unknown, _) = dock.typed(&fix(&path)).await;
+    assert!(matches!(unknown, Err(Failure::Wrong(_))), "{unknown:?}");
+    // A terminal that died before what was pushed was out of quarantine.
+    let begun = PutRight {
+        account: account(),
+        idempotency_key: IdempotencyKey::new("fix-a").unwrap(),
+        of: None,
+    };
+    let quarantined = QuarantineId::parse(&id).unwrap();
+    let noted = dock.store.note_put_right(&quarantined, &begun).await;
+    assert_eq!(noted.unwrap(), Noted::Now);
+    let path = with("fix-f");
+    for line in [&fix(&path)[..], &["retry", &id, "--reason", "x"]] {
+        let (refused, _) = dock.typed(line).await;
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains("idempotency_key fix-a"), "{told}");
+    }
+    assert_eq!((dock.payments().await, dock.waiting().await), (0, 0));
+    dock.told(&fix(&with("fix-a"))).await;
+    assert_eq!(
+        (dock.payments().await, dock.quarantine().await.len()),
+        (1, 0)
+    );
 }
 
 #[tokio::test]

@@ -220,6 +220,7 @@ fn rules_about_what_is_read_now_and_then_go_by_workers_that_have_read_it_lately(
                 "_unknown_",
                 "_held_",
                 "_parked_payments",
+                "_uncounted_",
             ];
             let mark = if observed.contains(&told) && !of_itself(name) {
                 "observed"

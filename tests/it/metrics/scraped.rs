@@ -261,6 +261,7 @@ async fn money_held_and_lapsing_is_told_and_what_is_in_doubt_or_parked_with_its_
     told.is("holdfast_oldest_unknown_timestamp_seconds", &[], noted);
     let parked = [hotel, ("reason", "declined_for_operator")];
     told.is("holdfast_parked_payments", &parked, 1.0);
+    told.is("holdfast_uncounted_payments", &[], 0.0);
 
     clock.advance(TimeDelta::hours(2));
     let told = tally().await;
@@ -270,4 +271,23 @@ async fn money_held_and_lapsing_is_told_and_what_is_in_doubt_or_parked_with_its_
     let told = tally().await;
     told.is("holdfast_lapsed_holds", &myr, 2.0);
     assert_eq!(told.get("holdfast_lapsing_minor", &lapses("24h")), None);
+}
+
+#[tokio::test]
+async fn payments_that_no_figure_knows_are_told_as_that() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let clock = Clock::manual(start_time());
+    let store = connect(&redis, &clock).await;
+    let stage = Stage::over(store, clock.clone(), UnknownPolicy::Park).await;
+    let id = stage.authorize_by_token("room 1", 45_000, "{}").await;
+    stage.authorize_by_token("room 2", 30_000, "{}").await;
+    stage.work().await;
+    // As a version from before the faces would have saved it.
+    crate::store::on_redis::forget_the_face_of(&redis, &id).await;
+    let (observer, metrics) = observer(&redis, &clock).await;
+    observer.tally().await;
+    let told = Scrape::read(metrics.encode());
+    told.is("holdfast_uncounted_payments", &[], 1.0);
+    let myr = [("account", "hotel"), ("currency", "MYR")];
+    told.is("holdfast_holds", &myr, 1.0);
 }

@@ -139,6 +139,7 @@ async fn a_full_memory_keeps_no_event_that_is_pending_from_being_told() {
         mail.told(&one).len() == 2
     })
     .await;
+    assert_eq!(mail.told(&one), ["payment.new", "payment.paid"]);
     assert_eq!(mail.told(&two).len(), 0, "it could not be copied");
     limit("0").await;
     until("the others are told", async || mail.told(&two).len() == 2).await;

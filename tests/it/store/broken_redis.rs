@@ -243,6 +243,38 @@ async fn a_claim_from_before_a_restart_licenses_nothing() {
     assert!(world.open_and_license(&mut anew).await.is_ok());
 }
 
+/// All that Redis keeps, as it is now.
+fn kept(redis: &Redis) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let folder = std::fs::read_dir(redis.folder().join("appendonlydir")).unwrap();
+    let paths = folder.map(|entry| entry.unwrap().path());
+    let files = paths.map(|path| (path.clone(), std::fs::read(path).unwrap()));
+    files.collect()
+}
+
+#[tokio::test]
+async fn whoever_claimed_what_a_restart_undid_saves_nothing_over_the_next_claim() {
+    let mut world = World::on_redis().await;
+    world.created("one").await;
+    let before = kept(world.redis.as_ref().unwrap());
+    let mut first = world.claim_one().await;
+    let redis = world.redis.as_mut().unwrap();
+    redis.kill().unwrap();
+    for (path, bytes) in before {
+        std::fs::write(path, bytes).unwrap();
+    }
+    redis.start_again().await.unwrap();
+    // Another worker, which was just started: whatever it counts begins anew.
+    let other = RedisStore::connect(settings(redis.url()), world.clock.clone());
+    let other = other.await.unwrap();
+    let mut second = other.claim(1).await.unwrap().claims.remove(0);
+    assert_eq!(second.key.id, first.key.id, "its claim was undone");
+    let late = world.store.save(&mut first, Then::Rest(None)).await;
+    assert!(matches!(late, Err(SaveError::Lost)), "{late:?}");
+    let keys = [first.key.clone(), second.key.clone()];
+    assert_eq!(other.renew(&keys).await.unwrap(), [first.key.clone()]);
+    other.save(&mut second, Then::Keep).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_license_across_a_restart_is_written_but_sends_nothing() {
     let mut world = World::on_redis().await;

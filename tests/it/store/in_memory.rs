@@ -85,3 +85,20 @@ async fn the_same_seed_gives_the_same_nonces() {
     assert_ne!(runs[0], runs[2]);
     assert_ne!(runs[0][0], runs[0][1]);
 }
+
+#[tokio::test]
+async fn whoever_claimed_what_a_failover_undid_saves_nothing_over_the_next_claim() {
+    let world = World::in_memory();
+    world.created("one").await;
+    world.store.replicate();
+    let mut first = world.claim_one().await;
+    // The claim had not reached the server that takes over, and the payment is due there as before.
+    world.store.fail_over();
+    let mut second = world.claim_one().await;
+    assert_eq!(second.key.id, first.key.id);
+    let late = world.store.save(&mut first, Then::Rest(None)).await;
+    assert!(matches!(late, Err(SaveError::Lost)), "{late:?}");
+    let keys = [first.key.clone(), second.key.clone()];
+    assert_eq!(world.store.renew(&keys).await.unwrap(), [first.key.clone()]);
+    world.store.save(&mut second, Then::Keep).await.unwrap();
+}

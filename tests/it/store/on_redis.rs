@@ -27,6 +27,18 @@ pub(crate) async fn configure(redis: &Redis, name: &str, value: &str) {
         .unwrap();
 }
 
+/// Takes the face of a payment away, as an older version leaves it.
+pub(crate) async fn forget_the_face_of(redis: &Redis, id: &PaymentId) {
+    let mut raw = raw(redis).await;
+    let (record, states) = (key(id), key(id).replace(&format!("payment:{id}"), "states"));
+    let mut ask = redis::cmd("HGET");
+    ask.arg(&record).arg("face");
+    let face: String = ask.query_async(&mut raw).await.unwrap();
+    let mut forget = redis::pipe();
+    forget.hdel(&record, "face").zrem(&states, &face);
+    forget.exec_async(&mut raw).await.unwrap();
+}
+
 fn key(id: &PaymentId) -> String {
     format!("{{hf:{}}}:payment:{id}", id.spread() % 8)
 }

@@ -43,6 +43,7 @@ promises! {
     a_nudge_during_the_turn_makes_the_rest_short
     a_nudge_of_what_is_finished_or_missing_changes_nothing
     a_permit_is_handed_out_once_for_an_attempt
+    what_a_permit_is_for_is_recorded_first
     no_permit_without_an_open_attempt
     no_permit_for_a_claim_that_is_lost
     what_is_finished_leaves_the_due_index
@@ -498,6 +499,21 @@ async fn a_permit_is_handed_out_once_for_an_attempt<S: Watched>(world: World<S>)
     let mut heir = world.claim_one().await;
     let fourth = world.store.license(&mut heir).await;
     assert!(matches!(fourth, Err(SaveError::NothingToLicense)));
+}
+
+/// Whoever takes over from a worker that died after its call must know what to look up.
+async fn what_a_permit_is_for_is_recorded_first<S: Watched>(world: World<S>) {
+    let payment = adopted("one", world.now());
+    world.store.create(&payment, world.now()).await.unwrap();
+    let mut claim = world.claim_one().await;
+    world.open(&mut claim);
+    let permit = world.store.license(&mut claim).await.unwrap();
+    world.pass(LEASE_MS);
+    let heir = world.claim_one().await;
+    let recorded = heir.payment.purchase().expect("its purchase is recorded");
+    assert_eq!(recorded.id, permit.order().purchase);
+    let open = heir.payment.open_attempt().expect("its call is recorded");
+    assert_eq!(open.number, permit.order().attempt);
 }
 
 async fn no_permit_without_an_open_attempt<S: Watched>(world: World<S>) {

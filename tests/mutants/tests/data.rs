@@ -37,6 +37,116 @@ fn every_rule_is_broken_in_some_way() {
     assert_eq!(rules, known);
 }
 
+/// What must never be left unbroken, and what breaks it.
+const NAMED: [(&str, &[&str]); 22] = [
+    (
+        "skip the gate",
+        &[
+            "memory-licenses-without-the-gate",
+            "redis-licenses-without-the-gate",
+        ],
+    ),
+    (
+        "gate before the write",
+        &[
+            "memory-licenses-before-it-writes",
+            "redis-licenses-before-it-writes",
+        ],
+    ),
+    (
+        "nonce not compared",
+        &[
+            "memory-save-ignores-the-nonce",
+            "redis-save-ignores-the-nonce",
+        ],
+    ),
+    (
+        "version not compared",
+        &[
+            "memory-save-ignores-the-version",
+            "redis-save-ignores-the-version",
+        ],
+    ),
+    (
+        "purchase id overwritten",
+        &["the-purchase-id-is-overwritten"],
+    ),
+    (
+        "charge before its purchase is saved",
+        &[
+            "memory-charges-before-the-purchase-is-recorded",
+            "redis-charges-before-the-purchase-is-recorded",
+        ],
+    ),
+    (
+        "new purchase on unknown",
+        &["an-unknown-call-gets-a-new-purchase"],
+    ),
+    ("5xx read as decline", &["a-5xx-is-read-as-a-decline"]),
+    (
+        "time-out read as decline",
+        &["a-time-out-is-read-as-a-decline"],
+    ),
+    (
+        "wrong_status read as decline",
+        &["a-wrong-status-is-read-as-a-decline"],
+    ),
+    ("Q = 0", &["nothing-is-quiet-for-long"]),
+    (
+        "Failed without seal",
+        &["failed-is-written-without-a-seal", "a-seal-is-read-once"],
+    ),
+    (
+        "Paid without amount check",
+        &["paid-is-written-for-another-amount"],
+    ),
+    ("is_test ignored", &["a-test-object-is-accepted"]),
+    (
+        "release after a capture was sent",
+        &["a-release-is-taken-after-a-capture-was-sent"],
+    ),
+    (
+        "rerun resets the state",
+        &["a-rerun-forgets-the-open-attempt"],
+    ),
+    (
+        "TTL on an unfinished payment",
+        &["redis-unfinished-payments-expire"],
+    ),
+    ("a webhook sets the state", &["a-nudge-is-believed"]),
+    (
+        "non-2xx to an unknown event",
+        &["an-event-about-nothing-of-ours-is-refused"],
+    ),
+    (
+        "retry inside the HTTP client",
+        &["the-client-tries-again-by-itself"],
+    ),
+    (
+        "allow-oom missing on outcome scripts",
+        &[
+            "redis-save-is-refused-when-memory-is-full",
+            "redis-giving-back-is-refused-when-memory-is-full",
+            "a-delivery-is-not-noted-when-memory-is-full",
+        ],
+    ),
+    (
+        "drain drops an outcome in hand",
+        &["a-stop-drops-the-outcome-in-hand"],
+    ),
+];
+
+#[test]
+fn what_must_never_be_done_is_done_by_some_mutant() {
+    let all = all();
+    for (what, broken_by) in NAMED {
+        for name in broken_by {
+            let there = all.iter().any(|mutant| mutant.name == *name);
+            assert!(there, "{what}: there is no mutant {name}");
+        }
+    }
+}
+
 #[test]
 fn no_two_mutants_share_a_name_and_there_are_many() {
     let all = all();

@@ -6,5 +6,5 @@
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return 'kept' end
 
 redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[3], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1], 'as:' .. ARGV[1])
 return 'purged'
