@@ -504,9 +504,9 @@ async fn a_stop_of_another_person_is_kept_by_who_stops_too_and_told_to_them() {
     let before = lodge.store.switches().await.unwrap();
     let told = lodge.told(&["stop", "--reason", "deploy"]).await;
     for part in [
-        "stands already, by another person",
+        "already stopped by another person",
         "by farid: a thief",
-        "no worker is there",
+        "no worker is running",
     ] {
         assert!(told.contains(part), "{told}");
     }
@@ -688,11 +688,11 @@ async fn connect(redis: &Redis, clock: &Clock) -> RedisStore {
 async fn what_is_stopped_at_a_terminal_is_seen_everywhere_and_audited() {
     let (lodge, _) = Lodge::open().await;
     assert_eq!(lodge.told(&["switches"]).await, "nothing is stopped\n");
-    assert_eq!(lodge.told(&["workers"]).await, "no worker is there\n");
+    assert_eq!(lodge.told(&["workers"]).await, "no worker is running\n");
     let pause = ["pause", "--account", "hotel", "--reason", "CHIP asks us to"];
     let told = lodge.told(&pause).await;
     assert!(told.contains("account hotel is paused since"), "{told}");
-    assert!(told.contains("no worker is there"), "{told}");
+    assert!(told.contains("no worker is running"), "{told}");
     let listed = lodge.told(&["switches"]).await;
     assert!(listed.contains("by aina: CHIP asks us to"), "{listed}");
     let (_, _, warned) = lodge.types(&["stats"]).await;

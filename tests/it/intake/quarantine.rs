@@ -294,7 +294,7 @@ async fn stats_warn_of_what_nobody_takes_and_of_what_waits_for_people() {
     dock.push(POISON).await;
     let (_, _, waits) = dock.line(&["stats"]).await;
     assert!(
-        waits.contains("1 pushed to Redis and not taken in yet"),
+        waits.contains("pushes not taken in yet: 1"),
         "{waits}"
     );
     dock.take_in().await;
@@ -358,7 +358,7 @@ async fn an_operator_puts_right_what_was_pushed_and_it_is_recorded_once_as_their
     );
     let (done, told) = fix(written(&dock, &right)).await;
     done.unwrap();
-    assert!(told.contains("is put right: pay_"), "{told}");
+    assert!(told.contains("is fixed: pay_"), "{told}");
     assert_eq!(
         (dock.payments().await, dock.quarantine().await.len()),
         (1, 0)
