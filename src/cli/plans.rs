@@ -166,8 +166,7 @@ impl<S: Plans> Desk<'_, S> {
         let ids = args.payments.iter().map(|id| payment_id(id));
         let of = match args.state {
             Some(state) if state.is_finished() => {
-                let told =
-                    "--state: finished payments cannot be rerun; usually parked is meant";
+                let told = "--state: finished payments cannot be rerun; usually parked is meant";
                 return Err(Failure::Wrong(told.to_owned()));
             }
             Some(state) => Selection::Matching(Filter {

@@ -293,10 +293,7 @@ async fn stats_warn_of_what_nobody_takes_and_of_what_waits_for_people() {
     assert_eq!(quiet, "");
     dock.push(POISON).await;
     let (_, _, waits) = dock.line(&["stats"]).await;
-    assert!(
-        waits.contains("pushes not taken in yet: 1"),
-        "{waits}"
-    );
+    assert!(waits.contains("pushes not taken in yet: 1"), "{waits}");
     dock.take_in().await;
     let (_, _, refused) = dock.line(&["stats", "--json"]).await;
     let told: Value = serde_json::from_str(&refused).unwrap();
