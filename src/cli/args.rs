@@ -118,7 +118,8 @@ Examples:
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Look at a parked payment again, and go on from what is true. Never charges twice.
+    /// Look at a parked payment again, and go on from what is true. That can charge or capture, but never
+    /// twice.
     #[command(after_help = "Example: holdfast rerun pay_3f0c… --reason \"key replaced\"")]
     Rerun {
         /// Which payment, and the command's key.

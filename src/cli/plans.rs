@@ -1,5 +1,5 @@
-//! Plans to rerun parked and other unfinished payments: made, looked at, applied, stopped, resumed. A worker asks the gateway
-//! and does what is to be done; here it is waited for.
+//! Plans to rerun unfinished payments, mostly parked ones: made, looked at, applied, stopped, resumed. A
+//! worker asks the gateway and does what is to be done; here it is waited for.
 
 use std::io::Write;
 use std::time::Duration;

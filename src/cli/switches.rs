@@ -47,7 +47,8 @@ pub enum SwitchVerb {
         #[command(flatten)]
         said: Said,
     },
-    /// Stop everything, on all workers, until `holdfast go`.
+    /// Stop everything, on all workers, until `holdfast go`: nothing new is started. Calls under way run to
+    /// their end.
     #[command(after_help = "Example: holdfast stop --reason \"amounts are wrong\"")]
     Stop {
         /// Why, and who asks.
@@ -98,7 +99,7 @@ pub struct Part {
     kind: Option<SwitchName>,
 }
 
-/// Which stop is meant: asked of a person who lifts another person's.
+/// Which stop is meant; needed to lift another person's.
 #[derive(Debug, Args)]
 pub struct Meant {
     /// When it was stopped, as `holdfast switches` shows it; required to lift another person's stop.
