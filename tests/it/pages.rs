@@ -9,13 +9,15 @@ use holdfast::cli::{Cli, Failure};
 
 use super::tidy::{code, root, sources};
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/redis-intake.md",
     "docs/events.md",
+    "docs/producers.md",
     "docs/operations.md",
+    "docs/runbook.md",
     "docs/decisions.md",
     "docs/reliability/page.md",
     "deploy/redis/README.md",
@@ -219,7 +221,7 @@ fn every_event_of_the_log_stands_in_the_table_of_alerts_and_no_other() {
         let fields = text.split("event = \"").skip(1);
         logged.extend(fields.map(|rest| rest.split('"').next().unwrap().to_owned()));
     }
-    let page = read("docs/operations.md");
+    let page = read("docs/runbook.md");
     assert_eq!(logged, listed(section(&page, "## Alerts")));
 }
 
@@ -229,7 +231,7 @@ fn the_table_of_exit_codes_is_that_of_the_help_and_of_the_program() {
     let (_, codes) = help.split_once("Exit codes:\n").unwrap();
     let codes = codes.lines().map_while(|line| line.strip_prefix("  "));
     let told: BTreeMap<&str, &str> = codes.map(|code| code.split_once(' ').unwrap()).collect();
-    let page = read("docs/operations.md");
+    let page = read("docs/runbook.md");
     let rows = section(&page, "## Exit codes").lines();
     let written: BTreeMap<&str, &str> = rows
         .filter_map(|row| row.strip_prefix("| ")?.split_once(" | "))
@@ -275,7 +277,7 @@ fn every_reason_to_park_stands_in_the_runbook_and_no_other() {
     };
     let reasons: BTreeSet<String> = variants.map(snake).collect();
     assert!(reasons.len() >= 10, "{reasons:?}");
-    let page = read("docs/operations.md");
+    let page = read("docs/runbook.md");
     assert_eq!(reasons, listed(section(&page, "## Parked payments")));
 }
 

@@ -33,7 +33,7 @@ const LABELS: [&str; 16] = [
 ];
 /// Those that Prometheus adds.
 const ADDED: [&str; 3] = ["job", "instance", "le"];
-const RUNBOOK: &str = "docs/operations.md#";
+const RUNBOOK: &str = "docs/runbook.md#";
 
 #[derive(Deserialize)]
 struct Rules {
@@ -337,6 +337,7 @@ fn of_the_page(row: &Row) -> String {
 fn every_page_names_figures_that_there_are() {
     for page in [
         "docs/operations.md",
+        "docs/runbook.md",
         "CHANGELOG.md",
         "README.md",
         "config/default.toml",
@@ -363,7 +364,7 @@ fn no_label_has_values_without_number() {
 
 #[test]
 fn every_rule_has_its_paragraph_and_every_paragraph_its_rule() {
-    let page = read("docs/operations.md");
+    let page = read("docs/runbook.md");
     let section = page.split_once("\n## Alert rules\n").unwrap().1;
     let section = section.split("\n## ").next().unwrap();
     let mut paragraphs = BTreeMap::new();
