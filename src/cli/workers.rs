@@ -89,8 +89,8 @@ pub(super) fn sentence(seen: &Seen, stops: bool) -> String {
     let under_way = match lost.len() {
         0 => under_way,
         lost => format!(
-            "{lost} silent, which may still have calls under way (`holdfast workers`), last reported: \
-             {under_way}"
+            "silent workers: {lost}, which may still have calls under way (`holdfast workers`); {under_way}, \
+             as last reported"
         ),
     };
     if *workers == 0 {

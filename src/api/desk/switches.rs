@@ -154,8 +154,8 @@ fn seen_by_all(notes: &WorkerNotes, version: u64, now: Timestamp) -> Markup {
             }
             @match lost.count() {
                 0 => {},
-                1 => strong { " One worker says nothing any more, and may still have calls under way." },
-                lost => strong { " " (lost) " workers say nothing any more, and may still have calls under way." },
+                1 => strong { " One worker is silent, and may still have calls under way." },
+                lost => strong { " " (lost) " workers are silent, and may still have calls under way." },
             }
         }
     }

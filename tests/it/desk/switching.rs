@@ -179,7 +179,7 @@ async fn nobody_stops_more_than_the_key_is_for_nor_without_a_reason_or_a_mark() 
     let page = office.get(&whole, "/desk/switches").await;
     page.shows(&["silent since", &late, "2 charge"]);
     let page = office.get(&rental, "/desk/switches").await;
-    page.shows(&["One worker says nothing any more, and may still have calls under way."]);
+    page.shows(&["One worker is silent, and may still have calls under way."]);
     page.shows_none_of(&["Every worker", &late]);
     let stands = office.stopped().await;
     for path in [HOTEL, "/desk/switches/all", "/desk/switches/kind:charge"] {

@@ -236,7 +236,7 @@ async fn what_was_signed_too_long_ago_is_not_tried_again_and_the_operator_is_tol
         if over {
             let told = format!("{:?}", done.unwrap_err());
             assert!(
-                told.contains("7 days") && told.contains("sign it anew"),
+                told.contains("7 days") && told.contains("sign and push it again"),
                 "{told}"
             );
         } else {
