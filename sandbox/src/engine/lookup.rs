@@ -32,6 +32,18 @@ impl Engine {
         self.purchases.get(&id).map(|purchase| purchase.face.status)
     }
 
+    /// The tries at the acquirer that a purchase lists under these types: when, in seconds, and whether
+    /// it failed.
+    #[must_use]
+    pub fn tries_of(&self, id: Uuid, types: &[&str]) -> Vec<(i64, bool)> {
+        let listed = self.purchases.get(&id).map(|purchase| &purchase.attempts);
+        let tries = listed.into_iter().flatten();
+        let of_it = tries.filter(|attempt| types.contains(&attempt.kind));
+        of_it
+            .map(|try_| (try_.at_s, try_.error.is_some()))
+            .collect()
+    }
+
     /// How many purchases there are.
     #[must_use]
     pub fn purchase_count(&self) -> usize {

@@ -87,9 +87,17 @@ impl Books {
         purchase
     }
 
+    /// A command that was accepted.
+    fn told(&mut self, command: &Value) {
+        let commands = self.payment["commands"].as_array_mut().unwrap();
+        let key = format!("command-{}", commands.len());
+        let at = "2027-01-01T00:00:00Z";
+        commands.push(json!({"key": key, "command": command, "answer": "accepted", "at": at}));
+    }
+
     fn capture(&mut self, purchase: Uuid, amount: u64) {
         self.note(&json!({"name": "capture", "amount": amount}));
-        self.payment["decision"] = json!({"outcome": {"capture": amount}, "by_command": false});
+        self.payment["decision"] = json!({"outcome": {"capture": amount}, "by_command": true});
         self.call(
             &format!("purchases/{purchase}/capture/"),
             &json!({"amount": amount}),
@@ -98,7 +106,7 @@ impl Books {
 
     fn release(&mut self, purchase: Uuid) {
         self.note(&json!({"name": "release"}));
-        self.payment["decision"] = json!({"outcome": "release", "by_command": false});
+        self.payment["decision"] = json!({"outcome": "release", "by_command": true});
         self.call(&format!("purchases/{purchase}/release/"), &json!({}));
     }
 
@@ -149,6 +157,7 @@ fn honest_books_show_no_problem() {
 
     let mut books = Books::of("hold");
     let hold = books.held();
+    books.told(&json!({"command": "capture", "amount": 700}));
     books.capture(hold, 700);
     books.paid(700);
     assert_eq!(books.problems(), "");
@@ -279,4 +288,29 @@ fn money_that_a_saved_card_was_charged_is_found_out() {
     books.engine.pay(NOW_MS, purchase, TestCard::Plain, false);
     books.report(json!({"name": "saved", "with": books.token}));
     books.assert_found("reported that it was not");
+}
+
+#[test]
+fn a_hold_that_ends_otherwise_than_people_asked_is_found_out() {
+    let otherwise = "is not what was asked";
+    let mut books = Books::of("hold");
+    let hold = books.held();
+    books.told(&json!({"command": "capture", "amount": 700}));
+    books.capture(hold, 1500);
+    books.paid(1500);
+    books.assert_found(otherwise);
+
+    let mut books = Books::of("hold");
+    let hold = books.held();
+    books.told(&json!({"command": "release"}));
+    books.capture(hold, 1500);
+    books.paid(1500);
+    books.assert_found(otherwise);
+
+    let mut books = Books::of("hold");
+    let hold = books.held();
+    books.told(&json!({"command": "capture"}));
+    books.release(hold);
+    books.report(json!({"name": "released"}));
+    books.assert_found(otherwise);
 }

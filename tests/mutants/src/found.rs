@@ -8,6 +8,7 @@ use std::path::Path;
 use holdfast_rig::Before;
 use serde_json::{Value, json};
 
+use crate::killer::Killer;
 use crate::mutant::Mutant;
 use crate::round::{Ended, Verdict};
 
@@ -83,8 +84,12 @@ impl Found {
     /// As it is published, in the order of `mutants`.
     #[must_use]
     pub fn figures(&self, mutants: &[Mutant], seeds: u64) -> Value {
-        let rows = mutants.iter().filter_map(|it| self.rows.get(&it.name));
-        let rows: Vec<&Value> = rows.collect();
+        let told = |mutant: &Mutant| {
+            let mut row = self.rows.get(&mutant.name)?.clone();
+            row["unnoticed_by"] = asked_in_vain(mutant, &row).into();
+            Some(row)
+        };
+        let rows: Vec<Value> = mutants.iter().filter_map(told).collect();
         let mut by = BTreeMap::<&str, u64>::new();
         for row in &rows {
             *by.entry(row["killed_by"].as_str().unwrap_or_default())
@@ -92,6 +97,15 @@ impl Found {
         }
         json!({ "seeds": seeds, "of": mutants.len(), "by": by, "mutants": rows })
     }
+}
+
+/// The layers that were asked before the one that noticed.
+fn asked_in_vain(mutant: &Mutant, row: &Value) -> Vec<&'static str> {
+    let by = row["killed_by"].as_str().unwrap_or_default();
+    let layers = mutant.killers.iter().map(Killer::layer);
+    let mut asked: Vec<_> = layers.take_while(|layer| *layer != by).collect();
+    asked.dedup();
+    asked
 }
 
 /// What the mutant and the files with it in them come to: another text is another mutant. `None` if it

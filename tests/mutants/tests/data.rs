@@ -100,6 +100,11 @@ fn what_was_noticed_is_not_run_again_until_it_or_what_it_changes_is_another() {
     let report = Report::begin(&path, "mutants", "make mutants".to_owned());
     report.write(false, &found.figures(&all, 1_000)).unwrap();
     let before = Before::read(&path).unwrap();
+    let row = |place: usize| &before.figures["mutants"][place]["unnoticed_by"];
+    let layers = all[1].killers.iter().map(Killer::layer);
+    let mut layers: Vec<&str> = layers.collect();
+    layers.dedup();
+    assert_eq!(*row(1), serde_json::json!(layers), "all of them were asked");
     let known = |seeds, mutants: &[Mutant]| {
         let found = Found::on_record(&before, (&root(), seeds), mutants);
         let known = mutants.iter().filter(|mutant| found.knows(mutant));

@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 
 use chip_sandbox::{Ledger, Movement, MovementKind, Status};
-use holdfast::payment::{Ask, CardToken, HoldOutcome, Payment, Source, State, Step};
+use holdfast::payment::{
+    Ask, CardToken, FailReason, HoldOutcome, Payment, ResolvedHow, Source, State, Step,
+};
 use uuid::Uuid;
+
+use crate::asked::{House, otherwise};
 
 /// What the ledger says about one payment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,7 +53,10 @@ impl Line {
         };
         let status = status_of(id);
         let sealed = matches!(status, Some(Status::Cancelled | Status::Expired));
+        // A hold that is not known here, and was given back, is no seal: people may state it.
+        let given_back = status == Some(Status::Released);
         match self.payment.state() {
+            State::Failed(FailReason::StatedByHand) if sealed || given_back => {}
             State::Failed(_) if !sealed => {
                 self.problems
                     .push(format!("reported failed, and the purchase is {status:?}"));
@@ -74,9 +81,17 @@ pub fn compare(payment: Payment, ledger: &Ledger, settled: bool) -> Line {
     let mut problems = Vec::new();
     effects(&moved, &mut problems);
     report(&payment, &moved, settled, &mut problems);
-    for movement in &found {
+    // What a person takes as the gateway shows it may have been done by anybody.
+    let as_shown = payment.resolved() == Some(ResolvedHow::AsShown);
+    for (place, movement) in found.iter().enumerate() {
         problems.extend(unasked(&payment, movement));
-        problems.extend(unnoted(&payment, movement));
+        if !as_shown {
+            problems.extend(unnoted(&payment, movement));
+        }
+        let is_rest = movement.kind == MovementKind::Release && is_rest(&found[..place], movement);
+        if !as_shown && !is_rest {
+            problems.extend(otherwise(&payment, movement, 0, House::WHENEVER));
+        }
     }
     Line {
         payment,

@@ -1,5 +1,6 @@
 //! What tests, demo, benchmarks and long runs share.
 
+mod asked;
 pub mod bench;
 mod books;
 pub mod chaos;
@@ -14,6 +15,7 @@ mod report;
 mod rest;
 mod works;
 
+pub use asked::{House, otherwise};
 pub use books::{Line, Movements, compare, found, strays};
 pub use fault::FaultPoint;
 pub use fleet::{WorkerCommand, WorkerProcess, holdfast_binary, program_beside};

@@ -100,7 +100,10 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("store.command", STORE),
     ("store.give_back", STORE),
     ("store.nudge", STORE),
-    ("store", &["failover", "falls_short", "outage"]),
+    (
+        "store",
+        &["failover", "restart", "falls_short", "loses", "outage"],
+    ),
     ("killed", PROCESS),
     ("paused", PROCESS),
     (
@@ -118,7 +121,16 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ),
     (
         "person",
-        &["capture", "release", "reschedule", "cancel", "rerun"],
+        &[
+            "capture",
+            "release",
+            "reschedule",
+            "cancel",
+            "rerun",
+            "settles",
+            "stops",
+            "sees_it_stand",
+        ],
     ),
     ("card", &["killed"]),
 ];

@@ -65,6 +65,7 @@ impl Gateway for SimulatedGateway {
         let Some(call) = Call::money(order, &DEADLINES) else {
             return unwritable();
         };
+        self.world.sends.leave(&self.world, order);
         self.process.running().await;
         oracle::check_noted(&self.world, order);
         if order.call == MoneyCall::Cancel {
@@ -72,8 +73,11 @@ impl Gateway for SimulatedGateway {
         }
         let request = request(&order.account, &call);
         let what = (verb_of(order), subject);
-        self.write(what, request, call.deadline_ms, Some(&order.purchase))
-            .await
+        let answer = self
+            .write(what, request, call.deadline_ms, Some(&order.purchase))
+            .await;
+        self.world.sends.heard(order, answer.class());
+        answer
     }
 
     async fn look_up(&self, account: &AccountName, purchase: &PurchaseId) -> LookUp {

@@ -11,6 +11,8 @@
 //! | `store`, `durable` | the store behind a network, with writes that become durable later |
 //! | `webhooks` | what the gateway tells by itself |
 //! | `actors/` | workers, producers, payers, people, the store's own fate |
+//! | `halts` | what people stop, and who has seen it |
+//! | `sends` | what may leave for the gateway, whatever comes of it |
 //! | `oracle` | what must be true, whenever something moves and at the end |
 //! | `run`, `many`, `shrink` | one seed, many seeds, as little as fails still |
 //! | `points/` | fixed flows, and every I/O of them struck in every manner |
@@ -23,6 +25,7 @@ mod dice;
 mod durable;
 mod figures;
 mod gateway;
+mod halts;
 mod many;
 mod network;
 mod oracle;
@@ -31,6 +34,7 @@ pub mod points;
 mod policy;
 mod process;
 mod run;
+mod sends;
 mod shrink;
 mod store;
 mod trace;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use chip_sandbox::{Movement, MovementKind};
 use holdfast::payment::{
-    Adopt, Ask, Authorize, MoneyCall, MoneyOrder, ParkReason, Payment, PaymentId, State, Step,
+    Ask, Command, CommandEntry, FailReason, MoneyCall, MoneyOrder, ParkReason, Payment, PaymentId,
+    ResolvedHow, Source, State, Step,
 };
 use holdfast::store::Store;
-use holdfast_rig::{compare, found, strays, unrest};
+use holdfast_rig::{House, compare, found, otherwise, strays, unrest};
 
 use crate::world::World;
 
@@ -41,6 +42,17 @@ pub(crate) fn check_noted(world: &World, order: &MoneyOrder) {
             "p{number:02}: {call} without a durable note of it"
         ));
     }
+}
+
+/// No call is licensed by a note that the store may forget.
+pub(crate) fn check_license(world: &World, payment: &Payment) {
+    if world.store.durability().is_err() {
+        let number = world.number(payment.id());
+        world.problem(&format!(
+            "p{number:02}: licensed while the store falls short"
+        ));
+    }
+    world.sends.licensed(payment, world.now_ms());
 }
 
 /// Money moves once for a payment, at most.
@@ -91,39 +103,132 @@ fn check_payment(world: &World, payment: Payment, settled: Settled) {
         compare(payment, engine.ledger(), settled == Settled::Yes)
             .beside(|purchase| engine.status_of(purchase))
     });
+    // Everybody was looked at since, and what the gateway shows outranks every doubt.
+    let parked = matches!(line.payment.state(), State::Parked { .. });
+    if settled == Settled::Yes && parked && line.ledger.takes > 0 {
+        world.problem(&format!("p{number:02}: parked, and its money was taken"));
+    }
     for problem in line.problems {
         world.problem(&format!("p{number:02}: {problem}"));
     }
 }
 
-/// Nothing is taken or given back before its time, unless somebody said so.
-fn check_times(world: &World, payment: &Payment) {
-    if payment.commands().iter().any(|c| c.answer.is_accepted()) {
+/// A charge is not made before its time, and a hold ends as it was asked to, when it was asked to.
+fn check_asked(world: &World, payment: &Payment) {
+    let Some(policy) = world.policies.get(&payment.request().account) else {
+        return;
+    };
+    if payment.resolved() == Some(ResolvedHow::AsShown) {
         return;
     }
-    let earliest = |kind| match (&payment.request().ask, kind) {
-        (Ask::Charge(ask), MovementKind::Charge) => ask.not_before,
-        (Ask::Authorize(Authorize { plan, .. }) | Ask::Adopt(Adopt { plan, .. }), kind) => {
-            match kind {
-                MovementKind::Capture => plan.capture_at,
-                MovementKind::Release if plan.capture_at.is_none() => plan.release_at,
-                _ => None,
-            }
-        }
-        _ => None,
+    let house = House::of(policy, SKEW_MS);
+    let not_before = match &payment.request().ask {
+        Ask::Charge(ask) => ask.not_before.map(|time| time.timestamp_millis()),
+        Ask::Authorize(_) | Ask::Adopt(_) | Ask::SaveCard(_) => None,
     };
-    let early = world.engine(|engine, _| {
+    let wrong: Vec<String> = world.engine(|engine, _| {
         let moved = found(payment, engine.ledger());
-        let early = |movement: &&&Movement| {
-            earliest(movement.kind)
-                .is_some_and(|time| movement.at_ms + SKEW_MS < time.timestamp_millis())
+        let held = moved.iter().find(|m| m.kind == MovementKind::Hold);
+        let held_ms = held.map_or(0, |held| held.at_ms);
+        let early = |m: &Movement| {
+            let is_early = not_before.is_some_and(|time| m.at_ms + SKEW_MS < time);
+            (m.kind == MovementKind::Charge && is_early)
+                .then(|| "charged before its time".to_owned())
         };
-        moved.iter().find(early).map(|movement| movement.kind)
+        let is_rest = |m: &Movement| {
+            let captured = |other: &&Movement| other.kind == MovementKind::Capture;
+            m.kind == MovementKind::Release && moved.iter().any(captured)
+        };
+        let ends = moved.iter().filter(|m| !is_rest(m));
+        ends.filter_map(|m| early(m).or_else(|| otherwise(payment, m, held_ms, house)))
+            .collect()
     });
-    if let Some(kind) = early {
-        let number = world.number(payment.id());
-        world.problem(&format!("p{number:02}: {kind:?} before its time"));
+    let number = world.number(payment.id());
+    for wrong in wrong {
+        world.problem(&format!("p{number:02}: {wrong}"));
     }
+}
+
+/// What was told as an end is the end: it is not taken back, nor told otherwise.
+fn check_told(world: &World, payment: &Payment) {
+    let events = world.store.events();
+    let of_it = events.iter().filter(|event| event.payment == *payment.id());
+    let ends = of_it.filter(|event| event.state.is_finished());
+    let now = payment.state().name();
+    if let Some(other) = ends.map(|event| event.state).find(|state| *state != now) {
+        let number = world.number(payment.id());
+        world.problem(&format!("p{number:02}: told {other}, and it is {now}"));
+    }
+}
+
+/// Whether a payment failed for the reason that is given.
+fn check_failed(world: &World, payment: &Payment) {
+    let State::Failed(reason) = payment.state() else {
+        return;
+    };
+    let purchase = payment
+        .purchase()
+        .and_then(|known| known.id.as_str().parse().ok());
+    let is_so = match reason {
+        FailReason::Declined { .. } => {
+            let all = ["recurring_execute", "execute", "authorize"];
+            let listed = |id| {
+                let tries = world.engine(|engine, _| engine.tries_of(id, &all));
+                tries.iter().any(|(_, failed)| *failed)
+            };
+            purchase.is_some_and(listed) || has_dead_card(world, payment)
+        }
+        FailReason::Cancelled => {
+            let cancels = |entry: &CommandEntry| {
+                entry.command == Command::Cancel && entry.answer.is_accepted()
+            };
+            payment.commands().iter().any(cancels)
+        }
+        FailReason::Expired => is_over(world, payment),
+        FailReason::StatedByHand => payment.resolved() == Some(ResolvedHow::ByHand),
+    };
+    if !is_so {
+        let number = world.number(payment.id());
+        world.problem(&format!(
+            "p{number:02}: failed, and not because of {reason:?}"
+        ));
+    }
+}
+
+/// Whether the card that was to be charged is not kept any more.
+fn has_dead_card(world: &World, payment: &Payment) -> bool {
+    let token = match &payment.request().ask {
+        Ask::Charge(ask) => Some(&ask.token),
+        Ask::Authorize(ask) => match &ask.source {
+            Source::Token(token) => Some(token),
+            Source::Checkout(_) => None,
+        },
+        Ask::SaveCard(_) | Ask::Adopt(_) => None,
+    };
+    let card = token.and_then(|token| token.as_str().parse().ok());
+    let shown = card.and_then(|id| world.engine(|engine, _| engine.purchase_json(id)));
+    shown.is_some_and(|card| card["is_recurring_token"] == false)
+}
+
+/// Whether the time in which it could be paid was over when it ended.
+fn is_over(world: &World, payment: &Payment) -> bool {
+    let policy = world.policies.get(&payment.request().account);
+    let link_ms = policy
+        .map_or(0, |policy| policy.link_lifetime_ms)
+        .cast_signed();
+    let end = match &payment.request().ask {
+        Ask::Charge(ask) => ask.not_after,
+        Ask::Authorize(ask) => match &ask.source {
+            Source::Checkout(checkout) => checkout.pay_by,
+            Source::Token(_) => None,
+        },
+        Ask::SaveCard(ask) => ask.checkout.pay_by,
+        Ask::Adopt(_) => None,
+    };
+    let link_ends_ms = payment.created_at().timestamp_millis() + link_ms;
+    let end_ms = end.map_or(link_ends_ms, |time| time.timestamp_millis());
+    let finished = payment.finished_at().map(|time| time.timestamp_millis());
+    finished.is_some_and(|time| time + SKEW_MS >= end_ms)
 }
 
 /// No command that was answered is forgotten, nor answered otherwise.
@@ -152,7 +257,9 @@ pub(crate) async fn check_all(world: &World, acknowledged: &[PaymentId], kills: 
     }
     for payment in &payments {
         check_payment(world, payment.clone(), Settled::Yes);
-        check_times(world, payment);
+        check_asked(world, payment);
+        check_told(world, payment);
+        check_failed(world, payment);
         check_commands(world, payment);
         if let State::Parked { reason, .. } = payment.state()
             && !is_explained(world, reason, kills)
@@ -188,6 +295,10 @@ fn is_explained(world: &World, reason: &ParkReason, kills: u64) -> bool {
         | ParkReason::ReleaseRefused
         | ParkReason::BeforeExpiry => true,
         ParkReason::Poison => kills > 0,
+        // Some gateways charge no purchase again whose last charge failed.
+        ParkReason::Refused { code } if code.ends_with("wrong_status") => {
+            !world.engine(|engine, _| engine.behaviour().charges_after_error)
+        }
         ParkReason::Refused { .. } => world.was_hit("denied"),
         ParkReason::Contradiction { .. }
         | ParkReason::DeclinedForOperator { .. }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use holdfast::payment::{Payment, State, StateName};
+use holdfast::payment::{Payment, Progress, ResolvedHow, State, StateName};
 use holdfast::store::Store;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actors::producers::Acknowledged;
 use crate::actors::workers::{self, Fleet};
-use crate::actors::{operator, payers, producers, replicas};
+use crate::actors::{operator, payers, producers, replicas, settlers};
 use crate::asks::Asks;
 use crate::cells::Cells;
+use crate::halts;
 use crate::oracle;
 use crate::plan::{FaultId, Plan};
 use crate::policy::{DRAINED_AFTER_MS, SETTLED_AFTER_MS};
@@ -83,6 +84,8 @@ async fn live(plan: Plan, keep: Keep) -> anyhow::Result<Outcome> {
         rest(2 * LOOK_EVERY_MS).await;
         until_settled(&world, &cast.fleet).await;
     }
+    settlers::settle_the_parked(&world).await;
+    until_settled(&world, &cast.fleet).await;
     drain(&world).await;
     // What came in late may have brought a payment back to life.
     until_settled(&world, &cast.fleet).await;
@@ -108,6 +111,8 @@ fn enter(world: &Arc<World>, asks: &Arc<Asks>) -> Cast {
     cast.others.spawn(payers::pay(here()));
     cast.others
         .spawn(operator::command_some(here(), Arc::clone(&cast.known)));
+    cast.others.spawn(settlers::settle_some(here()));
+    cast.others.spawn(halts::halt_some(here()));
     cast.others
         .spawn(operator::kill_a_card(here(), Arc::clone(asks)));
     let (known, asks) = (Arc::clone(&cast.known), Arc::clone(asks));
@@ -142,8 +147,8 @@ async fn until_settled(world: &Arc<World>, fleet: &Fleet) {
     }
 }
 
-/// Whether a payment is neither finished nor parked, or parked and to be looked at now: all workers
-/// may be standing still just when somebody asks for that.
+/// Whether a payment is neither finished nor parked, or parked and to be looked at now, as all workers
+/// may be standing still just when somebody asks for that; or people's word of it waits for a look.
 async fn is_under_way(world: &World) -> bool {
     let stats = world.store.stats().await.unwrap_or_default();
     let busy = |name: StateName| !name.is_finished() && name != StateName::Parked;
@@ -157,9 +162,14 @@ async fn is_under_way(world: &World) -> bool {
         let due = policy.and_then(|policy| payment.due(now, policy));
         due.is_some_and(|due| due <= now)
     };
+    let has_word = |payment: &Payment| {
+        let said = payment.resolution();
+        said.is_some_and(|said| said.progress == Progress::Wanted)
+    };
     let all = world.store.all();
     let mut parked = all.iter().filter(|l| !l.payment.is_finished());
-    stats.next_due.is_some_and(|due| due <= now) || parked.any(|l| is_due(&l.payment))
+    stats.next_due.is_some_and(|due| due <= now)
+        || parked.any(|l| is_due(&l.payment) || has_word(&l.payment))
 }
 
 /// Waits until nothing is on its way any more, however late it is.
@@ -192,9 +202,12 @@ fn told(world: &Arc<World>, cast: &Cast, start_ms: i64) -> Outcome {
     let mut states = BTreeMap::new();
     let mut doubles = 0;
     for loaded in world.store.all() {
-        let name = match loaded.payment.state() {
-            State::Parked { reason, .. } => format!("parked: {reason:?}"),
-            state => state.name().to_string(),
+        let state = loaded.payment.state();
+        let name = match (state, loaded.payment.resolved()) {
+            (State::Parked { reason, .. }, _) => format!("parked: {reason:?}"),
+            (state, None) => state.name().to_string(),
+            (state, Some(ResolvedHow::AsShown)) => format!("{}: as people took it", state.name()),
+            (state, Some(ResolvedHow::ByHand)) => format!("{}: as people stated", state.name()),
         };
         *states.entry(name).or_default() += 1;
         world.ended(loaded.payment.id(), loaded.payment.state().name());

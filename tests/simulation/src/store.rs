@@ -124,6 +124,21 @@ impl SimulatedStore {
         self.process.running().await;
     }
 
+    /// What is written by one server alone is kept, unless it has fallen short for a while.
+    fn keep(&self) {
+        if self.world.plan.durability == Durability::Solo && !self.world.is_forgetful() {
+            self.inner().made_durable(self.inner().written());
+        }
+    }
+
+    /// The doors take nothing while the store falls short.
+    fn admit(&self) -> Result<(), StoreError> {
+        match self.inner().durability() {
+            Err(_) if self.clock.is_none() => Err(unavailable("the store falls short")),
+            _ => Ok(()),
+        }
+    }
+
     /// All that is written by now.
     fn mark(&self) -> Mark {
         Mark {
@@ -202,7 +217,9 @@ impl Store for SimulatedStore {
         let visit = self
             .arrive("store.create", self.subject(payment.id()))
             .await?;
+        self.admit()?;
         let created = self.inner().create(payment, due).await;
+        self.keep();
         self.wrote("create", payment, &told(&created));
         let mark = self.mark();
         self.return_from(visit).await;
@@ -212,6 +229,7 @@ impl Store for SimulatedStore {
 
     async fn load(&self, id: &PaymentId) -> Result<Option<Loaded>, StoreError> {
         let visit = self.arrive("store.load", self.subject(id)).await?;
+        self.admit()?;
         let loaded = self.inner().load(id).await;
         let mark = self.mark();
         self.return_from(visit).await;
@@ -227,6 +245,7 @@ impl Store for SimulatedStore {
         let visit = self.arrive("store.claim", self.process.number).await?;
         let asked = Instant::now();
         let (claims, now) = (self.inner().claim(slots).await, self.world.now());
+        self.keep();
         for claim in claims.iter().flat_map(|found| &found.claims) {
             let number = self.subject(&claim.key.id);
             self.world.name_purchase(&claim.payment);
@@ -247,6 +266,7 @@ impl Store for SimulatedStore {
     async fn renew(&self, claims: &[ClaimKey]) -> Result<Vec<ClaimKey>, StoreError> {
         let visit = self.arrive("store.renew", self.process.number).await?;
         let lost = self.inner().renew(claims).await;
+        self.keep();
         self.return_from(visit).await;
         lost
     }
@@ -256,6 +276,7 @@ impl Store for SimulatedStore {
             .arrive("store.save", self.subject(&claim.key.id))
             .await?;
         let saved = self.inner().save(claim, then).await;
+        self.keep();
         self.wrote("save", &claim.payment, &told(&saved));
         oracle::check_stored(&self.world, &claim.key.id);
         self.return_from(visit).await;
@@ -267,8 +288,10 @@ impl Store for SimulatedStore {
             .arrive("store.license", self.subject(&claim.key.id))
             .await?;
         let permit = self.inner().license(claim).await;
+        self.keep();
         self.wrote("license", &claim.payment, &told(&permit));
         if permit.is_ok() {
+            oracle::check_license(&self.world, &claim.payment);
             points::licensed(&self.world, &self.process).await;
         }
         let mark = self.mark();
@@ -286,7 +309,9 @@ impl Store for SimulatedStore {
     ) -> Result<(), SaveError> {
         let subject = self.subject(loaded.payment.id());
         let visit = self.arrive("store.command", subject).await?;
+        self.admit()?;
         let obeyed = self.inner().command(loaded, due, audit).await;
+        self.keep();
         self.wrote("command", &loaded.payment, &told(&obeyed));
         let mark = self.mark();
         self.return_from(visit).await;
@@ -305,6 +330,7 @@ impl Store for SimulatedStore {
             .arrive("store.give_back", self.subject(&claim.id))
             .await?;
         let given = self.inner().give_back(claim, due, tried).await;
+        self.keep();
         self.return_from(visit).await;
         given
     }
@@ -312,6 +338,7 @@ impl Store for SimulatedStore {
     async fn nudge(&self, id: &PaymentId) -> Result<Nudged, StoreError> {
         let visit = self.arrive("store.nudge", self.subject(id)).await?;
         let nudged = self.inner().nudge(id).await;
+        self.keep();
         self.return_from(visit).await;
         nudged
     }

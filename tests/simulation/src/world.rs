@@ -20,9 +20,11 @@ use tokio::time::{Duration, sleep};
 use crate::cells::{Cell, Cells};
 use crate::dice::{Dice, word};
 use crate::durable::Durable;
-use crate::plan::{Charges, Durability, FaultId, Plan};
+use crate::halts::Halts;
+use crate::plan::{Charges, FaultId, Plan};
 use crate::points::Watch;
 use crate::policy::{self, COMPANIES, HOLD_MS, LEASE_MS};
+use crate::sends::Sends;
 use crate::trace::{Keep, Trace};
 
 /// When every run begins.
@@ -38,12 +40,15 @@ pub(crate) struct World {
     pub(crate) policies: Policies,
     pub(crate) accounts: BTreeMap<AccountName, Account>,
     pub(crate) durable: Durable,
+    pub(crate) sends: Sends,
+    pub(crate) halts: Halts,
     pub(crate) written: Notify,
     pub(crate) gateway_moved: Notify,
     engine: Mutex<Engine>,
     score: Mutex<Score>,
     quiet: AtomicBool,
     outage: AtomicBool,
+    forgetful: AtomicBool,
     on_the_way: AtomicU64,
     /// The next call on the store is done, and its answer lost.
     reply_lost: Arc<AtomicBool>,
@@ -88,9 +93,7 @@ impl World {
             let lost = lost.swap(false, Ordering::Relaxed);
             lost.then_some(Trouble::ReplyLost)
         });
-        if plan.durability == Durability::Gated {
-            store.replicate();
-        }
+        store.replicate();
         let config = Config {
             behaviour: behaviour(&plan),
             accounts: COMPANIES
@@ -109,6 +112,8 @@ impl World {
             clock,
             store,
             durable: Durable::default(),
+            sends: Sends::default(),
+            halts: Halts::default(),
             written: Notify::new(),
             gateway_moved: Notify::new(),
             engine: Mutex::new(engine),
@@ -126,6 +131,7 @@ impl World {
             }),
             quiet: AtomicBool::new(false),
             outage: AtomicBool::new(false),
+            forgetful: AtomicBool::new(false),
             on_the_way: AtomicU64::new(0),
             reply_lost,
             watch: OnceLock::new(),
@@ -274,6 +280,7 @@ impl World {
     pub(crate) fn fall_quiet(&self) {
         self.quiet.store(true, Ordering::Relaxed);
         self.store.fall_short(None);
+        self.set_forgetful(false);
         self.set_outage(false);
         self.note("world", format_args!("nothing goes wrong any more"));
     }
@@ -284,6 +291,15 @@ impl World {
 
     pub(crate) fn set_outage(&self, out: bool) {
         self.outage.store(out, Ordering::Relaxed);
+    }
+
+    /// Whether a store that has fallen short would lose what is written now.
+    pub(crate) fn is_forgetful(&self) -> bool {
+        self.forgetful.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_forgetful(&self, forgetful: bool) {
+        self.forgetful.store(forgetful, Ordering::Relaxed);
     }
 
     /// The next call on the store is done, and whoever made it does not know.
@@ -352,12 +368,17 @@ fn webhook(account: usize) -> WebhookConfig {
 fn behaviour(plan: &Plan) -> Behaviour {
     let mut dice = Dice::of(plan.seed, "behaviour", &[]);
     let slow = plan.acquirer_ms;
+    let weak = plan.charges == Charges::Concurrent;
     Behaviour {
         charge_ms: dice.between(slow / 2, slow),
         capture_ms: dice.between(50, slow),
         release_ms: dice.between(50, slow),
         serialises_charges: plan.charges == Charges::Serialised,
+        serialises_captures: plan.charges == Charges::Serialised,
         cancel_races_charge: plan.charges == Charges::Concurrent,
+        charges_after_error: dice.in_1000(if weak { 500 } else { 1_000 }),
+        lists_failed_captures: dice.in_1000(if weak { 500 } else { 1_000 }),
+        paid_without_payment_ms: if weak { *dice.pick(&[0, 0, 20_000]) } else { 0 },
         // Now and then a hold lapses much earlier than the shop was told.
         hold_lifetime_ms: Some(*dice.pick(&[HOLD_MS, HOLD_MS, HOLD_MS, HOLD_MS / 10])),
         wrong_status_http: *dice.pick(&[400, 409]),

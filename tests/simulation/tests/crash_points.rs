@@ -36,6 +36,8 @@ const FLOWS: &[(Flow, usize, u64)] = &[
     (Flow::Reschedule, 50, 3),
     (Flow::GuardReleases, 12, 3),
     (Flow::GuardCaptures, 44, 6),
+    (Flow::TakenAsShown, 12, 0),
+    (Flow::StatedByHand, 38, 3),
 ];
 
 /// Who makes which calls.

@@ -33,7 +33,8 @@ fn every_promise_is_kept_whatever_goes_wrong_third_slice() {
     keeps_every_promise(2_000..2_060);
 }
 
-/// Seeds that once broke a promise, and which.
+/// Seeds that once broke a promise, and which. What a seed tells changes with all that is simulated:
+/// these are kept as more of the same kind.
 const FOUND: [(u64, &str); 5] = [
     (
         12_009,

@@ -65,6 +65,15 @@ impl Outcome {
         by_fault
     }
 
+    /// The same, by the call that met it.
+    fn hits_by_call(&self) -> BTreeMap<&str, BTreeMap<&'static str, u64>> {
+        let mut by_call: BTreeMap<&str, BTreeMap<&'static str, u64>> = BTreeMap::new();
+        for ((call, fault), count) in &self.hits {
+            by_call.entry(call).or_default().insert(*fault, *count);
+        }
+        by_call
+    }
+
     /// The figures, as they are published.
     #[must_use]
     pub fn figures(&self, seed: u64) -> Value {
@@ -87,7 +96,7 @@ impl Outcome {
             "clock_jumps": self.count(|it| matches!(it, Blow::WorkerClock | Blow::RedisClock)),
             "gateway_faults": self.gateway_faults(),
             "faults": blows,
-            "faults_of_the_gateway": self.hits_by_fault(),
+            "faults_of_the_gateway": self.hits_by_call(),
             "final_states": self.states,
             "moved_twice": self.moved_twice,
             "cost_of_lost_answers": self.cost,

@@ -71,6 +71,16 @@ fn counted(of: &Value) -> Option<Vec<String>> {
         .collect()
 }
 
+/// How often the gateway's faults struck which call; older records say only how often each struck.
+fn by_call(figures: &Value) -> Option<String> {
+    let of = figures.get("faults_of_the_gateway")?.as_object()?;
+    let told = of.iter().map(|(name, told)| match told.as_u64() {
+        Some(number) => Some(format!("{name} {}", grouped(number))),
+        None => Some(format!("{name}: {}", counted(told)?.join(", "))),
+    });
+    Some(told.collect::<Option<Vec<_>>>()?.join("; "))
+}
+
 /// What was done to the processes, and what became of the payments.
 pub(super) fn chaos(figures: &Value) -> Option<String> {
     let number = |name: &str| grouped(count(figures, name));
@@ -86,6 +96,7 @@ pub(super) fn chaos(figures: &Value) -> Option<String> {
         row("clock jumps", number("clock_jumps")),
         row("faults of the gateway", number("gateway_faults")),
         row("each of them", listed("faults")?),
+        row("faults of the gateway, by call", by_call(figures)?),
         row("how payments ended", listed("final_states")?),
         row(
             "seconds until all rested, once nothing was done any more",
@@ -114,11 +125,23 @@ pub(super) fn mutants(figures: &Value) -> Option<String> {
             name,
             text(row, "rule")?,
             text(row, "killed_by")?,
+            in_vain(row),
             text(row, "how")?,
         ])
     });
-    let head = ["what is broken", "rule", "noticed by", "how"];
+    let head = ["what is broken", "rule", "noticed by", "not by", "how"];
     Some(table(&head, &rows.collect::<Option<Vec<_>>>()?))
+}
+
+/// The layers that were asked first, and passed.
+fn in_vain(row: &Value) -> String {
+    let layers = row.get("unnoticed_by").and_then(Value::as_array);
+    let layers: Vec<&str> = layers
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    layers.join(", ")
 }
 
 /// What became of the mechanical changes, file by file.

@@ -26,7 +26,7 @@ pub(super) fn table_of(name: &str, runs: &BTreeMap<String, Kept>) -> anyhow::Res
         ("simulate_1000", "digest") => digest(kept),
         ("simulate", "matrix") => matrix(figures),
         ("simulate", "others") => others(figures),
-        ("simulate", "endings") => endings(figures),
+        ("simulate" | "simulate_million" | "simulate_weakest", "endings") => endings(figures),
         ("model", "rows") => rows::model(figures),
         ("crash_points", "rows") => rows::crash_points(figures),
         ("chaos", "rows") => rows::chaos(figures),

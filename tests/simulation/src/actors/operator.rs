@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use holdfast::api::intake::{Given, IntakeError, command};
-use holdfast::payment::{Command, IdempotencyKey, PaymentId, StateName};
+use holdfast::payment::{Command, CommandAnswer, IdempotencyKey, PaymentId, StateName};
 use holdfast::store::Store;
 use holdfast::store::audit::Mandate;
 
@@ -92,10 +92,14 @@ const fn word(command: &Command) -> &'static str {
     }
 }
 
-async fn give(world: &Arc<World>, id: &PaymentId, key: &str, asked: &Command) {
-    let Ok(key) = IdempotencyKey::new(key) else {
-        return;
-    };
+/// Gives a command, and asks again until it is answered; `None` where it is not taken.
+pub(super) async fn give(
+    world: &Arc<World>,
+    id: &PaymentId,
+    key: &str,
+    asked: &Command,
+) -> Option<CommandAnswer> {
+    let key = IdempotencyKey::new(key).ok()?;
     let process = Arc::new(Process::new("person".to_owned(), 800));
     let desk = SimulatedStore::of(world, &process);
     for _ in 0..60 {
@@ -111,13 +115,17 @@ async fn give(world: &Arc<World>, id: &PaymentId, key: &str, asked: &Command) {
                 let answer = done.answer;
                 world.commanded(id, &key, answer);
                 world.note("person", format_args!("p{number:02} {asked:?}: {answer:?}"));
-                return;
+                return Some(answer);
             }
             Err(IntakeError::Store(_)) => rest(700).await,
             // Some commands fit no payment of that kind or time, and some payments change too
             // quickly.
-            Err(IntakeError::Invalid(_) | IntakeError::Busy(_)) => return,
-            Err(error) => return world.problem(&format!("a command was not taken: {error}")),
+            Err(IntakeError::Invalid(_) | IntakeError::Busy(_)) => return None,
+            Err(error) => {
+                world.problem(&format!("a command was not taken: {error}"));
+                return None;
+            }
         }
     }
+    None
 }

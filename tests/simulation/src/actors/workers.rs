@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dice::Dice;
 use crate::gateway::SimulatedGateway;
+use crate::halts;
 use crate::oracle::SKEW_MS;
 use crate::plan::FaultId;
 use crate::policy::queue_settings;
@@ -141,7 +142,16 @@ fn start(world: &Arc<World>, slot: u64, generation: u64, dice: &mut Dice) -> Run
         clock.clone(),
         policies,
     );
-    let worker = Arc::new(worker.until(stop.clone()));
+    let gate = world.halts.gate(&process.name, &clock);
+    let worker = Arc::new(worker.until(stop.clone()).behind(gate.clone()));
+    let doorman = world.dice("doorman", &[slot, generation]);
+    let stands_at = (gate, clock.clone());
+    tokio::spawn(halts::attend(
+        Arc::clone(world),
+        Arc::clone(&process),
+        stands_at,
+        doorman,
+    ));
     let settings = queue_settings(dice.next());
     world.note(&process.name, format_args!("starts"));
     let queue = tokio::spawn(queue::run(store, worker, clock, settings, stop.clone()));
@@ -199,6 +209,7 @@ async fn tell(world: &World, mut running: Running) {
         Err(_) => world.problem("a worker that was told to end does not"),
     }
     running.process.kill();
+    world.halts.forget(&running.process.name);
 }
 
 pub(crate) fn judge(world: &World, process: &Process, (stopped, all_went_well): (&Stopped, bool)) {

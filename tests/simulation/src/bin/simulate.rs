@@ -173,7 +173,7 @@ fn all(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// Tells what this run came to, and keeps it.
 fn judge(arguments: &Arguments, whole: &Summary, record: &Record) -> ExitCode {
     summarise(whole);
-    let least = arguments.least.unwrap_or(whole.seeds / 1000);
+    let least = arguments.least.unwrap_or(whole.seeds / 200);
     let short: Vec<_> = whole.cells.short_of(least).collect();
     for ((call, fault), count) in &short {
         say(&format!(

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use chip_sandbox::Request as Call;
 use chrono::TimeDelta;
-use holdfast::payment::{PaymentId, Request, UnknownPolicy};
+use holdfast::payment::{Payment, PaymentId, Progress, Request, UnknownPolicy};
+use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::end::End;
 use super::fault::{Fault, Point};
-use super::flow::Setup;
-use super::script::{AMOUNT, Given, Script};
+use super::flow::{Flow, Setup};
+use super::script::{AMOUNT, Given, PART, Script};
 use super::second::Twice;
 use super::watch::Watch;
 use super::{people, staff};
@@ -33,7 +35,9 @@ const AT_REST_MS: u64 = 10_000;
 /// The guard acts so long before a hold lapses: many times the quiet period, as it is configured in
 /// earnest, so that what became of its call can be found out in time, and of another one after it.
 pub(super) const MARGIN_MS: u64 = 45 * 60_000;
-const HOLD_LASTS_MS: u64 = 2 * MARGIN_MS;
+pub(super) const HOLD_LASTS_MS: u64 = 2 * MARGIN_MS;
+/// How long a hold lasts that is about to lapse, as the shop was told.
+pub(super) const SHORTLY_MS: u64 = 60_000;
 /// What is due within this time is under way.
 const SOON_MS: i64 = 60_000;
 
@@ -111,7 +115,10 @@ impl Case {
             .flat_map(|w| w.policies.values_mut())
         {
             policy.expiry_margin_ms = MARGIN_MS;
-            policy.account.hold_lifetime_ms = HOLD_LASTS_MS;
+            policy.account.hold_lifetime_ms = match self.setup.flow {
+                Flow::StatedByHand => SHORTLY_MS,
+                _ => HOLD_LASTS_MS,
+            };
         }
         let company = COMPANIES.iter().find(|c| c.name == self.setup.account);
         let company = company.unwrap_or(&COMPANIES[0]);
@@ -120,6 +127,9 @@ impl Case {
         let watch = Watch::new(self.faults.clone(), self.twice, script.webhooks);
         let _ = world.watch.set(watch);
         prepare(&world, &script);
+        if script.captured_elsewhere {
+            capture_elsewhere(&world, company, &given.hold)?;
+        }
         let body = &script.body;
         let json = format!(
             r#"{{"v":1,"account":"{}","idempotency_key":"one",{body}}}"#,
@@ -139,8 +149,10 @@ impl Case {
             if let Some(after_ms) = script.pays_after_ms {
                 actors.spawn(people::pay(Arc::clone(&world), id.clone(), after_ms));
             }
-            if let Some(command) = script.command {
-                actors.spawn(people::give(Arc::clone(&world), id.clone(), command));
+            if let Some((state, after_ms, command)) = script.command {
+                let words = [Some(command), script.seconded];
+                let what = (state, after_ms, words.into_iter().flatten().collect());
+                actors.spawn(people::give(Arc::clone(&world), id.clone(), what));
             }
             settle(&world, &mut actors).await;
         }
@@ -164,6 +176,12 @@ impl Case {
             lines: told.lines,
         })
     }
+}
+
+/// Whether what people said of it waits for a look.
+fn has_word_waiting(payment: &Payment) -> bool {
+    let said = payment.resolution();
+    said.is_some_and(|said| said.progress == Progress::Wanted)
 }
 
 fn plan() -> Plan {
@@ -192,13 +210,31 @@ fn given(world: &World, company: &Company) -> anyhow::Result<Given> {
     })
 }
 
+/// The shop's own desk captures a part of a hold.
+fn capture_elsewhere(world: &World, company: &Company, hold: &str) -> anyhow::Result<()> {
+    let body = json!({ "amount": PART }).to_string();
+    let call = Call::api(
+        "POST",
+        &format!("purchases/{hold}/capture/"),
+        company.key,
+        body,
+    );
+    let answer = world.engine(|engine, now_ms| engine.answer(now_ms, call));
+    anyhow::ensure!(
+        answer.status == 200,
+        "it is not captured: {}",
+        answer.status
+    );
+    Ok(())
+}
+
 fn prepare(world: &World, script: &Script) {
     world.engine(|engine, _| {
         let behaviour = engine.behaviour();
         behaviour.charge_ms = script.acquirer_ms;
         behaviour.capture_ms = script.acquirer_ms;
         behaviour.release_ms = script.acquirer_ms;
-        behaviour.hold_lifetime_ms = Some(HOLD_LASTS_MS);
+        behaviour.hold_lifetime_ms = Some(script.hold_lasts_ms);
         if let Some(rule) = script.rule.clone() {
             engine.add_fault(rule);
         }
@@ -225,6 +261,7 @@ async fn settle(world: &Arc<World>, actors: &mut JoinSet<()>) {
             let soon = world.now() + TimeDelta::milliseconds(SOON_MS);
             people::is_at_rest(&loaded.payment)
                 && !loaded.claimed
+                && !has_word_waiting(&loaded.payment)
                 && loaded.due.is_none_or(|due| due > soon)
         });
         let rests = needs_nobody && world.on_the_way() == 0 && actors.is_empty();

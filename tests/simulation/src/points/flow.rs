@@ -49,6 +49,10 @@ words! {
         GuardReleases = "guard-releases",
         /// Nobody decides about the hold, and it is captured before it lapses.
         GuardCaptures = "guard-captures",
+        /// A hold is captured elsewhere, in part, and a person takes that for the end.
+        TakenAsShown = "taken-as-shown",
+        /// The acquirer refuses the capture until the hold has lapsed, and two people state that.
+        StatedByHand = "stated-by-hand",
     }
 }
 

@@ -96,34 +96,41 @@ pub(super) async fn pay(world: Arc<World>, id: PaymentId, after_ms: u64) {
 }
 
 /// Looks around, puts right what the gateway refuses, and commands, once the payment is in that
-/// state.
+/// state: one command after the other.
 pub(super) async fn give(
     world: Arc<World>,
     id: PaymentId,
-    (state, after_ms, asked): (StateName, u64, Command),
+    (state, after_ms, words): (StateName, u64, Vec<Command>),
 ) {
     if when_in(&world, &id, state).await.is_none() {
         return;
     }
     rest(after_ms).await;
-    let Ok(key) = IdempotencyKey::new("the-command") else {
-        return world.problem("no key");
-    };
     insist(&world, "person", |desk| look_around(desk, state)).await;
     world.engine(|engine, _| engine.clear_faults());
+    for (number, asked) in words.iter().enumerate() {
+        rest(after_ms * number as u64).await;
+        let Ok(key) = IdempotencyKey::new(format!("command-{number}")) else {
+            return world.problem("no key");
+        };
+        say(&world, &id, &key, asked).await;
+    }
+}
+
+async fn say(world: &Arc<World>, id: &PaymentId, key: &IdempotencyKey, asked: &Command) {
     let (clock, policies) = (&world.clock, &world.policies);
     let given = Given {
-        to: &id,
-        key: &key,
-        command: &asked,
+        to: id,
+        key,
+        command: asked,
         by: &Mandate::typed_by("person"),
     };
-    let given = insist(&world, "person", |desk| async move {
+    let given = insist(world, "person", |desk| async move {
         command(&*desk, clock, policies, given).await
     });
     if let Some(done) = given.await {
         let answer = done.answer;
-        world.commanded(&id, &key, answer);
+        world.commanded(id, key, answer);
         world.note("person", format_args!("p00 {asked:?}: {answer:?}"));
     }
 }

@@ -3,10 +3,10 @@
 
 use chip_sandbox::{Effect, Operation, Rule};
 use chrono::TimeDelta;
-use holdfast::payment::{Amount, Command, StateName};
+use holdfast::payment::{Amount, Command, StateName, StatedEnd};
 use uuid::Uuid;
 
-use super::case::MARGIN_MS;
+use super::case::{HOLD_LASTS_MS, MARGIN_MS, SHORTLY_MS};
 use super::flow::Flow;
 use super::watch::Webhooks;
 use crate::world::World;
@@ -14,7 +14,7 @@ use crate::world::World;
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 pub(super) const AMOUNT: u64 = 1_500;
-const PART: u64 = 600;
+pub(super) const PART: u64 = 600;
 
 /// What happens in a flow by itself.
 pub(super) struct Script {
@@ -24,8 +24,14 @@ pub(super) struct Script {
     pub(super) pays_after_ms: Option<u64>,
     /// What a person commands: in which state, how long after it was seen, what.
     pub(super) command: Option<(StateName, u64, Command)>,
+    /// What another person commands after it.
+    pub(super) seconded: Option<Command>,
     /// What the gateway does otherwise than usual, until a person puts it right.
     pub(super) rule: Option<Rule>,
+    /// How long a hold lasts at the acquirer.
+    pub(super) hold_lasts_ms: u64,
+    /// Whether a part of the hold that is to be taken over is captured before.
+    pub(super) captured_elsewhere: bool,
     /// How long the acquirer takes.
     pub(super) acquirer_ms: u64,
     pub(super) webhooks: Webhooks,
@@ -45,7 +51,10 @@ impl Script {
             body,
             pays_after_ms: None,
             command: None,
+            seconded: None,
             rule: None,
+            hold_lasts_ms: HOLD_LASTS_MS,
+            captured_elsewhere: false,
             acquirer_ms: 200,
             webhooks: Webhooks::Delivered,
             redeployed: false,
@@ -64,6 +73,14 @@ impl Script {
         let card = given.card;
         Self::of_body(format!(
             r#""type":"authorize",{},"source":{{"token":"{card}"}},"plan":{{{plan}}},{CUSTOMER}"#,
+            money()
+        ))
+    }
+
+    fn adopt(given: &Given, capture_at: &str) -> Self {
+        let (hold, plan) = (&given.hold, time("capture_at", capture_at));
+        Self::of_body(format!(
+            r#""type":"adopt",{},"purchase":"{hold}","plan":{{{plan}}}"#,
             money()
         ))
     }
@@ -145,13 +162,7 @@ impl Script {
                 pays_after_ms: Some(5 * SECOND),
                 ..Self::of_body(format!(r#""type":"save_card",{CUSTOMER}"#))
             },
-            Flow::Adopt => {
-                let (hold, plan) = (&given.hold, time("capture_at", &at(10 * SECOND)));
-                Self::of_body(format!(
-                    r#""type":"adopt",{},"purchase":"{hold}","plan":{{{plan}}}"#,
-                    money()
-                ))
-            }
+            Flow::Adopt => Self::adopt(given, &at(10 * SECOND)),
             Flow::LinkExpires => Self {
                 pays_after_ms: None,
                 ..Self::checkout(&time("pay_by", &at(3 * MINUTE)), "")
@@ -164,6 +175,24 @@ impl Script {
                 .commanded(StateName::Held, reschedule(world)),
             Flow::GuardReleases => Self::held(given, &guard(world, "release")).silent(),
             Flow::GuardCaptures => Self::held(given, &guard(world, "capture")),
+            Flow::TakenAsShown => Self {
+                captured_elsewhere: true,
+                ..Self::adopt(given, &at(10 * SECOND))
+                    .commanded(StateName::Parked, as_shown())
+                    .silent()
+            },
+            Flow::StatedByHand => Self {
+                rule: Some(Rule::on(
+                    Operation::Capture,
+                    Effect::decline("do_not_honour"),
+                )),
+                // At the acquirer it is gone a little earlier than the shop was told.
+                hold_lasts_ms: SHORTLY_MS - 10 * SECOND,
+                seconded: Some(approve()),
+                ..Self::held(given, r#""before_expiry":"capture""#)
+                    .commanded(StateName::Parked, propose())
+                    .silent()
+            },
         }
     }
 }
@@ -181,6 +210,29 @@ fn time(name: &str, time: &str) -> String {
 fn guard(world: &World, before_expiry: &str) -> String {
     let lapses = time("expires_at", &world.written_time(MARGIN_MS + 2 * MINUTE));
     format!(r#"{lapses},"before_expiry":"{before_expiry}""#)
+}
+
+fn as_shown() -> Command {
+    Command::ResolveAsShown {
+        reason: "the desk captured a part".to_owned(),
+        actor: "aisyah".to_owned(),
+    }
+}
+
+fn propose() -> Command {
+    Command::ProposeByHand {
+        outcome: StatedEnd::HoldGone,
+        reason: "the bank says so".to_owned(),
+        actor: "aisyah".to_owned(),
+    }
+}
+
+fn approve() -> Command {
+    Command::ApproveByHand {
+        outcome: StatedEnd::HoldGone,
+        reason: "I asked, too".to_owned(),
+        actor: "bala".to_owned(),
+    }
 }
 
 fn capture() -> Command {
