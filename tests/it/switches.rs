@@ -458,7 +458,7 @@ async fn a_switch_of_another_form_is_not_tried_for_ever() {
         listed.contains("all was stopped by another version"),
         "{listed}"
     );
-    assert!(listed.contains("zone:x is stopped by another"), "{listed}");
+    assert!(listed.contains("zone:x was stopped by another"), "{listed}");
 }
 
 #[tokio::test]
