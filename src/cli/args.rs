@@ -22,19 +22,26 @@ use super::webhooks::WebhooksVerb;
 use crate::payment::StateName;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done · 2 wrong input or settings · 3 refused: conflict, too late, not ready ·
-4 Redis cannot be reached or used · 5 enqueue --wait: it failed, no money moved ·
-6 enqueue --wait: it is parked, a person must look · 7 what was looked through is not as it must be (audit
-verify, doctor, reconcile) · 8 not all could be looked at or compared (audit
-verify, doctor, reconcile) ·
-9 plans apply: the run was stopped · 1 anything else. enqueue --wait ends with 0 also while the outcome is open. Results go to standard output,
-errors, warnings and logs to standard error; with --json both are JSON.";
+Exit codes:
+  0 done
+  1 anything else
+  2 wrong input or settings
+  3 refused: conflict, too late, not ready
+  4 Redis cannot be reached or used
+  5 enqueue --wait: it failed, no money moved
+  6 enqueue --wait: it is parked, a person must look
+  7 what was looked through is not as it must be (audit verify, doctor, reconcile)
+  8 not all could be looked at or compared (audit verify, doctor, reconcile)
+  9 plans apply and plans resume: the run was stopped
+
+enqueue --wait also ends with 0 while the outcome is still open. Results go to standard output; errors,
+warnings and logs go to standard error. With --json both are JSON.";
 
 /// Deferred capture and saved-card charges on CHIP Collect, each with exactly one effect on money.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub struct Cli {
-    /// The configuration file; `HOLDFAST_CONFIG` without it.
+    /// The configuration file. Default: the one that `HOLDFAST_CONFIG` names.
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
     /// Write results and errors as JSON.
@@ -101,7 +108,7 @@ Examples:
         #[arg(long, value_name = "TIME")]
         release_at: Option<String>,
     },
-    /// Never take this money: seal a payment before it is held or paid.
+    /// Cancel a payment that is not held or paid yet, so that it can never be paid.
     #[command(after_help = "Example: holdfast cancel pay_3f0c…")]
     Cancel {
         /// Which payment, and the command's key.
@@ -111,7 +118,8 @@ Examples:
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Look at a stopped payment again, and go on from what is true. Never charges twice.
+    /// Look at a parked payment again, and go on from what is true. That can charge or capture, but never
+    /// twice.
     #[command(after_help = "Example: holdfast rerun pay_3f0c… --reason \"key replaced\"")]
     Rerun {
         /// Which payment, and the command's key.
@@ -121,10 +129,10 @@ Examples:
         #[arg(long)]
         reason: String,
     },
-    /// Settle a parked payment: by what the gateway shows, or by two people's word where it shows nothing.
+    /// Settle a parked payment: as the gateway shows it, or by what two people state where it shows nothing.
     #[command(subcommand)]
     Resolve(ResolveVerb),
-    /// Rerun many payments, guarded: plan first, look at it, then have it applied.
+    /// Rerun many payments: make a plan, check it, apply it.
     #[command(subcommand)]
     Plans(PlansVerb),
     /// Show a payment: state, money, plan, what comes next, and all that happened.
@@ -135,11 +143,11 @@ Examples:
     Show {
         /// The payment's id.
         id: String,
-        /// Show links, purchase id and card token. Whoever sees them may be able to pay or charge.
+        /// Show links, purchase id and card token. Anyone who sees them may be able to pay or charge.
         #[arg(long)]
         reveal: bool,
     },
-    /// List the payments in a state, the oldest first; of failed and parked ones also why.
+    /// List the payments in a state, oldest first; for failed and parked ones also why.
     #[command(after_help = "Example: holdfast list --state parked")]
     List {
         /// One of new, `awaiting_payer`, held, paid, released, saved, failed or parked.
@@ -148,38 +156,38 @@ Examples:
         /// How many at most.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
-        /// Go on after this cursor, as the last page ended.
+        /// Continue after this cursor, which the last page printed.
         #[arg(long, value_name = "CURSOR")]
         after: Option<String>,
     },
     /// Count payments by state, and what is due.
     #[command(after_help = "Example: holdfast stats --json")]
     Stats,
-    /// Make an API key: prints the key, which is kept nowhere, and what belongs in the settings.
+    /// Make an API key: print the key, which is stored nowhere, and the entry for the settings.
     #[command(after_help = "Example: holdfast api-key shop")]
     ApiKey {
-        /// What it is called: in the log, and in the settings.
+        /// Its name, in the log and in the settings.
         name: String,
     },
-    /// See what is known of a saved card, have it looked at, have it deleted or kept after all.
+    /// Show what is known of a saved card; check it at CHIP; delete it, or withdraw a deletion.
     #[command(subcommand)]
     Card(CardVerb),
-    /// Set up where CHIP posts what happens to purchases, by its own API.
+    /// Set up CHIP's webhooks through its API.
     #[command(subcommand, after_help = super::webhooks::EXAMPLES)]
     Webhooks(WebhooksVerb),
-    /// See and command the endpoints that events are sent to.
+    /// Show the endpoints that events are sent to; enable and disable them.
     #[command(subcommand)]
     Endpoints(EndpointsVerb),
-    /// See events, and send them again.
+    /// List events, and send them again.
     #[command(subcommand)]
     Events(EventsVerb),
-    /// Look after what producers push to Redis.
+    /// Handle what producers pushed to Redis and was refused.
     #[command(subcommand)]
     Intake(IntakeVerb),
-    /// Who asked for what and why, in a log that shows whether anybody changed it.
+    /// Read and verify the audit log: who did what, and why.
     #[command(subcommand)]
     Audit(AuditVerb),
-    /// What is sent, and what is not.
+    /// Stop and go.
     #[command(flatten)]
     Switch(SwitchVerb),
     /// Check or show the settings.
@@ -188,39 +196,39 @@ Examples:
     /// Measure what CHIP does not document, on a test account, and write a dated report.
     #[command(after_help = PROBE_EXAMPLES)]
     ProbeGateway(ProbeArgs),
-    /// Whether the books agree: our records, CHIP purchase by purchase, and its statement.
+    /// Compare the books: our records, CHIP purchase by purchase, and its statement.
     #[command(after_help = RECONCILE_EXAMPLES)]
     Reconcile(Box<ReconcileArgs>),
     /// Print the wire format as JSON Schema.
     #[command(after_help = "Example: holdfast schema request > request.v1.json")]
     Schema {
-        /// Of what.
+        /// Which schema.
         #[arg(value_enum)]
         of: SchemaOf,
     },
-    /// Ask the worker of this machine whether it is ready to work, for routing. While money stands still
-    /// it is ready, and says why (with --json as `reason`): it takes webhooks. The exit code is 0.
+    /// Ask the worker on this machine whether it is ready. While money stands still it is ready all the
+    /// same, because it still takes webhooks, and says why (with --json as `reason`).
     #[command(after_help = "\
 Examples:
   holdfast health
   holdfast health --live")]
     Health {
-        /// Only whether it lives, for a container's health check: a worker that waits for Redis
+        /// Only ask whether it is alive, for a container's health check: a worker that waits for Redis
         /// needs no restart.
         #[arg(long)]
         live: bool,
     },
-    /// Find out what is wrong with this installation, and how to put it right.
+    /// Find out what is wrong with this installation, and how to repair it.
     #[command(after_help = super::doctor::EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Print what a shell needs to complete what is typed.
+    /// Print completions for a shell.
     #[command(after_help = "\
 Examples:
   holdfast completions bash > /etc/bash_completion.d/holdfast
   holdfast completions zsh > ~/.zfunc/_holdfast
   holdfast completions fish > ~/.config/fish/completions/holdfast.fish")]
     Completions {
-        /// Of which shell.
+        /// For which shell.
         #[arg(value_enum)]
         shell: Shell,
     },
@@ -229,13 +237,13 @@ Examples:
 /// What to do with the settings.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ConfigVerb {
-    /// Report all problems at once.
+    /// Check the settings, and report all problems at once.
     #[command(after_help = "Example: holdfast config check --config holdfast.toml")]
     Check,
     /// Print every setting in effect and where it came from; secrets are masked.
     #[command(after_help = "Example: holdfast config show --config holdfast.toml")]
     Show,
-    /// Print every setting there is, with its default, its unit and its reason.
+    /// Print every setting with its default, unit and reason.
     #[command(after_help = "Example: holdfast config defaults > holdfast.toml")]
     Defaults,
 }
@@ -245,10 +253,10 @@ pub enum ConfigVerb {
 pub struct On {
     /// The payment's id.
     pub id: String,
-    /// The command's idempotency key; a random one is made and printed without it.
+    /// The command's idempotency key. Default: a random one, which is printed.
     #[arg(long, visible_alias = "idempotency-key")]
     pub key: Option<String>,
-    /// Who asks, for the audit log; the user of this terminal without it.
+    /// Who asks, for the audit log. Default: the user of this terminal.
     #[arg(long, value_parser = person)]
     pub actor: Option<String>,
 }

@@ -25,40 +25,39 @@ const TELL_EVERY: u64 = 5_000;
 /// What to do with the audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
-    /// List entries, the newest first.
+    /// List entries, newest first.
     #[command(after_help = "Example: holdfast audit list --actor aisyah --limit 10")]
     List {
-        /// Of this payment alone.
+        /// Only about this payment.
         #[arg(long, value_name = "ID")]
         payment: Option<String>,
-        /// Of this person, API key or producer alone.
+        /// Only of this person, API key or producer.
         #[arg(long)]
         actor: Option<String>,
         /// How many at most.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
-    /// Find out whether any entry was changed, taken out or moved. Exit code 7 if one was, 8 if not
-    /// all records could be read.
+    /// Check whether any entry was changed, removed or moved. Exit code 7 if one was, 8 if some records
+    /// could not be read.
     #[command(after_help = "Example: holdfast audit verify --records --anchor heads.txt")]
     Verify {
-        /// Compare with the records of all payments as well: every command has its entry, and every
-        /// entry its command. Takes some 300 bytes of memory for each command.
+        /// Also compare with the records of all payments: every command must have its entry, and every
+        /// entry its command. Needs some 300 bytes of memory for each command.
         #[arg(long)]
         records: bool,
-        /// Expect entries only of commands from this time on, with offset: since when this version
-        /// runs.
+        /// Expect entries only for commands from this time on, with offset.
         #[arg(long, value_name = "TIME", requires = "records")]
         since: Option<String>,
-        /// Expect the heads in this file: what `holdfast audit heads` printed earlier. Finds a log that
-        /// was written anew as a whole.
+        /// Expect the heads in this file, which `holdfast audit heads` printed earlier. This also finds a
+        /// log that was rewritten as a whole.
         #[arg(long, value_name = "FILE")]
         anchor: Option<PathBuf>,
     },
-    /// Print the end of each chain, to be kept where nobody who can write to Redis can change it.
+    /// Print the end of each chain. Keep it where nobody who can write to Redis can change it.
     #[command(after_help = "Example: holdfast audit heads > heads.txt")]
     Heads,
-    /// Print all entries with their links, a line of JSON each, for an archive.
+    /// Print all entries with their links for an archive, one line of JSON each.
     #[command(after_help = "Example: holdfast audit export > audit.jsonl")]
     Export,
 }

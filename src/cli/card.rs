@@ -25,8 +25,8 @@ pub enum CardVerb {
         /// The card's id, as payments and events show it: `card_…`.
         id: String,
     },
-    /// Have the gateway asked whether it keeps the card: a card that was taken for dead is charged
-    /// again if it does, unless its time is said to be over.
+    /// Ask the gateway whether it still has the card. If it does, a card that was taken for dead can be
+    /// charged again, unless the gateway says that it has expired.
     #[command(after_help = "Example: holdfast card look card_3f0c…")]
     Look {
         /// The card's id.
@@ -34,11 +34,11 @@ pub enum CardVerb {
         /// Why; kept in the audit log.
         #[arg(long)]
         reason: Option<String>,
-        /// Who asks; the user of this terminal without it.
+        /// Who asks. Default: the user of this terminal.
         #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
-    /// Have the card deleted at the gateway. From now on nothing new is charged to it.
+    /// Delete the card at the gateway. From now on nothing new is charged to it.
     #[command(
         after_help = "Example: holdfast card delete card_3f0c… --reason \"asked by the guest\""
     )]
@@ -48,13 +48,12 @@ pub enum CardVerb {
         /// Why; kept with the card.
         #[arg(long)]
         reason: Option<String>,
-        /// Who asks; the user of this terminal without it.
+        /// Who asks. Default: the user of this terminal.
         #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
-    /// Withdraw a deletion or a look that is not done yet, or cannot be: nothing more is sent for it. A
-    /// card whose time is said to be over is charged again. What was sent may have deleted the card:
-    /// have it looked at.
+    /// Withdraw a deletion or a look that is not done yet: nothing more is sent for it. An expired card may
+    /// be charged again. What was sent already may have deleted the card: check with `card look`.
     #[command(after_help = "Example: holdfast card keep card_3f0c… --reason \"asked by mistake\"")]
     Keep {
         /// The card's id.
@@ -62,7 +61,7 @@ pub enum CardVerb {
         /// Why; kept with the card.
         #[arg(long)]
         reason: String,
-        /// Who asks; the user of this terminal without it.
+        /// Who asks. Default: the user of this terminal.
         #[arg(long, value_parser = person)]
         actor: Option<String>,
     },

@@ -70,7 +70,7 @@ fn not_applicable(command: &Command, payment: &Payment) -> &'static str {
     let held = matches!(payment.state().active(), Some(Active::Held(_)));
     match command {
         Command::Cancel if held => {
-            "there is a hold, and cancel is for what is not held yet; use release to give it back"
+            "there is a hold already, which cancel does not give back; use release"
         }
         Command::Cancel => "an adopted hold can only be captured or released; use release",
         Command::Capture { .. } | Command::Release if payment.is_checkout() => {
@@ -79,12 +79,12 @@ fn not_applicable(command: &Command, payment: &Payment) -> &'static str {
         Command::Capture { .. } | Command::Release => "nothing is held; nothing was changed",
         Command::Reschedule { .. } => "only holds have a plan; nothing was changed",
         Command::ResolveAsShown { .. } => {
-            "only what is parked and has a purchase can be resolved; nothing was changed"
+            "only a parked payment that has a purchase can be resolved; nothing was changed"
         }
         Command::ProposeByHand { .. } | Command::ApproveByHand { .. } => {
-            "only what is parked and has a purchase can be settled by hand: hold-gone where there was a \
-             hold, never-paid where there was none; and only what somebody else proposed within a day can \
-             be approved. Nothing was changed"
+            "only a parked payment that has a purchase can be settled by hand: hold-gone if there was a \
+             hold, never-paid if there was none. Only what another person proposed within a day can be \
+             approved. Nothing was changed"
         }
         Command::Rerun { .. } => meaning(CommandAnswer::NotApplicable),
     }
@@ -98,7 +98,7 @@ const fn meaning(answer: CommandAnswer) -> &'static str {
             "too late: a call that decides the matter was sent, and the money has not been seen to move"
         }
         CommandAnswer::AlreadyDecided => {
-            "another command has decided about this payment, or two people have; nothing was changed"
+            "already decided by another command, or by two people; nothing was changed"
         }
         CommandAnswer::TooLateCaptured => "too late: the money was taken",
         CommandAnswer::TooLateReleased => "too late: the hold is gone",

@@ -24,14 +24,16 @@ Examples:
   holdfast doctor --repair --dry-run
   holdfast doctor --repair --reason \"restored from a backup\"
 
-Looks at Redis, at who works and what is stopped, at the gateway under each account's key, at all records
-and indexes, and at the settings, and says of each thing that is wrong how to put it right. It makes nothing at the gateway, and can be run
-while workers run. --repair makes payments due that nobody would look at, and indexes say what the records
-say; no body is touched, and no record is taken away. The audit log has each repair.
+Checks Redis, the workers and what is stopped, the gateway under each account's key, all records and indexes,
+and the settings, and says how to repair what is wrong. It changes nothing at the gateway, and workers may run
+meanwhile. --repair makes payments due that nobody would look at, and corrects the indexes from the records.
+It never changes or deletes a record. Each repair is in the audit log.
 
-Exit codes: 0 nothing is wrong, warnings aside · 4 Redis cannot be reached or used, the rest was looked at ·
-7 something is wrong, or was not put right · 8 nothing is known to be wrong, and not all records and indexes
-were looked at.";
+Exit codes:
+  0 nothing is wrong, warnings aside
+  4 Redis cannot be reached or used; the rest was checked
+  7 something is wrong, or was not repaired
+  8 nothing is known to be wrong, and some of work, index or settings could not be checked";
 
 /// How long what looks wrong has to stay so before it is told.
 const BETWEEN: Duration = Duration::from_secs(2);
@@ -39,7 +41,7 @@ const BETWEEN: Duration = Duration::from_secs(2);
 /// What to do about what is wrong.
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
-    /// Put right what is safe to put right.
+    /// Repair what is safe to repair.
     #[arg(long)]
     pub repair: bool,
     /// Only say what --repair would do.
@@ -48,7 +50,7 @@ pub struct DoctorArgs {
     /// Why; kept in the audit log with each repair.
     #[arg(long, requires = "repair")]
     pub reason: Option<String>,
-    /// Who asks; the user of this terminal without it.
+    /// Who asks. Default: the user of this terminal.
     #[arg(long, requires = "repair", value_parser = person)]
     pub actor: Option<String>,
 }

@@ -31,13 +31,13 @@ pub struct EnqueueArgs {
     pub ask: Option<AskArgs>,
 }
 
-/// A request that stands in a file.
+/// A request in a file.
 #[derive(Debug, Args)]
 pub struct FromJson {
     /// Read the request as JSON from this file, or from standard input with -.
     #[arg(long, value_name = "FILE")]
     pub request: Option<PathBuf>,
-    /// Wait so long at most until the payment rests: 500ms, 5s, 2m.
+    /// Wait until the payment has left the state new, but at most this long: 500ms, 5s, 2m.
     #[arg(long, value_name = "TIME", value_parser = parse_wait)]
     pub wait: Option<Duration>,
 }
@@ -51,8 +51,8 @@ Examples:
   holdfast enqueue authorize --account hotel --idempotency-key booking-8123 \\
       --amount 45000 --currency MYR --email guest@example.com --checkout
   holdfast enqueue authorize --account hotel --idempotency-key booking-8124 \\
-      --amount 45000 --currency MYR --email guest@example.com --token-env CARD --release-at \\
-      2027-01-31T14:00:00+08:00")]
+      --amount 45000 --currency MYR --email guest@example.com --token-env CARD \\
+      --release-at 2027-01-31T14:00:00+08:00")]
     Authorize(AuthorizeArgs),
     /// Verify a card without taking money, and keep its token.
     #[command(after_help = "\
@@ -77,13 +77,13 @@ pub struct CommonArgs {
     /// Which account of the settings.
     #[arg(long, required_unless_present = "request")]
     pub account: Option<String>,
-    /// Your name for this very request.
+    /// Your own key for this request. The same key with the same content is the same payment.
     #[arg(long, value_name = "KEY", required_unless_present = "request")]
     pub idempotency_key: Option<String>,
     /// Your own number, shown to people.
     #[arg(long)]
     pub reference: Option<String>,
-    /// Or the request as JSON.
+    /// The request as JSON instead.
     #[command(flatten)]
     pub json: FromJson,
 }
@@ -119,13 +119,13 @@ pub struct CustomerArgs {
 /// Which saved card.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
-    /// The saved card's token. It stays in your shell's history: better one of the next two.
+    /// The saved card's token. It stays in your shell's history: better use one of the next two.
     #[arg(long)]
     pub token: Option<String>,
-    /// A file that holds the token and nothing else, or - for standard input.
+    /// A file with the token and nothing else, or - for standard input.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// An environment variable that holds the token.
+    /// An environment variable with the token.
     #[arg(long, value_name = "NAME")]
     pub token_env: Option<String>,
 }
@@ -153,10 +153,10 @@ pub struct PlanArgs {
     /// Capture at this time, with offset: 2027-01-31T14:00:00+08:00.
     #[arg(long, value_name = "TIME")]
     pub capture_at: Option<String>,
-    /// How much to capture, in minor units (sen); all without it.
+    /// How much to capture, in minor units (sen). Default: all of it.
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     pub capture_amount: Option<String>,
-    /// Release at this time; with --capture-at, the fallback.
+    /// Release at this time; with --capture-at, the fallback if it was not captured by then.
     #[arg(long, value_name = "TIME")]
     pub release_at: Option<String>,
     /// When the hold lapses, if you know better than the settings.
@@ -194,7 +194,7 @@ pub struct AuthorizeArgs {
 pub struct SaveCardArgs {
     #[command(flatten)]
     pub(super) common: CommonArgs,
-    /// The currency of the verification; MYR without it.
+    /// The currency of the verification. Default: MYR.
     #[arg(long)]
     pub(super) currency: Option<String>,
     #[command(flatten)]
@@ -236,7 +236,7 @@ pub struct AdoptArgs {
     /// The gateway's id of what is on hold.
     #[arg(long, value_name = "ID")]
     pub(super) purchase: Option<String>,
-    /// A file that holds that id and nothing else, or - for standard input.
+    /// A file with that id and nothing else, or - for standard input.
     #[arg(long, value_name = "FILE")]
     pub(super) purchase_file: Option<PathBuf>,
     #[command(flatten)]

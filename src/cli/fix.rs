@@ -19,19 +19,19 @@ use crate::payment::{InvalidRequest, Payment};
 use crate::store::audit::Mandate;
 use crate::store::redis::{Corrected, Deed, Did, Noted, PutRight, QuarantineId, Quarantined};
 
-/// What to put in the place of what was pushed.
+/// What to record in place of what was pushed.
 #[derive(Debug, Args)]
 pub struct FixArgs {
     /// Its id, as the list has it.
     pub id: String,
-    /// A file with the corrected request or command as JSON, under the idempotency key of what was
-    /// pushed. No signature: it is yours.
+    /// A file with the corrected request or command as JSON, under the idempotency key of the push and
+    /// without a signature.
     #[arg(long, value_name = "FILE")]
     pub with: PathBuf,
     /// Why; kept.
     #[arg(long)]
     pub reason: String,
-    /// Who does it; the user of this terminal without it.
+    /// Who does it. Default: the user of this terminal.
     #[arg(long, value_parser = person)]
     pub actor: Option<String>,
 }
@@ -79,7 +79,7 @@ impl Ward<'_> {
             let told = json!({"fixed": id.to_string(), "payment": payment, "state": state});
             return Ok(writeln!(out, "{told}")?);
         }
-        Ok(writeln!(out, "{id} is put right: {payment} {state}")?)
+        Ok(writeln!(out, "{id} is fixed: {payment} {state}")?)
     }
 
     /// Asks for it as the one thing that `id` is put right as: of two who put it right in two ways at

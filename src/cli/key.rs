@@ -23,9 +23,10 @@ pub(super) fn make(name: &str, as_json: bool, out: &mut dyn Write) -> Result<(),
     }
     Ok(write!(
         out,
-        "The key, to be given to whoever asks for payments; it is kept nowhere:\n\n  {}\n\n\
-         What belongs in the configuration of the workers:\n\n\
+        "The key, which is stored nowhere:\n\n  {}\n\n\
+         The entry for the configuration of every worker:\n\n\
          [[api.keys]]\nname = \"{name}\"\nsha256 = \"{hash}\"\n\
+         # For a service. For a person at the desk: [\"read\"] to look, or [\"read\", \"command\", \"operate\"] to act.\n\
          scopes = [\"enqueue\", \"read\", \"command\"]\n",
         key.reveal()
     )?)

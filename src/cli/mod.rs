@@ -10,9 +10,9 @@
 //! | `view` | a payment, for people and for programs |
 //! | `resolve` | parked payments that people settle |
 //! | `plans` | reruns of many payments, planned and applied |
-//! | `quarantine`, `fix` | what was pushed and refused; and put right |
+//! | `quarantine`, `fix` | what was pushed and refused; and corrected |
 //! | `audit` | who asked for what, and whether anybody changed that |
-//! | `switches`, `workers` | to stop and to let go on; which workers are there |
+//! | `switches`, `workers` | stop and go; which workers are running |
 //! | `worker`, `serving` | everything that runs in one worker process; what it serves over HTTP |
 //! | `housekeeping` | what it does now and then beside its work |
 //! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |

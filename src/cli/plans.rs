@@ -1,5 +1,5 @@
-//! Plans to rerun stopped payments: made, looked at, applied, stopped, resumed. A worker asks the gateway
-//! and does what is to be done; here it is waited for.
+//! Plans to rerun unfinished payments, mostly parked ones: made, looked at, applied, stopped, resumed. A
+//! worker asks the gateway and does what is to be done; here it is waited for.
 
 use std::io::Write;
 use std::time::Duration;
@@ -24,12 +24,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// What to do about plans.
 #[derive(Debug, Subcommand)]
 pub enum PlansVerb {
-    /// Plan to rerun payments: a worker asks the gateway about each, and nothing is done to any.
+    /// Make a plan to rerun payments. A worker asks the gateway about each; nothing is changed.
     #[command(after_help = "Examples:
   holdfast plans make pay_3f0c…
   holdfast plans make --state parked --reason-is gateway_unreachable --older-than 2h")]
     Make(MakeArgs),
-    /// Show what would be done to each payment of a plan, or what became of it.
+    /// Show what a plan would do to each payment, or what became of it.
     #[command(after_help = "Example: holdfast plans show plan_5d…")]
     Show {
         /// The plan's id.
@@ -42,17 +42,17 @@ pub enum PlansVerb {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
-    /// Have a plan applied, once, within 15 minutes: each payment that is still as it was planned is
-    /// rerun, one first, then ten, then a hundred at a time. It stops by itself if too many come out
-    /// otherwise than foreseen: exit code 9.
+    /// Apply a plan, once, within 15 minutes. Payments that have not changed since are rerun: one first,
+    /// then ten, then a hundred at a time. A rerun can charge and capture. The run stops, with exit code 9,
+    /// if too many turn out otherwise than planned.
     #[command(after_help = "Example: holdfast plans apply plan_5d… --reason \"key replaced\"")]
     Apply(RunArgs),
-    /// Tell no further payment of a plan that is being applied. What was told is carried out.
+    /// Stop a run: no further payment is rerun. Reruns that were started are carried out.
     #[command(
         after_help = "Example: holdfast plans stop plan_5d… --reason \"the bank calls back\""
     )]
     Stop(RunArgs),
-    /// Go on with a plan that was stopped less than a day after it was made.
+    /// Resume a run that was stopped, until a day after the plan was made. Exit code 9 if it stops again.
     #[command(after_help = "Example: holdfast plans resume plan_5d… --reason \"looked at them\"")]
     Resume(RunArgs),
 }
@@ -66,16 +66,16 @@ pub struct MakeArgs {
     /// Those in this state: parked, or new, `awaiting_payer` or held.
     #[arg(long)]
     pub state: Option<StateName>,
-    /// Those of this account alone.
+    /// Only those of this account.
     #[arg(long, conflicts_with = "payments")]
     pub account: Option<AccountName>,
-    /// Those alone that are parked for this reason, as `holdfast list --state parked` shows it.
+    /// Only those parked for this reason, as `holdfast list --state parked` shows it.
     #[arg(long, conflicts_with = "payments", value_name = "REASON")]
     pub reason_is: Option<String>,
-    /// Those alone that have been in their state for so long: 30m, 2h, 3d.
+    /// Only those that have been in their state for so long: 30m, 2h, 3d.
     #[arg(long, conflicts_with = "payments", value_name = "TIME", value_parser = age)]
     pub older_than: Option<u64>,
-    /// Who asks; the user of this terminal without it.
+    /// Who asks. Default: the user of this terminal.
     #[arg(long, value_parser = person)]
     pub actor: Option<String>,
     /// How long to wait until it is ready: 30s, 2m.
@@ -91,10 +91,10 @@ pub struct RunArgs {
     /// Why; kept.
     #[arg(long)]
     pub reason: String,
-    /// Who does it; the user of this terminal without it.
+    /// Who does it. Default: the user of this terminal.
     #[arg(long, value_parser = person)]
     pub actor: Option<String>,
-    /// How long to wait until it has come to rest: 30s, 10m.
+    /// How long to wait for the run to end: 30s, 10m.
     #[arg(long, value_name = "TIME", value_parser = age, default_value = "10m")]
     pub wait: u64,
 }
@@ -166,8 +166,7 @@ impl<S: Plans> Desk<'_, S> {
         let ids = args.payments.iter().map(|id| payment_id(id));
         let of = match args.state {
             Some(state) if state.is_finished() => {
-                let told =
-                    "--state: what has ended cannot be rerun; parked is what usually is meant";
+                let told = "--state: finished payments cannot be rerun; usually parked is meant";
                 return Err(Failure::Wrong(told.to_owned()));
             }
             Some(state) => Selection::Matching(Filter {
@@ -188,7 +187,7 @@ impl<S: Plans> Desk<'_, S> {
         let id = &plan.id;
         Ok(writeln!(
             out,
-            "no worker is done with it yet; `holdfast plans show {id}` tells more"
+            "not ready yet; look again with `holdfast plans show {id}`"
         )?)
     }
 
@@ -203,7 +202,7 @@ impl<S: Plans> Desk<'_, S> {
         self.show_plan(&plan, out)?;
         match &plan.phase {
             Phase::Stopped { why } => Err(Failure::RunStopped(format!(
-                "{id} was stopped: {why}. Look at them, then: `holdfast plans resume {id} --reason \"…\"`"
+                "{id} was stopped: {why}. Look at these payments, then: `holdfast plans resume {id} --reason \"…\"`"
             ))),
             _ => Ok(()),
         }

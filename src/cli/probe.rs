@@ -27,14 +27,15 @@ Examples:
   holdfast probe-gateway --account hotel-test --out gateway.report.json
   holdfast probe-gateway --account hotel-test --only concurrent_charges --token-file card.token
 
-Only an account whose mode is test is asked anything, and only on purchases that CHIP itself calls test
-objects. It makes some 25 of RM 1.00 each, charges a test card for them, and cancels, releases or refunds
-them. Without a token it saves CHIP's documented test card by Direct Post, and has it deleted in the end.
-accounts.<name>.probe_report_file points the settings to the report.
+It works with test accounts only, and only on purchases that CHIP itself calls test objects. It makes about
+25 purchases of RM 1.00, charges a test card, and cancels, releases or refunds everything. Without a token it
+saves CHIP's documented test card by Direct Post, and deletes it at the end. Name the report in
+accounts.<name>.probe_report_file. If the run is stopped half-way, what was measured is written.
 
-Exit codes: 0 measured, the report is written · 3 the account, or what CHIP shows of it, is not a test
-account, or CHIP refused the key · 1 nothing could be measured. What was measured before it was broken off
-is written all the same.";
+Exit codes:
+  0 measured; the report is written
+  1 nothing could be measured
+  3 not a test account, by its mode or by what CHIP shows; or CHIP refused the key";
 
 /// What to measure, where, and with what.
 #[derive(Debug, Args)]
@@ -42,13 +43,13 @@ pub struct ProbeArgs {
     /// Which account of the settings; its mode must be test.
     #[arg(long)]
     account: String,
-    /// Where to write the report. What an older one there says of other questions stays, with its date.
+    /// Where to write the report. Older answers to other questions stay in it, with their dates.
     #[arg(long, value_name = "FILE", default_value = "gateway.report.json")]
     out: PathBuf,
-    /// Only these questions, separated by commas, as --dry-run names them.
+    /// Only these questions, separated by commas; --dry-run lists their names.
     #[arg(long, value_name = "QUESTION", value_delimiter = ',')]
     only: Vec<Question>,
-    /// How often what is a race is asked. That it goes well counts once three rounds tell so.
+    /// How often each race is run. A good result counts after three rounds that agree.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
     #[command(flatten)]

@@ -29,7 +29,7 @@ const LONGEST_FIELD: usize = 32;
 /// What to do about pushes.
 #[derive(Debug, Subcommand)]
 pub enum IntakeVerb {
-    /// What was refused: list it, look at it, push it again, or throw it away.
+    /// Handle what was refused: list, show, push again, correct or drop it.
     #[command(subcommand)]
     Quarantine(QuarantineVerb),
 }
@@ -37,26 +37,26 @@ pub enum IntakeVerb {
 /// What to do about what was refused.
 #[derive(Debug, Subcommand)]
 pub enum QuarantineVerb {
-    /// List what was refused, the newest first, and why.
+    /// List what was refused and why, newest first.
     #[command(after_help = "Example: holdfast intake quarantine list --limit 10")]
     List {
         /// How many at most.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
-    /// Show one: why it was refused, and what was pushed.
+    /// Show why one push was refused, and what was pushed.
     #[command(after_help = "Example: holdfast intake quarantine show 0-3f0c…")]
     Show {
         /// Its id, as the list has it.
         id: String,
-        /// Show what is wrong in words, which may quote what was pushed, and the bytes. They say who
-        /// pays, and with what card.
+        /// Show what is wrong in words, and what was pushed. Both may contain card tokens and customer
+        /// data.
         #[arg(long)]
         reveal: bool,
     },
-    /// Push it again as it was, after what was wrong here is mended. Whoever pushed it was told that it
-    /// was refused, and may have asked for the same otherwise: ask them first. What was signed more
-    /// than a week ago they have to sign and push anew.
+    /// Push it again as it was, after you corrected what was wrong here. The producer was told that it was
+    /// refused, and may have asked again in another way, so ask them first. A push signed more than a week
+    /// ago must be signed and pushed again by the producer.
     #[command(
         after_help = "Example: holdfast intake quarantine retry 0-3f0c… --reason \"account added\""
     )]
@@ -66,17 +66,17 @@ pub enum QuarantineVerb {
         /// Why; kept.
         #[arg(long)]
         reason: String,
-        /// Who does it; the user of this terminal without it.
+        /// Who does it. Default: the user of this terminal.
         #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
-    /// Put it right: have a corrected request or command recorded as yours, and take what was pushed out
-    /// of quarantine; both are kept. Whoever pushed it was told that it was refused: tell them.
+    /// Record a corrected request or command as your own, and take the push out of quarantine. Both
+    /// versions are kept. The producer was told that it was refused, so tell them.
     #[command(
         after_help = "Example: holdfast intake quarantine fix 0-3f0c… --with right.json --reason \"typo\""
     )]
     Fix(FixArgs),
-    /// Throw the bytes away; who did it and why stays.
+    /// Drop it: what was pushed is deleted; who did it and why is kept.
     #[command(after_help = "Example: holdfast intake quarantine drop 0-3f0c… --reason \"a test\"")]
     Drop {
         /// Its id, as the list has it.
@@ -84,20 +84,20 @@ pub enum QuarantineVerb {
         /// Why; kept.
         #[arg(long)]
         reason: String,
-        /// Who does it; the user of this terminal without it.
+        /// Who does it. Default: the user of this terminal.
         #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
-    /// Forget those that somebody decided about, and that were refused so many days ago or more.
+    /// Forget pushes that were decided about and were refused long ago.
     #[command(after_help = "Example: holdfast intake quarantine purge --older-than-days 90")]
     Purge {
-        /// How many days ago they were refused at least.
+        /// Refused at least so many days ago.
         #[arg(long, default_value_t = 30)]
         older_than_days: u16,
         /// Why; kept in the audit log.
         #[arg(long)]
         reason: Option<String>,
-        /// Who does it; the user of this terminal without it.
+        /// Who does it. Default: the user of this terminal.
         #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
@@ -130,8 +130,8 @@ impl Ward<'_> {
                 if is_over(&bytes, self.clock.now()) {
                     return Err(Failure::Wrong(format!(
                         "{id} was signed more than {DAYS_SIGNED} days ago, and is refused however \
-                         often it is pushed: have whoever pushed it sign it anew, under the same \
-                         idempotency_key, and push that; then drop this one"
+                         often it is pushed: have the producer sign and push it again, under the same \
+                         idempotency_key; then drop this one"
                     )));
                 }
                 self.check_not_begun(&id).await?;
@@ -151,7 +151,7 @@ impl Ward<'_> {
                 if !self.store.drop_quarantined(&id, &deed).await? {
                     return Err(missing(&id));
                 }
-                self.tell(&id, "dropped", "is thrown away; why stays", out)
+                self.tell(&id, "dropped", "is dropped; the reason is kept", out)
             }
             QuarantineVerb::Purge {
                 older_than_days,
@@ -299,12 +299,12 @@ pub(super) async fn waiting(store: &RedisStore) -> Result<Vec<(&'static str, Str
     let (pushed, refused) = store.intake_backlog().await?;
     let mut told = Vec::new();
     if pushed > 0 {
-        let text = format!("{pushed} pushed to Redis and not taken in yet");
+        let text = format!("pushes not taken in yet: {pushed}");
         told.push(("intake_waiting", text));
     }
     if refused > 0 {
         let text =
-            format!("{refused} refused and in quarantine: `holdfast intake quarantine list`");
+            format!("pushes in quarantine: {refused}; see `holdfast intake quarantine list`");
         told.push(("intake_quarantine", text));
     }
     Ok(told)
@@ -394,6 +394,6 @@ pub(super) fn read(text: &str) -> Result<QuarantineId, Failure> {
 
 pub(super) fn missing(id: &QuarantineId) -> Failure {
     Failure::Wrong(format!(
-        "{id} is not in quarantine, or somebody has decided about it"
+        "{id} is not in quarantine, or it was decided about already"
     ))
 }

@@ -27,10 +27,16 @@ Examples:
   holdfast reconcile --account hotel --from 2027-01-01 --to 2027-01-31 --statement january.csv \\
       --column paid_on=\"Date paid\" --unit major
 
-Exit codes: 0 the books agree (with --no-statement: records and CHIP do) · 7 they differ · 8 what could be
-compared agrees and something could not be, or the period was not over, or there is no statement · 2 the
-options or the settings are wrong · 3 CHIP refuses the key · 4 Redis cannot be read.
-It moves no money and changes no record. Days are Malaysian.";
+It moves no money and changes no record. Days are Malaysian.
+
+Exit codes:
+  0 the books agree (with --no-statement: our records and CHIP do)
+  2 the options or the settings are wrong, or the --statement file cannot be read
+  3 CHIP refuses the key
+  4 Redis cannot be read
+  7 the books differ
+  8 what was compared agrees; something could not be compared, the period was not over, or there is no
+    statement";
 
 /// What is to be compared.
 #[derive(Debug, Args)]
@@ -42,37 +48,37 @@ pub struct ReconcileArgs {
     /// The first day, or a time with offset.
     #[arg(long, value_name = "DAY")]
     from: String,
-    /// The last day, which is part of it; or a time with offset, which is not.
+    /// The last day (inclusive), or a time with offset (exclusive).
     #[arg(long, value_name = "DAY")]
     to: String,
-    /// The offset of days, and of times in a statement file that have none: Malaysian time.
+    /// The offset of days, and of times in the statement that have none. Default: Malaysian time.
     #[arg(long, default_value = MALAYSIA, allow_hyphen_values = true)]
     offset: String,
-    /// A statement that was downloaded in CHIP's portal, as CSV. Without it one is asked for by API.
+    /// A statement downloaded in CHIP's portal, as CSV. Default: one is ordered through the API.
     #[arg(long, value_name = "FILE", conflicts_with = "no_statement")]
     statement: Option<PathBuf>,
-    /// What a column of the statement is called, as `paid_on=Paid`. Columns are id, status,
-    /// reference, amount, currency, `paid_on` and type.
+    /// The header of a column of the statement, as `paid_on=Paid`. Columns: id, status, reference, amount,
+    /// currency, `paid_on` and type.
     #[arg(long, value_name = "COLUMN=HEADER")]
     column: Vec<Named>,
-    /// The unit of the statement's amounts: major (15.00) or minor (1500). A decimal point tells without
-    /// it.
+    /// The unit of the statement's amounts: major (15.00) or minor (1500). Needed only if they have no
+    /// decimal point.
     #[arg(long)]
     unit: Option<Unit>,
-    /// Without a statement: money that no record knows of is not found.
+    /// Compare without a statement: money that no record knows of is not found.
     #[arg(long)]
     no_statement: bool,
-    /// Other systems use the brand too: leave alone what carries no reference of ours.
+    /// Other systems use the brand too: ignore purchases without a reference of ours.
     #[arg(long)]
     shared_brand: bool,
     /// How many purchases are asked about at once.
     #[arg(long, value_name = "COUNT", default_value_t = 8,
         value_parser = clap::value_parser!(u16).range(1..=64))]
     at_once: u16,
-    /// Only say what would be asked. Nothing is asked of CHIP.
+    /// Only say what would be asked; CHIP is asked nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Show purchase ids, and references that are not ours. Whoever sees them may be able to charge.
+    /// Show purchase ids, and references that are not ours. Anyone who sees them may be able to charge.
     #[arg(long)]
     reveal: bool,
 }

@@ -16,23 +16,23 @@ use crate::store::{Cards, Plans, Store};
 /// How to settle a parked payment.
 #[derive(Debug, Subcommand)]
 pub enum ResolveVerb {
-    /// Have what the gateway shows reported, though it is not as asked: captured in another amount
-    /// or released by somebody else. A worker looks first; what it shows counts, and no call follows. What
-    /// a person only marked as paid there is not taken.
+    /// Report what the gateway shows, although it is not what was asked: another amount, or a hold that
+    /// somebody else captured or released. A worker looks first, and what it sees counts; no call
+    /// follows. A purchase that was only marked as paid by hand is not accepted.
     #[command(
         after_help = "Example: holdfast resolve as-shown pay_3f0c… --reason \"captured in the portal\""
     )]
     AsShown(Said),
-    /// State how it ended, where the gateway does not show it. Nothing follows before another person
+    /// State how it ended, if the gateway does not show it. Nothing happens until another person
     /// approves. That money was taken cannot be stated.
     #[command(
         after_help = "Example: holdfast resolve propose pay_3f0c… --outcome hold-gone --reason \"it lapsed\""
     )]
     Propose(Stated),
-    /// Approve what another person stated within a day. A worker looks first: where the gateway shows
-    /// otherwise, that counts.
+    /// Approve what another person stated, within a day. A worker looks first: if the gateway shows
+    /// something else, that counts.
     #[command(
-        after_help = "Example: holdfast resolve approve pay_3f0c… --outcome hold-gone --reason \"so it is\""
+        after_help = "Example: holdfast resolve approve pay_3f0c… --outcome hold-gone --reason \"checked the statement\""
     )]
     Approve(Stated),
 }

@@ -78,7 +78,7 @@ pub(super) async fn serve(
         return Ok(());
     };
     if config.api.keys.is_empty() {
-        tracing::warn!("the API asks for no key: whoever is on this machine can move test money");
+        tracing::warn!("the API asks for no key: anybody on this machine can move test money");
     }
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!(

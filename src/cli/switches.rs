@@ -1,4 +1,4 @@
-//! To stop and to let go on, at a terminal.
+//! Stop and go, at a terminal.
 
 use std::io::Write;
 use std::time::Duration;
@@ -23,8 +23,8 @@ use crate::store::switches::{Switch, SwitchName};
 /// What to do about what is sent.
 #[derive(Debug, Subcommand)]
 pub enum SwitchVerb {
-    /// Start no more steps of an account, of one step or of a kind of request. Calls under way go to
-    /// their end; look-ups go on, and so does what producers ask.
+    /// Pause an account, a step or a kind of request: nothing new of it is started. Calls under way run to
+    /// their end; look-ups and incoming requests continue.
     #[command(after_help = "Example: holdfast pause --account hotel --reason \"CHIP asks us to\"")]
     Pause {
         /// What.
@@ -34,7 +34,7 @@ pub enum SwitchVerb {
         #[command(flatten)]
         said: Said,
     },
-    /// Let go on what was paused. It goes on by itself, within half a minute.
+    /// Lift a pause. Payments continue within half a minute; no restart is needed.
     #[command(after_help = "Example: holdfast resume --account hotel --reason \"mended\"")]
     Resume {
         /// What.
@@ -47,14 +47,15 @@ pub enum SwitchVerb {
         #[command(flatten)]
         said: Said,
     },
-    /// Start nothing at all any more, on any worker, until `holdfast go`.
+    /// Stop everything, on all workers, until `holdfast go`: nothing new is started. Calls under way run to
+    /// their end.
     #[command(after_help = "Example: holdfast stop --reason \"amounts are wrong\"")]
     Stop {
         /// Why, and who asks.
         #[command(flatten)]
         said: Said,
     },
-    /// Let everything go on after `holdfast stop`; what is paused stays so.
+    /// Lift `holdfast stop`. What is paused stays paused.
     #[command(after_help = "Example: holdfast go --reason \"prices mended\"")]
     Go {
         /// Which stop is meant.
@@ -64,11 +65,11 @@ pub enum SwitchVerb {
         #[command(flatten)]
         said: Said,
     },
-    /// Before workers are replaced: those that run now start nothing that cannot end in the time left.
-    /// Workers started later are not touched, and it ends by itself.
+    /// Drain the running workers before they are replaced: they start nothing that cannot end in the time
+    /// left. Workers started later are not affected. A drain ends by itself.
     #[command(after_help = "Example: holdfast drain --within 90s --reason \"release 1.4\"")]
     Drain {
-        /// How long until they are stopped: 90s, 5m.
+        /// The time left until they are stopped: 90s, 5m.
         #[arg(long, value_name = "TIME", value_parser = parse_wait)]
         within: Duration,
         /// Why, and who asks.
@@ -78,7 +79,7 @@ pub enum SwitchVerb {
     /// Show what is stopped, since when, by whom and why.
     #[command(after_help = "Example: holdfast switches")]
     Switches,
-    /// Show the workers that are there, and what they have under way.
+    /// Show the running workers, and their calls under way.
     #[command(after_help = "Example: holdfast workers --json")]
     Workers,
 }
@@ -98,10 +99,10 @@ pub struct Part {
     kind: Option<SwitchName>,
 }
 
-/// Which stop is meant, by whoever lets go on what another person stopped.
+/// Which stop is meant; needed to lift another person's.
 #[derive(Debug, Args)]
 pub struct Meant {
-    /// Since when it stands, as `holdfast switches` shows it; demanded where another person stopped it.
+    /// When it was stopped, as `holdfast switches` shows it; required to lift another person's stop.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<Timestamp>,
 }
@@ -112,10 +113,10 @@ pub struct Said {
     /// Why; kept in the audit log.
     #[arg(long)]
     reason: String,
-    /// Who asks; the user of this terminal without it.
+    /// Who asks. Default: the user of this terminal.
     #[arg(long, value_parser = person)]
     actor: Option<String>,
-    /// How long to wait until every worker has seen it.
+    /// How long to wait for every worker to see it.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_wait)]
     wait: Duration,
 }
@@ -268,7 +269,7 @@ impl Switchboard<'_> {
             String::new()
         } else {
             let unreadable = seen.unreadable.join(", ");
-            format!("; this version cannot read what {unreadable} says, and so nobody knows")
+            format!("; this version cannot read what {unreadable} reports")
         };
         Err(Failure::Refused(format!(
             "{} of {} workers have not seen it within {:?}: {}{unreadable}; see their logs",
@@ -300,7 +301,8 @@ impl Switchboard<'_> {
         for unknown in switches.unknown {
             writeln!(
                 out,
-                "{unknown} is stopped by another version, and so is everything here"
+                "{unknown} was stopped by another version, so this version sends nothing at all; lift it with \
+                 that version"
             )?;
         }
         Ok(())
@@ -331,12 +333,12 @@ impl Came<'_> {
         match self {
             Self::Stopped(stands, _) => line(name, stands),
             Self::StoodAlready(stands) => format!(
-                "stands already, by another person: {}\nThat is kept, and your reason is noted nowhere: whoever \
-                 lets it go on does not know of it. Tell them.",
+                "already stopped by another person: {}\nTheir stop stands, and your reason is not recorded, so \
+                 tell them.",
                 line(name, stands)
             ),
             Self::LetGo(Some(before)) => {
-                format!("{name} goes on. It stood so: {}", line(name, before))
+                format!("{name} goes on. Lifted: {}", line(name, before))
             }
             Self::LetGo(None) => format!("{name} was not stopped; nothing was changed"),
         }
@@ -380,7 +382,6 @@ fn another_stands(name: &SwitchName, switch: &Switch) -> String {
     let since = switch.since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let stands = line(name, switch);
     format!(
-        "another stop stands than the one that is meant, or another person's: {stands}; to let that go on, \
-         add --since {since}"
+        "this is another person's stop, or not the one you mean: {stands}; to lift it, add --since {since}"
     )
 }

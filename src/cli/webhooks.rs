@@ -26,15 +26,15 @@ Examples:
       --url https://pay.example.com/webhooks/chip/hotel --key-file hotel-1.pem
   holdfast webhooks list --account hotel
 
-What a webhook posts under a key that a worker does not know is refused, and holds back later events
-of the same purchase. So a new webhook posts nothing that matters at first; when its key is in the
-settings of every worker, the same command, run again, makes it post. A key is replaced in the same
-way: rotate with a new --key-file, and then without one, which also takes the old webhook away.";
+Workers refuse what is signed with a key that they do not know, and CHIP then holds back later events of the
+same purchase. So a new webhook posts nothing that matters at first. Put its key into the settings of every
+worker, then run the same command again to make it post. To replace a key, run rotate with a new --key-file,
+and then without one, which also removes the old webhook.";
 
 /// What to do with the gateway's webhooks.
 #[derive(Debug, Subcommand)]
 pub enum WebhooksVerb {
-    /// Register one at this address; run again when its key is in the settings, make it post.
+    /// Register a webhook; run again when its key is in the settings, to make it post.
     #[command(after_help = "\
 Example: holdfast webhooks register --account hotel \\
     --url https://pay.example.com/webhooks/chip/hotel --key-file hotel-1.pem")]
@@ -45,21 +45,21 @@ Example: holdfast webhooks register --account hotel \\
         /// The worker's public address, such as `https://pay.example.com/webhooks/chip/hotel`.
         #[arg(long)]
         url: String,
-        /// Where to write the public key under which it signs.
+        /// Where to write the public key that verifies its signatures.
         #[arg(long, value_name = "FILE")]
         key_file: PathBuf,
         /// Who asks, and why.
         #[command(flatten)]
         by: By,
     },
-    /// List all that are registered, and whether their keys are configured here.
+    /// List the registered webhooks, and whether their keys are in these settings.
     #[command(after_help = "Example: holdfast webhooks list --account hotel")]
     List {
         /// Which account of the settings.
         #[arg(long)]
         account: String,
     },
-    /// Replace the key: with --key-file begin, without it end.
+    /// Replace the key: start with --key-file, finish without it.
     #[command(after_help = "\
 Examples:
   holdfast webhooks rotate --account hotel \\
@@ -84,7 +84,7 @@ Examples:
 /// Who asks, and why.
 #[derive(Debug, Args)]
 pub struct By {
-    /// Who asks; the user of this terminal without it.
+    /// Who asks. Default: the user of this terminal.
     #[arg(long, value_parser = person)]
     actor: Option<String>,
     /// Why; kept in the audit log.

@@ -255,7 +255,7 @@ async fn take_in(
     }
     if config.intake.rules.accept_unsigned {
         tracing::warn!(
-            "unsigned pushes are taken: whoever may write to the intake in Redis can move money"
+            "unsigned pushes are taken: anybody who can write to the intake in Redis can move money"
         );
     }
     let mut settings = config.store_settings();

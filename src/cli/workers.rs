@@ -34,17 +34,17 @@ impl Switchboard<'_> {
             )?);
         }
         for id in &unreadable {
-            writeln!(out, "{id}  this version cannot read what it says")?;
+            writeln!(out, "{id}  this version cannot read what it reports")?;
         }
         if notes.is_empty() && unreadable.is_empty() {
-            return Ok(writeln!(out, "no worker is there")?);
+            return Ok(writeln!(out, "no worker is running")?);
         }
         let version = self.store.switches().await?.version;
         for (id, note) in notes {
             let behind = if is_lost(&note, now) {
                 let until = time(calls_until(&note));
                 format!(
-                    "  says nothing since {}; it may have calls under way until {until}",
+                    "  silent since {}; it may have calls under way until {until}",
                     time(note.seen)
                 )
             } else if note.switches < version {
@@ -89,8 +89,8 @@ pub(super) fn sentence(seen: &Seen, stops: bool) -> String {
     let under_way = match lost.len() {
         0 => under_way,
         lost => format!(
-            "{lost} said nothing for long and may still have calls under way (`holdfast workers`), the last \
-             that was heard: {under_way}"
+            "silent workers: {lost}, which may still have calls under way (`holdfast workers`); {under_way}, \
+             as last reported"
         ),
     };
     if *workers == 0 {
@@ -99,11 +99,11 @@ pub(super) fn sentence(seen: &Seen, stops: bool) -> String {
         } else {
             format!("; {under_way}")
         };
-        return format!("no worker is there; those that start will see it{rest}");
+        return format!("no worker is running; those that start will see it{rest}");
     }
     let told = workers - behind.len();
     let end = if stops && !seen.under_way.is_empty() {
-        "; what is under way goes to its end"
+        "; calls under way run to their end"
     } else {
         ""
     };

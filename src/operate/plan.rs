@@ -1,5 +1,6 @@
-//! A plan to rerun stopped payments: what each showed, what would be done to it and to how much money,
-//! and, once it is applied, what became of it. Pure: whoever changes it says what time it is.
+//! A plan to rerun payments that are parked or otherwise unfinished: what each showed, what would be done to
+//! it and to how much money, and, once it is applied, what became of it. Pure: whoever changes it says what
+//! time it is.
 
 use std::collections::BTreeSet;
 

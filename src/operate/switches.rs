@@ -89,7 +89,7 @@ pub async fn stop(
         }
     }
     Err(StoreError::Refused(format!(
-        "{name} is stopped and let go on by others all the time; look at it, and try again"
+        "others keep stopping and resuming {name}; look at it, and try again"
     )))
 }
 
@@ -147,7 +147,7 @@ fn is_foreign(found: &Switches, name: &SwitchName) -> bool {
 
 fn foreign(name: &SwitchName) -> StoreError {
     StoreError::Refused(format!(
-        "{name} was stopped by another version of holdfast; let it go on by that one"
+        "{name} was stopped by another version of holdfast; lift it with that version"
     ))
 }
 

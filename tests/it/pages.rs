@@ -228,12 +228,9 @@ fn every_event_of_the_log_stands_in_the_table_of_alerts_and_no_other() {
 #[test]
 fn the_table_of_exit_codes_is_that_of_the_help_and_of_the_program() {
     let help = Cli::command().get_after_help().unwrap().to_string();
-    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (_, codes) = help.split_once("Exit codes: ").unwrap();
-    let (codes, _) = codes.split_once(". ").unwrap();
-    let told: BTreeMap<&str, &str> = (codes.split(" · "))
-        .map(|code| code.split_once(' ').unwrap())
-        .collect();
+    let (_, codes) = help.split_once("Exit codes:\n").unwrap();
+    let codes = codes.lines().map_while(|line| line.strip_prefix("  "));
+    let told: BTreeMap<&str, &str> = codes.map(|code| code.split_once(' ').unwrap()).collect();
     let page = read("docs/runbook.md");
     let rows = section(&page, "## Exit codes").lines();
     let written: BTreeMap<&str, &str> = rows

@@ -360,7 +360,7 @@ async fn a_worker_whose_note_cannot_be_read_counts_as_one_that_has_seen_nothing_
     assert!(told.contains("0 of 1 workers have seen it"), "{told}");
     let failure = done.unwrap_err();
     assert_eq!(failure.exit_code(), 3);
-    let named = "this version cannot read what beef says";
+    let named = "this version cannot read what beef reports";
     assert!(failure.to_string().contains(named), "{failure}");
     // One that is there writes another note meanwhile.
     for note in ["one", "another", "another"] {
@@ -455,10 +455,10 @@ async fn a_switch_of_another_form_is_not_tried_for_ever() {
     }
     let listed = lodge.told(&["switches"]).await;
     assert!(
-        listed.contains("all is stopped by another version"),
+        listed.contains("all was stopped by another version"),
         "{listed}"
     );
-    assert!(listed.contains("zone:x is stopped by another"), "{listed}");
+    assert!(listed.contains("zone:x was stopped by another"), "{listed}");
 }
 
 #[tokio::test]
@@ -504,9 +504,9 @@ async fn a_stop_of_another_person_is_kept_by_who_stops_too_and_told_to_them() {
     let before = lodge.store.switches().await.unwrap();
     let told = lodge.told(&["stop", "--reason", "deploy"]).await;
     for part in [
-        "stands already, by another person",
+        "already stopped by another person",
         "by farid: a thief",
-        "no worker is there",
+        "no worker is running",
     ] {
         assert!(told.contains(part), "{told}");
     }
@@ -584,7 +584,7 @@ async fn whoever_stops_is_told_of_a_worker_that_says_nothing_any_more() {
     note.under_way = [("charge".to_owned(), 1)].into();
     lodge.store.note_worker(ID, &note).await.unwrap();
     let told = lodge.told(&["stop", "--reason", "odd amounts"]).await;
-    assert!(told.contains("1 said nothing for long"), "{told}");
+    assert!(told.contains("silent workers: 1"), "{told}");
     assert!(told.contains("under way: 1 charge"), "{told}");
     let listed = lodge.told(&["workers"]).await;
     assert!(
@@ -688,11 +688,11 @@ async fn connect(redis: &Redis, clock: &Clock) -> RedisStore {
 async fn what_is_stopped_at_a_terminal_is_seen_everywhere_and_audited() {
     let (lodge, _) = Lodge::open().await;
     assert_eq!(lodge.told(&["switches"]).await, "nothing is stopped\n");
-    assert_eq!(lodge.told(&["workers"]).await, "no worker is there\n");
+    assert_eq!(lodge.told(&["workers"]).await, "no worker is running\n");
     let pause = ["pause", "--account", "hotel", "--reason", "CHIP asks us to"];
     let told = lodge.told(&pause).await;
     assert!(told.contains("account hotel is paused since"), "{told}");
-    assert!(told.contains("no worker is there"), "{told}");
+    assert!(told.contains("no worker is running"), "{told}");
     let listed = lodge.told(&["switches"]).await;
     assert!(listed.contains("by aina: CHIP asks us to"), "{listed}");
     let (_, _, warned) = lodge.types(&["stats"]).await;

@@ -57,7 +57,7 @@ fn to_follow(command: &Command, stopped: &[String]) -> &'static str {
         Command::Rerun { .. } | Command::Capture { .. } | Command::Release | Command::Cancel => {
             match stopped {
                 [] => "Recorded. A worker carries it out now.",
-                _ => "Recorded. What it sends waits for what is stopped to go on.",
+                _ => "Recorded. It is sent once what is stopped goes on.",
             }
         }
     }
@@ -68,16 +68,16 @@ const fn not_done(answer: CommandAnswer) -> &'static str {
         CommandAnswer::Accepted => "Recorded.",
         CommandAnswer::Done => "That is true already; nothing was changed.",
         CommandAnswer::TooLateInDoubt => {
-            "Refused: a call that decides the matter was sent, and the money was not seen to move."
+            "Refused: a call that decides this was sent, and its outcome is not known yet."
         }
         CommandAnswer::AlreadyDecided => {
-            "Refused: another command has decided, or two people have."
+            "Refused: already decided, by another command or by two people."
         }
         CommandAnswer::TooLateCaptured => "Refused: the money was taken.",
         CommandAnswer::TooLateReleased => "Refused: the hold is gone.",
         CommandAnswer::Expired => "Refused: its time was over before anything was taken.",
         CommandAnswer::Ended => "Refused: the payment has ended.",
-        CommandAnswer::NotApplicable => "Refused: it means nothing in this state.",
+        CommandAnswer::NotApplicable => "Refused: it does not apply in this state.",
     }
 }
 
@@ -85,29 +85,29 @@ const fn not_done(answer: CommandAnswer) -> &'static str {
 fn meaning(name: &str) -> &'static str {
     match name {
         "rerun" => {
-            "A worker looks the payment up at the gateway, and goes on with the legal next step from what \
-             it finds. What may have happened is never sent again without a look."
+            "A worker looks the payment up at the gateway, and takes the legal next step from what it \
+             finds. This can charge or capture. Nothing is sent again without a look."
         }
-        "capture" => "The held money is taken now, and what is left of the hold is given back.",
+        "capture" => "The held money is taken now, and the rest of the hold is given back.",
         "release" => "The whole hold is given back now. It cannot be captured afterwards.",
         "cancel" => {
-            "The purchase is sealed, so that it can never be paid. It is reported as failed once the \
-             gateway shows it."
+            "The purchase is cancelled, so that it can never be paid. The payment is reported as failed \
+             once the gateway shows that."
         }
         "reschedule" => {
             "The hold is captured or released at other times. What is left empty stays as it is."
         }
         "resolve_as_shown" => {
-            "A worker looks, and what the gateway shows is taken for the end, though it is not as asked: \
-             another amount, or ended by somebody else. It leads to no call."
+            "A worker looks, and what the gateway shows is reported as the end, although it is not what \
+             was asked: another amount, or ended by somebody else. It leads to no call."
         }
         "propose_by_hand" => {
-            "You state how it ended, where the gateway does not show it. Nothing follows before another \
-             person approves it within a day."
+            "You state how it ended, if the gateway does not show it. Nothing happens until another \
+             person approves, within a day."
         }
         _ => {
-            "You approve what another person stated: it is reported, unless the gateway shows otherwise. \
-             It leads to no call."
+            "You approve what another person stated: it is reported, unless the gateway shows something \
+             else. It leads to no call."
         }
     }
 }
@@ -238,7 +238,7 @@ fn fields(legal: &Legal) -> Markup {
                     p { "It is stated: " strong { (words(&word(outcome))) } "." }
                 }
                 label { "Why" input name="reason" required maxlength="300" autofocus
-                    placeholder="what was found out or mended"; }
+                    placeholder="what was found out or repaired"; }
             },
             (None, _) => label { "Why, for the audit log" input name="reason" maxlength="300"; },
         }

@@ -117,25 +117,25 @@ fn head(plan: &Plan, now: Timestamp) -> Markup {
 fn standing(plan: &Plan, now: Timestamp) -> Markup {
     html! {
         @match &plan.phase {
-            Phase::Wanted => "A worker is to find the payments and to ask the gateway about each. Nothing is done to any.",
+            Phase::Wanted => "A worker will find the payments and ask the gateway about each. Nothing is done to any.",
             Phase::Asking => "A worker asks the gateway about each payment. Nothing is done to any before the plan is applied.",
             Phase::Ready { until } => @match plan.may(PlanCommand::Apply, now) {
                 Ok(()) => {
                     "Nothing was done yet. It can be applied until " (absolute(*until)) ", that is "
-                    (when(*until, now)) "; each payment is compared with it once more then."
+                    (when(*until, now)) "; each payment is then compared with it once more."
                 },
                 Err(not_now) => { "Nothing was done: " (not_now) "." },
             },
             Phase::Applying { .. } => {
-                "Payments are told to be rerun stage by stage: one first, then ten, then a hundred at a \
-                 time. It stops by itself when too many come out otherwise than foreseen."
+                "Payments are rerun in stages: one first, then ten, then a hundred at a time. The run stops \
+                 by itself if too many turn out otherwise than foreseen."
             },
-            Phase::Stopped { .. } if plan.waiting() == 0 => { "None is left to be told" (odd(plan)) "." },
+            Phase::Stopped { .. } if plan.waiting() == 0 => { "None is left to be rerun" (odd(plan)) "." },
             Phase::Stopped { .. } => {
-                "No further payment is told; what was told is carried out. "
+                "No further payment is rerun; reruns that were started are carried out. "
                 @if plan.may(PlanCommand::Resume, now).is_ok() {
                     "It can be resumed until " (absolute(plan.resumed_until())) "."
-                } @else { "It can be resumed no more." }
+                } @else { "It can no longer be resumed." }
             },
             Phase::Done => { "All of it was done" (odd(plan)) "." },
         }

@@ -118,7 +118,7 @@ pub(super) async fn ask_new(
             form method="post" action=(format!("/desk/plans/new?{query}")) {
                 input type="hidden" name="mark" value=(who.mark);
                 input type="hidden" name="key" value=(key);
-                (why("what was mended, or is to be found out"))
+                (why("what was repaired, or is to be found out"))
                 div.buttons {
                     button.primary type="submit" { "plan it" }
                     a.button href=(back) { "Not now" }
@@ -215,7 +215,7 @@ pub(super) async fn ask(
             form method="post" action=(format!("{back}/{}", command.as_str())) {
                 input type="hidden" name="mark" value=(who.mark);
                 input type="hidden" name="runs" value=(plan.runs());
-                (why("what was found out or mended"))
+                (why("what was found out or repaired"))
                 div.buttons {
                     button.primary type="submit" { (command.as_str()) }
                     a.button href=(back) { "Not now" }
@@ -229,16 +229,16 @@ pub(super) async fn ask(
 const fn meaning(command: PlanCommand) -> &'static str {
     match command {
         PlanCommand::Apply => {
-            "Each payment that is still as it was planned is told to be rerun: one first, then ten, then a \
-             hundred at a time. A rerun is a look at the gateway and the legal next step from what it \
-             shows. It stops by itself when too many come out otherwise than foreseen."
+            "Payments that have not changed since are rerun: one first, then ten, then a hundred at a \
+             time. A rerun is a look at the gateway and the legal next step from what it shows, which can \
+             charge or capture. The run stops by itself if too many turn out otherwise than foreseen."
         }
         PlanCommand::Stop => {
-            "No further payment is told to be rerun. What was told is carried out; it can be resumed."
+            "No further payment is rerun. Reruns that were started are carried out. The run can be resumed."
         }
         PlanCommand::Resume => {
-            "It goes on with the payments that were not told yet, one first, each compared with the plan \
-             once more."
+            "The run continues with the remaining payments, one first; each is compared with the plan once \
+             more."
         }
     }
 }

@@ -108,7 +108,7 @@ fn seen_by(notes: &WorkerNotes, version: u64, now: Timestamp) -> Markup {
     html! {
         section.panel {
             h2 { "Workers" }
-            @if here.is_empty() && notes.unreadable.is_empty() { p.empty { "No worker is there." } }
+            @if here.is_empty() && notes.unreadable.is_empty() { p.empty { "No worker is running." } }
             @else {
                 table {
                     thead { tr {
@@ -120,13 +120,13 @@ fn seen_by(notes: &WorkerNotes, version: u64, now: Timestamp) -> Markup {
                             td { code { (id) } } td.wide { (note.program) }
                             td.end.wide { (when(note.started, now)) }
                             td { (under_way(&note.under_way)) }
-                            td { @if is_lost(note, now) { strong { "says nothing since " (when(note.seen, now)) } }
+                            td { @if is_lost(note, now) { strong { "silent since " (when(note.seen, now)) } }
                                 @else if note.switches < version { strong { "not seen yet" } }
                                 @else { "seen" } }
                         } }
                         @for id in notes.unreadable.keys() { tr {
                             td { code { (id) } } td.wide {} td.wide {}
-                            td { "this version cannot read what it says" }
+                            td { "this version cannot read what it reports" }
                             td { strong { "not known" } }
                         } }
                     }
@@ -147,15 +147,15 @@ fn seen_by_all(notes: &WorkerNotes, version: u64, now: Timestamp) -> Markup {
     html! {
         p.quiet role="status" {
             @match (there, behind) {
-                (0, _) => "No worker is there; one that starts will see the last switch.",
+                (0, _) => "No worker is running; one that starts will see the last switch.",
                 (_, 0) => "Every worker that is there has seen the last switch.",
                 (_, 1) => strong { "One worker has not seen the last switch yet, and may still send." },
                 (_, behind) => strong { (behind) " workers have not seen the last switch yet, and may still send." },
             }
             @match lost.count() {
                 0 => {},
-                1 => strong { " One worker says nothing any more, and may still have calls under way." },
-                lost => strong { " " (lost) " workers say nothing any more, and may still have calls under way." },
+                1 => strong { " One worker is silent, and may still have calls under way." },
+                lost => strong { " " (lost) " workers are silent, and may still have calls under way." },
             }
         }
     }
@@ -252,12 +252,12 @@ pub(super) async fn ask(
                 },
                 named(&name)
             ),
-            "No new call of it is made. What is under way goes to its end and is written, look-ups go on, \
-             and whatever is asked for is recorded. A hold that lapses meanwhile is lost.",
+            "No new call is made for it. Calls under way run to their end, look-ups continue, and requests \
+             and commands are recorded. A hold that lapses meanwhile is lost.",
         ),
         Some(_) => (
             format!("Let {} go on", named(&name)),
-            "It goes on within half a minute. What was due meanwhile is done then.",
+            "Payments continue within half a minute, with what was due meanwhile.",
         ),
     };
     let body = html! {
@@ -270,7 +270,7 @@ pub(super) async fn ask(
                 input type="hidden" name="mark" value=(who.mark);
                 input type="hidden" name="shown" value=(shown(stopped));
                 label { "Why" input name="reason" required maxlength="300" autofocus
-                    placeholder="kept in the audit log, for whoever finds it so"; }
+                    placeholder="kept in the audit log, for your colleagues"; }
                 div.buttons {
                     button.primary type="submit" { (title) }
                     a.button href="/desk/switches" { "Not now" }
@@ -310,7 +310,9 @@ pub(super) async fn give(
     let name = desk.switch_for(&who, &name, &found)?;
     let reason = typed.reason.trim();
     if reason.is_empty() {
-        return Err(Trouble::wrong("Say why; whoever finds it so asks."));
+        return Err(Trouble::wrong(
+            "Say why: your colleagues will want to know.",
+        ));
     }
     if shown(found.set.get(&name)) != typed.shown {
         return Err(Trouble::wrong(CHANGED_SINCE));

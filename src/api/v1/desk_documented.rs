@@ -12,30 +12,30 @@ const PLAN_ID: &str = "^plan_[0-9a-f]{32}$";
 pub(super) const OPERATIONS: [Operation; 9] = [
     of_a_word(
         ("/v1/payments/{id}/resolve_as_shown", "resolveAsShown"),
-        "Have what the gateway shows of a parked payment reported, though it is not as asked: captured in \
-         another amount or released by somebody else. A worker looks first, and no call follows. What a \
-         person only marked as paid is not taken.",
+        "Report what the gateway shows of a parked payment, although it is not what was asked: another \
+         amount, or a hold that somebody else captured or released. A worker looks first, and no call \
+         follows. A purchase that was only marked as paid by hand is not accepted.",
         "Because",
     ),
     of_a_word(
         ("/v1/payments/{id}/propose_by_hand", "proposeByHand"),
-        "State how a parked payment ended, where the gateway does not show it. Nothing follows before \
-         another key approves. That money was taken cannot be stated.",
+        "State how a parked payment ended, if the gateway does not show it. Nothing happens until another \
+         key approves. That money was taken cannot be stated.",
         "Stated",
     ),
     of_a_word(
         ("/v1/payments/{id}/approve_by_hand", "approveByHand"),
-        "Approve what another key stated within a day. A worker looks first: where the gateway shows \
-         otherwise, that counts.",
+        "Approve what another key stated, within a day. A worker looks first: if the gateway shows \
+         something else, that counts.",
         "Stated",
     ),
     Operation {
         path: "/v1/plans",
         method: "post",
         id: "makePlan",
-        about: "Plan to rerun stopped payments: a worker asks the gateway about each, and nothing is \
-                done to any. Ask for the plan until its `phase` is `ready`, look at it, then have it \
-                applied.",
+        about: "Make a plan to rerun parked payments, or others that are unfinished. A worker asks the \
+                gateway about each; nothing is changed. Get the plan until its `phase` is `ready`, check \
+                it, then apply it.",
         scope: Scope::Operate,
         parameters: &[],
         body: Some("WantedPlan"),
@@ -46,7 +46,7 @@ pub(super) const OPERATIONS: [Operation; 9] = [
         path: "/v1/plans",
         method: "get",
         id: "listPlans",
-        about: "The plans of the last 30 days, the newest first, without their payments.",
+        about: "The plans of the last 30 days, newest first, without their payments.",
         scope: Scope::Operate,
         parameters: &[],
         body: None,
@@ -57,7 +57,7 @@ pub(super) const OPERATIONS: [Operation; 9] = [
         path: "/v1/plans/{plan}",
         method: "get",
         id: "getPlan",
-        about: "What would be done to each payment of a plan, or what became of it.",
+        about: "What a plan would do to each payment, or what became of it.",
         scope: Scope::Operate,
         parameters: &["plan"],
         body: None,
@@ -66,21 +66,21 @@ pub(super) const OPERATIONS: [Operation; 9] = [
     },
     of_a_run(
         ("/v1/plans/{plan}/apply", "applyPlan"),
-        "Have a plan applied, once, within 15 minutes. Each payment that is still as it was planned is \
-         rerun: looked at, and then the legal next step. One first, then ten, then a hundred at a \
-         time; it stops by itself if too many come out otherwise than foreseen.",
+        "Apply a plan, once, within 15 minutes. Payments that have not changed since are rerun: one first, \
+         then ten, then a hundred at a time. A rerun can charge and capture, up to the key's largest \
+         amount. The run stops by itself if too many turn out otherwise than planned.",
     ),
     Operation {
         problems: &[P::PlanNotFound, P::PlanNotNow, P::Busy],
         ..of_a_run(
             ("/v1/plans/{plan}/stop", "stopPlan"),
-            "Tell no further payment of a plan that is being applied. What was told is carried out. \
-             However much it moves, whoever sees it may stop it.",
+            "Stop a run: no further payment is rerun. Reruns that were started are carried out. Any key \
+             with the scope that sees the plan may stop it, whatever its largest amount.",
         )
     },
     of_a_run(
         ("/v1/plans/{plan}/resume", "resumePlan"),
-        "Go on with a plan that was stopped less than a day after it was made.",
+        "Resume a run that was stopped, until a day after the plan was made. A rerun can charge and capture, up to the key's largest amount.",
     ),
 ];
 
@@ -139,9 +139,9 @@ pub(super) fn schemas(schemas: &mut Map<String, Value>) {
         object(&json!({
             "plans": {
                 "type": "array", "items": summary, "maxItems": 200,
-                "description": "Those that a worker carries out and the newest, the newest first.",
+                "description": "Those that a worker is working on, and the newest others; newest first.",
             },
-            "more": { "type": "boolean", "description": "Whether others were not looked at." },
+            "more": { "type": "boolean", "description": "Whether there are others that were not listed." },
         })),
     );
 }
@@ -149,7 +149,7 @@ pub(super) fn schemas(schemas: &mut Map<String, Value>) {
 fn wanted() -> Value {
     json!({
         "type": "object",
-        "description": "Give `payments`, or a `state`, which the rest narrows down.",
+        "description": "Either `payments`, or a `state` that the other fields narrow down.",
         "properties": {
             "payments": {
                 "type": ["array", "null"], "minItems": 1, "maxItems": 1000,
@@ -160,7 +160,7 @@ fn wanted() -> Value {
             "reason": { "type": ["string", "null"], "description": "Why they are parked." },
             "older_than_ms": {
                 "type": ["integer", "null"], "minimum": 0,
-                "description": "So long they have been in their state.",
+                "description": "For how long they have been in their state at least.",
             },
         },
         "additionalProperties": false,
@@ -182,8 +182,8 @@ fn stated() -> Value {
     let mut stated = because();
     stated["properties"]["outcome"] = json!({
         "enum": ["never_paid", "hold_gone"],
-        "description": "Nothing was taken or reserved, and nothing ever will be; or the reservation is \
-                        gone, and nothing of it was taken.",
+        "description": "never_paid: nothing was taken or reserved, and nothing ever will be. hold_gone: \
+                        the reservation is gone, and nothing of it was taken.",
     });
     stated["required"] = json!(["outcome", "reason"]);
     stated["examples"] = json!([{ "outcome": "hold_gone", "reason": "it lapsed" }]);
@@ -220,7 +220,7 @@ fn touched_by_one() -> Value {
         "currency": { "type": "string" },
         "of_hold": {
             "type": ["integer", "null"],
-            "description": "So much is reserved first, in minor units, where the amount is then taken of it.",
+            "description": "How much is reserved first, in minor units, if the amount is then taken from a hold.",
         },
     }))
 }
@@ -235,8 +235,8 @@ fn summary() -> Value {
     object(&json!({
         "id": { "type": "string", "pattern": PLAN_ID },
         "made_at": time(),
-        "made_by": { "type": "string", "description": "A key's name behind `key:`, or a person." },
-        "of": { "type": "object", "description": "Which payments it is of." },
+        "made_by": { "type": "string", "description": "`key:` and a key's name, or a person's name." },
+        "of": { "type": "object", "description": "Which payments it is about." },
         "phase": { "enum": ["asking", "ready", "expired", "applying", "stopped", "done"] },
         "until": maybe(&json!({
             "type": "string", "format": "date-time", "description": "Until when it can be applied.",
@@ -247,11 +247,11 @@ fn summary() -> Value {
         "reason": { "type": ["string", "null"], "description": "Why it was applied." },
         "touches": {
             "type": "array", "items": touched(),
-            "description": "How much money its reruns move at most, all together; of a run that was stopped, those that may still be.",
+            "description": "How much money its reruns can move at most, all together. For a run that was stopped: the reruns that may still follow.",
         },
         "fates": {
             "type": "object", "additionalProperties": { "type": "integer" },
-            "description": "How many payments there are of each fate.",
+            "description": "How many payments have each fate.",
         },
         "warnings": { "type": "array", "items": { "type": "string" } },
     }))
@@ -267,12 +267,12 @@ fn planned() -> Value {
         "parked_for": text,
         "shown": {
             "type": ["string", "null"],
-            "description": "What the gateway showed; null where nothing was made there.",
+            "description": "What the gateway showed; null if no purchase was made there.",
         },
         "foreseen": { "type": ["string", "null"], "description": "What a rerun would do, in words." },
         "touches": described(
             maybe(&touched_by_one()),
-            "What a rerun moves at once; or may come to, where it goes on later by itself.",
+            "What a rerun can move at most, at once or later.",
         ),
         "fate": { "enum": [
             "unasked", "left_out", "waits", "told", "changed_since", "as_foreseen", "looks_on", "odd",

@@ -152,13 +152,15 @@ fn payment() -> Value {
         })),
         "resolved": {
             "enum": ["as_shown", "by_hand", null],
-            "description": "How people settled it: by what the gateway shows though it is not as asked, \
-                            or by what two people state and the gateway shows nothing against.",
+            "description": "How people settled it. as_shown: by what the gateway shows, although it is not \
+                            what was asked. by_hand: by what two people stated, with nothing at the \
+                            gateway against it.",
         },
         "rerun_wanted_since": {
             "type": ["string", "null"], "format": "date-time",
-            "description": "It is parked, and somebody had it rerun, or the call that it was parked for was \
-                            never made: it goes on by itself once a look at the gateway shows that it can.",
+            "description": "It is parked, and a rerun is wanted: somebody asked for it, or the call that it \
+                            was parked for was never made. It goes on by itself once a look at the gateway \
+                            shows that it can.",
         },
         "taken": maybe(&money()),
         "hold": maybe(&json!({
@@ -210,7 +212,7 @@ fn problem() -> Value {
     let codes: Vec<&str> = codes.map(|code| code.as_str()).collect();
     json!({
         "type": "object",
-        "description": "What went wrong (RFC 9457). `code` does not change; `detail` says what to do.",
+        "description": "What went wrong (RFC 9457). `code` is stable; `detail` says what to do.",
         "required": ["type", "code", "title", "status", "detail"],
         "properties": {
             "type": { "type": "string" },
@@ -237,25 +239,26 @@ fn card() -> Value {
         },
         "why": maybe(&json!({
             "enum": ["invalid_recurring_token", "recurring_token_expired", "deleted", "not_a_token"],
-            "description": "Why it is dead: a charge was refused for the token itself, its deletion \
-                            was asked for here and the gateway has shown it, or the gateway showed that \
-                            it is kept no more though nobody asked for that here.",
+            "description": "Why it is dead. invalid_recurring_token, recurring_token_expired: a charge was \
+                            refused for the token itself. deleted: its deletion was asked for here, and \
+                            the gateway has shown it. not_a_token: the gateway no longer has it, although \
+                            nobody asked for that here.",
         })),
         "since": maybe(&json!({
             "type": "string",
             "format": "date-time",
             "description": "Since when it is dead, or being deleted.",
         })),
-        "payment": { "type": ["string", "null"], "description": "That met that it is dead." },
+        "payment": { "type": ["string", "null"], "description": "The payment that found out that it is dead." },
         "wanted": {
             "enum": ["look", "delete", null],
-            "description": "What a worker is to carry out, or goes on trying.",
+            "description": "What a worker is still trying to do.",
         },
         "first_seen_at": time(),
         "looked_at": maybe(&json!({
             "type": "string",
             "format": "date-time",
-            "description": "When the gateway was last asked about it, and said whether it keeps it.",
+            "description": "When the gateway last said whether it has it.",
         })),
         "saved_by": { "type": ["string", "null"], "description": "The payment that saved it." },
     });
@@ -265,9 +268,7 @@ fn card() -> Value {
         "required": names,
         "properties": fields,
         "additionalProperties": false,
-        "description": "What is known of a saved card. It follows payments by a moment. A card whose \
-                        last payment is older than the events that are kept (30 days, unless set \
-                        otherwise) becomes known with its next one.",
+        "description": "What is known of a saved card. It lags behind payments by a moment.",
     })
 }
 
@@ -280,9 +281,9 @@ fn page() -> Value {
             "unreadable": {
                 "type": "array",
                 "items": { "type": "string" },
-                "description": "Payments that may belong here and whose record this version cannot read. A \
-                                key that is limited to accounts learns only of those under a reference \
-                                that it names.",
+                "description": "Payments that may belong here, and whose records this version cannot read. \
+                                A key that is limited to accounts gets them only when it asks by \
+                                reference.",
             },
             "next": {
                 "type": ["string", "null"],
@@ -310,8 +311,8 @@ fn batch() -> Value {
             "minItems": 1,
             "maxItems": 1000,
             "items": {
-                "description": "Each a Request with its idempotency_key. One that is wrong is answered \
-                                in its place.",
+                "description": "Each is a Request with its idempotency_key. A wrong one gets its problem as \
+                                its answer.",
                 "examples": [batched],
             },
         }},
@@ -327,7 +328,7 @@ fn batch_results() -> Value {
             "type": "object",
             "required": ["status"],
             "properties": {
-                "status": { "type": "integer", "description": "As if it had been asked alone." },
+                "status": { "type": "integer", "description": "As for a single request." },
                 "replayed": { "type": "boolean" },
                 "payment": { "$ref": "#/components/schemas/Payment" },
                 "problem": { "$ref": "#/components/schemas/Problem" },
@@ -345,8 +346,8 @@ fn parameters() -> Value {
             "name": "Idempotency-Key",
             "in": "header",
             "required": required,
-            "description": "Different for each thing you want, the same when you repeat a request. \
-                            For a request it may stand in the body instead.",
+            "description": "Your own key: a new one for each thing you want, the same one when you repeat \
+                            a request. A request for a payment may have it in the body instead.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
         })
     };
@@ -357,7 +358,7 @@ fn parameters() -> Value {
         },
         "card": {
             "name": "card", "in": "path", "required": true,
-            "description": "As payments and events show it in `card.id`; never its token.",
+            "description": "`card.id` of payments and events; never the token.",
             "schema": { "type": "string", "pattern": CARD_ID },
         },
         "plan": desk_documented::parameter(),
@@ -365,7 +366,7 @@ fn parameters() -> Value {
         "optional_Idempotency-Key": key(false),
         "wait": query(
             "wait",
-            "Answer when the payment has moved on, or after this time: 500ms, 5s.",
+            "Answer when the payment has left its state, or after this time: 500ms, 5s.",
             json!({ "type": "string", "pattern": "^[0-9]{1,6}(ms|s|m)$" }),
         ),
         "state": query("state", "Those in this state.", states()),
@@ -376,11 +377,11 @@ fn parameters() -> Value {
         ),
         "reference": query(
             "reference",
-            "Those of the account that are called so.",
+            "Those of the account with this reference.",
             json!({ "type": "string", "minLength": 1, "maxLength": 128 }),
         ),
-        "due_before": query("due_before", "Unfinished ones that are due before.", time()),
-        "cursor": query("cursor", "As the page before ended.", json!({ "type": "string" })),
+        "due_before": query("due_before", "Unfinished ones that are due before this time.", time()),
+        "cursor": query("cursor", "`next` of the page before.", json!({ "type": "string" })),
         "limit": query(
             "limit",
             "How many at most.",

@@ -67,11 +67,11 @@ fn refused(closed: Closed) -> Problem {
     match closed {
         Closed::Unknown => Problem::new(
             ProblemCode::Unauthenticated,
-            "the key is not known; ask whoever runs Holdfast for one (holdfast api-key)",
+            "the key is not known; ask the operators of Holdfast for one (holdfast api-key)",
         ),
         Closed::Expired => Problem::new(
             ProblemCode::KeyExpired,
-            "the key has expired; ask whoever runs Holdfast for a new one",
+            "the key has expired; ask the operators of Holdfast for a new one",
         ),
     }
 }

@@ -31,7 +31,8 @@ pub enum Scope {
     Read,
     /// To command payments.
     Command,
-    /// To command what is parked: that is for operators, who have looked at it.
+    /// For operators: to settle what is parked, to plan and apply reruns, which can charge and capture,
+    /// and to stop. With `command` also to command what is parked.
     Operate,
 }
 

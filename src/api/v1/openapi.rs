@@ -128,8 +128,8 @@ const OPERATIONS: [Operation; 11] = [
         path: "/v1/payments:batch",
         method: "post",
         id: "createPayments",
-        about: "Ask for up to 1,000 payments, in 4 MiB at most; an answer for each, in their order, whatever becomes of \
-                the others. Each has its idempotency_key.",
+        about: "Ask for up to 1,000 payments, in 4 MiB at most. Each has its idempotency_key, and its own \
+                answer, in the same order, whatever becomes of the others.",
         scope: Scope::Enqueue,
         parameters: &[],
         body: Some("Batch"),
@@ -151,7 +151,7 @@ const OPERATIONS: [Operation; 11] = [
         (
             "/v1/payments/{id}/capture",
             "capturePayment",
-            "Take held money now: all of it, or an amount; the rest is given back.",
+            "Take held money now, all of it or an amount; the gateway gives the rest back.",
         ),
         Some("Capture"),
     ),
@@ -175,7 +175,7 @@ const OPERATIONS: [Operation; 11] = [
         (
             "/v1/payments/{id}/cancel",
             "cancelPayment",
-            "Never take this money: seal a payment before it is held or paid.",
+            "Cancel a payment that is not held or paid yet, so that it can never be paid.",
         ),
         None,
     ),
@@ -187,9 +187,8 @@ const OPERATIONS: [Operation; 11] = [
     ),
     of_a_card(
         ("/v1/cards/{card}", "delete", "deleteCard"),
-        "Have a saved card deleted at the gateway. From now on requests on it are refused. To ask \
-         again is to ask for the same. A person can withdraw it while it is not done: `holdfast card \
-         keep`.",
+        "Delete a saved card at the gateway. From now on requests on it are refused. Asking again \
+         changes nothing. A person can withdraw it while it is not done: `holdfast card keep`.",
         Scope::Command,
         &[
             (
@@ -206,9 +205,9 @@ const OPERATIONS: [Operation; 11] = [
     ),
     of_a_card(
         ("/v1/cards/{card}/look", "post", "lookAtCard"),
-        "Have the gateway asked whether it keeps a card: whether one that was taken for dead can be \
-         charged after all, or one was deleted elsewhere. `wanted` is null again when it has answered; \
-         `looked_at` moves if it said whether it keeps the card. A card whose time is said to be over \
+        "Ask the gateway whether it still has a card. If it has, a card that was taken for dead can be \
+         charged again; if it has not, the card was deleted elsewhere. `wanted` is null again once the \
+         gateway has answered; `looked_at` is set if it said whether it has the card. An expired card \
          stays dead: the gateway keeps such cards.",
         Scope::Command,
         &[(202, "Card", "Recorded; a worker asks now.")],

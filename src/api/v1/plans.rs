@@ -1,4 +1,4 @@
-//! To plan reruns of stopped payments, and to have a plan applied. Whoever plans sees the payments of
+//! To plan reruns of payments, and to have a plan applied. Whoever plans sees the payments of
 //! its own accounts alone; a worker asks the gateway and carries out.
 
 use std::sync::Arc;

@@ -14,26 +14,26 @@ use crate::worker::outbox::SigningSecret;
 /// What to do about endpoints.
 #[derive(Debug, Subcommand)]
 pub enum EndpointsVerb {
-    /// How each one stands: what is pending, since when, and whether it is sent.
+    /// List the endpoints: what is pending, since when, and whether it is sent.
     #[command(after_help = "Example: holdfast endpoints list")]
     List,
-    /// Send to an endpoint again, beginning with all that is pending, at once.
+    /// Send to an endpoint again, starting with everything that is pending.
     #[command(after_help = "Example: holdfast endpoints enable shop --reason \"mended\"")]
     Enable(Signed),
     /// Send nothing to an endpoint for now. Its events are kept.
-    #[command(after_help = "Example: holdfast endpoints disable shop --reason \"moving house\"")]
+    #[command(after_help = "Example: holdfast endpoints disable shop --reason \"maintenance\"")]
     Disable(Signed),
-    /// Drop what is pending for an endpoint that was taken out of the settings.
+    /// Drop what is pending for an endpoint that was removed from the settings.
     #[command(after_help = "Example: holdfast endpoints forget shop --reason \"closed\"")]
     Forget(Signed),
-    /// What was done about endpoints, by whom and why, the newest first.
+    /// List what was done about endpoints, by whom and why, newest first.
     #[command(after_help = "Example: holdfast endpoints log --limit 10")]
     Log {
         /// How many at most.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
-    /// Make a secret to sign deliveries with: it is printed, and kept nowhere.
+    /// Make a secret to sign deliveries with. It is printed, and stored nowhere.
     #[command(after_help = "Example: holdfast endpoints new-secret > shop.secret")]
     NewSecret,
 }
@@ -41,10 +41,10 @@ pub enum EndpointsVerb {
 /// What to do about events.
 #[derive(Debug, Subcommand)]
 pub enum EventsVerb {
-    /// The events that are kept, by when they were written.
+    /// List the events that are kept, in the order in which they were written.
     #[command(after_help = "Example: holdfast events list --payment pay_3f0c…")]
     List(RangeArgs),
-    /// Send events of a range to an endpoint again, under the names they have.
+    /// Send the events of a time range to an endpoint again, each under the same `webhook-id`.
     #[command(
         after_help = "Example: holdfast events replay --endpoint shop --from 2027-01-31T14:00:00+08:00 \
                       --reason \"database restored\" --dry-run"
@@ -59,14 +59,14 @@ pub enum EventsVerb {
         /// Why; kept in the log of endpoints.
         #[arg(long)]
         reason: String,
-        /// Who asks; the user of this terminal without it.
+        /// Who asks. Default: the user of this terminal.
         #[arg(long, value_parser = person)]
         actor: Option<String>,
         /// Only say how many there are.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Do not send one event to an endpoint, so that the payment's next ones are sent.
+    /// Skip one event that an endpoint cannot accept, so that the payment's next events are sent.
     #[command(
         after_help = "Example: holdfast events skip --endpoint shop --id evt_pay_3f0c…_2_1-0 --reason \"answered by hand\""
     )]
@@ -80,7 +80,7 @@ pub enum EventsVerb {
         /// Why; kept in the log of endpoints.
         #[arg(long)]
         reason: String,
-        /// Who asks; the user of this terminal without it.
+        /// Who asks. Default: the user of this terminal.
         #[arg(long, value_parser = person)]
         actor: Option<String>,
     },
@@ -104,7 +104,7 @@ pub struct Signed {
     /// Why; kept in the log of endpoints.
     #[arg(long)]
     pub reason: String,
-    /// Who asks; the user of this terminal without it.
+    /// Who asks. Default: the user of this terminal.
     #[arg(long, value_parser = person)]
     pub actor: Option<String>,
 }

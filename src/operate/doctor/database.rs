@@ -15,7 +15,7 @@ const ENOUGH_FOR_A_FORECAST: u64 = 100;
 
 /// Nobody can ask it.
 pub(super) fn unreached(why: &str) -> Check {
-    let fix = "start Redis, or set redis.url right; a worker takes up its work by itself then";
+    let fix = "start Redis, or correct redis.url; workers then continue by themselves";
     Check::wrong("reach", why, fix)
 }
 

@@ -29,7 +29,7 @@ pub(super) fn key(name: &AccountName, entrance: &Entrance) -> Check {
         Entrance::Unknown(why) => Check::wrong(
             "key",
             format!("the gateway cannot be asked: {why}; payments wait, and nothing is lost"),
-            "mend the network or base_url; if CHIP itself is disturbed, wait",
+            "correct the network or base_url; if CHIP itself is down, wait",
         ),
     }
 }
@@ -172,17 +172,17 @@ fn judge(name: &AccountName, those: &Those, listens: bool) -> Check {
         ),
         Those { deaf: 1.., .. } | Those { begun: 1.., .. } => Check::warning(
             "webhook",
-            format!("it posts to {at} and does not post all that matters"),
+            format!("it posts to {at}, but not all that matters"),
             "run the same holdfast webhooks register (or rotate) once more, with its key in the settings",
         ),
         _ if listens => Check::warning(
             "webhook",
-            "none is registered: what happens at the gateway is found later, by looking",
+            "none is registered: what happens at the gateway is found later, by look-ups",
             register,
         ),
         _ => Check::fine(
             "webhook",
-            "none, and http.listen is empty: what happens is found by looking",
+            "none, and http.listen is empty: what happens is found by look-ups",
         ),
     }
 }

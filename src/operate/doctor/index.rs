@@ -94,14 +94,14 @@ const RULES: [Rule; 12] = [
         found: Found::Wrong,
         broken: "a record that cannot be read, is somewhere else, or says two things about its state; it is \
                  left alone",
-        fix: "keep the record and report it; put back what was there from a backup",
+        fix: "keep the record and report it; restore it from a backup",
     },
     Rule {
         name: "versions",
         holds: "every record is of a version that this program reads",
         found: Found::Warning,
         broken: "written by a newer version, and left to newer workers",
-        fix: "end the upgrade: run the newer version everywhere",
+        fix: "finish the upgrade: run the newer version everywhere",
     },
     Rule {
         name: "told",
@@ -209,7 +209,7 @@ pub(super) async fn examine(
     if walked.more {
         checks.push(Check::not_checked(
             "walk",
-            "so much is wrong that not all of it was kept in mind: put this right, and run it again",
+            "so much is wrong that not all of it is listed: repair this, and run it again",
         ));
     }
     checks.extend(all_told(tallies, walked.undated, repair));

@@ -40,7 +40,7 @@ fn accounts(config: &Config, waiting: Option<&BTreeSet<AccountName>>) -> Check {
         None => Check::not_checked("accounts", "Redis cannot be asked which payments wait"),
         Some(_) => Check::fine(
             "accounts",
-            "all accounts are configured that payments wait for",
+            "all accounts of unfinished payments are configured",
         ),
     }
 }
@@ -49,12 +49,12 @@ fn callers(config: &Config) -> Check {
     match config.require_callers() {
         Ok(()) => Check::fine(
             "callers",
-            "somebody may ask for payments, or nobody is listened to",
+            "the API and the intake have the keys that they need",
         ),
         Err(problems) => Check::wrong(
             "callers",
             format!("no worker starts on these settings: {problems}"),
-            "mend them, and try `holdfast config check`",
+            "correct them, and try `holdfast config check`",
         ),
     }
 }
@@ -64,7 +64,7 @@ fn durability(config: &Config) -> Check {
         Profile::Dev => Check::warning(
             "durability",
             "redis.durability is dev: what Redis loses may be charged again, or never",
-            "set redis.durability = \"solo\" for anything else than development",
+            "set redis.durability = \"solo\" except in development",
         ),
         profile => Check::fine(
             "durability",

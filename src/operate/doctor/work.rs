@@ -39,7 +39,7 @@ fn workers(notes: &WorkerNotes, clock: &Clock) -> Check {
     match (there, notes.unreadable.len()) {
         (0, 0) => Check::wrong(
             "workers",
-            "no worker has said anything for 40 s: nobody works on payments",
+            "no worker has reported for 40 s: nobody works on payments",
             start,
         ),
         (there, 0) => Check::fine(
@@ -58,12 +58,12 @@ fn workers(notes: &WorkerNotes, clock: &Clock) -> Check {
 
 fn of_stopped(stopped: &[String]) -> Check {
     if stopped.is_empty() {
-        return Check::fine("stopped", "people have stopped nothing");
+        return Check::fine("stopped", "nothing is stopped");
     }
     Check::warning(
         "stopped",
         stopped.join("; "),
-        "ask who did; then `holdfast go`, or `holdfast resume` for a part of it. Holds lapse meanwhile",
+        "ask the person who did; then `holdfast go`, or `holdfast resume` for a part. Holds lapse meanwhile",
     )
 }
 

@@ -72,7 +72,7 @@ async fn a_rerun_looks_and_is_kept_with_who_and_why() {
         .await
         .unwrap();
     let shown = office.get(&cookie, done.header(LOCATION)).await;
-    shown.shows(&["Recorded. What it sends waits for what is stopped to go on."]);
+    shown.shows(&["Recorded. It is sent once what is stopped goes on."]);
     shown.shows_none_of(&["carries it out now"]);
     let before = office.stage.ledger().movements().len();
     office.stage.work().await;
@@ -207,7 +207,7 @@ async fn how_a_payment_ended_is_stated_by_two_people_and_never_by_one() {
     let sent = fields(&*another, "hold_gone");
     let refused = office.post(&other, &to, &sent).await;
     let refused = office.get(&other, refused.header(LOCATION)).await;
-    refused.shows(&["Refused: it means nothing in this state."]);
+    refused.shows(&["Refused: it does not apply in this state."]);
     let said = office.stage.payment(&id).await;
     assert_eq!(said.resolution().unwrap().said.len(), 1);
     for _ in 0..2 {

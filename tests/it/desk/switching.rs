@@ -166,7 +166,7 @@ async fn nobody_stops_more_than_the_key_is_for_nor_without_a_reason_or_a_mark() 
     let page = office.get(&rental, "/desk/switches").await;
     page.shows(&["/desk/switches/account:rental"]);
     page.shows_none_of(&["hotel", "/desk/switches/all", "/desk/switches/step:charge"]);
-    page.shows(&["No worker is there; one that starts will see the last switch."]);
+    page.shows(&["No worker is running; one that starts will see the last switch."]);
     stop(&office, &SwitchName::Step("charge"), "double taken").await;
     let late = office.late_worker().await;
     let page = office.get(&rental, "/desk/switches").await;
@@ -177,9 +177,9 @@ async fn nobody_stops_more_than_the_key_is_for_nor_without_a_reason_or_a_mark() 
     // One that says nothing any more may still have calls under way.
     office.stage.clock.advance(chrono::TimeDelta::seconds(50));
     let page = office.get(&whole, "/desk/switches").await;
-    page.shows(&["says nothing since", &late, "2 charge"]);
+    page.shows(&["silent since", &late, "2 charge"]);
     let page = office.get(&rental, "/desk/switches").await;
-    page.shows(&["One worker says nothing any more, and may still have calls under way."]);
+    page.shows(&["One worker is silent, and may still have calls under way."]);
     page.shows_none_of(&["Every worker", &late]);
     let stands = office.stopped().await;
     for path in [HOTEL, "/desk/switches/all", "/desk/switches/kind:charge"] {

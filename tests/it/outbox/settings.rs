@@ -106,7 +106,7 @@ fn the_schedule_is_the_published_one() {
     let schedule = load("", &[]).unwrap().events.outbox.schedule;
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/events.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let (_, published) = page.split_once("tried again after ").unwrap();
+    let (_, published) = page.split_once("is retried after ").unwrap();
     let (published, _) = published.split_once('.').unwrap();
     let words: Vec<&str> = published.split_whitespace().collect();
     let words = words.join(" ").replace(" and ", ", ");

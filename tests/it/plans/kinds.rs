@@ -1,4 +1,4 @@
-//! What a plan says is what applying it then does, over every kind of stopped payment.
+//! What a plan says is what applying it then does, over every kind of unfinished payment.
 
 use holdfast::operate::rerun_moves;
 

@@ -1,4 +1,4 @@
-//! What was found of each mutant, over as many sittings as a round takes. One that was noticed is not
+//! What was found of each mutant, over as many runs as a round takes. One that was noticed is not
 //! run again as long as it is as it was, and the files that it changes are.
 
 use std::collections::BTreeMap;

@@ -23,7 +23,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
     /// Writes what was found to this file, and goes on with what is missing there: a round may take
-    /// several sittings.
+    /// several runs.
     #[arg(long)]
     report: Option<PathBuf>,
     /// Where the tree is.
@@ -72,7 +72,7 @@ fn command(arguments: &Arguments) -> String {
     }
 }
 
-/// One of the sittings that a round takes.
+/// One of the runs that a round takes.
 struct Sitting {
     root: PathBuf,
     all: Vec<Mutant>,
