@@ -196,13 +196,13 @@ impl Payment {
         outcome: StatedEnd,
         said: Spoken,
     ) -> Result<CommandAnswer, InvalidRequest> {
-        let can_end = self.can_be_resolved() && self.can_end_so(outcome);
+        // It was proposed of what can end so, and nothing has changed since.
         let as_it_stands = Some(self.stands_at());
         let proposed = self.resolution.as_mut().filter(|proposed| {
             let fresh = !proposed.is_too_old(said.at) && proposed.said_of == as_it_stands;
             proposed.progress == Progress::Proposed && proposed.outcome == Some(outcome) && fresh
         });
-        let Some(proposed) = proposed.filter(|_| can_end) else {
+        let Some(proposed) = proposed else {
             return Ok(CommandAnswer::NotApplicable);
         };
         if proposed.said.iter().any(|before| before.is_by(&said)) {
