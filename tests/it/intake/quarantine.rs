@@ -401,7 +401,7 @@ async fn keyless(dock: &Dock) -> (String, impl Fn(&str) -> String) {
     let right = POISON
         .replace("motel", "hotel")
         .replace("canary-token", &dock.token());
-    let folder = dock.redis.folder().to_owned();
+    let folder = dock.redis.folder();
     let with = move |key: &str| {
         let path = folder.join(format!("{key}.json"));
         std::fs::write(&path, right.replace("\"one\"", &format!("\"{key}\""))).unwrap();
