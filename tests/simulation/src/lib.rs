@@ -8,7 +8,7 @@
 //! | `world` | the time, the store, the gateway, the score |
 //! | `process` | who lives, is paused, is killed |
 //! | `gateway`, `network` | calls on their way, and what becomes of them |
-//! | `store`, `durable` | the store behind a network, with writes that become durable later |
+//! | `store`, `cards`, `durable` | the store behind a network, with writes that become durable later |
 //! | `webhooks` | what the gateway tells by itself |
 //! | `actors/` | workers, producers, payers, people, the store's own fate |
 //! | `halts` | what people stop, and who has seen it |
@@ -20,6 +20,7 @@
 
 mod actors;
 mod asks;
+mod cards;
 mod cells;
 mod dice;
 mod durable;

@@ -5,12 +5,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use holdfast::clock::Clock;
-use holdfast::payment::{CardId, KnownCard, Payment, PaymentId, Timestamp};
+use holdfast::payment::{Payment, PaymentId, Timestamp};
 use holdfast::store::audit::AuditEntry;
 use holdfast::store::memory::MemoryStore;
 use holdfast::store::{
-    By, CardKept, Cards, Claim, ClaimKey, Claims, Created, Cursor, FoundCard, Loaded, NotDurable,
-    Nudged, Page, Permit, SaveError, Saved, Stats, Store, StoreError, Then, Tried,
+    By, Claim, ClaimKey, Claims, Created, Cursor, Loaded, NotDurable, Nudged, Page, Permit,
+    SaveError, Saved, Stats, Store, StoreError, Then, Tried,
 };
 use tokio::time::{Duration, Instant, timeout};
 
@@ -368,38 +368,5 @@ impl Store for SimulatedStore {
 
     fn durability(&self) -> Result<(), NotDurable> {
         self.inner().durability()
-    }
-}
-
-/// What is known of cards stands beside payments and is no part of any promise: here nothing is known
-/// of any, and asking is no I/O that could be struck.
-impl Cards for SimulatedStore {
-    async fn card(&self, _: &CardId) -> Result<Option<FoundCard>, StoreError> {
-        Ok(None)
-    }
-
-    async fn keep_card(
-        &self,
-        _: Option<&FoundCard>,
-        _: &KnownCard,
-    ) -> Result<CardKept, StoreError> {
-        Ok(CardKept::Now)
-    }
-
-    async fn keep_ordered_card(
-        &self,
-        _: &FoundCard,
-        _: &KnownCard,
-        _: &AuditEntry,
-    ) -> Result<CardKept, StoreError> {
-        Ok(CardKept::Now)
-    }
-
-    async fn due_cards(&self, _: usize) -> Result<Vec<CardId>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn postpone_card(&self, _: &CardId, _: Timestamp) -> Result<(), StoreError> {
-        Ok(())
     }
 }

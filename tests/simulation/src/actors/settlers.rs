@@ -110,8 +110,8 @@ impl Word<'_> {
         }
     }
 
-    async fn say(&self, world: &Arc<World>, word: &str, asked: &Command) -> Option<CommandAnswer> {
-        let key = format!("{word}-{}", self.turn);
+    async fn say(&self, world: &Arc<World>, verb: &str, asked: &Command) -> Option<CommandAnswer> {
+        let key = format!("{verb}-{}", self.turn);
         give(world, self.payment.id(), &key, asked).await
     }
 }

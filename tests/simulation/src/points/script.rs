@@ -117,6 +117,28 @@ impl Script {
         }
     }
 
+    fn taken_as_shown(given: &Given, capture_at: &str) -> Self {
+        Self {
+            captured_elsewhere: true,
+            ..Self::adopt(given, capture_at)
+                .commanded(StateName::Parked, as_shown())
+                .silent()
+        }
+    }
+
+    fn stated_by_hand(given: &Given) -> Self {
+        let refused = Rule::on(Operation::Capture, Effect::decline("do_not_honour"));
+        Self {
+            rule: Some(refused),
+            // At the acquirer it is gone a little earlier than the shop was told.
+            hold_lasts_ms: SHORTLY_MS - 10 * SECOND,
+            seconded: Some(approve()),
+            ..Self::held(given, r#""before_expiry":"capture""#)
+                .commanded(StateName::Parked, propose())
+                .silent()
+        }
+    }
+
     /// The script of a flow.
     pub(super) fn of(flow: Flow, world: &World, given: &Given) -> Self {
         let at = |after_ms| world.written_time(after_ms);
@@ -175,24 +197,8 @@ impl Script {
                 .commanded(StateName::Held, reschedule(world)),
             Flow::GuardReleases => Self::held(given, &guard(world, "release")).silent(),
             Flow::GuardCaptures => Self::held(given, &guard(world, "capture")),
-            Flow::TakenAsShown => Self {
-                captured_elsewhere: true,
-                ..Self::adopt(given, &at(10 * SECOND))
-                    .commanded(StateName::Parked, as_shown())
-                    .silent()
-            },
-            Flow::StatedByHand => Self {
-                rule: Some(Rule::on(
-                    Operation::Capture,
-                    Effect::decline("do_not_honour"),
-                )),
-                // At the acquirer it is gone a little earlier than the shop was told.
-                hold_lasts_ms: SHORTLY_MS - 10 * SECOND,
-                seconded: Some(approve()),
-                ..Self::held(given, r#""before_expiry":"capture""#)
-                    .commanded(StateName::Parked, propose())
-                    .silent()
-            },
+            Flow::TakenAsShown => Self::taken_as_shown(given, &at(10 * SECOND)),
+            Flow::StatedByHand => Self::stated_by_hand(given),
         }
     }
 }
