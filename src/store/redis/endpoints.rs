@@ -13,7 +13,9 @@ use super::value::{items, number, text, word};
 use super::{RedisStore, value};
 use crate::clock::from_millis;
 use crate::payment::{PaymentId, Timestamp};
-use crate::store::{Decided, Deed, EndpointName, Mark, Outgoing, Sends, StoreError, Waiting};
+use crate::store::{
+    Decided, Deed, EndpointName, Mark, Outgoing, Sends, StoreError, Waiting, json_of,
+};
 
 /// How many entries one step reads.
 const STEP: usize = 500;
@@ -67,7 +69,7 @@ impl RedisStore {
         found: &str,
         mark: &Mark,
     ) -> Result<Decided, StoreError> {
-        let json = serde_json::to_string(mark).map_err(|error| no_json(&error))?;
+        let json = json_of(mark, "a mark")?;
         let make = || {
             Call::new(&call::MARK, vec![self.0.keys.endpoints()])
                 .arg(endpoint.as_str())
