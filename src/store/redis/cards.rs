@@ -157,7 +157,7 @@ impl News for RedisStore {
                 pipeline.cmd("HSETNX").arg(cursors).arg(READER);
                 pipeline.arg(Cursor::default().written());
             }
-            self.0.link.read(&pipeline).await?;
+            self.0.link.repeat(&pipeline).await?;
             found = self.found_cursors(READER).await?;
         }
         Ok(Followed(found.into_iter().flatten().collect()))

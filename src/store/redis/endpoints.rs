@@ -139,7 +139,7 @@ impl RedisStore {
                 for payment in &free {
                     pipeline.arg(now).arg(*payment);
                 }
-                self.0.link.read(&pipeline).await?;
+                self.0.link.repeat(&pipeline).await?;
             }
         }
         Ok(sum)
@@ -168,17 +168,22 @@ impl RedisStore {
         pipeline.cmd("HDEL").arg(notes);
         pipeline.arg(format!("tries:{payment}"));
         pipeline.arg(format!("first:{payment}"));
-        self.0.link.read(&pipeline).await.map(drop)
+        self.0.link.repeat(&pipeline).await.map(drop)
     }
 
     /// Writes down what was done about an endpoint.
     pub async fn note(&self, deed: &Deed) -> Result<(), StoreError> {
-        let json = serde_json::to_string(deed).map_err(|error| no_json(&error))?;
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("XADD").arg(self.0.keys.deeds());
-        pipeline.arg("MAXLEN").arg("~").arg(DEEDS).arg("*");
-        pipeline.arg("deed").arg(json);
-        self.0.link.read(&pipeline).await.map(drop)
+        let json = json_of(deed, "a deed")?;
+        let make = || {
+            Call::new(&call::DEED, vec![self.0.keys.deeds()])
+                .arg(json.as_str())
+                .number(DEEDS)
+        };
+        let patience = self.0.settings.save_patience();
+        match word(&self.0.link.insist(patience, make).await?) {
+            "noted" => Ok(()),
+            _ => Err(value::unexpected("a deed")),
+        }
     }
 
     /// What was done about endpoints, the newest first.
@@ -286,7 +291,7 @@ impl RedisStore {
             pipeline.arg(endpoint.as_str());
         }
         self.unlink(endpoint, &mut pipeline);
-        self.0.link.read(&pipeline).await?;
+        self.0.link.repeat(&pipeline).await?;
         Ok(pending)
     }
 
@@ -298,8 +303,4 @@ impl RedisStore {
             }
         }
     }
-}
-
-fn no_json(error: &serde_json::Error) -> StoreError {
-    StoreError::Refused(format!("a note that is no JSON: {error}"))
 }

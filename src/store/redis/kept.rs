@@ -107,7 +107,7 @@ impl RedisStore {
         if events.is_empty() {
             return Ok(());
         }
-        self.0.link.read(&pipeline).await.map(drop)
+        self.0.link.repeat(&pipeline).await.map(drop)
     }
 
     async fn page_of_events(
@@ -165,7 +165,7 @@ impl RedisStore {
                 let mut pipeline = Pipeline::new();
                 pipeline.cmd("XTRIM").arg(self.0.keys.events(partition));
                 pipeline.arg("MINID").arg("~").arg(first.to_string());
-                let replies = self.0.link.read(&pipeline).await?;
+                let replies = self.0.link.repeat(&pipeline).await?;
                 match replies.first().and_then(number::<u64>).unwrap_or(0) {
                     0 => break,
                     some => trimmed.events += some,

@@ -91,7 +91,7 @@ impl RedisStore {
         }
         let mut pipeline = Pipeline::new();
         pipeline.cmd("HDEL").arg(self.0.keys.workers()).arg(ids);
-        self.0.link.read(&pipeline).await.map(drop)
+        self.0.link.repeat(&pipeline).await.map(drop)
     }
 
     /// What workers have said of themselves, those included that are there no more.
