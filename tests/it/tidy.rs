@@ -150,6 +150,58 @@ fn each_library_is_named_in_one_place_only() {
     }
 }
 
+/// What one command answers is bounded, or small by nature: no reply may be as long as a backlog.
+#[test]
+fn no_range_of_redis_is_read_without_an_end() {
+    let mut ranges = 0;
+    for (path, text) in sources(&["src/store/redis"]) {
+        let code = code(&text).collect::<Vec<_>>().join("\n");
+        for command in code.split(".cmd(\"").skip(1) {
+            let (verb, rest) = command.split_once('"').unwrap();
+            let asked = rest.split("self.0.link").next().unwrap();
+            let asked: String = asked.split_whitespace().collect();
+            let bounded = match verb {
+                "ZRANGE" | "ZRANGEBYLEX" | "ZRANGEBYSCORE" | "ZREVRANGE" | "XRANGE"
+                | "XREVRANGE" => {
+                    ranges += 1;
+                    let one = asked.contains(".arg(0).arg(0)");
+                    one || ["\"LIMIT\"", "\"COUNT\""]
+                        .iter()
+                        .any(|it| asked.contains(it))
+                }
+                "HGETALL" | "HKEYS" => {
+                    let small = ["endpoints", "heard", "cursors", "switches", "workers"];
+                    small
+                        .iter()
+                        .any(|it| asked.starts_with(&format!(").arg(self.0.keys.{it}(")))
+                }
+                "KEYS" | "HVALS" | "SMEMBERS" | "LRANGE" => false,
+                _ => true,
+            };
+            assert!(bounded, "{path}: {verb}{asked}");
+        }
+    }
+    assert!(ranges > 10, "this test looks at nothing");
+}
+
+/// Who connects past the worker's parts has a link that nobody looks at, and that is told of nowhere.
+#[test]
+fn every_link_of_a_worker_is_watched_and_measured() {
+    let parts = [
+        "src/cli/worker.rs",
+        "src/cli/serving.rs",
+        "src/cli/housekeeping.rs",
+    ];
+    let all = sources(&["src/cli"]);
+    for path in parts {
+        let (_, text) = all.iter().find(|(known, _)| known == path).unwrap();
+        assert!(
+            !text.contains("RedisStore::connect"),
+            "{path} connects by itself"
+        );
+    }
+}
+
 #[test]
 fn the_payments_core_is_pure() {
     let impure = [

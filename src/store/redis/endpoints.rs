@@ -19,6 +19,8 @@ use crate::store::{
 
 /// How many entries one step reads.
 const STEP: usize = 500;
+/// How often a mark is written anew when others were quicker.
+const MOST_TRIES: usize = 20;
 /// About how many deeds are kept.
 const DEEDS: usize = 1_000;
 
@@ -45,7 +47,7 @@ impl RedisStore {
             Sends::Enabled => self.make_due(endpoint).await?,
             Sends::Disabled | Sends::Forgotten => 0,
         };
-        loop {
+        for _ in 0..MOST_TRIES {
             let mut pipeline = Pipeline::new();
             pipeline.cmd("HGET").arg(self.0.keys.endpoints());
             pipeline.arg(endpoint.as_str());
@@ -55,6 +57,7 @@ impl RedisStore {
                 return Ok(due);
             }
         }
+        Err(StoreError::Busy(endpoint.to_string()))
     }
 
     /// Decides whether events are sent to the endpoint of a delivery, unless somebody decided since
@@ -110,39 +113,63 @@ impl RedisStore {
                 self.0.keys.out(partition, endpoint, "notes"),
             );
             let mut pipeline = Pipeline::new();
-            pipeline.cmd("ZRANGE").arg(&due).arg(0).arg(-1);
+            pipeline.cmd("ZCARD").arg(&due);
             let replies = self.0.link.read(&pipeline).await?;
-            let pending: Vec<&str> = replies.iter().flat_map(items).filter_map(text).collect();
-            sum += pending.len() as u64;
-            for some in pending.chunks(STEP) {
+            sum += replies.first().and_then(number::<u64>).unwrap_or(0);
+            // What is there throughout is seen, and what is seen twice is changed once.
+            let mut cursor = "0".to_owned();
+            loop {
                 let mut pipeline = Pipeline::new();
-                pipeline.cmd("HMGET").arg(&notes);
-                for payment in some {
-                    pipeline.arg(format!("nonce:{payment}"));
+                pipeline.cmd("ZSCAN").arg(&due).arg(&cursor);
+                pipeline.arg("COUNT").arg(STEP);
+                let (next, found) = self.scanned(&pipeline).await?;
+                let pairs = found.as_chunks::<2>().0.iter();
+                let pending: Vec<&str> = pairs.filter_map(|[it, _]| text(it)).collect();
+                for some in pending.chunks(STEP) {
+                    self.hurry((&due, &notes), some, now).await?;
                 }
-                let replies = self.0.link.read(&pipeline).await?;
-                let nonces = replies.iter().flat_map(items);
-                let free = some.iter().zip(nonces);
-                let free: Vec<&str> = free
-                    .filter(|(_, nonce)| matches!(nonce, Value::Nil))
-                    .map(|(payment, _)| *payment)
-                    .collect();
-                let mut pipeline = Pipeline::new();
-                pipeline.cmd("HDEL").arg(&notes);
-                for payment in some {
-                    pipeline.arg(format!("tries:{payment}"));
-                    pipeline.arg(format!("first:{payment}"));
+                if next == "0" {
+                    break;
                 }
-                if !free.is_empty() {
-                    pipeline.cmd("ZADD").arg(&due).arg("XX").arg("LT");
-                }
-                for payment in &free {
-                    pipeline.arg(now).arg(*payment);
-                }
-                self.0.link.repeat(&pipeline).await?;
+                cursor = next;
             }
         }
         Ok(sum)
+    }
+
+    /// Has what is pending of some payments tried now, with all tries before it again, but for what is
+    /// being sent.
+    async fn hurry(
+        &self,
+        (due, notes): (&str, &str),
+        payments: &[&str],
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("HMGET").arg(notes);
+        for payment in payments {
+            pipeline.arg(format!("nonce:{payment}"));
+        }
+        let replies = self.0.link.read(&pipeline).await?;
+        let nonces = replies.iter().flat_map(items);
+        let free = payments.iter().zip(nonces);
+        let free: Vec<&str> = free
+            .filter(|(_, nonce)| matches!(nonce, Value::Nil))
+            .map(|(payment, _)| *payment)
+            .collect();
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("HDEL").arg(notes);
+        for payment in payments {
+            pipeline.arg(format!("tries:{payment}"));
+            pipeline.arg(format!("first:{payment}"));
+        }
+        if !free.is_empty() {
+            pipeline.cmd("ZADD").arg(due).arg("XX").arg("LT");
+        }
+        for payment in &free {
+            pipeline.arg(now).arg(*payment);
+        }
+        self.0.link.repeat(&pipeline).await.map(drop)
     }
 
     /// When an endpoint last accepted an event.
