@@ -286,7 +286,8 @@ pub async fn command_if<S: Store, R: Send>(
             Err(SaveError::Missing) => return Err(IntakeError::Missing(id.clone())),
             Err(SaveError::Store(error)) => return Err(error.into()),
             Err(error @ (SaveError::NotDurable(_) | SaveError::NothingToLicense)) => {
-                return Err(StoreError::Refused(error.to_string()).into());
+                // A command asks for no license.
+                return Err(StoreError::Broken(format!("a command, answered by: {error}")).into());
             }
         }
     }

@@ -269,7 +269,9 @@ async fn look_again<S: Cards>(
     );
     match looking.await {
         Ok(_) => Ok(Some(card)),
-        Err(IntakeError::Store(error @ StoreError::Unavailable(_))) => Err(error),
+        Err(IntakeError::Store(error @ (StoreError::Unavailable(_) | StoreError::Busy(_)))) => {
+            Err(error)
+        }
         // It is unknown here, or what is known of it cannot be read: asked again, it would be the same.
         Err(error) => {
             tracing::debug!(%account, card.id = %card, %error, "a card that was deleted is not looked at");

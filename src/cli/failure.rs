@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::api::intake::IntakeError;
 use crate::config::Problems;
+use crate::operate::switches::SwitchError;
 use crate::payment::InvalidRequest;
 use crate::store::StoreError;
 use crate::store::redis::OpenError;
@@ -123,7 +124,17 @@ impl From<StoreError> for Failure {
                  it with the same key is safe"
             )),
             StoreError::Refused(_) => Self::Store(error.to_string()),
-            StoreError::Unreadable { .. } => Self::Other(error.to_string()),
+            StoreError::Busy(_) => Self::Refused(error.to_string()),
+            StoreError::Unreadable { .. } | StoreError::Broken(_) => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<SwitchError> for Failure {
+    fn from(error: SwitchError) -> Self {
+        match error {
+            SwitchError::Store(error) => error.into(),
+            SwitchError::Foreign(_) | SwitchError::Busy(_) => Self::Refused(error.to_string()),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::parts::Parts;
 use crate::api::WebhookCounts;
 use crate::operate::audit::tell_heads;
 use crate::store::redis::RedisStore;
@@ -18,17 +18,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How often it is noted when webhooks came.
 const NOTE_HEARD_EVERY: Duration = Duration::from_secs(60);
 
-/// Watches over Redis' durability, sweeps the state index, and trims the streams of events.
-pub(super) fn keep_house(
-    store: &Arc<RedisStore>,
-    keep: TimeDelta,
-    background: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    let (watching, watched_until) = (Arc::clone(store), stop.clone());
-    background.spawn(async move { watching.watch(watched_until).await });
-    let (sweeping, stop) = (Arc::clone(store), stop.clone());
-    background.spawn(async move {
+/// Sweeps the state index, trims the streams of events, and notes the ends of the audit log.
+pub(super) fn keep_house(parts: &mut Parts, store: &Arc<RedisStore>, keep: TimeDelta) {
+    let (sweeping, stop) = (Arc::clone(store), parts.stop.clone());
+    parts.spawn("house", async move {
         let sweep = async {
             loop {
                 if let Err(error) = sweeping.trim_events(keep).await {

@@ -14,6 +14,7 @@
 //! | `audit` | who asked for what, and whether anybody changed that |
 //! | `switches`, `workers` | stop and go; which workers are running |
 //! | `worker`, `serving` | everything that runs in one worker process; what it serves over HTTP |
+//! | `parts` | those of a worker: one that ends is noticed; their connections to Redis |
 //! | `housekeeping` | what it does now and then beside its work |
 //! | `reload` | accounts, keys, producers and endpoints, exchanged while it runs |
 //! | `outgoing` | endpoints, and events that are sent to them |
@@ -43,6 +44,7 @@ mod housekeeping;
 mod key;
 mod key_file;
 mod outgoing;
+mod parts;
 mod plans;
 mod probe;
 mod quarantine;

@@ -1,16 +1,17 @@
 //! `holdfast worker`: everything that runs in one worker process, wired together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::housekeeping::keep_house;
+use super::parts::Parts;
 use super::reload::Reload;
-use super::serving::{listen, overview, serve};
+use super::serving::{Doors, listen, overview, serve};
 use crate::api::KeyRing;
 use crate::api::pushed::{Intake, Producers};
 use crate::clock::Clock;
@@ -19,7 +20,7 @@ use crate::gateway::{Account, Accounts, ChipGateway, Measured};
 use crate::operate::Observer;
 use crate::operate::overview::Overview;
 use crate::queue::{self, Cause};
-use crate::store::redis::{Profile, RedisStore};
+use crate::store::redis::Profile;
 use crate::telemetry::Metrics;
 use crate::worker::cards::CardKeeper;
 use crate::worker::doorman::Doorman;
@@ -30,6 +31,10 @@ use crate::worker::{Policies, Worker};
 
 /// How long the intake insists on one write at the most.
 const LONGEST_INTAKE_SAVE_MS: u64 = 1_000;
+
+/// How long parts may take to end beyond what the settings give to turns and requests. With the queue's
+/// own three seconds it stays below the five that whoever stops a worker is told to wait.
+const END_PARTS_MS: u64 = 4_000;
 
 /// Works until SIGTERM or SIGINT, then ends within the configured time.
 /// `again` reads the settings anew.
@@ -43,14 +48,24 @@ pub(super) async fn run(
     let clock = Clock::system();
     let metrics = figures(config);
     warn_of_reports(config, &clock);
-    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let store = Arc::new(store.measured("worker", &metrics));
+    // Before anything is taken, or said to be there, that others would then wait for.
+    let doors = Doors::open(config).await?;
+    let redis = config.store_settings();
+    let mut all = Parts::new(
+        redis,
+        clock.clone(),
+        metrics.clone(),
+        stop.clone(),
+        longest_stop(config),
+    );
+    let parts = &mut all;
+    let store = Arc::new(parts.connect("worker").await?);
     let gateway = Arc::new(gateway(config, &clock)?);
     let measured = Measured::new(ChipGateway::clone(&gateway), metrics.clone());
     let measured = Arc::new(measured);
     let policies = Current::new(config.policies());
     let queue_settings = config.queue_settings();
-    let (gate, mut doorman) = stand_at_the_gate(config, &clock, &queue_settings).await?;
+    let (gate, mut doorman) = stand_at_the_gate(config, parts, &queue_settings).await?;
     let worker = Worker::new(
         Arc::clone(&store),
         Arc::clone(&measured),
@@ -59,31 +74,24 @@ pub(super) async fn run(
     );
     let worker = worker.until(stop.clone()).counted(metrics.clone());
     let worker = worker.behind(gate.clone());
-    let background = TaskTracker::new();
     let keys = Arc::new(KeyRing::new(config.api.keys.clone(), config.api.pace));
+    carry_out_plans(parts, Arc::clone(&gateway), policies.clone()).await?;
+    let sums = overview(parts).await?;
     let shared = (policies.clone(), Arc::clone(&keys));
-    let (stays, all) = ((&background, &stop), &metrics);
-    let planner = (Arc::clone(&gateway), policies.clone());
-    carry_out_plans(config, &clock, planner, stays).await?;
-    let sums = overview(config, &clock, stays).await?;
-    serve(config, &clock, shared, (&sums, all), stays).await?;
-    let outbox = tell_events(config, &clock, all, stays).await?;
-    observe(config, &clock, (&outbox, sums, all), stays).await?;
+    serve(config, parts, doors.api, shared, &sums).await?;
+    let outbox = tell_events(config, parts).await?;
+    observe(config, parts, &outbox, sums).await?;
     let producers = Arc::new(Producers::new(config.intake.rules.clone()));
-    let pushed = (policies.clone(), Arc::clone(&producers));
-    take_in(config, &clock, pushed, all, stays).await?;
+    take_in(config, parts, policies.clone(), Arc::clone(&producers)).await?;
     let reload = Reload::new(config.clone(), ChipGateway::clone(&gateway), policies, keys);
-    let (until, reloading) = (
-        stop.clone(),
-        reload
-            .with(outbox, producers)
-            .told(all.clone())
-            .run(asked_anew, again),
-    );
-    background.spawn(async move { until.run_until_cancelled(reloading).await });
-    know_cards(config, &clock, (measured, gate.clone()), stays).await?;
-    listen(config, (&store, gate), gateway, all, stays).await?;
-    keep_house(&store, config.events.keep, &background, &stop);
+    let reload = reload.with(outbox, producers).told(metrics);
+    let (until, reloading) = (stop.clone(), reload.run(asked_anew, again));
+    parts.spawn("reload", async move {
+        until.run_until_cancelled(reloading).await;
+    });
+    know_cards(parts, measured, gate.clone()).await?;
+    listen(config, parts, doors.http, (&store, gate), gateway);
+    keep_house(parts, &store, config.events.keep);
     // Since it was read first, time has passed, and people may have stopped something.
     doorman.round().await;
 
@@ -95,19 +103,22 @@ pub(super) async fn run(
     );
     // Until the last call has ended: whoever stops things asks what is under way.
     let ended = CancellationToken::new();
-    background.spawn(doorman.run(ended.clone()));
-    let work = queue::run(store, Arc::new(worker), clock, queue_settings, stop.clone());
-    let stopped = work.await;
+    parts.spawn("doorman", doorman.run(ended.clone()));
+    let work = queue::run(store, Arc::new(worker), clock, queue_settings, stop);
+    let (stopped, broken) = parts.beside(work).await;
     ended.cancel();
-    stop.cancel();
-    background.close();
-    background.wait().await;
+    all.end().await;
     tracing::info!(?stopped, "stopped");
-    anyhow::ensure!(
-        stopped.cause == Cause::Asked,
-        "the worker ended by itself; start it again"
-    );
+    let by_itself = stopped.cause != Cause::Asked || broken.is_some();
+    anyhow::ensure!(!by_itself, "the worker ended by itself; start it again");
     Ok(())
+}
+
+/// How long all parts together may take to end.
+fn longest_stop(config: &Config) -> Duration {
+    let drains = [config.http.limits, config.api.limits].map(|limits| limits.drain_timeout_ms);
+    let longest = drains.into_iter().fold(config.worker.shutdown_ms, u64::max);
+    Duration::from_millis(longest.saturating_add(END_PARTS_MS))
 }
 
 /// The figures of this worker, with what is told before it happens.
@@ -165,79 +176,69 @@ pub(super) fn accounts(config: &Config) -> anyhow::Result<Accounts> {
 /// What people have stopped, read over a connection of its own.
 async fn stand_at_the_gate(
     config: &Config,
-    clock: &Clock,
+    parts: &mut Parts,
     settings: &queue::Settings,
 ) -> anyhow::Result<(Gate, Doorman)> {
-    let own = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+    let own = parts.connect("doorman").await?;
     let deadlines = config.gateway_settings().deadlines;
     let worker = (settings.identity, settings.concurrency);
-    Doorman::arrive(own, clock, deadlines, worker)
+    Doorman::arrive(own, &parts.clock, deadlines, worker)
         .await
         .context("what is stopped cannot be read; may Redis' user reach the keys of the desk?")
 }
 
 /// Sends events to endpoints, over connections of their own: no receiver may hold up a payment.
-async fn tell_events(
-    config: &Config,
-    clock: &Clock,
-    metrics: &Metrics,
-    (background, stop): (&TaskTracker, &CancellationToken),
-) -> anyhow::Result<Arc<Outbox>> {
-    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
+async fn tell_events(config: &Config, parts: &mut Parts) -> anyhow::Result<Arc<Outbox>> {
+    let store = parts.connect("events").await?;
     let endpoints = config.events.endpoints.clone();
     let names: Vec<&str> = endpoints.iter().map(|e| e.name.as_str()).collect();
     tracing::info!(endpoints = names.join(","), "sending events");
     let settings = config.events.outbox.clone();
-    let outbox = Outbox::new(store, clock.clone(), settings, endpoints)?;
-    let outbox = Arc::new(outbox.counted(metrics.clone()));
-    background.spawn(Arc::clone(&outbox).run(stop.clone()));
+    let outbox = Outbox::new(store, parts.clock.clone(), settings, endpoints)?;
+    let outbox = Arc::new(outbox.counted(parts.metrics.clone()));
+    parts.spawn("events", Arc::clone(&outbox).run(parts.stop.clone()));
     Ok(outbox)
 }
 
 /// Looks now and then at what Redis holds, if anybody can ask for it. Over a connection of its own.
 async fn observe(
     config: &Config,
-    clock: &Clock,
-    (outbox, overview, metrics): (&Arc<Outbox>, Arc<Overview>, &Metrics),
-    (background, stop): (&TaskTracker, &CancellationToken),
+    parts: &mut Parts,
+    outbox: &Arc<Outbox>,
+    overview: Arc<Overview>,
 ) -> anyhow::Result<()> {
     if config.listen.is_none() || !config.http.metrics {
         return Ok(());
     }
-    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let (outbox, metrics) = (Arc::clone(outbox), metrics.clone());
-    let observer = Observer::new(store, overview, outbox, clock.clone(), metrics);
-    background.spawn(observer.run(stop.clone()));
+    let store = parts.connect("observer").await?;
+    let (clock, metrics) = (parts.clock.clone(), parts.metrics.clone());
+    let observer = Observer::new(store, overview, Arc::clone(outbox), clock, metrics);
+    parts.spawn("observer", observer.run(parts.stop.clone()));
     Ok(())
 }
 
 /// Keeps what is known of saved cards, over a connection of its own.
 async fn know_cards(
-    config: &Config,
-    clock: &Clock,
-    (gateway, gate): (Arc<Measured<ChipGateway>>, Gate),
-    (background, stop): (&TaskTracker, &CancellationToken),
+    parts: &mut Parts,
+    gateway: Arc<Measured<ChipGateway>>,
+    gate: Gate,
 ) -> anyhow::Result<()> {
-    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let keeper = CardKeeper::new(Arc::new(store), gateway, clock.clone());
-    background.spawn(keeper.behind(gate).run(stop.clone()));
+    let store = Arc::new(parts.connect("cards").await?);
+    let keeper = CardKeeper::new(store, gateway, parts.clock.clone());
+    parts.spawn("cards", keeper.behind(gate).run(parts.stop.clone()));
     Ok(())
 }
 
-/// Carries out what operators plan, over a connection of its own.
+/// Carries out what operators plan, over a connection of its own. It tells nothing while Redis may lose it,
+/// and each connection knows that of itself.
 async fn carry_out_plans(
-    config: &Config,
-    clock: &Clock,
-    (gateway, policies): (Arc<ChipGateway>, Current<Policies>),
-    (background, stop): (&TaskTracker, &CancellationToken),
+    parts: &mut Parts,
+    gateway: Arc<ChipGateway>,
+    policies: Current<Policies>,
 ) -> anyhow::Result<()> {
-    let store = RedisStore::connect(config.store_settings(), clock.clone()).await?;
-    let store = Arc::new(store);
-    // It tells nothing while Redis may lose it, and each connection knows that of itself.
-    let (watching, until) = (Arc::clone(&store), stop.clone());
-    background.spawn(async move { watching.watch(until).await });
-    let planner = Planner::new(store, gateway, clock.clone(), policies);
-    background.spawn(planner.run(stop.clone()));
+    let store = Arc::new(parts.connect("plans").await?);
+    let planner = Planner::new(store, gateway, parts.clock.clone(), policies);
+    parts.spawn("plans", planner.run(parts.stop.clone()));
     Ok(())
 }
 
@@ -245,10 +246,9 @@ async fn carry_out_plans(
 /// must hold up nothing that moves money.
 async fn take_in(
     config: &Config,
-    clock: &Clock,
-    (policies, producers): (Current<Policies>, Arc<Producers>),
-    metrics: &Metrics,
-    (background, stop): (&TaskTracker, &CancellationToken),
+    parts: &mut Parts,
+    policies: Current<Policies>,
+    producers: Arc<Producers>,
 ) -> anyhow::Result<()> {
     if !config.intake.enabled {
         return Ok(());
@@ -261,14 +261,11 @@ async fn take_in(
     let mut settings = config.store_settings();
     // What is pushed is there again in the next round, and others wait for this one.
     settings.save_patience_ms = settings.save_patience_ms.min(LONGEST_INTAKE_SAVE_MS);
-    let store = RedisStore::connect(settings, clock.clone()).await?;
-    let store = Arc::new(store.measured("intake", metrics));
-    let (watching, until) = (Arc::clone(&store), stop.clone());
-    background.spawn(async move { watching.watch(until).await });
-    let settings = config.intake.settings;
-    let intake = Intake::new(store, clock.clone(), policies, producers, settings);
-    let until = stop.clone();
-    background.spawn(async move { intake.run(until).await });
+    let store = Arc::new(parts.connect_by(settings, "intake").await?);
+    let (clock, settings) = (parts.clock.clone(), config.intake.settings);
+    let intake = Intake::new(store, clock, policies, producers, settings);
+    let until = parts.stop.clone();
+    parts.spawn("intake", async move { intake.run(until).await });
     let producers = config.intake.rules.producers.len();
     tracing::info!(producers, "taking in what is pushed");
     Ok(())

@@ -2,9 +2,11 @@
 //! nothing that is drawn holds up a payment. Sums over unfinished payments are those of the overview.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
@@ -55,7 +57,10 @@ impl Observer {
     pub async fn run(self, stop: CancellationToken) {
         let looking = async {
             loop {
-                if let Err(error) = self.look().await {
+                // What breaks a look must not end the worker: money goes on without it.
+                let looked = AssertUnwindSafe(self.look()).catch_unwind().await;
+                let looked = looked.unwrap_or_else(|_| Err(StoreError::panicked(&"a figure")));
+                if let Err(error) = looked {
                     tracing::debug!(%error, "the metrics show what was before");
                 }
                 self.tally().await;

@@ -1,9 +1,11 @@
 //! The newest tally, for whoever shows it: pages and metrics read the same one.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::FutureExt as _;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +76,10 @@ impl Overview {
         let counting = async {
             loop {
                 self.asked.notified().await;
-                let pause = match count(&self.store, &self.clock).await {
+                // What breaks a count must not end the worker: money goes on without it.
+                let counting = AssertUnwindSafe(count(&self.store, &self.clock)).catch_unwind();
+                let broken = |_| Err(StoreError::panicked(&"a count"));
+                let pause = match counting.await.unwrap_or_else(broken) {
                     Ok(tally) => {
                         let pause = pause_after(&tally);
                         self.newest.send_replace(Some(Arc::new(tally)));

@@ -4,7 +4,7 @@
 use crate::clock::Clock;
 use crate::payment::Timestamp;
 use crate::store::audit::{AuditEntry, Mandate};
-use crate::store::{FoundPlan, PlanId, PlanWrite, Plans, StoreError};
+use crate::store::{FoundPlan, PlanId, PlanWrite, Plans, StoreError, json_of};
 
 use super::plan::{Applied, NotNow, Phase, Plan, PlanCommand};
 
@@ -110,8 +110,7 @@ pub async fn write<S: Plans>(
     plan: &Plan,
     audit: Option<&AuditEntry>,
 ) -> Result<Option<FoundPlan>, StoreError> {
-    let text = serde_json::to_string(plan)
-        .map_err(|error| StoreError::Refused(format!("a plan that is no JSON: {error}")))?;
+    let text = json_of(plan, "a plan")?;
     let write = PlanWrite {
         text: &text,
         due: Some(plan.due_at),

@@ -26,6 +26,20 @@ const MOST_TRIES: usize = 20;
 /// How often it is looked whether workers have seen a switch.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Why something is neither stopped nor let go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// What stands there cannot be read by this version.
+    #[error("{0} was stopped by another version of holdfast; lift it with that version")]
+    Foreign(SwitchName),
+    /// Others were quicker again and again.
+    #[error("others keep stopping and resuming {0}; look at it, and try again")]
+    Busy(SwitchName),
+    /// The store failed. Whether it was done is unknown.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// What a switch stood at before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
@@ -67,13 +81,13 @@ pub async fn stop(
     (action, name): (&str, &SwitchName),
     wanted: &Switch,
     by: &Mandate,
-) -> Result<Stopped, StoreError> {
+) -> Result<Stopped, SwitchError> {
     let mut last = None;
     for _ in 0..MOST_TRIES {
         let found = store.switches().await?;
         let before = found.set.get(name);
         if is_foreign(&found, name) || (last.is_some() && last.as_ref() == before) {
-            return Err(foreign(name));
+            return Err(SwitchError::Foreign(name.clone()));
         }
         let anothers = |it: &&Switch| it.actor != wanted.actor && *name != SwitchName::Drain;
         if let Some(stands) = before.filter(anothers) {
@@ -88,9 +102,7 @@ pub async fn stop(
             Switched::Outdated => last = before,
         }
     }
-    Err(StoreError::Refused(format!(
-        "others keep stopping and resuming {name}; look at it, and try again"
-    )))
+    Err(SwitchError::Busy(name.clone()))
 }
 
 /// Lets `name` go on, as it was `found`, and adds that to the audit log in the same step, under the word
@@ -102,13 +114,13 @@ pub async fn let_go(
     (action, name): (&str, &SwitchName),
     found: &Switches,
     by: &Mandate,
-) -> Result<LetGo, StoreError> {
+) -> Result<LetGo, SwitchError> {
     let changed = |version, before: Option<&Switch>| {
         let before = before.cloned();
         LetGo::Now(Changed { version, before })
     };
     if is_foreign(found, name) {
-        return Err(foreign(name));
+        return Err(SwitchError::Foreign(name.clone()));
     }
     let Some(before) = found.set.get(name) else {
         return Ok(changed(found.version, None));
@@ -119,12 +131,12 @@ pub async fn let_go(
     }
     let mut now = store.switches().await?;
     if is_foreign(&now, name) {
-        return Err(foreign(name));
+        return Err(SwitchError::Foreign(name.clone()));
     }
     match now.set.remove(name) {
         // Somebody stopped it, and somebody let that go on.
         None => Ok(changed(now.version, None)),
-        Some(same) if same == *before => Err(foreign(name)),
+        Some(same) if same == *before => Err(SwitchError::Foreign(name.clone())),
         Some(since) => Ok(LetGo::StoppedSince(since)),
     }
 }
@@ -143,12 +155,6 @@ fn entry(
 /// and so it can neither be replaced nor taken away by what was read.
 fn is_foreign(found: &Switches, name: &SwitchName) -> bool {
     found.unknown.contains(&name.to_string())
-}
-
-fn foreign(name: &SwitchName) -> StoreError {
-    StoreError::Refused(format!(
-        "{name} was stopped by another version of holdfast; lift it with that version"
-    ))
 }
 
 /// What workers know of a version of the switches.

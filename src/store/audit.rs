@@ -279,9 +279,7 @@ impl AuditEntry {
 
     /// The bytes that are written, and their SHA-256.
     pub(super) fn sealed(&self) -> Result<(Vec<u8>, String), StoreError> {
-        let json = serde_json::to_vec(self).map_err(|error| {
-            StoreError::Refused(format!("an audit entry that is no JSON: {error}"))
-        })?;
+        let json = super::json_of(self, "an audit entry")?.into_bytes();
         let hash = hex(&Sha256::digest(&json));
         Ok((json, hash))
     }

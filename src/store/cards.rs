@@ -160,7 +160,7 @@ pub async fn change_card<S: Cards>(
             return Ok(Some(card));
         }
     }
-    Err(StoreError::Unavailable(format!("{id} changes too quickly")))
+    Err(StoreError::Busy(id.to_string()))
 }
 
 /// Changes a card as somebody asked, again if somebody else changes it at the same time. `change`
@@ -182,5 +182,5 @@ pub async fn change_ordered_card<S: Cards>(
             return Ok(Some(card));
         }
     }
-    Err(StoreError::Unavailable(format!("{id} changes too quickly")))
+    Err(StoreError::Busy(id.to_string()))
 }

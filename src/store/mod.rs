@@ -18,7 +18,10 @@ pub mod redis;
 pub mod switches;
 mod write;
 
+use std::fmt;
 use std::future::Future;
+
+use serde::Serialize;
 
 use self::audit::AuditEntry;
 pub use by::{By, Cursor, InvalidCursor, Page, Unread};
@@ -202,6 +205,12 @@ pub enum StoreError {
     /// Redis refused: wrong configuration, wrong rights, out of memory.
     #[error("Redis refused the call: {0}")]
     Refused(String),
+    /// Others changed it all the time, so that it was not done, or, of many, not all of it.
+    #[error("{0} changes too quickly: it was not done, or not to its end; do it again")]
+    Busy(String),
+    /// A fault of Holdfast, at one thing or another: it would come again.
+    #[error("a fault of Holdfast, please report it: {0}")]
+    Broken(String),
 }
 
 impl StoreError {
@@ -210,11 +219,23 @@ impl StoreError {
     #[must_use]
     pub fn is_about_one(&self) -> bool {
         match self {
-            Self::Unavailable(_) => false,
-            Self::Unreadable { .. } => true,
+            Self::Unavailable(_) | Self::Busy(_) => false,
+            Self::Unreadable { .. } | Self::Broken(_) => true,
             Self::Refused(why) => why.starts_with("WRONGTYPE "),
         }
     }
+
+    /// A panic at something; the log says where it was.
+    #[must_use]
+    pub fn panicked(at: &impl fmt::Display) -> Self {
+        Self::Broken(format!("a panic at {at}"))
+    }
+}
+
+/// A value as it is written. That it is no JSON would be a fault of Holdfast.
+pub(crate) fn json_of(value: &impl Serialize, what: &str) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::Broken(format!("{what} that is no JSON: {error}")))
 }
 
 /// Why a write was not done, or not known to be done.

@@ -7,11 +7,12 @@
 //! go over the same key.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::Gate;
@@ -156,7 +157,8 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
                 None => Ok(()),
             }
         };
-        match noting.await {
+        let noted = AssertUnwindSafe(noting).catch_unwind().await;
+        match noted.unwrap_or_else(|_| Err(StoreError::panicked(payment))) {
             Err(error) if error.is_about_one() => {
                 tracing::warn!(payment.id = %payment, %error, "what it says of its card is passed over");
                 Ok(())
@@ -203,7 +205,8 @@ impl<S: Store + Cards + News, G: CardGateway> CardKeeper<S, G> {
             self.end(id, wanted.what, &asked).await?;
             Ok(1)
         };
-        match carrying.await {
+        let carried = AssertUnwindSafe(carrying).catch_unwind().await;
+        match carried.unwrap_or_else(|_| Err(StoreError::panicked(id))) {
             // It must not come up again at once, before all others.
             Err(error) if StoreError::is_about_one(&error) => {
                 tracing::warn!(card.id = %id, %error, "what is wanted of a card waits");

@@ -8,11 +8,12 @@
 
 mod telling;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::Policies;
@@ -93,7 +94,9 @@ impl<S: Store + Plans, G: Gateway> Planner<S, G> {
     pub async fn carry_out(&self) -> Result<usize, StoreError> {
         let mut done = 0;
         for id in self.store.due_plans(PAGE).await? {
-            match self.step(&id).await {
+            // One that breaks its step must not take all others with it.
+            let stepped = AssertUnwindSafe(self.step(&id)).catch_unwind().await;
+            match stepped.unwrap_or_else(|_| Err(StoreError::panicked(&id))) {
                 Ok(stepped) => done += usize::from(stepped),
                 Err(error) if error.is_about_one() => {
                     tracing::warn!(plan.id = %id, %error, "a plan waits");

@@ -446,8 +446,11 @@ async fn a_switch_of_another_form_is_not_tried_for_ever() {
             let typed = lodge.types(&line);
             let soon = std::time::Duration::from_secs(20);
             let (done, told, _) = tokio::time::timeout(soon, typed).await.unwrap();
-            let failure = done.unwrap_err().to_string();
+            let failure = done.unwrap_err();
+            assert_eq!(failure.exit_code(), 3, "Redis is not at fault: {failure}");
+            let failure = failure.to_string();
             assert!(failure.contains("by another version"), "{failure}");
+            assert!(!failure.contains("Redis"), "{failure}");
             assert_eq!(told, "", "nothing was changed, and nothing is said of it");
         }
         let version = lodge.store.switches().await.unwrap().version;

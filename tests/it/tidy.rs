@@ -150,6 +150,40 @@ fn each_library_is_named_in_one_place_only() {
     }
 }
 
+/// What one command answers is bounded, or small by nature: no reply may be as long as a backlog.
+#[test]
+fn no_range_of_redis_is_read_without_an_end() {
+    let mut ranges = 0;
+    for (path, text) in sources(&["src/store/redis"]) {
+        let code = code(&text).collect::<Vec<_>>().join("\n");
+        for command in code.split(".cmd(\"").skip(1) {
+            let (verb, rest) = command.split_once('"').unwrap();
+            let asked = rest.split("self.0.link").next().unwrap();
+            let asked: String = asked.split_whitespace().collect();
+            let bounded = match verb {
+                "ZRANGE" | "ZRANGEBYLEX" | "ZRANGEBYSCORE" | "ZREVRANGE" | "XRANGE"
+                | "XREVRANGE" => {
+                    ranges += 1;
+                    let one = asked.contains(".arg(0).arg(0)");
+                    one || ["\"LIMIT\"", "\"COUNT\""]
+                        .iter()
+                        .any(|it| asked.contains(it))
+                }
+                "HGETALL" | "HKEYS" => {
+                    let small = ["endpoints", "heard", "cursors", "switches", "workers"];
+                    small
+                        .iter()
+                        .any(|it| asked.starts_with(&format!(").arg(self.0.keys.{it}(")))
+                }
+                "KEYS" | "HVALS" | "SMEMBERS" | "LRANGE" => false,
+                _ => true,
+            };
+            assert!(bounded, "{path}: {verb}{asked}");
+        }
+    }
+    assert!(ranges > 10, "this test looks at nothing");
+}
+
 #[test]
 fn the_payments_core_is_pure() {
     let impure = [
@@ -290,47 +324,23 @@ fn the_image_is_built_from_all_members_of_the_workspace() {
 }
 
 /// Whether Redis keeps what is written is known to each connection of itself, and only as of when it was
-/// looked last.
+/// looked last. Who connects past the worker's parts has one that nobody looks at, and that no metric has.
 #[test]
 fn a_connection_that_is_asked_whether_redis_keeps_things_is_looked_after() {
-    const ASKED_NOTHING: [&str; 5] = [
-        "know_cards",
-        "observe",
-        "overview",
-        "stand_at_the_gate",
-        "tell_events",
-    ];
-    const OF_THOSE: [&str; 5] = [
-        "worker/cards.rs",
-        "worker/doorman.rs",
-        "worker/outbox/",
-        "operate/observe.rs",
-        "operate/overview.rs",
-    ];
-    for (path, text) in sources(&["src/worker", "src/operate"]) {
-        let of_those = OF_THOSE.iter().any(|part| path.contains(part));
-        let asks = text.contains(".durability()") || text.contains(".license(");
-        assert!(!of_those || !asks, "{path} asks, and nobody looks after it");
+    for (path, text) in sources(&["src/cli"]) {
+        let of_a_worker = ["worker.rs", "serving.rs", "housekeeping.rs"];
+        let of_a_worker = of_a_worker.iter().any(|it| path == format!("src/cli/{it}"));
+        let connects = text.contains("RedisStore::connect");
+        assert!(!of_a_worker || !connects, "{path} connects by itself");
     }
-    let mut left = ASKED_NOTHING.to_vec();
-    let mut watched = 0;
-    for path in ["src/cli/worker.rs", "src/cli/serving.rs"] {
-        let text = fs::read_to_string(root().join(path)).unwrap();
-        for function in text.split("async fn ").skip(1) {
-            if !function.contains("RedisStore::connect(") {
-                continue;
-            }
-            let name = function.split('(').next().unwrap();
-            if let Some(at) = left.iter().position(|known| *known == name) {
-                left.remove(at);
-                continue;
-            }
-            let looks = [".watch(", "keep_house("]
-                .iter()
-                .any(|it| function.contains(it));
-            assert!(looks, "{path}: nobody looks after the connection of {name}");
-            watched += 1;
-        }
+    let parts = fs::read_to_string(root().join("src/cli/parts.rs")).unwrap();
+    let (_, connecting) = parts.split_once("RedisStore::connect").unwrap();
+    let (connecting, others) = connecting.split_once("\n    }\n").unwrap();
+    assert!(!others.contains("RedisStore::connect"), "one place alone");
+    for done in [".measured(link, ", "self.spawn(", ".watch(until)"] {
+        assert!(
+            connecting.contains(done),
+            "{done} is not done: {connecting}"
+        );
     }
-    assert_eq!((left, watched), (Vec::new(), 4));
 }

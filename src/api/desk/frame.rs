@@ -11,6 +11,7 @@ use crate::api::v1::problem::Problem;
 use crate::operate::find::FindError;
 use crate::operate::overview::NotCounted;
 use crate::operate::planning::PlanError;
+use crate::operate::switches::SwitchError;
 use crate::store::StoreError;
 
 /// Which page it is.
@@ -139,6 +140,15 @@ impl Trouble {
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Problem::from(error).into()
+    }
+}
+
+impl From<SwitchError> for Trouble {
+    fn from(error: SwitchError) -> Self {
+        match error {
+            SwitchError::Store(error) => error.into(),
+            SwitchError::Foreign(_) | SwitchError::Busy(_) => Self::wrong(error.to_string()),
+        }
     }
 }
 

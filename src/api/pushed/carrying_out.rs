@@ -326,8 +326,12 @@ impl From<IntakeError> for Refusal {
                 others: Others::Wait,
             }),
             // What changes all the time is tried again in the next round.
+            IntakeError::Store(error @ StoreError::Busy(_)) => Self::Undone(Undone {
+                error,
+                others: Others::GoOn,
+            }),
             IntakeError::Busy(id) => Self::Undone(Undone {
-                error: StoreError::Unavailable(format!("{id} changes too quickly")),
+                error: StoreError::Busy(id.to_string()),
                 others: Others::GoOn,
             }),
             error => Problem::from(error).into(),

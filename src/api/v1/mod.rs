@@ -228,8 +228,10 @@ fn of_plans<S: Store + Plans>() -> Router<Arc<Service<S>>> {
 /// Ends a request whose time is over, as one of which it is not known whether it was done. Nothing
 /// that is answered here is kept by anybody in between.
 async fn within(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
-    let unknown =
-        |why: &str| Problem::from(StoreError::Unavailable(why.to_owned())).into_response();
+    let unknown = |why: &str| {
+        tracing::warn!(why, "it is open what became of a request");
+        Problem::unknown().into_response()
+    };
     // Whatever breaks on one request, its sender is told that it is open what became of it.
     let caught = AssertUnwindSafe(next.run(request)).catch_unwind();
     let mut response = match tokio::time::timeout(timeout, caught).await {

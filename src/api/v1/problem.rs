@@ -160,6 +160,13 @@ impl From<StoreError> for Problem {
                         operator what you asked for";
             return Self::new(ProblemCode::RecordUnreadable, told);
         }
+        Self::unknown()
+    }
+}
+
+impl Problem {
+    /// It is open whether it was done.
+    pub(super) fn unknown() -> Self {
         let told = "if it was to change something, whether that was recorded is unknown; repeat the \
                     request with the same Idempotency-Key, which is safe";
         Self::new(ProblemCode::StoreUnavailable, told).after(TimeDelta::seconds(1))

@@ -36,6 +36,7 @@ stored! {
     POSTPONE = "postpone.lua";
     SKIP = "skip.lua";
     MARK = "mark.lua";
+    DEED = "deed.lua";
     TAKE = "take.lua";
     SETTLE = "settle.lua";
     SET_ASIDE = "set_aside.lua";

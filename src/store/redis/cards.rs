@@ -13,7 +13,7 @@ use super::{RedisStore, value};
 use crate::payment::{CardId, KnownCard, Private, Timestamp};
 use crate::store::audit::AuditEntry;
 use crate::store::write::due_ms;
-use crate::store::{CardKept, Cards, FoundCard, Happened, Heard, News, Nonce, StoreError};
+use crate::store::{CardKept, Cards, FoundCard, Happened, Heard, News, Nonce, StoreError, json_of};
 
 /// Who reads the streams: no endpoint has such a name.
 pub(super) const READER: &str = ":cards";
@@ -121,9 +121,7 @@ impl RedisStore {
     ) -> Result<CardKept, StoreError> {
         let id = card.id();
         let nonce = Nonce::fresh().as_str().to_owned();
-        let written = serde_json::to_string(&Written { nonce, card });
-        let written = written
-            .map_err(|error| StoreError::Refused(format!("a card that is no JSON: {error}")))?;
+        let written = json_of(&Written { nonce, card }, "a card")?;
         let due = card.due_at().map(|due| due_ms(due).to_string());
         let lives = due.is_none().then(|| KEPT_FOR_MS.to_string());
         let (entry, hash) = audit.map_or(Ok(Default::default()), AuditEntry::sealed)?;
@@ -159,7 +157,7 @@ impl News for RedisStore {
                 pipeline.cmd("HSETNX").arg(cursors).arg(READER);
                 pipeline.arg(Cursor::default().written());
             }
-            self.0.link.read(&pipeline).await?;
+            self.0.link.repeat(&pipeline).await?;
             found = self.found_cursors(READER).await?;
         }
         Ok(Followed(found.into_iter().flatten().collect()))

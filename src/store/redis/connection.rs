@@ -1,25 +1,27 @@
 //! The link to Redis: one shared connection, and whoever finds it broken has it made anew.
 //!
 //! No command is repeated behind the caller's back. What may be repeated is repeated by name:
-//! [`Link::insist`] for writes that know their own repeats, [`Link::read`] for reads.
+//! [`Link::insist`] for writes that know their own repeats, [`Link::read`] for reads, [`Link::repeat`] for
+//! writes that may be done twice.
 
+mod making;
 mod measured;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, ProtocolVersion, Value};
+use redis::{Client, IntoConnectionInfo, Pipeline, ProtocolVersion, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::call::{self, Call};
-use super::durability::{Inspection, Lineage, question};
+use super::durability::{Inspection, Lineage};
 use super::keys::Keys;
 use super::settings::{Profile, Settings};
-use super::trouble::{LinkFault, Pause, may_pass, no_answer, refusal, refused, unreachable};
+use super::trouble::{LinkFault, Pause, may_pass, no_answer, refused};
 use crate::store::{NotDurable, StoreError};
 use crate::telemetry::Metrics;
 
@@ -170,10 +172,27 @@ impl Link {
 
     /// Reads, again if the link broke meanwhile. An error in any reply is an error.
     pub(super) async fn read(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        self.again("read", pipeline).await
+    }
+
+    /// Writes what may be written twice, again if the link broke meanwhile.
+    pub(super) async fn repeat(&self, pipeline: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        self.again("write", pipeline).await
+    }
+
+    async fn again(
+        &self,
+        name: &'static str,
+        pipeline: &Pipeline,
+    ) -> Result<Vec<Value>, StoreError> {
+        if pipeline.is_empty() {
+            // Nothing is timed that never was.
+            return Ok(Vec::new());
+        }
         let once = async || {
             let began = Instant::now();
             let replies = self.send(pipeline).await;
-            self.measured("read", began, &replies);
+            self.measured(name, began, &replies);
             replies?
                 .into_iter()
                 .map(refused)
@@ -181,7 +200,7 @@ impl Link {
         };
         let patience = self.0.response_timeout;
         let mut pause = Pause::default();
-        let read = async {
+        let done = async {
             loop {
                 match once().await {
                     Err(error) if may_pass(&error) => pause.rest().await,
@@ -189,7 +208,7 @@ impl Link {
                 }
             }
         };
-        timeout(patience, read)
+        timeout(patience, done)
             .await
             .unwrap_or_else(|_| Err(no_answer(patience)))
     }
@@ -199,10 +218,13 @@ impl Link {
         &self,
         calls: &[Call],
     ) -> Result<Vec<Result<Value, StoreError>>, StoreError> {
+        // All of one round trip are calls of one script; without any there is none.
+        let Some(script) = calls.first().map(Call::name) else {
+            return Ok(Vec::new());
+        };
         let began = Instant::now();
         let replies = self.send(&call::pipeline_of(calls.iter())).await;
-        // All of one round trip are calls of one script.
-        self.measured(calls.first().map_or("read", Call::name), began, &replies);
+        self.measured(script, began, &replies);
         let mut replies = replies?;
         let unknown: Vec<usize> = (0..replies.len())
             .filter(|i| matches!(&replies[*i], Value::ServerError(e) if e.code() == "NOSCRIPT"))
@@ -281,120 +303,13 @@ impl Link {
                 why,
                 "the connection to Redis broke; connecting again"
             );
-            tokio::spawn(connect_again(Arc::downgrade(&self.0)));
-        }
-    }
-}
-
-/// Runs until there is a connection or nobody wants one any more.
-async fn connect_again(shared: Weak<Shared>) {
-    let mut pause = Pause::default();
-    loop {
-        pause.rest().await;
-        let Some(shared) = shared.upgrade() else {
-            return;
-        };
-        match shared.establish().await {
-            Ok(live) => {
-                tracing::info!("connected to Redis again");
-                shared.state.send_replace(State::Up(live));
-                return;
-            }
-            Err(fault) => {
-                shared.state.send_replace(State::Down(fault.into_text()));
-            }
+            tokio::spawn(making::connect_again(Arc::downgrade(&self.0)));
         }
     }
 }
 
 impl Shared {
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn establish(&self) -> Result<Live, LinkFault> {
-        let patience = self.connect_timeout + self.response_timeout;
-        let late = |_| LinkFault::Unreachable(format!("no answer within {patience:?}"));
-        timeout(patience, self.establish_slowly())
-            .await
-            .map_err(late)?
-    }
-
-    async fn establish_slowly(&self) -> Result<Live, LinkFault> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(Some(self.response_timeout));
-        let mut connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|error| unreachable(&error))?;
-        self.inspect(&mut connection).await?;
-        let scripts = call::load_all();
-        let loaded = connection
-            .send_packed_commands(&scripts, 0, scripts.len())
-            .await;
-        for reply in loaded.map_err(|error| unreachable(&error))? {
-            refused(reply).map_err(|error| LinkFault::Unusable(error.to_string()))?;
-        }
-        let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
-        Ok(Live { connection, epoch })
-    }
-
-    async fn inspect(&self, connection: &mut MultiplexedConnection) -> Result<(), LinkFault> {
-        let question = question(&self.wake_up);
-        let answers = connection
-            .send_packed_commands(&question, 0, question.len())
-            .await;
-        let answers = answers.map_err(|error| unreachable(&error))?;
-        if let Some(Value::ServerError(error)) = answers.first() {
-            return Err(match error.code() {
-                "LOADING" => LinkFault::Unreachable("it is still loading".to_owned()),
-                _ => LinkFault::Unusable(refusal(error)),
-            });
-        }
-        let seen = Inspection::read(&answers);
-        if seen.loading {
-            return Err(LinkFault::Unreachable("it is still loading".to_owned()));
-        }
-        seen.check_usable().map_err(LinkFault::Unusable)?;
-        self.take_note(seen);
-        Ok(())
-    }
-
-    fn take_note(&self, seen: Inspection) {
-        let mut known = self.known();
-        let seen = seen.after(known.seen.as_ref());
-        let durability = seen.check_durable(self.profile);
-        if known.lineage.as_ref() != Some(&seen.lineage) {
-            if known.lineage.is_some() {
-                tracing::warn!(
-                    event = "redis_replaced",
-                    "Redis was restarted or replaced; what is claimed is claimed anew"
-                );
-            }
-            known.lineage = Some(seen.lineage.clone());
-            known.number += 1;
-        }
-        if known.durability != durability {
-            if let Err(lack) = &durability {
-                tracing::error!(event = "money_stopped", %lack, "money steps stop");
-            } else {
-                tracing::info!(
-                    event = "money_resumed",
-                    "Redis is durable again; money steps go on"
-                );
-            }
-        }
-        known.durability = durability;
-        let deaf = seen.deafness();
-        if let Some(problem) = deaf.filter(|_| known.seen.is_some()) {
-            tracing::warn!(
-                event = "hints_refused",
-                problem,
-                "workers find new work later than they could"
-            );
-        }
-        known.seen = Some(seen);
     }
 }

@@ -13,10 +13,14 @@ use super::value::{items, number, text, word};
 use super::{RedisStore, value};
 use crate::clock::from_millis;
 use crate::payment::{PaymentId, Timestamp};
-use crate::store::{Decided, Deed, EndpointName, Mark, Outgoing, Sends, StoreError, Waiting};
+use crate::store::{
+    Decided, Deed, EndpointName, Mark, Outgoing, Sends, StoreError, Waiting, json_of,
+};
 
 /// How many entries one step reads.
 const STEP: usize = 500;
+/// How often a mark is written anew when others were quicker.
+const MOST_TRIES: usize = 20;
 /// About how many deeds are kept.
 const DEEDS: usize = 1_000;
 
@@ -43,7 +47,7 @@ impl RedisStore {
             Sends::Enabled => self.make_due(endpoint).await?,
             Sends::Disabled | Sends::Forgotten => 0,
         };
-        loop {
+        for _ in 0..MOST_TRIES {
             let mut pipeline = Pipeline::new();
             pipeline.cmd("HGET").arg(self.0.keys.endpoints());
             pipeline.arg(endpoint.as_str());
@@ -53,6 +57,7 @@ impl RedisStore {
                 return Ok(due);
             }
         }
+        Err(StoreError::Busy(endpoint.to_string()))
     }
 
     /// Decides whether events are sent to the endpoint of a delivery, unless somebody decided since
@@ -67,7 +72,7 @@ impl RedisStore {
         found: &str,
         mark: &Mark,
     ) -> Result<Decided, StoreError> {
-        let json = serde_json::to_string(mark).map_err(|error| no_json(&error))?;
+        let json = json_of(mark, "a mark")?;
         let make = || {
             Call::new(&call::MARK, vec![self.0.keys.endpoints()])
                 .arg(endpoint.as_str())
@@ -108,39 +113,63 @@ impl RedisStore {
                 self.0.keys.out(partition, endpoint, "notes"),
             );
             let mut pipeline = Pipeline::new();
-            pipeline.cmd("ZRANGE").arg(&due).arg(0).arg(-1);
+            pipeline.cmd("ZCARD").arg(&due);
             let replies = self.0.link.read(&pipeline).await?;
-            let pending: Vec<&str> = replies.iter().flat_map(items).filter_map(text).collect();
-            sum += pending.len() as u64;
-            for some in pending.chunks(STEP) {
+            sum += replies.first().and_then(number::<u64>).unwrap_or(0);
+            // What is there throughout is seen, and what is seen twice is changed once.
+            let mut cursor = "0".to_owned();
+            loop {
                 let mut pipeline = Pipeline::new();
-                pipeline.cmd("HMGET").arg(&notes);
-                for payment in some {
-                    pipeline.arg(format!("nonce:{payment}"));
+                pipeline.cmd("ZSCAN").arg(&due).arg(&cursor);
+                pipeline.arg("COUNT").arg(STEP);
+                let (next, found) = self.scanned(&pipeline).await?;
+                let pairs = found.as_chunks::<2>().0.iter();
+                let pending: Vec<&str> = pairs.filter_map(|[it, _]| text(it)).collect();
+                for some in pending.chunks(STEP) {
+                    self.hurry((&due, &notes), some, now).await?;
                 }
-                let replies = self.0.link.read(&pipeline).await?;
-                let nonces = replies.iter().flat_map(items);
-                let free = some.iter().zip(nonces);
-                let free: Vec<&str> = free
-                    .filter(|(_, nonce)| matches!(nonce, Value::Nil))
-                    .map(|(payment, _)| *payment)
-                    .collect();
-                let mut pipeline = Pipeline::new();
-                pipeline.cmd("HDEL").arg(&notes);
-                for payment in some {
-                    pipeline.arg(format!("tries:{payment}"));
-                    pipeline.arg(format!("first:{payment}"));
+                if next == "0" {
+                    break;
                 }
-                if !free.is_empty() {
-                    pipeline.cmd("ZADD").arg(&due).arg("XX").arg("LT");
-                }
-                for payment in &free {
-                    pipeline.arg(now).arg(*payment);
-                }
-                self.0.link.read(&pipeline).await?;
+                cursor = next;
             }
         }
         Ok(sum)
+    }
+
+    /// Has what is pending of some payments tried now, with all tries before it again, but for what is
+    /// being sent.
+    async fn hurry(
+        &self,
+        (due, notes): (&str, &str),
+        payments: &[&str],
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("HMGET").arg(notes);
+        for payment in payments {
+            pipeline.arg(format!("nonce:{payment}"));
+        }
+        let replies = self.0.link.read(&pipeline).await?;
+        let nonces = replies.iter().flat_map(items);
+        let free = payments.iter().zip(nonces);
+        let free: Vec<&str> = free
+            .filter(|(_, nonce)| matches!(nonce, Value::Nil))
+            .map(|(payment, _)| *payment)
+            .collect();
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("HDEL").arg(notes);
+        for payment in payments {
+            pipeline.arg(format!("tries:{payment}"));
+            pipeline.arg(format!("first:{payment}"));
+        }
+        if !free.is_empty() {
+            pipeline.cmd("ZADD").arg(due).arg("XX").arg("LT");
+        }
+        for payment in &free {
+            pipeline.arg(now).arg(*payment);
+        }
+        self.0.link.repeat(&pipeline).await.map(drop)
     }
 
     /// When an endpoint last accepted an event.
@@ -166,17 +195,22 @@ impl RedisStore {
         pipeline.cmd("HDEL").arg(notes);
         pipeline.arg(format!("tries:{payment}"));
         pipeline.arg(format!("first:{payment}"));
-        self.0.link.read(&pipeline).await.map(drop)
+        self.0.link.repeat(&pipeline).await.map(drop)
     }
 
     /// Writes down what was done about an endpoint.
     pub async fn note(&self, deed: &Deed) -> Result<(), StoreError> {
-        let json = serde_json::to_string(deed).map_err(|error| no_json(&error))?;
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("XADD").arg(self.0.keys.deeds());
-        pipeline.arg("MAXLEN").arg("~").arg(DEEDS).arg("*");
-        pipeline.arg("deed").arg(json);
-        self.0.link.read(&pipeline).await.map(drop)
+        let json = json_of(deed, "a deed")?;
+        let make = || {
+            Call::new(&call::DEED, vec![self.0.keys.deeds()])
+                .arg(json.as_str())
+                .number(DEEDS)
+        };
+        let patience = self.0.settings.save_patience();
+        match word(&self.0.link.insist(patience, make).await?) {
+            "noted" => Ok(()),
+            _ => Err(value::unexpected("a deed")),
+        }
     }
 
     /// What was done about endpoints, the newest first.
@@ -284,7 +318,7 @@ impl RedisStore {
             pipeline.arg(endpoint.as_str());
         }
         self.unlink(endpoint, &mut pipeline);
-        self.0.link.read(&pipeline).await?;
+        self.0.link.repeat(&pipeline).await?;
         Ok(pending)
     }
 
@@ -296,8 +330,4 @@ impl RedisStore {
             }
         }
     }
-}
-
-fn no_json(error: &serde_json::Error) -> StoreError {
-    StoreError::Refused(format!("a note that is no JSON: {error}"))
 }

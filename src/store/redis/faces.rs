@@ -170,7 +170,7 @@ impl RedisStore {
             if !stale.is_empty() {
                 let mut pipeline = Pipeline::new();
                 pipeline.cmd("ZREM").arg(&index).arg(&stale);
-                self.0.link.read(&pipeline).await?;
+                self.0.link.repeat(&pipeline).await?;
                 swept += stale.len() as u64;
             }
         }

@@ -24,7 +24,7 @@ impl RedisStore {
         for (account, at) in heard {
             pipeline.arg(account.as_str()).arg(at.timestamp_millis());
         }
-        self.0.link.read(&pipeline).await.map(drop)
+        self.0.link.repeat(&pipeline).await.map(drop)
     }
 
     /// When something was last heard, by account.

@@ -18,6 +18,8 @@ use crate::store::{EndpointName, EventHead, EventPlace, Kept, Range, StoreError,
 
 /// How many entries one step reads.
 const STEP: usize = 500;
+/// How often a page is copied anew when the cursor moved meanwhile.
+const MOST_TRIES: usize = 20;
 
 impl RedisStore {
     /// Shows the events of a range that are kept, a partition's in the order in which they were
@@ -59,34 +61,40 @@ impl RedisStore {
             let mut from = begin(range);
             while let Some(mut page) = self.page_of_events(partition, &from, range).await? {
                 page.events.retain(|event| wanted(&event.head));
-                // The cursor stays, and may move meanwhile: then this is done again.
-                loop {
-                    let cursors = self.cursors_of(endpoint).await?;
-                    let index = usize::try_from(partition).unwrap_or_default();
-                    let Some(cursor) = cursors.get(index) else {
-                        return Err(value::unexpected("a cursor"));
-                    };
-                    // What it has not passed comes by itself, when all before it has come.
-                    let passed = page
-                        .events
-                        .partition_point(|event| event.place <= cursor.at);
-                    let events = &page.events[..passed];
-                    // First, so that nobody takes them with the tries of before.
-                    self.count_tries_anew(endpoint, events).await?;
-                    let call = self.spreading(partition, endpoint, (cursor, cursor), events);
-                    match word(&self.0.link.call(call).await?) {
-                        "spread" => {
-                            sum += passed as u64;
-                            break;
-                        }
-                        "outdated" => {}
-                        _ => return Err(value::unexpected("a spread")),
-                    }
-                }
+                sum += self.copy_again(partition, endpoint, &page.events).await?;
                 from = format!("({}", page.last);
             }
         }
         Ok(sum)
+    }
+
+    /// Makes those of some events pending once more that the cursor of an endpoint has passed: the others
+    /// come by themselves, when all before them have come. Answers how many they are.
+    async fn copy_again(
+        &self,
+        partition: u64,
+        endpoint: &EndpointName,
+        events: &[Streamed],
+    ) -> Result<u64, StoreError> {
+        // The cursor stays, and may move meanwhile: then this is done again.
+        for _ in 0..MOST_TRIES {
+            let cursors = self.cursors_of(endpoint).await?;
+            let index = usize::try_from(partition).unwrap_or_default();
+            let Some(cursor) = cursors.get(index) else {
+                return Err(value::unexpected("a cursor"));
+            };
+            let passed = events.partition_point(|event| event.place <= cursor.at);
+            let passed = &events[..passed];
+            // First, so that nobody takes them with the tries of before.
+            self.count_tries_anew(endpoint, passed).await?;
+            let call = self.spreading(partition, endpoint, (cursor, cursor), passed);
+            match word(&self.0.link.call(call).await?) {
+                "spread" => return Ok(passed.len() as u64),
+                "outdated" => {}
+                _ => return Err(value::unexpected("a spread")),
+            }
+        }
+        Err(StoreError::Busy(endpoint.to_string()))
     }
 
     /// A person has mended what was wrong: what is sent again is not given up for earlier tries.
@@ -107,7 +115,7 @@ impl RedisStore {
         if events.is_empty() {
             return Ok(());
         }
-        self.0.link.read(&pipeline).await.map(drop)
+        self.0.link.repeat(&pipeline).await.map(drop)
     }
 
     async fn page_of_events(
@@ -165,7 +173,7 @@ impl RedisStore {
                 let mut pipeline = Pipeline::new();
                 pipeline.cmd("XTRIM").arg(self.0.keys.events(partition));
                 pipeline.arg("MINID").arg("~").arg(first.to_string());
-                let replies = self.0.link.read(&pipeline).await?;
+                let replies = self.0.link.repeat(&pipeline).await?;
                 match replies.first().and_then(number::<u64>).unwrap_or(0) {
                     0 => break,
                     some => trimmed.events += some,

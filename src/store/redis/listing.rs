@@ -357,7 +357,7 @@ impl RedisStore {
             let references: Vec<String> = places.filter_map(keys::reference_at).collect();
             let mut pipeline = Pipeline::new();
             pipeline.cmd("ZREM").arg(&index).arg(&gone).arg(&references);
-            self.0.link.read(&pipeline).await?;
+            self.0.link.repeat(&pipeline).await?;
             swept += gone.len() as u64;
             from = format!("({last}");
         }

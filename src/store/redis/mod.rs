@@ -54,7 +54,7 @@ mod walk;
 mod writes;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use redis::Pipeline;
@@ -111,7 +111,8 @@ struct Shared {
     settings: Settings,
     finder: Finder,
     waiting: Arc<Notify>,
-    _listening: DropGuard,
+    /// Not before somebody waits: Redis tells each hint to all that listen, in its one thread.
+    listening: OnceLock<DropGuard>,
 }
 
 /// Why the store cannot be opened, and what to do.
@@ -151,24 +152,14 @@ impl RedisStore {
             LinkFault::Unreachable(why) => OpenError::Unreachable(why),
             LinkFault::Unusable(why) => OpenError::Unusable(why),
         })?;
-        let keys = Keys::new(&settings.prefix);
-        let waiting = Arc::new(Notify::new());
-        let stop = CancellationToken::new();
-        tokio::spawn(wake::listen(
-            link.client().clone(),
-            keys.wake(),
-            Arc::clone(&waiting),
-            stop.clone(),
-            settings.connect_timeout(),
-        ));
         let store = Self(Arc::new(Shared {
             link,
-            keys,
+            keys: Keys::new(&settings.prefix),
             clock,
             settings,
             finder: Finder::default(),
-            waiting,
-            _listening: stop.drop_guard(),
+            waiting: Arc::new(Notify::new()),
+            listening: OnceLock::new(),
         }));
         store
             .sync_clock()
@@ -207,6 +198,19 @@ impl RedisStore {
     /// Asks Redis now whether it is good enough to move money; see [`Store::durability`].
     pub async fn inspect(&self) -> Result<(), StoreError> {
         self.0.link.inspect().await
+    }
+
+    /// Hears hints until the last clone is gone.
+    fn listen(&self) -> DropGuard {
+        let stop = CancellationToken::new();
+        tokio::spawn(wake::listen(
+            self.0.link.client().clone(),
+            self.0.keys.wake(),
+            Arc::clone(&self.0.waiting),
+            stop.clone(),
+            self.0.settings.connect_timeout(),
+        ));
+        stop.drop_guard()
     }
 
     async fn sync_clock(&self) -> Result<(), StoreError> {
@@ -341,8 +345,11 @@ impl Store for RedisStore {
     }
 
     fn woken(&self) -> impl Future<Output = ()> + Send {
-        // Made at once, so that whatever comes from now on is heard.
-        self.0.waiting.notified()
+        // Made at once, so that whatever comes from now on is heard; what came before it listens is a
+        // hint as soon as it does.
+        let woken = self.0.waiting.notified();
+        self.0.listening.get_or_init(|| self.listen());
+        woken
     }
 
     fn durability(&self) -> Result<(), NotDurable> {

@@ -181,7 +181,7 @@ impl RedisStore {
             pipeline.cmd("HSETNX").arg(cursors).arg(endpoint.as_str());
             pipeline.arg(last.unwrap_or_default().written());
         }
-        self.0.link.read(&pipeline).await?;
+        self.0.link.repeat(&pipeline).await?;
         let found = self.found_cursors(endpoint.as_str()).await?;
         Ok(found.into_iter().flatten().collect())
     }

@@ -265,6 +265,5 @@ pub(super) fn bytes_of(value: &Value) -> Result<Vec<u8>, StoreError> {
 }
 
 pub(super) fn json_of(note: &impl Serialize) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(note)
-        .map_err(|error| StoreError::Refused(format!("a note that is no JSON: {error}")))
+    crate::store::json_of(note, "a note").map(String::into_bytes)
 }

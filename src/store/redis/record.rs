@@ -7,7 +7,7 @@ use super::keys::Keys;
 use super::value::{items, number, text};
 use crate::clock::from_millis;
 use crate::payment::{BODY_VERSION, Payment, StateName, Timestamp, digest_of};
-use crate::store::{Loaded, StoreError};
+use crate::store::{Loaded, StoreError, json_of};
 
 /// Why a record cannot be read, without a word of what it says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +37,7 @@ struct Versioned {
 
 /// The stored form.
 pub(super) fn body_of(payment: &Payment) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(payment)
-        .map_err(|error| StoreError::Refused(format!("a payment that is no JSON: {error}")))
+    json_of(payment, "a payment").map(String::into_bytes)
 }
 
 /// Reads the stored form. Names the place of a fault, never the text that is there.

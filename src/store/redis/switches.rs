@@ -5,9 +5,9 @@ use redis::Pipeline;
 use super::call::{self, Call};
 use super::value::{items, number, text, word};
 use super::{RedisStore, value};
-use crate::store::StoreError;
 use crate::store::audit::{AuditEntry, AuditStream};
 use crate::store::switches::{Switch, SwitchName, Switches, WorkerNote, WorkerNotes};
+use crate::store::{StoreError, json_of};
 
 /// What became of a switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +53,7 @@ impl RedisStore {
     ) -> Result<Switched, StoreError> {
         let json = |switch: Option<&Switch>| match switch {
             None => Ok(String::new()),
-            Some(switch) => serde_json::to_string(switch)
-                .map_err(|error| StoreError::Refused(format!("a switch that is no JSON: {error}"))),
+            Some(switch) => json_of(switch, "a switch"),
         };
         let (found, wanted) = (json(found)?, json(wanted)?);
         let (entry, hash) = audit.sealed()?;
@@ -79,8 +78,7 @@ impl RedisStore {
 
     /// Says what a worker is and does.
     pub async fn note_worker(&self, id: &str, note: &WorkerNote) -> Result<(), StoreError> {
-        let json = serde_json::to_string(note)
-            .map_err(|error| StoreError::Refused(format!("a note that is no JSON: {error}")))?;
+        let json = json_of(note, "a note")?;
         let call = Call::new(&call::NOTE_WORKER, vec![self.0.keys.workers()]);
         let call = call.arg(id).arg(json);
         self.0.link.call(call).await.map(drop)
@@ -93,7 +91,7 @@ impl RedisStore {
         }
         let mut pipeline = Pipeline::new();
         pipeline.cmd("HDEL").arg(self.0.keys.workers()).arg(ids);
-        self.0.link.read(&pipeline).await.map(drop)
+        self.0.link.repeat(&pipeline).await.map(drop)
     }
 
     /// What workers have said of themselves, those included that are there no more.

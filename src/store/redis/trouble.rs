@@ -59,7 +59,7 @@ pub(super) fn may_pass(error: &StoreError) -> bool {
     match error {
         StoreError::Unavailable(_) => true,
         StoreError::Refused(why) => why.starts_with("OOM ") || why.starts_with("MISCONF "),
-        StoreError::Unreadable { .. } => false,
+        StoreError::Unreadable { .. } | StoreError::Busy(_) | StoreError::Broken(_) => false,
     }
 }
 

@@ -353,7 +353,10 @@ impl RedisStore {
     }
 
     /// The cursor and the items that one step of a scan answers.
-    async fn scanned(&self, scan: &Pipeline) -> Result<(String, Vec<Value>), StoreError> {
+    pub(super) async fn scanned(
+        &self,
+        scan: &Pipeline,
+    ) -> Result<(String, Vec<Value>), StoreError> {
         let reply = self.0.link.read(scan).await?.into_iter().next();
         match reply.as_ref().map(items) {
             Some([cursor, Value::Array(found)]) => {

@@ -7,11 +7,12 @@ use crate::payment::{Payment, Timestamp};
 use crate::store::audit::AuditEntry;
 use crate::store::by::place_of;
 use crate::store::write::{After, due_ms};
-use crate::store::{At, Claim, Created, Loaded, SaveError, StateEvent, Store, StoreError, Then};
+use crate::store::{
+    At, Claim, Created, Loaded, SaveError, StateEvent, Store, StoreError, Then, json_of,
+};
 
 fn event_of(payment: &Payment, version: u64) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(&StateEvent::of(payment, version))
-        .map_err(|error| StoreError::Refused(format!("an event that is no JSON: {error}")))
+    json_of(&StateEvent::of(payment, version), "an event").map(String::into_bytes)
 }
 
 impl RedisStore {
@@ -47,7 +48,7 @@ impl RedisStore {
                 // recorded by now, and what cannot be written stands beside it.
                 self.load(payment.id()).await?;
                 let told = format!("beside the payment: {error}");
-                return Err(StoreError::Unavailable(told));
+                return Err(StoreError::Refused(told));
             }
             reply => reply?,
         };
@@ -59,7 +60,7 @@ impl RedisStore {
             ("existing", Some(print)) if print == payment.fingerprint().as_str() => {
                 match self.load(payment.id()).await? {
                     Some(loaded) => Ok(Created::Existing(Box::new(loaded))),
-                    None => Err(StoreError::Unavailable("it expired just now".to_owned())),
+                    None => Err(StoreError::Busy(payment.id().to_string())),
                 }
             }
             ("existing", _) => Ok(Created::Conflict),

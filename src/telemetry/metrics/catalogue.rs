@@ -113,7 +113,7 @@ catalogue! {
     BREAKER[1] = Gauge, "holdfast_breaker_until_timestamp_seconds", ["account"],
         "Until when an account is left alone because the gateway refused its key; 0 once it takes it";
     REDIS_SECONDS[2] = Histogram(REDIS), "holdfast_redis_seconds", ["script", "outcome"],
-        "Round trips to Redis by script (claim, save, …; read is any plain read): answered or failed";
+        "Round trips to Redis by script (claim, save, …; read and write are any plain ones): answered or failed";
     REDIS_UP[1] = Gauge, "holdfast_redis_up", ["link"],
         "1 while the connection to Redis stands, of each part that has its own";
     REDIS_DURABLE[1] = Gauge, "holdfast_redis_durable", ["link"],

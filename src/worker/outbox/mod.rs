@@ -28,7 +28,6 @@ use chrono::TimeDelta;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use deliver::Settled;
 pub use endpoint::Endpoint;
@@ -151,29 +150,33 @@ impl Outbox {
         configured.endpoints.iter().any(same)
     }
 
-    /// Sends events until `stop`, to each endpoint by itself.
+    /// Sends events until `stop`, to each endpoint by itself. Ends before if that breaks for one of them:
+    /// it must be noticed.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut changes = self.configured.subscribe();
-        let tasks = TaskTracker::new();
+        let mut serving = JoinSet::new();
         loop {
             let configured = changes.borrow_and_update().clone();
             let until = stop.child_token();
             for endpoint in configured.endpoints {
                 let (outbox, ends) = (Arc::clone(&self), (until.clone(), stop.clone()));
-                tasks.spawn(outbox.serve(endpoint, configured.since, ends));
+                serving.spawn(outbox.serve(endpoint, configured.since, ends));
             }
-            let goes_on = tokio::select! {
-                biased;
-                () = stop.cancelled() => false,
-                other = changes.changed() => other.is_ok(),
+            let goes_on = loop {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => break false,
+                    other = changes.changed() => break other.is_ok(),
+                    // Those that were replaced end in time; one that panics is missed by nobody else.
+                    Some(ended) = serving.join_next() => if ended.is_err() { return },
+                }
             };
             until.cancel();
             if !goes_on {
                 break;
             }
         }
-        tasks.close();
-        tasks.wait().await;
+        while serving.join_next().await.is_some() {}
     }
 
     /// Serves an endpoint until it is replaced, or all of it ends with `stop`.

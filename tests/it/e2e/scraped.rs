@@ -5,7 +5,7 @@ use std::time::Duration;
 use chip_sandbox::Operation;
 use holdfast::payment::{Command, IdempotencyKey, StateName};
 use holdfast::store::Store;
-use holdfast_rig::{PARKS, Pace};
+use holdfast_rig::{PARKS, Pace, Works};
 use tokio::time::{Instant, timeout};
 
 use super::stage::{arrived, charge, count_in, until, until_paid, works};
@@ -51,6 +51,26 @@ impl Worker {
     }
 }
 
+/// Each part that has a connection of its own is told of.
+fn assert_links(told: &Scrape) {
+    for link in [
+        "worker", "doorman", "plans", "overview", "events", "observer", "cards",
+    ] {
+        told.is("holdfast_redis_up", &[("link", link)], 1.0);
+        told.is("holdfast_redis_durable", &[("link", link)], 1.0);
+    }
+    let gate = [("script", "note_worker"), ("outcome", "answered")];
+    assert!(told.get("holdfast_redis_seconds_count", &gate) >= Some(1.0));
+}
+
+/// How many listen for hints.
+fn listening(works: &Works) -> usize {
+    let mut redis = redis::Client::open(works.redis.url()).unwrap();
+    let mut ask = redis::cmd("PUBSUB");
+    let (_, count): (String, usize) = ask.arg("NUMSUB").arg("hf:wake").query(&mut redis).unwrap();
+    count
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_tells_what_it_did_without_a_secret_and_at_once_while_redis_is_away() {
     let (mut works, token) = works(Pace::QUICK).await;
@@ -94,8 +114,7 @@ async fn a_worker_tells_what_it_did_without_a_secret_and_at_once_while_redis_is_
         let answer = [hotel, ("operation", step), ("class", "done")];
         told.is("holdfast_gateway_answers_total", &answer, count);
     }
-    told.is("holdfast_redis_up", &[("link", "worker")], 1.0);
-    told.is("holdfast_redis_durable", &[("link", "worker")], 1.0);
+    assert_links(&told);
     told.is("holdfast_turns_limit", &[], 32.0);
     let never = [hotel, ("reason", "poison")];
     told.is("holdfast_parkings_total", &never, 0.0);
@@ -105,6 +124,8 @@ async fn a_worker_tells_what_it_did_without_a_secret_and_at_once_while_redis_is_
     let mut canaries: Vec<String> = purchases.map(|id| id.to_string()).collect();
     assert!(canaries.len() >= 5);
     canaries.extend([held.to_string(), paid.to_string(), token]);
+    // The queue and the doorman, and nobody who never waits.
+    assert_eq!(listening(&works), 2);
     let planted = [
         "canary",
         "Canary",
@@ -124,6 +145,27 @@ async fn a_worker_tells_what_it_did_without_a_secret_and_at_once_while_redis_is_
         told.get("holdfast_redis_up", &[("link", "worker")]) == Some(0.0)
     };
     until(&works, "it is told that Redis is away", away).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_address_is_taken_ends_before_it_takes_anything_or_says_that_it_is_there() {
+    let (works, token) = works(Pace::QUICK).await;
+    works.api_key("shop").unwrap();
+    let id = works.enqueue(&charge(PARKS, "k", &token)).await.unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    for setting in ["HOLDFAST__HTTP__LISTEN", "HOLDFAST__API__LISTEN"] {
+        let listens = (setting.to_owned(), address.clone());
+        let mut worker = works.worker_with(setting, &[listens]).unwrap();
+        let ended = worker.ended_within(super::stage::PATIENCE).unwrap();
+        let said = worker.tail(10);
+        assert_eq!(ended.and_then(|it| it.code()), Some(1), "{said}");
+        assert!(said.contains("cannot be listened to"), "{said}");
+        assert!(said.contains(setting), "{said}");
+    }
+    let there = works.store.workers().await.unwrap();
+    assert!(there.read.is_empty() && there.unreadable.is_empty());
+    assert_eq!(works.load(&id).await.unwrap().version, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

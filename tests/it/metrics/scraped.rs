@@ -97,6 +97,44 @@ async fn round_trips_are_timed_by_script_and_a_link_is_told_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_look_that_finds_nothing_due_is_timed_as_the_one_round_trip_that_it_is() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let clock = Clock::manual(start_time());
+    let metrics = Metrics::default();
+    let store = connect(&redis, &clock).await.measured("worker", &metrics);
+    for _ in 0..3 {
+        assert!(store.claim(8).await.unwrap().claims.is_empty());
+    }
+    let told = Scrape::read(metrics.encode());
+    let read = [("script", "read"), ("outcome", "answered")];
+    told.is("holdfast_redis_seconds_count", &read, 3.0);
+    assert!(
+        (told.sum("holdfast_redis_seconds_count") - 3.0).abs() < 1e-6,
+        "{told:?}"
+    );
+
+    store.forget_workers(&["gone".to_owned()]).await.unwrap();
+    let write = [("script", "write"), ("outcome", "answered")];
+    let told = Scrape::read(metrics.encode());
+    told.is("holdfast_redis_seconds_count", &write, 1.0);
+    told.is("holdfast_redis_seconds_count", &read, 3.0);
+
+    let stage = Stage::over(store, clock, UnknownPolicy::Park).await;
+    stage.charge("k", 1500).await;
+    let claimed = stage.store.claim(1).await.unwrap().claims;
+    assert_eq!(claimed.len(), 1);
+    let told = Scrape::read(metrics.encode());
+    told.is("holdfast_redis_seconds_count", &read, 4.0);
+    let claim = [("script", "claim"), ("outcome", "answered")];
+    told.is("holdfast_redis_seconds_count", &claim, 1.0);
+    // The write and the create.
+    assert!(
+        (told.sum("holdfast_redis_seconds_count") - 7.0).abs() < 1e-6,
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn money_that_stands_still_is_told() {
     let redis = Redis::start(RedisOptions::default()).await.unwrap();
     let clock = Clock::manual(start_time());

@@ -163,6 +163,28 @@ async fn enabling_what_is_enabled_sends_nothing_twice_and_hurries_what_waits() {
 }
 
 #[tokio::test]
+async fn enabling_hurries_each_of_very_many_that_wait() {
+    const WAITING: i64 = 3_000;
+    let mail = Mail::start().await;
+    let mut redis = crate::store::on_redis::raw(&mail.redis).await;
+    let due = format!("{{hf:3}}:out:{}:due", mail.endpoint.name);
+    let now = mail.stage.clock.now().timestamp_millis();
+    let mut wait = redis::cmd("ZADD");
+    wait.arg(&due);
+    for number in 0..WAITING {
+        wait.arg(now + 60_000 + number).arg(format!("pay_{number}"));
+    }
+    let waiting: i64 = wait.query_async(&mut redis).await.unwrap();
+    assert_eq!(waiting, WAITING);
+    let (store, name) = (&mail.stage.store, &mail.endpoint.name);
+    assert_eq!(store.set_mark(name, &enabled(&mail)).await.unwrap(), 3_000);
+    let mut count = redis::cmd("ZCOUNT");
+    count.arg(&due).arg("-inf").arg(now);
+    let hurried: i64 = count.query_async(&mut redis).await.unwrap();
+    assert_eq!(hurried, WAITING);
+}
+
+#[tokio::test]
 async fn a_worker_that_did_not_see_a_decision_overrules_nobody() {
     let mail = Mail::start().await;
     mail.stage.charge("one", 1500).await;

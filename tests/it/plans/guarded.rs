@@ -2,8 +2,10 @@
 //! that may forget, and writes that say nothing new.
 
 use futures_util::FutureExt as _;
+use holdfast::gateway::Gateway;
 use holdfast::operate::timeline::{RerunWanted, rerun_wanted_since};
 use holdfast::operate::{Fate, Fit, Foreseen, PlanCommand, Then};
+use holdfast::store::Permit;
 
 use super::*;
 
@@ -596,4 +598,65 @@ async fn payments_are_looked_for_until_all_were_looked_at_or_it_is_told_that_not
         !warnings.join(" ").contains("more than 1000"),
         "{warnings:?}"
     );
+}
+
+/// A gateway that the program breaks on when it shows this purchase.
+struct BreaksAt {
+    gateway: ChipGateway,
+    purchase: PurchaseId,
+}
+
+impl Gateway for BreaksAt {
+    async fn create(&self, order: &CreateOrder) -> Answer {
+        self.gateway.create(order).await
+    }
+
+    async fn send(&self, permit: Permit) -> Answer {
+        self.gateway.send(permit).await
+    }
+
+    async fn look_up(&self, account: &AccountName, purchase: &PurchaseId) -> LookUp {
+        assert_ne!(*purchase, self.purchase, "of this test");
+        self.gateway.look_up(account, purchase).await
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_breaks_its_step_keeps_no_other_from_being_carried_out() {
+    let room = Room::open().await;
+    let bad = room.parked_charge("bad", 1_500).await;
+    let good = room.parked_charge("good", 1_500).await;
+    let purchase = room
+        .stage
+        .payment(&bad)
+        .await
+        .purchase()
+        .unwrap()
+        .id
+        .clone();
+    let (sandbox, clock) = (&room.stage.sandbox, &room.stage.clock);
+    let breaks = BreaksAt {
+        gateway: gateway(&sandbox.base_url(), clock),
+        purchase,
+    };
+    let policies = Policies::from([(account(), policy(UnknownPolicy::Park))]);
+    let store = Arc::clone(&room.stage.store);
+    let planner = Planner::new(store, Arc::new(breaks), clock.clone(), policies);
+    let ask = async |id: &PaymentId| {
+        let of = Selection::Payments(vec![id.clone()]);
+        let plan = Plan::wanted(of, "aina", clock.now());
+        let asked = planning::ask(&*room.stage.store, plan, &aina()).await;
+        asked.unwrap()
+    };
+    let (bad, good) = (ask(&bad).await, ask(&good).await);
+    while planner.carry_out().await.unwrap() > 0 {}
+    let is_ready = async |plan: &Plan| matches!(room.plan(plan).await.phase, Phase::Ready { .. });
+    assert!(is_ready(&good).await);
+    assert!(!is_ready(&bad).await);
+    assert_eq!(planner.carry_out().await.unwrap(), 0, "it rests");
+
+    // By a program that does not break on it.
+    room.stage.pass(TimeDelta::minutes(10));
+    while room.planner.carry_out().await.unwrap() > 0 {}
+    assert!(is_ready(&bad).await);
 }

@@ -2,9 +2,12 @@
 //! the judge of whether a card is kept.
 
 use chip_sandbox::{Effect, Operation, Rule};
-use holdfast::gateway::{ChipGateway, Deadlines};
+use futures_util::FutureExt as _;
+use holdfast::cli::Failure;
+use holdfast::gateway::{CardDeletion, CardGateway, CardLook, ChipGateway, Deadlines};
 use holdfast::payment::{CardOrder, Voice, Wish};
 use holdfast::store::switches::{Switch, SwitchName, Switches};
+use holdfast::store::{CardKept, change_card};
 use holdfast::worker::cards::CardKeeper;
 use holdfast::worker::gate::Gate;
 
@@ -884,4 +887,72 @@ async fn who_wants_something_of_a_card_is_logged_once() {
     assert_eq!(log[0].after.as_ref().unwrap()["wanted"], "delete");
     let told = serde_json::to_string(&log).unwrap();
     assert!(!told.contains(&token), "{told}");
+}
+
+/// A gateway that the program breaks on when it shows this card.
+struct BreaksAt {
+    gateway: ChipGateway,
+    token: String,
+}
+
+impl CardGateway for BreaksAt {
+    async fn look_at_card(&self, account: &AccountName, token: &CardToken) -> CardLook {
+        assert_ne!(token.as_str(), self.token, "of this test");
+        self.gateway.look_at_card(account, token).await
+    }
+
+    async fn delete_card(&self, account: &AccountName, token: &CardToken) -> CardDeletion {
+        self.gateway.delete_card(account, token).await
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_breaks_its_step_keeps_no_other_from_being_deleted() {
+    let counter = Counter::open().await;
+    let (bad, good) = (counter.token(), counter.token());
+    counter.charges("bad", &bad).await;
+    counter.charges("good", &good).await;
+    for token in [&bad, &good] {
+        assert_eq!(counter.delete(token).await.0, 202);
+    }
+    let stage = &counter.shop.stage;
+    let breaks = BreaksAt {
+        gateway: gateway(&stage.sandbox.base_url(), &stage.clock),
+        token: bad.clone(),
+    };
+    let (store, clock) = (Arc::clone(&stage.store), stage.clock.clone());
+    let keeper = CardKeeper::new(store, Arc::new(breaks), clock);
+    // To tell of a panic takes so long that a look beside it may be lost.
+    for _ in 0..6 {
+        while keeper.carry_out().await.unwrap() > 0 {}
+        stage.pass(TimeDelta::seconds(10));
+    }
+    assert!(!counter.is_kept(&good));
+    assert!(counter.is_kept(&bad));
+
+    // By a program that does not break on it.
+    stage.pass(TimeDelta::minutes(10));
+    counter.carry_out_for(TimeDelta::minutes(1)).await;
+    assert!(!counter.is_kept(&bad));
+}
+
+#[tokio::test]
+async fn of_a_card_that_others_change_all_the_time_it_is_said_that_it_was_not_done() {
+    let counter = Counter::open().await;
+    let token = counter.token();
+    counter.charges("k", &token).await;
+    let id = CardId::derive(&account(), &CardToken::new(&token).unwrap());
+    let store = &*counter.shop.stage.store;
+    let changed = change_card(store, &id, |known| {
+        let card = known?.clone();
+        let found = store.card(&id).now_or_never().unwrap().unwrap();
+        let quicker = store.keep_card(found.as_ref(), &card).now_or_never();
+        assert_eq!(quicker.unwrap().unwrap(), CardKept::Now);
+        Some(card)
+    });
+    let failure = Failure::from(changed.await.unwrap_err());
+    assert_eq!(failure.exit_code(), 3, "Redis is not at fault: {failure}");
+    let told = failure.to_string();
+    assert!(told.contains("it was not done"), "{told}");
+    assert!(!told.contains("Redis"), "{told}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use holdfast::clock::Clock;
 use holdfast::payment::StateName;
 use holdfast::store::redis::{RedisStore, Settings};
-use holdfast::store::{Created, Nudged, SaveError, Store, StoreError, Then, Tried};
+use holdfast::store::{Created, Deed, Nudged, SaveError, Store, StoreError, Then, Tried};
 use holdfast_rig::{FaultPoint, Redis, RedisOptions};
 
 use super::on_redis::{configure, raw};
@@ -116,6 +116,26 @@ async fn a_license_whose_reply_was_lost_hands_out_one_permit() {
     assert_eq!((fault.lost(), permit.order().attempt), (1, 1));
     let stored = world.store.load(payment.id()).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.payment.attempts().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn what_was_done_about_an_endpoint_is_noted_once_though_the_reply_was_lost() {
+    let (world, fault) = behind_a_fault().await;
+    let deed = |what: &str| Deed {
+        at: world.now(),
+        endpoint: "shop".to_owned(),
+        what: what.to_owned(),
+        event: None,
+        by: "aina".to_owned(),
+        why: "mended".to_owned(),
+    };
+    fault.lose_replies_to("mended", 2);
+    world.store.note(&deed("skipped")).await.unwrap();
+    assert_eq!(fault.lost(), 2);
+    world.store.note(&deed("replayed")).await.unwrap();
+    let noted = world.store.deeds(10).await.unwrap();
+    let noted: Vec<&str> = noted.iter().map(|deed| deed.what.as_str()).collect();
+    assert_eq!(noted, ["replayed", "skipped"]);
 }
 
 #[tokio::test]

@@ -515,3 +515,35 @@ async fn entries(world: &World<RedisStore>) -> u64 {
     }
     sum
 }
+
+#[tokio::test]
+async fn hints_are_listened_for_once_and_only_by_who_waits_for_them() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let clock = Clock::manual(start());
+    let mut raw = raw(&redis).await;
+    let mut listening = async || {
+        let mut ask = redis::cmd("PUBSUB");
+        ask.arg("NUMSUB").arg("hf:wake");
+        let (_, count): (String, usize) = ask.query_async(&mut raw).await.unwrap();
+        count
+    };
+    let connect = || RedisStore::connect(settings(redis.url()), clock.clone());
+    let (waits, looks) = (connect().await.unwrap(), connect().await.unwrap());
+    looks.stats().await.unwrap();
+    waits.stats().await.unwrap();
+    assert_eq!(listening().await, 0);
+    let bound = Duration::from_secs(10);
+    for key in ["one", "two"] {
+        // What came before it listened is a hint as well.
+        let (woken, payment) = (waits.woken(), payment(key, start()));
+        looks.create(&payment, start()).await.unwrap();
+        tokio::time::timeout(bound, woken)
+            .await
+            .expect("it listens");
+        assert_eq!(listening().await, 1);
+    }
+    drop(waits);
+    while listening().await > 0 {
+        tokio::task::yield_now().await;
+    }
+}
