@@ -229,6 +229,7 @@ fn the_fault_that_the_readme_shows_is_one() {
     let readme = include_str!("../../../README.md");
     let shown = readme
         .lines()
+        .map(|line| line.trim_matches([' ', '`']))
         .find(|line| line.starts_with(r#"{"operation""#));
     let rule: Rule = serde_json::from_str(shown.unwrap()).unwrap();
     let meant = Rule::on(Operation::Charge, Effect::timeout_after_commit()).times(1);

@@ -1,11 +1,15 @@
 //! One delivery: take an event, send it, settle what became of it.
 
+use chrono::TimeDelta;
+
 use super::{Endpoint, Message, Outbox, Outcome, alarm, is_off};
 use crate::payment::millis;
 use crate::store::{Decided, Mark, Outgoing, Owned, Sends, StoreError};
 
 /// What a lease is longer than a delivery may take, in milliseconds: for the writes around it.
 const MARGIN_MS: u64 = 15_000;
+/// By then it is written that an endpoint is disabled; whoever enables it has all of its events sent at once.
+const MARKED_WITHIN: TimeDelta = TimeDelta::seconds(10);
 /// Who disables an endpoint when nobody did.
 const WORKER: &str = "worker";
 
@@ -167,8 +171,10 @@ impl Outbox {
         why: &str,
     ) -> Result<Settled, StoreError> {
         let now = self.clock.now();
-        // What another has by now is no reason any more.
-        if self.store.postpone(event, now, event.tries).await? == Owned::NoMore {
+        // What another has by now is no reason any more. Given back for at once, it would be sent once
+        // more before the mark is written.
+        let later = now + MARKED_WITHIN;
+        if self.store.postpone(event, later, event.tries).await? == Owned::NoMore {
             return Ok(Settled::Waits);
         }
         // Nor is what an address says that was replaced.
