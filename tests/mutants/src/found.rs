@@ -1,5 +1,6 @@
-//! What was found of each mutant, over as many runs as a round takes. One that was noticed is not
-//! run again as long as it is as it was, and the files that it changes are.
+//! What was found of each mutant, over as many runs as a round takes. One that was noticed is not run
+//! again as long as it is as it was, and the files that it changes are. When they have changed, what was
+//! noticed stays on record with its commit until it is run again, after all that nobody has run.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,6 +17,8 @@ use crate::round::{Ended, Verdict};
 #[derive(Debug, Default)]
 pub struct Found {
     rows: BTreeMap<String, Value>,
+    /// Noticed by as many seeds, when the mutant or what it changes was not as it is now.
+    older: BTreeMap<String, Value>,
 }
 
 impl Found {
@@ -27,15 +30,30 @@ impl Found {
         let rows = told["mutants"].as_array().into_iter().flatten();
         let named = rows.filter_map(|row| Some((row["name"].as_str()?, row)));
         let known: BTreeMap<&str, &Value> = named.collect();
-        let holds = |mutant: &Mutant| {
-            let row = known.get(mutant.name.as_str())?;
-            let same = row["same"].as_str() == likeness(mutant, root).as_deref();
-            let noticed = row["noticed"] == true && told["seeds"] == seeds;
-            (same && noticed).then(|| (mutant.name.clone(), (*row).clone()))
-        };
-        Self {
-            rows: mutants.iter().filter_map(holds).collect(),
+        let mut found = Self::default();
+        for mutant in mutants {
+            let row = known.get(mutant.name.as_str());
+            let noticed = |row: &&&Value| row["noticed"] == true && told["seeds"] == seeds;
+            if let Some(row) = row.filter(noticed) {
+                let same = row["same"].as_str() == likeness(mutant, root).as_deref();
+                let rows = if same {
+                    &mut found.rows
+                } else {
+                    &mut found.older
+                };
+                rows.insert(mutant.name.clone(), (*row).clone());
+            }
         }
+        found
+    }
+
+    /// Those of which it is not known what becomes of them, what was never noticed first.
+    #[must_use]
+    pub fn left_of(&self, mutants: &[Mutant]) -> Vec<Mutant> {
+        let left = mutants.iter().filter(|mutant| !self.knows(mutant));
+        let mut left: Vec<Mutant> = left.cloned().collect();
+        left.sort_by_key(|mutant| self.older.contains_key(&mutant.name));
+        left
     }
 
     /// Whether it is known of a mutant what becomes of it.
@@ -56,8 +74,13 @@ impl Found {
         self.rows.is_empty()
     }
 
-    /// Adds what became of one.
-    pub fn add(&mut self, mutant: &Mutant, root: &Path, ended: &Ended) {
+    fn row(&self, mutant: &Mutant) -> Option<&Value> {
+        let row = self.rows.get(&mutant.name);
+        row.or_else(|| self.older.get(&mutant.name))
+    }
+
+    /// Adds what became of one, in the tree of that commit.
+    pub fn add(&mut self, mutant: &Mutant, (root, commit): (&Path, &str), ended: &Ended) {
         let (word, how) = ended.verdict.told();
         let row = json!({
             "name": mutant.name,
@@ -67,6 +90,7 @@ impl Found {
             "seconds": ended.seconds,
             "noticed": matches!(ended.verdict, Verdict::Killed { .. }),
             "same": likeness(mutant, root),
+            "commit": commit,
         });
         self.rows.insert(mutant.name.clone(), row);
     }
@@ -75,7 +99,7 @@ impl Found {
     #[must_use]
     pub fn all_noticed(&self, mutants: &[Mutant]) -> bool {
         let noticed = |mutant: &Mutant| {
-            let row = self.rows.get(&mutant.name);
+            let row = self.row(mutant);
             row.is_some_and(|row| row["noticed"] == true)
         };
         mutants.iter().all(noticed)
@@ -85,7 +109,7 @@ impl Found {
     #[must_use]
     pub fn figures(&self, mutants: &[Mutant], seeds: u64) -> Value {
         let told = |mutant: &Mutant| {
-            let mut row = self.rows.get(&mutant.name)?.clone();
+            let mut row = self.row(mutant)?.clone();
             row["unnoticed_by"] = asked_in_vain(mutant, &row).into();
             Some(row)
         };

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::Parser;
 use holdfast_mutants::{Found, Mutant, Round, Tree, Verdict, read_all};
-use holdfast_rig::{Before, Report};
+use holdfast_rig::{Before, Report, commit};
 
 /// Breaks the rules one at a time, and tells which layer noticed. Ends with 1 if none did.
 #[derive(Debug, Parser)]
@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<ExitCode> {
         let only = &arguments.only;
         only.is_empty() || only.iter().any(|only| is_meant(mutant, only))
     };
-    let mut mutants: Vec<Mutant> = all.iter().filter(meant).cloned().collect();
+    let mutants: Vec<Mutant> = all.iter().filter(meant).cloned().collect();
     if arguments.list {
         for mutant in &mutants {
             println!("{:<4} {:<44} {}", mutant.rule, mutant.name, mutant.why);
@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut sitting = Sitting::begin(&arguments, root, all);
-    mutants.retain(|mutant| !sitting.found.knows(mutant));
+    let mutants = sitting.found.left_of(&mutants);
     let alive = sitting.judge_all(&mutants)?;
     println!("\n{} mutants, {alive} not killed", mutants.len());
     Ok(if alive == 0 {
@@ -111,7 +111,7 @@ impl Sitting {
         let round = Round::new(Tree::copy_of(&self.root)?, self.seeds);
         println!("first without any mutant: everything is built, and every layer must pass");
         round.check_unmutated(mutants)?;
-        let mut alive = 0;
+        let (mut alive, commit) = (0, commit());
         for mutant in mutants {
             let ended = round.judge(mutant)?;
             let (word, how) = ended.verdict.told();
@@ -120,7 +120,8 @@ impl Sitting {
                 mutant.rule, mutant.name, ended.seconds
             );
             alive += usize::from(!matches!(ended.verdict, Verdict::Killed { .. }));
-            self.found.add(mutant, round.tree().folder(), &ended);
+            let tree = (round.tree().folder(), commit.as_str());
+            self.found.add(mutant, tree, &ended);
             self.write()?;
         }
         Ok(alive)

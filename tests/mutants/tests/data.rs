@@ -202,8 +202,8 @@ fn what_was_noticed_is_not_run_again_until_it_or_what_it_changes_is_another() {
         by: "tests",
         how: "a promise".to_owned(),
     };
-    found.add(one, &root(), &ended(noticed));
-    found.add(other, &root(), &ended(Verdict::Survived));
+    found.add(one, (&root(), "a1"), &ended(noticed));
+    found.add(other, (&root(), "a1"), &ended(Verdict::Survived));
     assert!(!found.all_noticed(&all));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mutants.json");
@@ -228,6 +228,13 @@ fn what_was_noticed_is_not_run_again_until_it_or_what_it_changes_is_another() {
     let mut changed = all.clone();
     changed[0].edits[0].replace.push(' ');
     assert!(known(1_000, &changed).is_empty());
+    // It stays on record, with its commit, and comes after those that nobody has run.
+    let older = Found::on_record(&before, (&root(), 1_000), &changed);
+    let rows = &older.figures(&changed, 1_000)["mutants"];
+    assert_eq!(rows[0]["commit"], "a1");
+    let left = older.left_of(&changed[..3]);
+    let names: Vec<&str> = left.iter().map(|mutant| mutant.name.as_str()).collect();
+    assert_eq!(names, [1, 2, 0].map(|place| changed[place].name.as_str()));
     let mut changed = all.clone();
     changed[0].killers.clone_from(&all[1].killers);
     assert!(known(1_000, &changed).is_empty());

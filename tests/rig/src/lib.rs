@@ -20,6 +20,6 @@ pub use books::{Line, Movements, compare, found, strays};
 pub use fault::FaultPoint;
 pub use fleet::{WorkerCommand, WorkerProcess, holdfast_binary, program_beside};
 pub use redis::{Redis, RedisOptions};
-pub use report::{Before, Report};
+pub use report::{Before, Report, commit};
 pub use rest::unrest;
 pub use works::{PARKS, Pace, RESENDS, Works};

@@ -106,7 +106,9 @@ impl Report {
 }
 
 /// The commit that runs, asked for when it begins, and whether the files were as it has them.
-fn commit() -> String {
+/// The commit that is checked out here, and whether anything has changed since.
+#[must_use]
+pub fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;
         let said = String::from_utf8(output.stdout).ok()?;

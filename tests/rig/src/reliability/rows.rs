@@ -127,9 +127,17 @@ pub(super) fn mutants(figures: &Value) -> Option<String> {
             text(row, "killed_by")?,
             in_vain(row),
             text(row, "how")?,
+            text(row, "commit")?,
         ])
     });
-    let head = ["what is broken", "rule", "noticed by", "not by", "how"];
+    let head = [
+        "what is broken",
+        "rule",
+        "noticed by",
+        "not by",
+        "how",
+        "at commit",
+    ];
     Some(table(&head, &rows.collect::<Option<Vec<_>>>()?))
 }
 
