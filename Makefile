@@ -83,10 +83,12 @@ reconcile: rust redis
 	@target/debug/reconcile --payments $(BOOKS)
 
 # The real worker against the gateway's engine in virtual time, once for each seed:
-# make simulate SEEDS=10000 FROM=0. A seed that fails is told with the command that shows why.
+# make simulate SEEDS=10000 FROM=0. A seed that fails is told with the command that shows why. On a
+# gateway at its weakest: make simulate WEAKEST=park.
 simulate: rust
 	$(CARGO) build --release -p holdfast-simulation
 	@target/release/simulate --from $(FROM) --seeds $(SEEDS) --jobs $$(nproc) \
+		$(if $(WEAKEST),--weakest $(WEAKEST)) \
 		$(if $(REPORT),--report $(REPORT))
 
 # Lets a fuzzer look for bytes from outside that are read wrongly: make fuzz FUZZ_SECONDS=600, or

@@ -58,6 +58,15 @@ enum Unknown {
 }
 
 impl Arguments {
+    fn command_but_for_seeds(&self) -> String {
+        let weakest = match self.weakest {
+            None => "",
+            Some(Unknown::Park) => "WEAKEST=park ",
+            Some(Unknown::ResendSame) => "WEAKEST=resend-same ",
+        };
+        format!("make simulate {weakest}FROM={} SEEDS=", self.from)
+    }
+
     fn plan(&self, seed: u64) -> Plan {
         match self.weakest {
             None => Plan::of(seed),
@@ -207,7 +216,7 @@ impl Record {
             return (Self { report, before }, 0);
         };
         let run = path.file_stem().unwrap_or_default().to_string_lossy();
-        let same = format!("make simulate FROM={} SEEDS=", arguments.from);
+        let same = arguments.command_but_for_seeds();
         let report = Report::begin(path, &run, format!("{same}{}", arguments.seeds));
         let seeds = |before: &Before| before.figures["seeds"].as_u64().unwrap_or_default();
         let goes_on = |before: &Before| {
