@@ -187,15 +187,16 @@ impl RedisStore {
         Ok(latest.and_then(from_millis))
     }
 
-    /// Has the event of a payment that is first at an endpoint tried as if it never was.
-    pub async fn forget_tries(&self, taken: &Outgoing) -> Result<(), StoreError> {
+    /// Has the event of a payment that is first at an endpoint tried now, as if it never was.
+    pub async fn try_anew(&self, taken: &Outgoing) -> Result<(), StoreError> {
         let payment = &taken.head.payment;
-        let notes = (self.0.keys).out(Keys::partition(payment), &taken.endpoint, "notes");
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("HDEL").arg(notes);
-        pipeline.arg(format!("tries:{payment}"));
-        pipeline.arg(format!("first:{payment}"));
-        self.0.link.repeat(&pipeline).await.map(drop)
+        let partition = Keys::partition(payment);
+        let (due, notes) = (
+            self.0.keys.out(partition, &taken.endpoint, "due"),
+            self.0.keys.out(partition, &taken.endpoint, "notes"),
+        );
+        let now = self.0.clock.now().timestamp_millis();
+        self.hurry((&due, &notes), &[payment.as_str()], now).await
     }
 
     /// Writes down what was done about an endpoint.

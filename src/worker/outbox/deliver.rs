@@ -179,6 +179,7 @@ impl Outbox {
         }
         // Nor is what an address says that was replaced.
         if !self.still_serves(endpoint) {
+            self.store.try_anew(event).await?;
             return Ok(Settled::Waits);
         }
         let mark = Mark {
@@ -191,6 +192,8 @@ impl Outbox {
         match self.store.decide_after(event, &mark).await? {
             Decided::Now => {
                 alarm(endpoint, &mark);
+                // Whoever sends to another address by now need not wait.
+                self.store.try_anew(event).await?;
                 Ok(Settled::Disabled)
             }
             // Another delivery did the same, or a person had all of it tried anew.
@@ -202,7 +205,7 @@ impl Outbox {
                 {
                     return Ok(Settled::Disabled);
                 }
-                self.store.forget_tries(event).await?;
+                self.store.try_anew(event).await?;
                 Ok(Settled::Waits)
             }
         }
